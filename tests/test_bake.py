@@ -1,0 +1,170 @@
+"""`cookiecutter <this repository>` gives a repository that is ready to work in, wherever and with whatever it runs."""
+
+from __future__ import annotations
+
+import configparser
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import IDENTITY, Bakery, Project
+
+DONE = ["git", "secrets", "cache", "remote", "data", "commit"]
+
+
+def without(environment: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+def test_a_fresh_project_is_one_clean_commit_on_main(baked: Project) -> None:
+    assert [line.split()[1] for line in baked.log.splitlines() if line.startswith("✓")] == DONE
+    assert baked.git("status", "--porcelain") == ""
+    assert baked.git("symbolic-ref", "--short", "HEAD") == "main"
+    assert baked.git("log", "--format=%s") == "Start from the experiment template"
+
+
+def test_tracked_data_is_in_the_cache_and_unchanged(baked: Project) -> None:
+    assert "No changes" in baked.dvc("data", "status")
+    for pointer in ("data/incoming", "data/test.parquet", "results/incoming"):
+        md5 = yaml.safe_load((baked.path / f"{pointer}.dvc").read_text())["outs"][0]["md5"]
+        assert (baked.path.parent / "cache/files/md5" / md5[:2] / md5[2:]).is_file()
+    assert "up to date" in baked.dvc("status", "data/incoming.dvc", "data/test.parquet.dvc", "results/incoming.dvc")
+
+
+def test_what_belongs_to_one_machine_is_not_committed(baked: Project) -> None:
+    committed = baked.git("show", "HEAD:.dvc/config")
+    assert "../../digit-experiments-remote" in committed
+    assert str(baked.path.parent) not in committed and "cache" not in committed
+    local = configparser.ConfigParser()
+    local.read(baked.path / ".dvc/config.local")
+    assert dict(local["cache"]) == {"dir": str(baked.path.parent / "cache"), "type": '"reflink,hardlink,copy"'}
+    assert ".dvc/config.local" not in baked.git("ls-files")
+
+
+def test_baking_takes_under_five_seconds_on_an_idle_machine(bake: Bakery) -> None:
+    """A wide bound (the promise is 5 s): it catches a network wait or a DVC start-up per step, not a slow machine."""
+    began = time.perf_counter()
+    bake()
+    assert time.perf_counter() - began < 20
+
+
+def test_without_a_git_identity_the_answers_make_the_commit(bake: Bakery) -> None:
+    bake.environment = without(bake.environment, *IDENTITY)
+    project = bake(author_name='Grace "Amazing" O\'Hopper', author_email="grace@example.com")
+    assert project.git("log", "--format=%an <%ae>") == 'Grace "Amazing" O\'Hopper <grace@example.com>'
+    assert 'first commit made as Grace "Amazing" O\'Hopper <grace@example.com>' in project.log
+
+
+def test_an_old_git_without_initial_branch_makes_main_too(bake: Bakery, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "git").write_text(
+        "#!/bin/sh\nfor word; do case $word in --initial-branch*|-b) echo 'unknown option' >&2; exit 129;; esac; done\n"
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    (old / "git").chmod(0o755)
+    bake.environment["PATH"] = f"{old}:{bake.environment['PATH']}"
+    project = bake()
+    assert project.git("symbolic-ref", "--short", "HEAD") == "main"
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_inside_an_existing_repository_nothing_is_initialised(bake: Bakery, tmp_path: Path) -> None:
+    outer = tmp_path / "monorepo"
+    outer.mkdir()
+    there = Project(outer, bake.environment)
+    there.git("init", "--quiet")
+    project = bake(into=outer)
+    assert f"– git     inside the repository {outer}: nothing initialised" in project.log
+    assert not (project.path / ".git").exists()
+    assert there.git("status", "--porcelain") == "?? digit-experiments/"
+    there.git("add", "--all")
+    project.repro()
+    assert (project.path / "models/production/model.json").is_file()
+
+
+def test_without_git_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_path: Path) -> None:
+    with_git = bake.environment["PATH"]
+    bake.environment["PATH"] = str(Path(sys.executable).parent)
+    project = bake()
+    assert "✗ git     git is not installed\n    → install git, then: make setup" in project.log
+    assert not (project.path / ".git").exists()
+    project.environment["PATH"] = with_git
+    done = project.run("python", "scripts/setup_project.py", "--first")
+    assert "✓ git     repository initialised, branch main" in done.stdout
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_without_dvc_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_path: Path) -> None:
+    """cookiecutter often lives in an environment of its own, without DVC."""
+    blocker = tmp_path / "no_dvc"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name.split('.')[0] == 'dvc' else find(name, *rest)\n"
+    )
+    bake.environment["PYTHONPATH"] = str(blocker)
+    project = bake()
+    assert "– dvc     DVC is not installed in the interpreter that runs this\n    → make setup" in project.log
+    assert project.git("status", "--porcelain") == ""
+    assert not (project.path / ".dvc/config.local").exists()
+    del project.environment["PYTHONPATH"]
+    done = project.run("make", "setup", f"VENV={Path(sys.executable).parents[1]}")
+    assert "✓ data    put into the cache" in done.stdout
+    assert project.git("status", "--porcelain") == ""
+    project.repro("merge_data")
+
+
+def test_baking_opens_no_network_connection(bake: Bakery, tmp_path: Path) -> None:
+    watcher = tmp_path / "watcher"
+    watcher.mkdir()
+    calls = tmp_path / "connections"
+    (watcher / "sitecustomize.py").write_text(
+        "import sys\ndef hook(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        f"        open({str(calls)!r}, 'a').write(f'{{event}} {{args[1:]}}\\n')\n"
+        "sys.addaudithook(hook)\n"
+    )
+    bake.environment["PYTHONPATH"] = str(watcher)
+    bake(dvc_remote_url="s3://some-bucket/prefix", s3_endpoint_url="https://s3.invalid")
+    assert not calls.exists(), calls.read_text()
+    probe = Project(tmp_path, bake.environment).run(
+        "python", "-c", "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
+    )
+    assert probe.returncode == 0 and calls.exists(), "the watcher itself does not see connections"
+
+
+@pytest.mark.parametrize(
+    ("url", "stored"),
+    [
+        ("s3://bucket/a/prefix", "s3://bucket/a/prefix"),
+        ("gs://bucket", "gs://bucket"),
+        ("ssh://user@host/srv/dvc", "ssh://user@host/srv/dvc"),
+        ("/srv/dvc", "/srv/dvc"),
+        ("~/dvc remote", "~/dvc remote"),
+        ("../beside", "../../beside"),
+    ],
+    ids=["s3", "google", "ssh with a user", "absolute", "home, with a space", "relative"],
+)
+def test_any_dvc_url_is_accepted(bake: Bakery, url: str, stored: str) -> None:
+    project = bake(dvc_remote_url=url)
+    assert f'url = "{stored}"' in project.git("show", "HEAD:.dvc/config")
+    beside, home = project.path.parent, project.environment["HOME"]
+    expected = {"../beside": f"{beside}/beside", "~/dvc remote": f"{home}/dvc remote"}.get(url, url)
+    assert expected in " ".join(project.dvc("remote", "list").split())
+
+
+def test_setup_is_idempotent(bake: Bakery) -> None:
+    project = bake()
+    before = (project.path / ".dvc/config.local").read_text()
+    for _ in range(2):
+        done = project.run("make", "setup", f"VENV={Path(sys.executable).parents[1]}")
+        assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("✓")] == [
+            "git", "secrets", "cache", "remote", "data", "hooks", "commit", "pull",
+        ]  # fmt: skip
+    assert (project.path / ".dvc/config.local").read_text() == before
+    assert project.git("status", "--porcelain") == ""
+    assert project.git("rev-list", "--count", "HEAD") == "1"

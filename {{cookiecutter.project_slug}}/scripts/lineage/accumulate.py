@@ -1,0 +1,214 @@
+"""The one way in which an accumulated output is written: locked, checked against its record, whole or not at all.
+
+Nothing is overwritten unless its exact bytes can be brought back, or all its rows live on in what replaces it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lineage.errors import Refused
+from lineage.records import Recorded, cached_object, folder_manifest, path_md5, recorded_manifest, recorded_output
+
+LOCK_SECONDS = 600.0
+
+Contains = Callable[[Path, Path], bool]
+"""Tells whether the first file holds every row of the second."""
+
+
+@contextmanager
+def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock of one output; wait for another process first.
+
+    Args:
+        root: the project's root.
+        path: the output, relative to it.
+        seconds: how long to wait.
+    Raises:
+        Refused: still locked after that time; names the process that holds it.
+    """
+    folder = root / ".dvc" / "tmp" / "lineage" if (root / ".dvc").is_dir() else root
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f".{path.replace('/', '-')}.lock"
+    holder = file.with_suffix(".holder")
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for {_read_holder(holder)}, which is writing {path} …", file=sys.stderr, flush=True)
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout:
+            raise Refused(
+                f"{path} is still being written by {_read_holder(holder)} after {seconds:.0f} s",
+                "wait for it, or end that process; then try again",
+            ) from None
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _read_holder(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:
+        return "another process"
+
+
+def check_base(root: Path, path: str, contains: Contains) -> Path | None:
+    """Find the accumulated output that new rows may be added to.
+
+    Args:
+        root: the project's root.
+        path: the output (a file or a folder), relative to it.
+        contains: tells whether a file holds all rows of another; not used for folders, which are compared file by file.
+    Returns:
+        the output's path, or None when there is none yet and none is recorded.
+    Raises:
+        Refused: the output is missing although `dvc.lock` names it (a clone without `dvc pull`), is another recorded
+            version (a checkout without `dvc checkout`), or lacks recorded rows (edited by hand).
+    """
+    base = root / path
+    recorded = recorded_output(root, path)
+    if recorded is None:
+        return base if base.exists() else None
+    if not base.exists():
+        command = "dvc checkout" if cached_object(root, recorded.md5) else "dvc pull"
+        raise Refused(
+            f"{path} is missing although dvc.lock records it; going on would start its history over",
+            f"{command} {path}",
+        )
+    md5 = path_md5(base)
+    if md5 == recorded.md5:
+        return base
+    if cached_object(root, md5):
+        raise Refused(
+            f"{path} is not the version that dvc.lock records but another one; it was left behind by a git checkout",
+            f"dvc checkout {path}",
+        )
+    if not _holds_recorded(root, base, recorded, contains):
+        raise Refused(
+            f"{path} lacks rows or files that dvc.lock records; it was edited, or belongs to another commit",
+            f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}",
+        )
+    return base
+
+
+def _holds_recorded(root: Path, base: Path, recorded: Recorded, contains: Contains) -> bool:
+    """Tell whether a changed base still holds everything recorded, as after a kill between rename and `dvc.lock`."""
+    if base.is_dir():
+        manifest = recorded_manifest(root, recorded)
+        if manifest is not None:
+            return manifest.items() <= folder_manifest(base).items()
+    else:
+        known = cached_object(root, recorded.md5)
+        if known is not None:
+            return contains(base, known)
+    raise Refused(
+        f"{recorded.path} differs from what dvc.lock records, and the recorded version is not in the local cache to compare",
+        f"dvc fetch {recorded.path}",
+    )
+
+
+def check_recoverable(root: Path, path: str) -> None:
+    """Refuse unless the exact bytes of `path` can be had again from the DVC cache.
+
+    Raises:
+        Refused: they are recorded nowhere.
+    """
+    if not cached_object(root, path_md5(root / path)):
+        raise Refused(
+            f"{path} would lose rows, and its present bytes are recorded nowhere",
+            f"dvc commit   # records it\n  → dvc checkout --force {path}   # or goes back to the recorded version",
+        )
+
+
+def write_whole(output: Path, build: Callable[[Path], bool]) -> bool:
+    """Build a file beside `output` and rename it into place; a killed process leaves the old file as it was.
+
+    Args:
+        output: the file to make or replace. A link to the DVC cache is replaced, never written through.
+        build: writes the new file at the path it is given; returns False when nothing changes.
+    Returns:
+        whether `output` changed. Equal bytes count as unchanged.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_temporaries(output)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        if not build(temporary):
+            return False
+        if output.is_file() and same_bytes(temporary, output):
+            return False
+        flush_to_disk(temporary)
+        temporary.replace(output)
+        flush_to_disk(output.parent)
+        return True
+    finally:
+        for leftover in output.parent.glob(f".{output.name}.{os.getpid()}.tmp*"):
+            leftover.unlink()
+
+
+def _sweep_temporaries(output: Path) -> None:
+    """Remove what killed processes left; the caller holds the output's lock, so nobody is writing them."""
+    for leftover in output.parent.glob(f".{output.name}.*.tmp*"):
+        leftover.unlink()
+
+
+def same_bytes(left: Path, right: Path) -> bool:
+    """Compare two files by size, then by content."""
+    return left.stat().st_size == right.stat().st_size and path_md5(left) == path_md5(right)
+
+
+def flush_to_disk(path: Path) -> None:
+    """fsync a file or a folder, so that a rename survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
+    """Build a folder beside `folder` and swap it in. `recover_folder` undoes or completes a swap that was killed.
+
+    Args:
+        folder: the folder to make or replace.
+        build: fills the empty folder it is given.
+    """
+    recover_folder(folder)
+    new, old = _swap_names(folder)
+    new.mkdir(parents=True)
+    build(new)
+    for path in (*new.rglob("*"), new):
+        flush_to_disk(path)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    flush_to_disk(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Bring a folder back to a whole state after a killed `replace_folder`: the old one, unless the new one is in place."""
+    new, old = _swap_names(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for leftover in (new, old):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+
+
+def _swap_names(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f".{folder.name}.new.tmp"), folder.with_name(f".{folder.name}.old.tmp")

@@ -1,0 +1,27 @@
+"""The two ways in which a command ends badly, each with its exit code."""
+
+
+class LineageError(Exception):
+    """An error a user can cause. Its text is what is wrong, where, and the remedy; no traceback is shown.
+
+    Args:
+        problem: one sentence that names the file, column or key.
+        remedy: a command or an action that helps; printed on its own line.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(problem if remedy is None else f"{problem}\n  → {remedy}")
+
+
+class Refused(LineageError):
+    """Going on would lose something, or the work failed; nothing was changed (exit code 1)."""
+
+
+class BadInput(LineageError):
+    """A wrong key, value, file or argument; nothing was changed (exit code 2)."""
+
+    exit_code = 2

@@ -1,0 +1,218 @@
+"""Merge and rebase for training data (parquet), by DuckDB.
+
+Files are lined up with UNION ALL BY NAME. What already has an order is never sorted: the base is written as it lies,
+and only the new rows are ordered by their identity, so that the same inputs give the same bytes at the cost of a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.errors import BadInput
+from lineage.merge_plan import ROW, SOURCE, Change, Sides, plan
+from lineage.sql import quote, quote_all, text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
+FLOATS = ("FLOAT", "DOUBLE")
+
+
+@dataclass(frozen=True)
+class DataRules:
+    """How data files are merged.
+
+    Attributes:
+        strategy: `merge` or `rebase`.
+        key_columns: identity of a row; empty: the whole row (merge only).
+    """
+
+    strategy: str
+    key_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Column names and DuckDB types of one parquet file."""
+
+    path: Path
+    columns: dict[str, str]
+
+
+def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: DataRules) -> Change:
+    """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
+
+    Args:
+        base: the accumulated parquet file; None: start empty.
+        sources: incoming parquet files, in the order in which the later wins under rebase.
+        output: a path that does not exist; not written when nothing changes.
+        rules: strategy and key columns.
+    Returns:
+        what changed.
+    Raises:
+        BadInput: a source is not parquet, lacks a key column, or has a column whose type does not fit.
+        Refused: under merge, one identity stands for different contents.
+    """
+    with _engine() as connection:
+        incoming = [_schema(connection, path) for path in sources]
+        known = [_schema(connection, base)] if base else []
+        columns = _common_columns([*known, *incoming])
+        if rules.strategy == "rebase" and not rules.key_columns:
+            raise BadInput(
+                "rebase needs key columns: what decides which rows are replaced?", "set merge.data_key_columns"
+            )
+        for schema in [*known, *incoming]:
+            _require_columns(schema, rules.key_columns)
+        _load(connection, incoming, columns)
+        _load_base(connection, known, columns)
+        identity = list(rules.key_columns) or list(columns)
+        sides = Sides(connection, output.name, "temp.base", "temp.incoming", list(columns), identity, quote(ROW))
+        change = plan(sides, rules.strategy, rules.key_columns)
+        change.new_columns = [name for name in columns if known and name not in known[0].columns]
+        names = quote_all(columns)
+        stays = f"SELECT {names} FROM temp.base"
+        if rules.strategy == "rebase":
+            stays += f" WHERE {quote(ROW)} NOT IN ({sides.matching(identity)}) ORDER BY {quote(ROW)}"
+        arrives = sides.fresh if rules.strategy == "merge" else sides.kept
+        query = f"SELECT * FROM ({stays}) UNION ALL SELECT * FROM ({arrives})"
+        connection.execute(f"COPY ({query}) TO {text(str(output))} (FORMAT parquet, COMPRESSION zstd)")
+        return change
+
+
+def holds_all_rows(file: Path, recorded: Path) -> bool:
+    """Tell whether a parquet file has every row of `recorded`."""
+    with _engine() as connection:
+        have, need = _schema(connection, file), _schema(connection, recorded)
+        if not set(need.columns) <= set(have.columns):
+            return False
+        columns = quote_all(need.columns)
+        missing = connection.execute(
+            f"SELECT 1 FROM (SELECT {columns} FROM {_scan(recorded)} EXCEPT ALL SELECT {columns} FROM {_scan(file)}) LIMIT 1"
+        ).fetchone()
+        return missing is None
+
+
+def count_rows(file: Path) -> int:
+    """Count the rows of a parquet file.
+
+    Raises:
+        BadInput: not a parquet file.
+    """
+    with _engine() as connection:
+        _schema(connection, file)
+        return connection.execute(f"SELECT count(*) FROM {_scan(file)}").fetchall()[0][0]
+
+
+@contextmanager
+def _engine() -> Iterator[DuckDBPyConnection]:
+    import duckdb
+
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    try:
+        connection.execute("SET enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _scan(path: Path) -> str:
+    return f"read_parquet({text(_without_wildcards(path))})"
+
+
+def _without_wildcards(path: Path) -> str:
+    """Escape what DuckDB would read as a glob."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+
+
+def _schema(connection: DuckDBPyConnection, path: Path) -> Schema:
+    import duckdb
+
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, not a parquet file")
+    try:
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {_scan(path)}").fetchall()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].partition("Error: ")[2]
+        raise BadInput(f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}") from None
+    return Schema(path, {row[0]: row[1] for row in rows})
+
+
+def _require_columns(schema: Schema, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in schema.columns:
+            raise BadInput(
+                f"{schema.path} has no column {name!r}; it has: {', '.join(schema.columns)}",
+                f"add it to the file, or change merge.data_key_columns in params.yaml (now {list(names)})",
+            )
+
+
+def _common_columns(schemas: Sequence[Schema]) -> dict[str, str]:
+    """Line the columns of all files up by name, each with the widest of its types."""
+    columns: dict[str, str] = {}
+    first: dict[str, Schema] = {}
+    for schema in schemas:
+        for name, kind in schema.columns.items():
+            if name not in columns:
+                columns[name], first[name] = kind, schema
+                continue
+            wider = widest(columns[name], kind)
+            if wider is None:
+                raise BadInput(
+                    f"{schema.path}: column {name!r} is {kind}, but {columns[name]} in {first[name].path}",
+                    "give the column one type in all files",
+                )
+            columns[name] = wider
+    return columns
+
+
+def widest(left: str, right: str) -> str | None:
+    """The type that holds every value of both, or None when there is none.
+
+    Whole numbers widen to larger ones and to floating point, smaller to larger; anything else must be equal.
+    """
+    if left == right:
+        return left
+    if left == '"NULL"' or right == '"NULL"':
+        return right if left == '"NULL"' else left
+    numbers = (*INTEGERS, *UNSIGNED, *FLOATS)
+    if left not in numbers or right not in numbers:
+        return None
+    if left in FLOATS or right in FLOATS:
+        return "DOUBLE"
+    for family in (INTEGERS, UNSIGNED):
+        if left in family and right in family:
+            return max(left, right, key=family.index)
+    signed, unsigned = (left, right) if left in INTEGERS else (right, left)
+    place = max(INTEGERS.index(signed), UNSIGNED.index(unsigned) + 1)
+    return INTEGERS[place] if place < len(INTEGERS) else None
+
+
+def _load(connection: DuckDBPyConnection, schemas: Sequence[Schema], columns: dict[str, str]) -> None:
+    """Make table `incoming` from files, each row with the number of its source and its place in it."""
+    parts = [
+        f"SELECT {number}::INTEGER AS {quote(SOURCE)}, {_rows(schema, columns)}"
+        for number, schema in enumerate(schemas)
+    ]
+    connection.execute(f"CREATE TEMP TABLE incoming AS {' UNION ALL '.join(parts)}")
+
+
+def _load_base(connection: DuckDBPyConnection, schemas: Sequence[Schema], columns: dict[str, str]) -> None:
+    """Make view `base`: the base's file, read as it lies; without one, no rows of the incoming columns."""
+    rows = f"SELECT {_rows(schemas[0], columns)}" if schemas else "SELECT * FROM temp.incoming WHERE false"
+    connection.execute(f"CREATE TEMP VIEW base AS {rows}")
+
+
+def _rows(schema: Schema, columns: dict[str, str]) -> str:
+    """Select-list and source: the number of each row in its file, then every column, NULL where the file lacks it."""
+    values = ", ".join(
+        f"{quote(name) if name in schema.columns else 'NULL'}::{kind} AS {quote(name)}"
+        for name, kind in columns.items()
+    )
+    file = text(_without_wildcards(schema.path))
+    return f"file_row_number AS {quote(ROW)}, {values} FROM read_parquet({file}, file_row_number = true)"

@@ -1,0 +1,146 @@
+"""Merge and rebase for results databases (SQLite).
+
+SQLite itself moves the rows from file to file: a value keeps its storage class to the bit, which no way through another
+engine promises. Rows are lined up by column name; a column that one side lacks is NULL there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.column_types import fit_base
+from lineage.databases import Table, check_is_sqlite, create_statement, describe_tables, open_read_only, read_only_uri
+from lineage.errors import BadInput, Refused
+from lineage.incoming_tables import Incoming, collect, tables_of
+from lineage.merge_plan import Change, Sides, plan
+from lineage.sql import quote, quote_all
+
+
+@dataclass(frozen=True)
+class TableRules:
+    """How tables are merged.
+
+    Attributes:
+        strategy: `merge` or `rebase`.
+        key_columns: what rebase replaces by.
+        id_column: identity of tables without a primary key; None: the whole row.
+        tables: names; empty: every table that a source has.
+    """
+
+    strategy: str
+    key_columns: tuple[str, ...] = ()
+    id_column: str | None = None
+    tables: tuple[str, ...] = ()
+
+
+def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Change]:
+    """Write `output`: the base's tables, with the rows of the sources merged or rebased in.
+
+    Args:
+        base: the accumulated database; None: start empty.
+        sources: incoming databases, in the order in which the later wins under rebase.
+        output: a path that does not exist.
+        rules: strategy, keys, tables.
+    Returns:
+        one `Change` per table; all empty when `output` holds what `base` holds.
+    Raises:
+        BadInput: a source is not a database, a named table is in none of them, a column or its type does not fit.
+        Refused: a conflict; see `merge_plan.plan`.
+    """
+    for path in sources:
+        check_is_sqlite(path)
+    names = _wanted_tables(sources, rules)
+    with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection:
+        if base is not None:
+            with open_read_only(base) as reader:
+                reader.backup(connection)  # consistent even while the base has a write-ahead log
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
+        collected = collect(connection, sources, names)
+        connection.execute("BEGIN IMMEDIATE")
+        changes = [_merge_table(connection, collected[name], sources, rules) for name in names]
+        connection.execute("COMMIT")
+        problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
+    return changes
+
+
+def holds_all_rows(database: Path, recorded: Path) -> bool:
+    """Tell whether `database` has every row of every table of `recorded`."""
+    with open_read_only(database) as connection:
+        connection.execute("ATTACH ? AS recorded", (read_only_uri(recorded),))
+        present = describe_tables(connection)
+        for name, table in describe_tables(connection, "recorded").items():
+            if name not in present or not set(table.column_names) <= set(present[name].column_names):
+                return False
+            columns = quote_all(table.column_names)
+            missing = connection.execute(
+                f"SELECT 1 FROM (SELECT {columns} FROM recorded.{quote(name)}"
+                f" EXCEPT SELECT {columns} FROM main.{quote(name)}) LIMIT 1"
+            ).fetchone()
+            if missing:
+                return False
+    return True
+
+
+def _wanted_tables(sources: Sequence[Path], rules: TableRules) -> list[str]:
+    found = tables_of(sources)
+    for name in rules.tables:
+        if sources and name not in found:
+            raise BadInput(
+                f"table {name!r} is in none of the {len(sources)} incoming databases; they have: "
+                + (", ".join(sorted(found)) or "no tables")
+            )
+    return list(rules.tables) if rules.tables else sorted(found)
+
+
+def _merge_table(
+    connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: TableRules
+) -> Change:
+    base = describe_tables(connection).get(incoming.name)
+    if not incoming.columns:
+        return Change(incoming.name)
+    identity = _identity(base or incoming.table, incoming, rules, sources)
+    if rules.strategy == "rebase":
+        _require_columns(incoming, rules.key_columns, sources)
+    if base is None:
+        connection.execute(create_statement(incoming.table))
+    new_columns = fit_base(connection, base, incoming, sources)
+    target = f"main.{quote(incoming.name)}"
+    sides = Sides(connection, incoming.name, target, incoming.temporary, incoming.table.column_names, identity)
+    change = plan(sides, rules.strategy, rules.key_columns)
+    change.new_columns = new_columns
+    columns = quote_all(sides.columns)
+    if rules.strategy == "merge":
+        connection.execute(f"INSERT INTO {target} ({columns}) {sides.fresh}")
+    elif change.added or change.replaced:
+        connection.execute(f"DELETE FROM {target} WHERE rowid IN ({sides.matching(rules.key_columns)})")
+        connection.execute(f"INSERT INTO {target} ({columns}) {sides.kept}")
+    connection.execute(f"DROP TABLE {incoming.temporary}")
+    return change
+
+
+def _identity(known: Table, incoming: Incoming, rules: TableRules, sources: Sequence[Path]) -> tuple[str, ...]:
+    """The columns that make two rows the same: the primary key, else `--id-column`, else all of them."""
+    if known.primary_key:
+        _require_columns(incoming, known.primary_key, sources)
+        return known.primary_key
+    if rules.id_column and rules.id_column.lower() in incoming.columns:
+        return (rules.id_column,)
+    return incoming.table.column_names
+
+
+def _require_columns(incoming: Incoming, names: Sequence[str], sources: Sequence[Path]) -> None:
+    if not names:
+        raise BadInput("rebase needs key columns: what decides which rows are replaced?", "set merge.key_columns")
+    for name in names:
+        if name.lower() not in incoming.columns:
+            raise BadInput(
+                f"{', '.join(map(str, sources))}: table {incoming.name!r} has no column {name!r}; it has: "
+                + ", ".join(incoming.table.column_names)
+            )

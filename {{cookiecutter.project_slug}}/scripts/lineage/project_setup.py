@@ -1,0 +1,288 @@
+"""The steps of `setup_project.py`. Each is idempotent and ends as done, skipped or failed with the command that helps.
+
+Nothing but the standard library is imported at the top; DVC is used where the interpreter has it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LINK_TYPES = "reflink,hardlink,copy"
+"""No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
+
+HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout")
+MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What to set up.
+
+    Attributes:
+        root: the project's root.
+        first: freshly baked: no network, no hooks, one first commit.
+        cache_dir: folder of the shared cache; None: what pyproject.toml says.
+        profile: AWS profile for the S3 remote; None: leave as it is.
+        author: `Name <mail>` for the first commit when Git knows nobody.
+    """
+
+    root: Path
+    first: bool
+    cache_dir: str | None
+    profile: str | None
+    author: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one step ended: `done`, `skipped` or `failed`, with the command that finishes it."""
+
+    name: str
+    state: str
+    text: str
+    remedy: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.state == "failed"
+
+    def line(self) -> str:
+        """The step as printed."""
+        first = f"{MARKS[self.state]} {self.name:<8}{self.text}"
+        return first if self.remedy is None else f"{first}\n    → {self.remedy}"
+
+
+def done(name: str, text: str) -> Step:
+    """A step that is done."""
+    return Step(name, "done", text)
+
+
+def skipped(name: str, text: str, remedy: str | None = None) -> Step:
+    """A step left out."""
+    return Step(name, "skipped", text, remedy)
+
+
+def failed(name: str, text: str, remedy: str) -> Step:
+    """A step that failed, with what finishes it."""
+    return Step(name, "failed", text, remedy)
+
+
+def run_setup(setup: Setup) -> Iterator[Step]:
+    """Run the steps in order.
+
+    Args:
+        setup: what to set up.
+    Yields:
+        one result per step, as soon as it is there. No step raises.
+    """
+    for folder in ("results/incoming", "results/plots"):
+        if not (setup.root / f"{folder}.dvc").exists() or setup.first:
+            (setup.root / folder).mkdir(parents=True, exist_ok=True)
+    steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", _secrets)]
+    if importlib.util.find_spec("dvc") is None:
+        yield _git(setup)
+        missing = "DVC is not installed in the interpreter that runs this"
+        yield skipped("dvc", missing, "make setup   # installs it, then sets up cache, remote and data")
+        yield _commit(setup)
+        return
+    steps += [("cache", _cache), ("remote", _remote), ("data", _data)]
+    steps += [("commit", _commit)] if setup.first else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
+    for name, step in steps:
+        try:
+            yield step(setup)
+        except Exception as error:
+            yield failed(name, f"{type(error).__name__}: {' '.join(str(error).split())}", "make setup")
+
+
+def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `root`; raises OSError when it is not installed."""
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def repository_top(root: Path) -> Path | None:
+    """The top of the Git work tree that `root` is in, or None."""
+    result = run(root, "git", "rev-parse", "--show-toplevel")
+    return Path(result.stdout.strip()).resolve() if result.returncode == 0 else None
+
+
+def _git(setup: Setup) -> Step:
+    try:
+        top = repository_top(setup.root)
+    except OSError:
+        return failed("git", "git is not installed", "install git, then: make setup")
+    if top == setup.root.resolve():
+        return done("git", "repository is there")
+    if top is not None:
+        return skipped(
+            "git", f"inside the repository {top}: nothing initialised", f"git add {setup.root.name} && git commit"
+        )
+    run(setup.root, "git", "init", "--quiet")
+    run(setup.root, "git", "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch needs git 2.28
+    return done("git", "repository initialised, branch main")
+
+
+def _secrets(setup: Setup) -> Step:
+    from lineage.secrets import find_secrets
+
+    found = find_secrets(setup.root / ".dvc" / "config")
+    if found:
+        return failed(
+            "secrets",
+            f".dvc/config is committed and holds a secret: {', '.join(found)}",
+            f"dvc remote modify --local storage {found[0].rpartition('.')[2]} …   # and take it out of .dvc/config",
+        )
+    return done("secrets", "none in .dvc/config")
+
+
+def _cache(setup: Setup) -> Step:
+    from dvc.config import Config
+
+    config = Config(dvc_dir=str(setup.root / ".dvc"))
+    local = config.load_one("local").get("cache", {})
+    folder = Path(local.get("dir") or setup.cache_dir or _configured_cache(setup.root)).expanduser()
+    folder = folder if folder.is_absolute() else (setup.root / folder).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return failed("cache", f"{folder}: {error.strerror}", "dvc cache dir --local FOLDER && make setup")
+    if not os.access(folder, os.W_OK):
+        return failed("cache", f"{folder} is not writable", "dvc cache dir --local FOLDER && make setup")
+    with config.edit("local") as edited:
+        edited.setdefault("cache", {}).setdefault("dir", str(folder))
+        edited["cache"].setdefault("type", LINK_TYPES)
+        if setup.profile:
+            name = config["core"]["remote"]
+            edited.setdefault("remote", {}).setdefault(name, {})["profile"] = setup.profile
+    return done("cache", f"{folder} (shared; set in .dvc/config.local)")
+
+
+def _configured_cache(root: Path) -> str:
+    """`shared_cache_dir` of `[tool.lineage]` in pyproject.toml (a literal on one line; Python 3.10 has no TOML parser)."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^shared_cache_dir = "(.*)"$', text, re.MULTILINE)
+    return found.group(1).replace('\\"', '"').replace("\\\\", "\\") if found else "~/.dvc/shared-cache"
+
+
+def _remote(setup: Setup) -> Step:
+    from dvc.config import Config
+
+    config = Config(dvc_dir=str(setup.root / ".dvc"))
+    name = config["core"].get("remote")
+    if name is None:
+        return skipped("remote", "none configured: nothing leaves this machine", "dvc remote add --default storage URL")
+    settings = config["remote"].get(name)
+    if settings is None:
+        return failed("remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL")
+    url = settings["url"]
+    if url.startswith("s3://"):
+        if setup.first:
+            return done("remote", f"{url} (credentials are checked by make setup)")
+        from lineage.s3_remote import check_s3
+
+        problem = check_s3(name, settings)
+        return failed("remote", *problem) if problem else done("remote", f"{url} answers, credentials fit")
+    if "://" in url:
+        return done("remote", f"{url} (not checked)")
+    try:
+        Path(url).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return failed("remote", f"{url}: {error.strerror}", f"dvc remote modify {name} url FOLDER && make setup")
+    return done("remote", f"{url} (a folder)")
+
+
+def _data(setup: Setup) -> Step:
+    """Put tracked data that lies in the workspace, unchanged, into the cache."""
+    from dvc.repo import Repo
+
+    stored, changed, missing = [], [], []
+    with Repo(str(setup.root)) as repo:
+        for stage in repo.index.stages:
+            if not stage.is_data_source:
+                continue
+            out = stage.outs[0]
+            name = os.path.relpath(out.fs_path, setup.root)
+            if not out.exists:
+                missing.append(name)
+            elif out.changed_checksum():
+                changed.append(name)
+            elif out.changed_cache():
+                repo.commit(stage.addressing, force=True)
+                stored.append(name)
+    if changed:
+        return skipped(
+            "data", f"changed since it was recorded: {', '.join(changed)}", "dvc repro   # records and uses it"
+        )
+    if missing:
+        return done("data", f"not here yet: {', '.join(missing)}")
+    return done("data", f"put into the cache: {', '.join(stored)}" if stored else "in the cache")
+
+
+def _hooks(setup: Setup) -> Step:
+    if repository_top(setup.root) != setup.root.resolve():
+        return skipped("hooks", "the project is not the top of its Git repository")
+    types = [word for kind in HOOK_TYPES for word in ("--hook-type", kind)]
+    result = run(setup.root, sys.executable, "-m", "pre_commit", "install", *types)
+    if result.returncode != 0:
+        reason = (result.stderr or result.stdout).strip().splitlines()[-1:]
+        return failed("hooks", " ".join(reason), f"pre-commit install {' '.join(types)}")
+    return done("hooks", f"{', '.join(HOOK_TYPES)}")
+
+
+def _commit(setup: Setup) -> Step:
+    try:
+        top = repository_top(setup.root)
+    except OSError:
+        return skipped("commit", "git is not installed")
+    if top != setup.root.resolve():
+        return skipped("commit", "not a repository of its own")
+    if run(setup.root, "git", "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0:
+        return done("commit", "the repository has commits")
+    identity, text = [], "first commit made"
+    if run(setup.root, "git", "config", "user.email").returncode != 0:
+        author = setup.author or _configured_author(setup.root)
+        name, _, mail = author.rpartition(" <")
+        identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
+        text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
+    run(setup.root, "git", "add", "--all")
+    result = run(
+        setup.root, "git", *identity, "commit", "--quiet", "--no-verify", "-m", "Start from the experiment template"
+    )
+    if result.returncode != 0:
+        reason = " ".join((result.stderr or result.stdout).split())[:200]
+        return failed("commit", reason, 'git add --all && git commit -m "Start from the experiment template"')
+    return done("commit", text)
+
+
+def _configured_author(root: Path) -> str:
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^authors = \[\{ name = "(.*)", email = "(.*)" \}\]$', text, re.MULTILINE)
+    return f"{found.group(1)} <{found.group(2)}>" if found else "experimenter <experimenter@localhost>"
+
+
+def _pull(setup: Setup) -> Step:
+    from dvc.repo import Repo
+
+    with Repo(str(setup.root)) as repo:
+        missing = [os.path.relpath(out.fs_path, setup.root) for out in repo.index.outs if _is_missing(out)]
+    if not missing:
+        return done("pull", "everything recorded is here")
+    result = subprocess.run(
+        [sys.executable, "-m", "dvc", "pull", "--quiet"], cwd=setup.root, stderr=subprocess.PIPE, text=True
+    )
+    if result.returncode != 0:
+        reason = result.stderr.strip().splitlines()[-1:] or ["dvc pull failed"]
+        return failed("pull", reason[0].removeprefix("ERROR: "), "dvc pull   # after the others have run dvc push")
+    return done("pull", f"fetched {len(missing)}: {', '.join(missing)}")
+
+
+def _is_missing(out: Any) -> bool:
+    """An output that has been recorded and is not in the workspace."""
+    return bool(out.hash_info) and not out.exists

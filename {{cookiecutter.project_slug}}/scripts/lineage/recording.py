@@ -1,0 +1,212 @@
+"""Write one finished run to its own xetrack database."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lineage.databases import Column, Table, create_statement
+from lineage.errors import BadInput, Refused
+from lineage.sql import quote_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS, PREDICTIONS = "metrics", "predictions"
+TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+KEY = ("track_id", "timestamp")
+"""xetrack's primary key."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+Value = int | float | str | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What every row says about where it comes from. Hashes are md5, 32 hexadecimal digits; None: not known.
+
+    Attributes:
+        version: `eX.Y.Z` of the experiment.
+        git_commit: HEAD when the run began.
+        git_dirty: 1 when tracked files differed from it.
+        data_hash: of the training data.
+        dvc_hash: of `dvc.lock` when the run began.
+    """
+
+    version: str
+    git_commit: str | None
+    git_dirty: int | None
+    data_hash: str | None
+    dvc_hash: str | None
+
+    def columns(self) -> list[tuple[str, str, Value]]:
+        """Name, declared type and value of each column."""
+        return [
+            ("version", "TEXT", self.version),
+            ("git_commit", "TEXT", self.git_commit),
+            ("git_dirty", "INTEGER", self.git_dirty),
+            ("data_hash", "TEXT", self.data_hash),
+            ("dvc_hash", "TEXT", self.dvc_hash),
+        ]
+
+
+METRIC_ROW_COLUMNS = (*KEY, "version", "git_commit", "git_dirty", "data_hash", "dvc_hash", "test_hash", "model_hash")
+"""Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
+
+
+def write_run(
+    path: Path,
+    track_id: str,
+    provenance: Provenance,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    predictions: pd.DataFrame,
+) -> None:
+    """Write a run's row of `metrics` (through xetrack) and its rows of `predictions`.
+
+    The tables are created with declared types before the first value, since xetrack gives a column the type of the
+    first value it sees. Predictions go in one transaction: xetrack looks the schema up once per text value.
+
+    Args:
+        path: a database that does not exist yet.
+        track_id: unique id of the run.
+        provenance: see there.
+        params: the model's params; nested ones are flattened with `_`.
+        metrics: name to number; NaN is stored as NULL.
+        hashes: `test_hash` and `model_hash`.
+        predictions: one row per test item.
+    Raises:
+        BadInput: a name cannot be a column, two names are one column, or a metric is not a number.
+        Refused: fewer rows arrived than were written.
+    """
+    from xetrack import Tracker
+
+    columns = [*provenance.columns(), *((name, "TEXT", value) for name, value in hashes.items())]
+    columns += [(name, _declared(value), value) for name, value in flatten("model", params)]
+    columns += [(name, "REAL", to_metric(name, value)) for name, value in metrics.items()]
+    check_columns(METRICS, [*KEY, *(name for name, _, _ in columns)])
+    items = [str(name) for name in predictions.columns]
+    check_columns(PREDICTIONS, [*KEY, *(name for name, _, _ in provenance.columns()), *items])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(create_statement(_table(METRICS, [(name, kind) for name, kind, _ in columns])))
+        kinds = [(name, kind) for name, kind, _ in provenance.columns()]
+        kinds += [(name, _frame_type(predictions[name])) for name in predictions.columns]
+        connection.execute(create_statement(_table(PREDICTIONS, kinds)))
+        _insert_predictions(connection, track_id, provenance, predictions)
+    tracker = Tracker(db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False)
+    try:
+        tracker.log({name: value for name, _, value in columns})
+    finally:
+        tracker.engine.close()
+    _check_counts(path, len(predictions))
+
+
+def flatten(prefix: str, params: Mapping[str, Any]) -> Iterable[tuple[str, Value]]:
+    """Yield `prefix_key` and a plain value for each param, nested mappings included."""
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            yield from flatten(f"{prefix}_{key}", value)
+        else:
+            yield f"{prefix}_{key}", to_plain(value)
+
+
+def to_plain(value: Any) -> Value:
+    """Turn numpy scalars, paths, dates and containers into what SQLite stores; xetrack would pickle them."""
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        value = value.item()
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return str(value)
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+
+
+def to_metric(name: str, value: Any) -> float | None:
+    """Turn a metric into a float; NaN becomes None.
+
+    Raises:
+        BadInput: not a number.
+    """
+    plain = to_plain(value)
+    if plain is not None and not isinstance(plain, (int, float)):
+        raise BadInput(f"metric {name!r} is {value!r}, not a number", "return numbers from evaluate() in experiment.py")
+    return None if plain is None else float(plain)
+
+
+def check_columns(table: str, names: Sequence[str]) -> None:
+    """Check that xetrack and SQLite take the names as columns of `table`, each as a column of its own.
+
+    Raises:
+        BadInput: a name that they would change, refuse or confuse.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        if not NAME.fullmatch(name) or table in name or not _is_free_word(name):
+            raise BadInput(
+                f"{name!r} cannot be a column of {table}",
+                f"use letters, digits and _ (at most 64), no SQL keyword, and not the word {table!r}",
+            )
+        if name.lower() in seen:
+            raise BadInput(f"{seen[name.lower()]!r} and {name!r} would be one column of {table}", "rename one of them")
+        seen[name.lower()] = name
+
+
+def _is_free_word(name: str) -> bool:
+    """Ask SQLite whether it takes the name unquoted, as xetrack writes it."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute(f"CREATE TABLE t ({name} TEXT)")
+        except sqlite3.OperationalError:
+            return False
+    return True
+
+
+def _declared(value: Value) -> str:
+    if isinstance(value, float):
+        return "REAL"
+    return "INTEGER" if isinstance(value, int) else "TEXT"
+
+
+def _frame_type(column: pd.Series) -> str:
+    return {"i": "INTEGER", "u": "INTEGER", "b": "INTEGER", "f": "REAL"}.get(column.dtype.kind, "TEXT")
+
+
+def _table(name: str, columns: Sequence[tuple[str, str]]) -> Table:
+    keys = [Column(key, "TEXT", place) for place, key in enumerate(KEY, start=1)]
+    return Table(name, (*keys, *(Column(column, kind, 0) for column, kind in columns)))
+
+
+def _insert_predictions(
+    connection: sqlite3.Connection, track_id: str, provenance: Provenance, predictions: pd.DataFrame
+) -> None:
+    """Insert one row per test item; timestamps are one microsecond apart, since (track_id, timestamp) is the key."""
+    shared = tuple(value for _, _, value in provenance.columns())
+    names = [*KEY, *(name for name, _, _ in provenance.columns()), *map(str, predictions.columns)]
+    began = datetime.now()
+    columns = [[to_plain(value) for value in predictions[name].tolist()] for name in predictions.columns]
+    rows = (
+        (track_id, (began + timedelta(microseconds=place)).strftime(TIMESTAMP_FORMAT), *shared, *values)
+        for place, values in enumerate(zip(*columns))
+    )
+    marks = ", ".join("?" * len(names))
+    connection.executemany(f"INSERT INTO {PREDICTIONS} ({quote_all(names)}) VALUES ({marks})", rows)
+
+
+def _check_counts(path: Path, predictions: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for table, expected in ((METRICS, 1), (PREDICTIONS, predictions)):
+            found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            if found != expected:
+                raise Refused(f"{path.name}: {found} of {expected} rows arrived in table {table}")

@@ -1,0 +1,33 @@
+"""Make this folder ready to work in: after baking, and in every fresh clone. Safe to run again.
+
+Only the standard library is imported at the top: the interpreter that runs cookiecutter may have nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lineage.project_setup import Setup, run_setup
+
+
+def main() -> int:
+    """Run the steps, print one line for each, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Set up environment-independent parts: Git, DVC cache, remote, hooks, data."
+    )
+    parser.add_argument("--first", action="store_true", help="freshly baked: no network, no hooks, one first commit")
+    parser.add_argument("--cache-dir", help="folder of the shared DVC cache; default: [tool.lineage] in pyproject.toml")
+    parser.add_argument("--profile", help="AWS profile for the S3 remote, kept in .dvc/config.local")
+    parser.add_argument("--author", default="", help="'Name <mail>' for the first commit when Git knows nobody")
+    options = parser.parse_args()
+    root = Path(__file__).resolve().parents[1]
+    steps = run_setup(Setup(root, options.first, options.cache_dir, options.profile, options.author))
+    for step in steps:
+        print(step.line(), flush=True)
+    return 0 if options.first or not any(step.failed for step in steps) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
