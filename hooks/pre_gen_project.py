@@ -133,7 +133,7 @@ def check_cache(folder: str) -> list[str]:
     remedy = "use a folder you can write to, like ~/.dvc/shared-cache"
     if any(character in folder for character in UNQUOTABLE):
         return [f"shared_cache_dir: {folder!r} cannot be a cache; {remedy}"]
-    path = Path(os.path.expanduser(folder))
+    path = Path(os.path.expanduser(folder))  # noqa: PTH111 — an unknown ~user stays as it is, and is refused below
     if not folder.strip() or not path.is_absolute():
         return [f"shared_cache_dir: {folder!r} is not an absolute path; {remedy}"]
     while not os.path.lexists(path):

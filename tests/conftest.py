@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -147,6 +149,25 @@ def make_bakery(folder: Path) -> Bakery:
     home = folder / "home"
     home.mkdir(parents=True)
     return Bakery(folder, {**clean_environment(home), **IDENTITY})
+
+
+def load_hook(name: str, folder: Path, **answers: str) -> ModuleType:
+    """Render a hook as cookiecutter does, and import it."""
+    from cookiecutter.generate import generate_context
+    from cookiecutter.prompt import prompt_for_config
+    from cookiecutter.utils import create_env_with_context
+
+    context = generate_context(str(TEMPLATE / "cookiecutter.json"), extra_context=answers)
+    context["cookiecutter"] = prompt_for_config(context, no_input=True)
+    hook = (TEMPLATE / f"hooks/{name}.py").read_text(encoding="utf-8")
+    path = folder / f"{name}_rendered.py"
+    path.write_text(create_env_with_context(context).from_string(hook).render(**context), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -16,7 +16,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lineage.errors import Refused
-from lineage.records import Recorded, cached_object, folder_manifest, path_md5, recorded_manifest, recorded_output
+from lineage.records import (
+    Recorded,
+    cached_object,
+    folder_manifest,
+    object_path,
+    path_md5,
+    recorded_manifest,
+    recorded_output,
+)
 
 LOCK_SECONDS = 600.0
 
@@ -121,17 +129,27 @@ def _holds_recorded(root: Path, base: Path, recorded: Recorded, contains: Contai
     )
 
 
-def check_recoverable(root: Path, path: str) -> None:
-    """Refuse unless the exact bytes of `path` can be had again from the DVC cache.
+def keep_recoverable(root: Path, path: str) -> None:
+    """See to it that the exact bytes of an output can be had again before it is replaced.
+
+    What `dvc.lock` names but the local cache lacks (it may only be in the remote) is put into the cache.
 
     Raises:
-        Refused: they are recorded nowhere.
+        Refused: the bytes are recorded nowhere.
     """
-    if not cached_object(root, path_md5(root / path)):
+    target, recorded = root / path, recorded_output(root, path)
+    files = {target / name: md5 for name, md5 in folder_manifest(target).items()} if target.is_dir() else {}
+    files = files or {target: path_md5(target)}
+    missing = [file for file, md5 in files.items() if not cached_object(root, md5)]
+    if not missing:
+        return
+    if recorded is None or recorded.md5 != path_md5(target):
         raise Refused(
-            f"{path} would lose rows, and its present bytes are recorded nowhere",
+            f"{path} would lose rows or files, and its present bytes are recorded nowhere",
             f"dvc commit   # records it\n  → dvc checkout --force {path}   # or goes back to the recorded version",
         )
+    for file in missing:
+        store_object(root, file, files[file])
 
 
 def write_whole(output: Path, build: Callable[[Path], bool]) -> bool:
@@ -158,6 +176,18 @@ def write_whole(output: Path, build: Callable[[Path], bool]) -> bool:
     finally:
         for leftover in output.parent.glob(f".{output.name}.{os.getpid()}.tmp*"):
             leftover.unlink()
+
+
+def store_object(root: Path, file: Path, md5: str) -> None:
+    """Copy a file into DVC's cache under its hash, whole and read-only as DVC does it."""
+    place = object_path(root, md5)
+
+    def build(temporary: Path) -> bool:
+        shutil.copyfile(file, temporary)
+        temporary.chmod(0o444)
+        return True
+
+    write_whole(place, build)
 
 
 def _sweep_temporaries(output: Path) -> None:

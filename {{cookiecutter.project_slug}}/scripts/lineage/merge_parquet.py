@@ -6,13 +6,14 @@ and only the new rows are ordered by their identity, so that the same inputs giv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage.errors import BadInput
+from lineage.errors import BadInput, Refused
 from lineage.merge_plan import ROW, SOURCE, Change, Sides, plan
 from lineage.sql import quote, quote_all, text
 
@@ -45,19 +46,20 @@ class Schema:
     columns: dict[str, str]
 
 
-def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: DataRules) -> Change:
+def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: DataRules, name: str) -> Change:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
         base: the accumulated parquet file; None: start empty.
         sources: incoming parquet files, in the order in which the later wins under rebase.
-        output: a path that does not exist; not written when nothing changes.
+        output: a path that does not exist.
         rules: strategy and key columns.
+        name: what messages call the data.
     Returns:
         what changed.
     Raises:
         BadInput: a source is not parquet, lacks a key column, or has a column whose type does not fit.
-        Refused: under merge, one identity stands for different contents.
+        Refused: a conflict, see `merge_plan.plan`; or the output cannot be written.
     """
     with _engine() as connection:
         incoming = [_schema(connection, path) for path in sources]
@@ -72,7 +74,7 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
         _load(connection, incoming, columns)
         _load_base(connection, known, columns)
         identity = list(rules.key_columns) or list(columns)
-        sides = Sides(connection, output.name, "temp.base", "temp.incoming", list(columns), identity, quote(ROW))
+        sides = Sides(connection, name, "temp.base", "temp.incoming", list(columns), identity, quote(ROW))
         change = plan(sides, rules.strategy, rules.key_columns)
         change.new_columns = [name for name in columns if known and name not in known[0].columns]
         names = quote_all(columns)
@@ -81,8 +83,20 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
             stays += f" WHERE {quote(ROW)} NOT IN ({sides.matching(identity)}) ORDER BY {quote(ROW)}"
         arrives = sides.fresh if rules.strategy == "merge" else sides.kept
         query = f"SELECT * FROM ({stays}) UNION ALL SELECT * FROM ({arrives})"
-        connection.execute(f"COPY ({query}) TO {text(str(output))} (FORMAT parquet, COMPRESSION zstd)")
+        _write(connection, query, output, name)
         return change
+
+
+def _write(connection: DuckDBPyConnection, query: str, output: Path, name: str) -> None:
+    import duckdb
+
+    try:
+        connection.execute(f"COPY ({query}) TO {text(str(output))} (FORMAT parquet, COMPRESSION zstd)")
+    except duckdb.IOException as error:
+        nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
+        reason = nested.group(1) if nested else str(error).splitlines()[0]
+        remedy = "df -h .   # is the disk full?"
+        raise Refused(f"{name} cannot be written, and is as it was: {reason}", remedy) from error
 
 
 def holds_all_rows(file: Path, recorded: Path) -> bool:

@@ -82,10 +82,14 @@ class Sides:
     identity: Sequence[str]
     row: str = "rowid"
 
+    def beside(self, left: str, right: str) -> str:
+        """Rows `a` of one table beside the rows `b` of another that have the same identity."""
+        return f"FROM {left} a JOIN {right} b ON {same('a', 'b', self.identity)}"
+
     @property
     def pair(self) -> str:
-        """Base rows `a` beside the incoming rows `b` of the same identity."""
-        return f"FROM {self.base} a JOIN {KEPT} b ON {same('a', 'b', self.identity)}"
+        """Base rows `a` beside the incoming rows `b` that are kept."""
+        return self.beside(self.base, KEPT)
 
     @property
     def fresh(self) -> str:
@@ -122,10 +126,11 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str]) -> Change:
     """
     change = Change(sides.name)
     different = f"NOT ({same('a', 'b', sides.columns)})"
-    repeats = _settle(sides)
+    _settle(sides)
+    repeats = sides.beside(sides.incoming, KEPT)
     if strategy == "merge":
+        _refuse(sides, sides.beside(sides.base, sides.incoming), different)
         _refuse(sides, repeats, different)
-        _refuse(sides, sides.pair, different)
         change.present = sides.count(f"SELECT count(*) {sides.pair}")
         change.added = sides.count(f"SELECT count(*) FROM {KEPT}") - change.present
         return change
@@ -138,8 +143,8 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str]) -> Change:
     return change
 
 
-def _settle(sides: Sides) -> str:
-    """Make `KEPT`: of the incoming rows with one identity, the last of the last source. Return the pairs of repeats."""
+def _settle(sides: Sides) -> None:
+    """Make `KEPT`: of the incoming rows with one identity, the last of the last source."""
     latest = f"PARTITION BY {quote_all(sides.identity)} ORDER BY {quote(SOURCE)} DESC, {quote(ROW)} DESC"
     sides.engine.execute("DROP TABLE IF EXISTS temp.lineage_kept")
     sides.engine.execute("DROP TABLE IF EXISTS temp.lineage_keys")
@@ -147,7 +152,6 @@ def _settle(sides: Sides) -> str:
         f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM"
         f" (SELECT *, row_number() OVER ({latest}) AS lineage_rank FROM {sides.incoming}) AS ranked WHERE lineage_rank = 1"
     )
-    return f"FROM {sides.incoming} a JOIN {KEPT} b ON {same('a', 'b', sides.identity)}"
 
 
 def _refuse(sides: Sides, pair: str, condition: str) -> None:

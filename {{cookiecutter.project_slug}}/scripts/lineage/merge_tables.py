@@ -54,19 +54,34 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
     for path in sources:
         check_is_sqlite(path)
     names = _wanted_tables(sources, rules)
-    with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection:
-        if base is not None:
-            with open_read_only(base) as reader:
-                reader.backup(connection)  # consistent even while the base has a write-ahead log
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
-        collected = collect(connection, sources, names)
-        connection.execute("BEGIN IMMEDIATE")
-        changes = [_merge_table(connection, collected[name], sources, rules) for name in names]
-        connection.execute("COMMIT")
-        problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
+    try:
+        with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection:
+            return _fill(connection, base, sources, names, rules)
+    except sqlite3.OperationalError as error:
+        remedy = "df -h .   # is the disk full?"
+        raise Refused(
+            f"the merged database cannot be written, and the old one is as it was: {error}", remedy
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise BadInput(f"{base}: {error}", f"sqlite3 {base} 'PRAGMA integrity_check'") from error
+
+
+def _fill(
+    connection: sqlite3.Connection, base: Path | None, sources: Sequence[Path], names: Sequence[str], rules: TableRules
+) -> list[Change]:
+    if base is not None:
+        check_is_sqlite(base)
+        with closing(sqlite3.connect(read_only_uri(base), uri=True)) as reader:
+            reader.backup(connection)  # consistent even while the base has a write-ahead log
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
+    collected = collect(connection, sources, names)
+    connection.execute("BEGIN IMMEDIATE")
+    changes = [_merge_table(connection, collected[name], sources, rules) for name in names]
+    connection.execute("COMMIT")
+    problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
     return changes
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lineage import layout, merge_parquet, merge_tables, report
-from lineage.accumulate import check_base, check_recoverable, locked, write_whole
+from lineage.accumulate import check_base, keep_recoverable, locked, write_whole
 from lineage.errors import BadInput, Refused
 from lineage.merge_parquet import DataRules
 from lineage.merge_plan import Change
@@ -151,11 +151,10 @@ def _write_data(
     changes: list[Change] = []
 
     def build(temporary: Path) -> bool:
-        change = merge_parquet.merge_data(base, sources, temporary, rules)
-        change.name = name
+        change = merge_parquet.merge_data(base, sources, temporary, rules, name)
         changes.append(change)
         if change.replaced and base == target:
-            check_recoverable(root, name)
+            keep_recoverable(root, name)
         return base != target or not change.is_empty
 
     write_whole(target, build)
@@ -170,7 +169,7 @@ def _write_tables(
     def build(temporary: Path) -> bool:
         changes.extend(merge_tables.merge_databases(base, sources, temporary, rules))
         if base == target and any(change.replaced for change in changes):
-            check_recoverable(root, name)
+            keep_recoverable(root, name)
         return base != target or not all(change.is_empty for change in changes)
 
     write_whole(target, build)
@@ -184,7 +183,7 @@ def _hand_base(root: Path, base: Path | None, output: Path, contains: Callable[[
     if base is not None and output.exists() and base.samefile(output):
         return check_base(root, _name_in(root, output), contains) and output
     if output.exists():
-        check_recoverable(root, _name_in(root, output))
+        keep_recoverable(root, _name_in(root, output))
     return base
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import layout
-from lineage.accumulate import check_base, locked, recover_folder, replace_folder
+from lineage.accumulate import check_base, keep_recoverable, locked, recover_folder, replace_folder
 from lineage.errors import Refused
 from lineage.experiment_file import load_experiment
 from lineage.leaderboard import best_runs, metric_names
@@ -159,12 +159,7 @@ def _put_into_production(root: Path, row: dict[str, Any], replaced: str | None, 
     )
     folder = root / layout.PRODUCTION
     if folder.exists():
-        for path in folder.iterdir():
-            if not cached_object(root, file_md5(path)):
-                raise Refused(
-                    f"{layout.PRODUCTION}/{path.name} would be replaced, and its bytes are recorded nowhere",
-                    "dvc commit promote_model",
-                )
+        keep_recoverable(root, layout.PRODUCTION)
 
     def build(new_folder: Path) -> None:
         shutil.copyfile(source, new_folder / "model.bin")

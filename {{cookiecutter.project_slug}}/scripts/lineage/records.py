@@ -98,13 +98,18 @@ def cache_folder(root: Path) -> Path:
     return Path(config["cache"].get("dir") or dvc_folder / "cache")
 
 
+def object_path(root: Path, md5: str) -> Path:
+    """Where the local cache keeps the object of a hash."""
+    return cache_folder(root) / "files" / "md5" / md5[:2] / md5[2:]
+
+
 def cached_object(root: Path, md5: str) -> Path | None:
     """Find the object of a hash in the local cache.
 
     Returns:
         its path, or None when it is not there. Whether its bytes still have that hash is not checked.
     """
-    path = cache_folder(root) / "files" / "md5" / md5[:2] / md5[2:]
+    path = object_path(root, md5)
     return path if path.is_file() else None
 
 

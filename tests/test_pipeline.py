@@ -1,0 +1,282 @@
+"""`dvc repro` takes real data to a promoted model, and reruns what a change touches, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sqlite3
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import Bakery, Project, stages_run
+
+pytestmark = pytest.mark.slow
+ALL = ["merge_data", "train", "merge_results", "promote_model"]
+
+
+def md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def rows(project: Project, query: str) -> list[sqlite3.Row]:
+    with sqlite3.connect(f"file:{project.path}/results/experiments.db?mode=ro", uri=True) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(query).fetchall()
+
+
+def recorded(project: Project, path: str) -> str:
+    lock = yaml.safe_load((project.path / "dvc.lock").read_text())
+    [found] = [out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == path]
+    return str(found)
+
+
+def card(project: Project) -> dict[str, object]:
+    content: dict[str, object] = json.loads((project.path / "models/production/model.json").read_text())
+    return content
+
+
+def test_the_first_repro_ends_with_a_promoted_model(bake: Bakery) -> None:
+    project = bake()
+    commit = project.git("rev-parse", "HEAD")
+    assert stages_run(project.repro()) == ALL
+    assert stages_run(project.repro()) == []
+    assert "up to date" in project.dvc("status")
+
+    train = pd.read_parquet(project.path / "data/train.parquet")
+    batch = pd.read_parquet(project.path / "data/incoming/batch_001.parquet")
+    pd.testing.assert_frame_equal(
+        train.sort_values("id", ignore_index=True), batch.sort_values("id", ignore_index=True)
+    )
+
+    [run] = rows(project, "SELECT * FROM metrics")
+    test = pd.read_parquet(project.path / "data/test.parquet")
+    predictions = rows(project, "SELECT * FROM predictions")
+    assert len(predictions) == len(test) == 360
+    assert {row["item_id"]: row["actual"] for row in predictions} == dict(zip(test["id"], test["label"], strict=True))
+    right = sum(row["actual"] == row["predicted"] for row in predictions)
+    assert run["accuracy"] == pytest.approx(right / 360) and run["accuracy"] > 0.9
+    assert (run["version"], run["git_commit"], run["git_dirty"]) == ("e0.1.0", commit, 0)
+    assert run["data_hash"] == md5(project.path / "data/train.parquet") == recorded(project, "data/train.parquet")
+    assert run["test_hash"] == md5(project.path / "data/test.parquet")
+    assert (run["model_name"], run["model_C"], run["model_max_iter"]) == ("logistic_regression", 1.0, 1000)
+    assert {row["track_id"] for row in predictions} == {run["track_id"]}
+
+    model = card(project)
+    assert model["track_id"] == run["track_id"]
+    assert model["model_hash"] == run["model_hash"] == md5(project.path / "models/production/model.bin")
+    assert str(model["reason"]).startswith("first model of the project, f1_score=0.9")
+    [candidate] = (project.path / "models/candidates").iterdir()
+    assert candidate.name == f"{run['track_id']}_model.bin" and md5(candidate) == run["model_hash"]
+    metrics = json.loads((project.path / "results/metrics.json").read_text())
+    assert metrics == {name: run[name] for name in ("f1_score", "accuracy", "log_loss")}
+
+
+def test_each_change_reruns_what_it_touches(trained: Project) -> None:
+    changes = {
+        "merge.strategy": ("rebase", ["merge_results", "promote_model"]),
+        "promote.strategy": ("merge", ["promote_model"]),
+        "promote.keep": (3, ["promote_model"]),
+        "model.C": (0.5, ["train", "merge_results", "promote_model"]),
+        "merge.data_strategy": ("rebase", ["merge_data"]),
+        "experiment.version": ("e0.2.0", ["train", "merge_results", "promote_model"]),
+        "experiment.description": ("another text", []),
+        "sweep.jobs": (1, []),
+    }
+    for key, (value, expected) in changes.items():
+        trained.set_param(key, value)
+        ran = stages_run(trained.repro())
+        # a stage whose output came out the same stops the rest: merging nothing new leaves the same bytes
+        assert ran == expected or (key in ("merge.strategy", "merge.data_strategy") and ran == expected[:1]), key
+        assert stages_run(trained.repro()) == [], key
+
+
+def test_a_new_batch_reruns_everything_and_merges(trained: Project) -> None:
+    before = pd.read_parquet(trained.path / "data/train.parquet")
+    trained.drop_batch(2)
+    assert stages_run(trained.repro()) == ALL
+    after = pd.read_parquet(trained.path / "data/train.parquet")
+    pd.testing.assert_frame_equal(after[: len(before)], before, obj="old rows stay first, as they were")
+    assert len(after) == 537 + 450 and after["id"].is_unique
+    assert len(rows(trained, "SELECT * FROM metrics")) == 2
+    assert len({row["data_hash"] for row in rows(trained, "SELECT data_hash FROM metrics")}) == 2
+    assert "data/incoming.dvc" in trained.git("status", "--porcelain")
+    assert str(card(trained)["reason"]).startswith("better: f1_score 0.96")
+
+
+def test_rebase_replaces_the_results_of_the_version_and_merge_keeps_them(trained: Project) -> None:
+    trained.set_param("model.C", 0.1)
+    trained.repro()
+    assert [row["model_C"] for row in rows(trained, "SELECT model_C FROM metrics ORDER BY timestamp")] == [1.0, 0.1]
+    trained.set_param("experiment.version", "e0.2.0")
+    trained.set_param("model.C", 0.01)
+    trained.repro()
+    trained.set_param("merge.strategy", "rebase")
+    trained.set_param("model.C", 0.02)
+    trained.repro()
+    found = [tuple(row) for row in rows(trained, "SELECT version, model_C FROM metrics ORDER BY version, timestamp")]
+    assert found == [("e0.1.0", 1.0), ("e0.1.0", 0.1), ("e0.2.0", 0.02)]
+    assert len(rows(trained, "SELECT * FROM predictions")) == 3 * 360
+
+
+def test_a_sweep_records_every_run_and_keeps_the_best(trained: Project) -> None:
+    trained.set_param("sweep.grid", {"model.C": [0.001, 0.01, 0.1, 10.0], "model.max_iter": [200, 400]})
+    trained.set_param("promote.keep", 3)
+    trained.repro()
+    found = rows(trained, "SELECT * FROM metrics ORDER BY f1_score DESC, timestamp")
+    assert len(found) == 9
+    assert len({(row["model_C"], row["model_max_iter"]) for row in found}) == 9
+    kept = {path.name.removesuffix("_model.bin") for path in (trained.path / "models/candidates").iterdir()}
+    assert kept == {row["track_id"] for row in found[:3]}
+    for path in (trained.path / "models/trained").iterdir():
+        [row] = [row for row in found if path.name == f"{row['track_id']}_model.bin"]
+        assert md5(path) == row["model_hash"]
+
+
+def test_equal_params_give_equal_model_bytes(trained: Project) -> None:
+    trained.repro("--force")
+    assert len({row["model_hash"] for row in rows(trained, "SELECT model_hash FROM metrics")}) == 1
+    assert len(rows(trained, "SELECT * FROM metrics")) == 2
+
+
+def test_a_worse_challenger_stays_a_candidate(trained: Project) -> None:
+    incumbent = card(trained)["track_id"]
+    trained.set_param("model.C", 0.0001)
+    output = trained.repro()
+    assert card(trained)["track_id"] == incumbent
+    assert f"production: {incumbent} stays;" in output and "does not beat it: f1_score" in output
+    assert len(list((trained.path / "models/candidates").iterdir())) == 2
+
+
+def test_a_loss_is_minimised(trained: Project) -> None:
+    trained.set_param("promote.metric", "log_loss")
+    trained.set_param("promote.mode", "min")
+    trained.drop_batch(2)
+    trained.repro()
+    losses = [row["log_loss"] for row in rows(trained, "SELECT log_loss FROM metrics ORDER BY timestamp")]
+    assert losses[1] < losses[0]
+    assert str(card(trained)["reason"]) == f"better: log_loss {losses[1]:.4f} against {losses[0]:.4f}"
+
+
+def test_strategy_merge_leaves_production_alone(trained: Project) -> None:
+    incumbent = card(trained)["track_id"]
+    trained.set_param("promote.strategy", "merge")
+    trained.drop_batch(2)
+    output = trained.repro()
+    assert card(trained)["track_id"] == incumbent
+    assert "(promote.strategy: merge keeps new models as candidates only)" in output
+
+
+def test_another_test_set_measures_the_incumbent_again(trained: Project) -> None:
+    test = trained.path / "data/test.parquet"
+    frame = pd.read_parquet(test)
+    test.unlink()
+    frame[:120].to_parquet(test)
+    output = trained.repro()
+    [old, new] = rows(trained, "SELECT * FROM metrics ORDER BY timestamp")
+    assert old["test_hash"] != new["test_hash"]
+    # same data and params: the challenger is the same model, so both measure the same on the new test set
+    assert f"does not beat it: f1_score {new['f1_score']:.4f} against {new['f1_score']:.4f}" in output
+    assert f"{old['f1_score']:.4f}" not in output.split("production:")[1]
+
+
+def test_push_works_at_once(trained: Project) -> None:
+    assert "files pushed" in trained.dvc("push")
+    for path in ("data/train.parquet", "results/experiments.db"):
+        name = recorded(trained, path)
+        pushed = trained.path.parent / "digit-experiments-remote/files/md5" / name[:2] / name[2:]
+        assert md5(pushed) == name
+    assert "in sync" in trained.dvc("status", "--cloud")
+
+
+def test_dvc_shows_metrics_params_plots_and_the_graph(trained: Project) -> None:
+    shown = json.loads(trained.run("dvc", "metrics", "show", "--json").stdout)
+    assert set(shown[""]["data"]["results/metrics.json"]["data"]) == {"f1_score", "accuracy", "log_loss"}
+    trained.set_param("model.C", 0.01)
+    trained.repro()
+    diff = json.loads(trained.run("dvc", "metrics", "diff", "--json").stdout)
+    assert diff["results/metrics.json"]["f1_score"]["diff"] < 0
+    params = json.loads(trained.run("dvc", "params", "diff", "--json").stdout)
+    assert params["params.yaml"]["model.C"]["new"] == 0.01
+    graph = trained.run("dvc", "dag", "--dot").stdout
+    for edge in (("merge_data", "train"), ("train", "merge_results"), ("merge_results", "promote_model")):
+        assert f'"{edge[0]}" -> "{edge[1]}"' in graph
+
+    trained.dvc("plots", "show")
+    page = (trained.path / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "Confusion of the newest best run" in page and "Metric over versions" in page
+    with (trained.path / "results/plots/predictions.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 360 and set(table[0]) == {"actual", "predicted"}
+    assert all(f'"actual": "{row["actual"]}"' in page or f'"actual": {row["actual"]}' in page for row in table[:3])
+    with (trained.path / "results/plots/versions.csv").open() as file:
+        [version] = csv.DictReader(file)
+    assert version["version"] == "e0.1.0" and float(version["f1_score"]) > 0.9
+
+
+def test_dvc_experiments_work(trained: Project) -> None:
+    trained.dvc("exp", "run", "-S", "model.C=0.1")
+    shown = json.loads(trained.run("dvc", "exp", "show", "--json").stdout)
+    values = {
+        experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["model"]["C"]
+        for item in shown
+        for experiment in item["experiments"] or []
+    }
+    assert values == {0.1}
+    assert {row["model_C"] for row in rows(trained, "SELECT model_C FROM metrics")} == {1.0, 0.1}
+
+
+def test_every_stage_declares_the_project_code_that_it_is_named_for(baked: Project) -> None:
+    stages = yaml.safe_load((baked.path / "dvc.yaml").read_text())["stages"]
+    for stage in stages.values():
+        for dependency in stage["deps"]:
+            if dependency.startswith("scripts/"):
+                assert (baked.path / dependency).is_file(), dependency
+
+
+def test_the_leaderboard_shows_runs_best_first(trained: Project) -> None:
+    trained.set_param("model.C", 0.0001)
+    trained.repro()
+    listed = json.loads(trained.run("python", "scripts/experiment_explorer.py", "list", "--format", "json").stdout)
+    assert [row["model_C"] for row in listed] == [1.0, 0.0001]
+    worst_loss = json.loads(
+        trained.run(
+            "python", "scripts/experiment_explorer.py", "list", "--sort", "log_loss", "--mode", "min", "--limit", "1",
+            "--format", "json",
+        ).stdout
+    )  # fmt: skip
+    assert worst_loss[0]["log_loss"] == min(row["log_loss"] for row in listed) and len(worst_loss) == 1
+    table = trained.run("make", "leaderboard").stdout.splitlines()
+    assert table[0].split()[:2] == ["version", "track_id"] and table[1].split()[1] == listed[0]["track_id"]
+
+
+def test_xetrack_reads_the_results(trained: Project) -> None:
+    code = (
+        "from xetrack import Reader; import sys\n"
+        "frame = Reader('results/runs/' + sys.argv[1], engine='sqlite', table='metrics').to_df()\n"
+        "print(len(frame), frame['f1_score'][0])"
+    )
+    [database] = (trained.path / "results/runs").iterdir()
+    copy = trained.path / "results/runs/copy.db"
+    copy.write_bytes(database.read_bytes())
+    count, value = trained.run("python", "-c", code, "copy.db").stdout.split()
+    assert (int(count), float(value)) == (1, rows(trained, "SELECT f1_score FROM metrics")[0]["f1_score"])
+
+
+def test_results_of_a_colleague_are_merged_once(trained: Project, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.db"
+    with sqlite3.connect(theirs) as connection, sqlite3.connect(trained.path / "results/experiments.db") as mine:
+        mine.backup(connection)
+        connection.execute("UPDATE metrics SET track_id = 'theirs', version = 'e0.5.0'")
+        connection.execute("ALTER TABLE metrics ADD COLUMN gpu TEXT")
+        connection.execute("UPDATE metrics SET gpu = 'A100'")
+        connection.execute("DELETE FROM predictions")
+    (trained.path / "results/incoming/theirs.db").write_bytes(theirs.read_bytes())
+    assert stages_run(trained.repro()) == ["merge_results", "promote_model"]
+    found = rows(trained, "SELECT version, gpu FROM metrics ORDER BY version")
+    assert [tuple(row) for row in found] == [("e0.1.0", None), ("e0.5.0", "A100")]
+    before = md5(trained.path / "results/experiments.db")
+    trained.repro("--force", "--single-item", "merge_results")
+    assert md5(trained.path / "results/experiments.db") == before
