@@ -18,6 +18,13 @@ class Strategy(str, Enum):
     rebase = "rebase"
 
 
+class OnConflict(str, Enum):
+    fail = "fail"
+    base = "base"
+    incoming = "incoming"
+    newest = "newest"
+
+
 class Stage(str, Enum):
     merge_data = "merge_data"
     merge_results = "merge_results"
@@ -43,6 +50,9 @@ def main(
     key_columns: Annotated[
         list[str] | None, typer.Option(help="Identity of data rows; what rebase replaces by.")
     ] = None,
+    on_conflict: Annotated[
+        OnConflict, typer.Option(help="Which row wins under merge when one identity has two contents.")
+    ] = OnConflict.fail,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -66,6 +76,7 @@ def main(
             exp_data=tuple(exp_data or ()),
             output_data=output_data,
             key_columns=tuple(key_columns or ()),
+            on_conflict=on_conflict.value,
         )
         merging.merge_by_hand(request, say, confirm=(lambda _: True) if yes else typer.confirm)
 

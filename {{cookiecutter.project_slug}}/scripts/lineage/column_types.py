@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lineage.databases import Column, Table, affinity, create_statement, describe_tables
@@ -17,9 +17,15 @@ EXACT_INTEGER = 1 << 53
 """Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
 
 
-def fit_base(
-    connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path]
-) -> list[str]:
+@dataclass
+class Fitted:
+    """What became of a base table: names of columns added, and `name OLD → NEW` of columns widened."""
+
+    added: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
+
+
+def fit_base(connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path]) -> Fitted:
     """Add the columns that the base lacks and widen those whose type is too narrow for what comes in.
 
     Whole numbers widen to floating point (to NUMERIC where that would round one); a column that holds nothing but NULL
@@ -31,14 +37,14 @@ def fit_base(
         incoming: rows and declared types of the sources.
         sources: the files, for messages.
     Returns:
-        names of the columns added.
+        what changed; empty when the table is new.
     Raises:
         BadInput: numbers on one side, text on the other; names file, table, column and both types.
     """
     table = describe_tables(connection)[incoming.name]
     declared = {column.name.lower(): column for column in table.columns}
     wanted: dict[str, Column] = {}
-    added = []
+    fitted = Fitted()
     for key, column in incoming.columns.items():
         known = declared.get(key)
         types = incoming.types[key] | ({known.type} if known else set())
@@ -47,12 +53,13 @@ def fit_base(
             connection.execute(
                 f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {quote(column.name)} {fitting.type}".rstrip()
             )
-            added.append(column.name)
+            fitted.added.append(column.name)
         elif fitting.type != known.type:
             wanted[key] = fitting
+            fitted.widened.append(f"{known.name} {known.type or 'untyped'} → {fitting.type}")
     if wanted:
         _rebuild(connection, table.name, wanted)
-    return added if base is not None else []
+    return Fitted() if base is None else fitted
 
 
 def _common_type(

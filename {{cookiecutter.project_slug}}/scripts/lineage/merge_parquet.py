@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.errors import BadInput, Refused
-from lineage.merge_plan import ROW, SOURCE, Change, Sides, plan
+from lineage.merge_plan import ROW, SOURCE, Plan, Sides, plan
 from lineage.sql import quote, quote_all, text
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ class DataRules:
     Attributes:
         strategy: `merge` or `rebase`.
         key_columns: identity of a row; empty: the whole row (merge only).
+        on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
     """
 
     strategy: str
     key_columns: tuple[str, ...] = ()
+    on_conflict: str = "fail"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Schema:
     columns: dict[str, str]
 
 
-def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: DataRules, name: str) -> Change:
+def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: DataRules, name: str) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
@@ -75,16 +77,21 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
         _load_base(connection, known, columns)
         identity = list(rules.key_columns) or list(columns)
         sides = Sides(connection, name, "temp.base", "temp.incoming", list(columns), identity, quote(ROW))
-        change = plan(sides, rules.strategy, rules.key_columns)
-        change.new_columns = [name for name in columns if known and name not in known[0].columns]
-        names = quote_all(columns)
-        stays = f"SELECT {names} FROM temp.base"
-        if rules.strategy == "rebase":
-            stays += f" WHERE {quote(ROW)} NOT IN ({sides.matching(identity)}) ORDER BY {quote(ROW)}"
-        arrives = sides.fresh if rules.strategy == "merge" else sides.kept
-        query = f"SELECT * FROM ({stays}) UNION ALL SELECT * FROM ({arrives})"
+        result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
+        result.new_columns = [name for name in columns if known and name not in known[0].columns]
+        result.widened = [
+            f"{name} {kind} → {columns[name]}"
+            for name, kind in (known[0].columns if known else {}).items()
+            if kind != columns[name]
+        ]
+        if rules.strategy == "rebase" or rules.on_conflict == "fail":
+            result.refuse_conflicts()
+        stays = f"SELECT {quote_all(columns)} FROM temp.base"
+        if result.leaves and result.replaced:
+            stays += f" WHERE {quote(ROW)} NOT IN ({result.leaves}) ORDER BY {quote(ROW)}"
+        query = f"SELECT * FROM ({stays}) UNION ALL SELECT * FROM ({result.arrives})"
         _write(connection, query, output, name)
-        return change
+        return result
 
 
 def _write(connection: DuckDBPyConnection, query: str, output: Path, name: str) -> None:

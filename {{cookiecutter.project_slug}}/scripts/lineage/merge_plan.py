@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lineage.errors import Refused
+from lineage.errors import BadInput, Refused
 from lineage.sql import quote, quote_all, same
 
 SOURCE, ROW = "lineage source", "lineage row"
@@ -24,40 +24,6 @@ class Engine(Protocol):
     """A connection to SQLite or DuckDB."""
 
     def execute(self, query: str, /) -> Any: ...
-
-
-@dataclass
-class Change:
-    """What happens to one table or data file; counts are rows.
-
-    Attributes:
-        name: the table, or the data file.
-        added: incoming rows that are not there yet.
-        replaced: base rows that incoming rows take the place of (rebase only).
-        present: incoming rows that are there already.
-        overridden: incoming rows that a later source replaces (rebase only).
-        new_columns: columns that the base lacks.
-    """
-
-    name: str
-    added: int = 0
-    replaced: int = 0
-    present: int = 0
-    overridden: int = 0
-    new_columns: list[str] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.added or self.replaced or self.new_columns)
-
-    def line(self) -> str:
-        """One line: +added ~replaced =already there, new columns."""
-        parts = f"{self.name}: +{self.added} ~{self.replaced} ={self.present}"
-        if self.new_columns:
-            parts += f", new columns: {', '.join(self.new_columns)}"
-        if self.overridden:
-            parts += f", {self.overridden} incoming rows were overridden by a later source"
-        return parts
 
 
 @dataclass(frozen=True)
@@ -86,90 +52,142 @@ class Sides:
         """Rows `a` of one table beside the rows `b` of another that have the same identity."""
         return f"FROM {left} a JOIN {right} b ON {same('a', 'b', self.identity)}"
 
-    @property
-    def pair(self) -> str:
-        """Base rows `a` beside the incoming rows `b` that are kept."""
-        return self.beside(self.base, KEPT)
+    def count(self, rows: str) -> int:
+        """Count the rows of a FROM clause."""
+        return int(self.engine.execute(f"SELECT count(*) {rows}").fetchone()[0])
+
+
+@dataclass
+class Plan:
+    """What happens to one table or data file; counts are rows.
+
+    Attributes:
+        name: the table, or the data file.
+        added: incoming rows that come in, those that take the place of base rows included.
+        replaced: base rows that go.
+        present: incoming rows that are there already.
+        overridden: incoming rows whose identity a later source has too, with other contents (rebase only).
+        conflicts: incoming rows with the identity of another row and different contents.
+        samples: the first conflicts, as lines.
+        new_columns: columns that the base lacks.
+        widened: columns whose type changes, as `name OLD → NEW`.
+        leaves: query for the numbers of the base rows that go; None: none goes.
+        arrives: query for the rows that come, in the order of their identity.
+    """
+
+    name: str
+    added: int = 0
+    replaced: int = 0
+    present: int = 0
+    overridden: int = 0
+    conflicts: int = 0
+    samples: list[str] = field(default_factory=list)
+    new_columns: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
+    leaves: str | None = None
+    arrives: str = ""
 
     @property
-    def fresh(self) -> str:
-        """Query: incoming rows whose identity the base lacks, in the order of their identity."""
-        return (
-            f"SELECT {quote_all(self.columns)} FROM {KEPT} WHERE rowid NOT IN (SELECT b.rowid {self.pair})"
-            f" ORDER BY {quote_all(self.identity)}"
-        )
+    def is_empty(self) -> bool:
+        return not (self.added or self.replaced or self.new_columns or self.widened)
 
-    @property
-    def kept(self) -> str:
-        """Query: one incoming row per identity, in the order of their identity."""
-        return f"SELECT {quote_all(self.columns)} FROM {KEPT} ORDER BY {quote_all(self.identity)}"
+    def line(self) -> str:
+        """One line: +added ~replaced =already there !conflicts, new columns, type changes."""
+        parts = [f"{self.name}: +{self.added} ~{self.replaced} ={self.present} !{self.conflicts}"]
+        parts += [f"new columns: {', '.join(self.new_columns)}"] if self.new_columns else []
+        parts += [f"wider types: {', '.join(self.widened)}"] if self.widened else []
+        parts += [f"{self.overridden} incoming rows gave way to a later source"] if self.overridden else []
+        return ", ".join(parts)
 
-    def matching(self, keys: Sequence[str]) -> str:
-        """Query: row numbers of the base rows whose keys all equal an incoming row's."""
-        return f"SELECT a.{self.row} FROM {self.base} a JOIN {KEYS} k ON {same('a', 'k', keys)}"
+    def refuse_conflicts(self) -> None:
+        """Raise `Refused` when there are conflicts; shows up to five."""
+        if self.conflicts:
+            raise Refused(
+                f"{self.name}: {self.conflicts} incoming rows have the identity of another row and different contents"
+                " (there | incoming):\n" + "\n".join(self.samples),
+                "correct the incoming file, or choose which wins (on_conflict: base, incoming or newest), or rebase",
+            )
 
-    def count(self, query: str) -> int:
-        """Run a query that returns one number."""
-        return int(self.engine.execute(query).fetchone()[0])
 
-
-def plan(sides: Sides, strategy: str, keys: Sequence[str]) -> Change:
-    """Settle the incoming side to one row per identity (`KEPT`) and count what merging it would do.
+def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "fail") -> Plan:
+    """Work out what merging or rebasing the incoming side would do. Nothing of the base is touched.
 
     Args:
         sides: the tables. `KEPT` and `KEYS` are made anew.
-        strategy: `merge` or `rebase`.
+        strategy: `merge` (base rows stay; conflicts go by `on_conflict`) or `rebase` (base rows whose keys all equal an
+            incoming row's are replaced; of two incoming rows with one identity, the later source wins).
         keys: what rebase replaces by.
+        on_conflict: `fail`, `base`, `incoming` or `newest` (by the column `timestamp`).
     Raises:
-        Refused: under merge, one identity stands for different contents; under rebase, an incoming row has the
-            identity of a base row that its keys leave in place.
+        BadInput: `newest` without a column `timestamp`.
     """
-    change = Change(sides.name)
-    different = f"NOT ({same('a', 'b', sides.columns)})"
-    _settle(sides)
-    repeats = sides.beside(sides.incoming, KEPT)
-    if strategy == "merge":
-        _refuse(sides, sides.beside(sides.base, sides.incoming), different)
-        _refuse(sides, repeats, different)
-        change.present = sides.count(f"SELECT count(*) {sides.pair}")
-        change.added = sides.count(f"SELECT count(*) FROM {KEPT}") - change.present
-        return change
-    change.overridden = sides.count(f"SELECT count(*) {repeats} WHERE {different}")
-    sides.engine.execute(f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)} FROM {KEPT}")
-    _refuse(sides, sides.pair, f"NOT ({same('a', 'b', keys)})")
-    change.present = sides.count(f"SELECT count(*) {sides.pair} WHERE {same('a', 'b', sides.columns)}")
-    change.replaced = sides.count(f"SELECT count(*) FROM ({sides.matching(keys)})") - change.present
-    change.added = sides.count(f"SELECT count(*) FROM {KEPT}") - change.present
-    return change
+    if on_conflict == "newest" and "timestamp" not in sides.columns:
+        raise BadInput(f"{sides.name}: on_conflict: newest needs a column 'timestamp'", "choose base or incoming")
+    kept = _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
+    different, pair = f"NOT ({same('a', 'b', sides.columns)})", sides.beside(sides.base, kept)
+    result = Plan(sides.name)
+    columns = ", ".join(f"b.{quote(name)}" for name in sides.columns)
+    order = ", ".join(f"b.{quote(name)}" for name in sides.identity)
+    if strategy == "rebase":
+        sides.engine.execute(f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)} FROM {kept}")
+        matching = f"FROM {sides.base} a JOIN {KEYS} k ON {same('a', 'k', keys)}"
+        result.leaves = f"SELECT a.{sides.row} {matching}"
+        result.arrives = f"SELECT {columns} FROM {kept} b ORDER BY {order}"
+        result.present = sides.count(f"{pair} WHERE {same('a', 'b', sides.columns)}")
+        result.replaced = sides.count(matching) - result.present
+        result.added = sides.count(f"FROM {kept}") - result.present
+        if kept == KEPT:
+            result.overridden = sides.count(f"{sides.beside(sides.incoming, kept)} WHERE {different}")
+        _add_conflicts(result, sides, pair, f"NOT ({same('a', 'b', keys)})")  # another key, but the same identity
+        return result
+    there = sides.count(pair)
+    fresh = f"b.rowid NOT IN (SELECT b.rowid {pair})" if there else "TRUE"
+    result.added = sides.count(f"FROM {kept}") - there
+    winners = {"incoming": different, "newest": f"{different} AND b.timestamp > a.timestamp"}.get(on_conflict)
+    if winners and there:
+        result.leaves = f"SELECT a.{sides.row} {pair} WHERE {winners}"
+        result.replaced = sides.count(f"{pair} WHERE {winners}")
+        result.added += result.replaced
+        fresh = f"({fresh} OR b.rowid IN (SELECT b.rowid {pair} WHERE {winners}))"
+    result.arrives = f"SELECT {columns} FROM {kept} b WHERE {fresh} ORDER BY {order}"
+    if there:
+        _add_conflicts(result, sides, sides.beside(sides.base, sides.incoming), different)
+    if kept == KEPT and not result.conflicts:
+        _add_conflicts(result, sides, sides.beside(sides.incoming, kept), different)
+    result.present = there - result.replaced
+    return result
 
 
-def _settle(sides: Sides) -> None:
-    """Make `KEPT`: of the incoming rows with one identity, the last of the last source."""
-    latest = f"PARTITION BY {quote_all(sides.identity)} ORDER BY {quote(SOURCE)} DESC, {quote(ROW)} DESC"
-    sides.engine.execute("DROP TABLE IF EXISTS temp.lineage_kept")
-    sides.engine.execute("DROP TABLE IF EXISTS temp.lineage_keys")
-    sides.engine.execute(
-        f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM"
-        f" (SELECT *, row_number() OVER ({latest}) AS lineage_rank FROM {sides.incoming}) AS ranked WHERE lineage_rank = 1"
+def _settle(sides: Sides, winner: str) -> str:
+    """Return the table that holds one incoming row per identity: the incoming side itself, or `KEPT` made from it."""
+    for table in (KEPT, KEYS):
+        sides.engine.execute(f"DROP TABLE IF EXISTS {table}")
+    identity = quote_all(sides.identity)
+    repeated = f"FROM (SELECT 1 FROM {sides.incoming} GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
+    if not sides.count(repeated):
+        return sides.incoming
+    order = {
+        "base": f"{quote(SOURCE)}, {quote(ROW)}",
+        "newest": f"timestamp DESC, {quote(SOURCE)} DESC, {quote(ROW)} DESC",
+    }.get(winner, f"{quote(SOURCE)} DESC, {quote(ROW)} DESC")
+    ranked = (
+        f"SELECT *, row_number() OVER (PARTITION BY {identity} ORDER BY {order}) AS lineage_rank FROM {sides.incoming}"
     )
+    sides.engine.execute(f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM ({ranked}) AS ranked WHERE lineage_rank = 1")
+    return KEPT
 
 
-def _refuse(sides: Sides, pair: str, condition: str) -> None:
-    """Raise `Refused` with a count and samples when rows of `pair` meet `condition`."""
-    count = sides.count(f"SELECT count(*) {pair} WHERE {condition}")
-    if not count:
+def _add_conflicts(result: Plan, sides: Sides, pair: str, condition: str) -> None:
+    """Count the rows of `pair` that meet `condition`, and describe the first ones."""
+    count = sides.count(f"{pair} WHERE {condition}")
+    result.conflicts += count
+    if not count or result.samples:
         return
     both = ", ".join(f"a.{quote(column)}, b.{quote(column)}" for column in sides.columns)
     order = ", ".join(f"a.{quote(column)}" for column in sides.identity)
     rows = sides.engine.execute(f"SELECT {both} {pair} WHERE {condition} ORDER BY {order} LIMIT {SAMPLES}").fetchall()
-    samples = []
     for row in rows:
         values = {column: (row[2 * place], row[2 * place + 1]) for place, column in enumerate(sides.columns)}
         key = ", ".join(f"{column}={values[column][0]!r}" for column in sides.identity)
         changed = [f"{column}: {a!r} | {b!r}" for column, (a, b) in values.items() if a != b][:SAMPLES]
-        samples.append(f"  {key} — {', '.join(changed)}")
-    raise Refused(
-        f"{sides.name}: {count} incoming rows have the identity of another row and different contents"
-        " (there | incoming):\n" + "\n".join(samples),
-        "correct the incoming file, or choose rebase, to replace what matches",
-    )
+        result.samples.append(f"  {key} — {', '.join(changed)}")

@@ -16,7 +16,7 @@ from lineage.column_types import fit_base
 from lineage.databases import Table, check_is_sqlite, create_statement, describe_tables, open_read_only, read_only_uri
 from lineage.errors import BadInput, Refused
 from lineage.incoming_tables import Incoming, collect, tables_of
-from lineage.merge_plan import Change, Sides, plan
+from lineage.merge_plan import Plan, Sides, plan
 from lineage.sql import quote, quote_all
 
 
@@ -29,15 +29,17 @@ class TableRules:
         key_columns: what rebase replaces by.
         id_column: identity of tables without a primary key; None: the whole row.
         tables: names; empty: every table that a source has.
+        on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
     """
 
     strategy: str
     key_columns: tuple[str, ...] = ()
     id_column: str | None = None
     tables: tuple[str, ...] = ()
+    on_conflict: str = "fail"
 
 
-def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Change]:
+def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Plan]:
     """Write `output`: the base's tables, with the rows of the sources merged or rebased in.
 
     Args:
@@ -46,7 +48,7 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
         output: a path that does not exist.
         rules: strategy, keys, tables.
     Returns:
-        one `Change` per table; all empty when `output` holds what `base` holds.
+        one `Plan` per table; all empty when `output` holds what `base` holds.
     Raises:
         BadInput: a source is not a database, a named table is in none of them, a column or its type does not fit.
         Refused: a conflict; see `merge_plan.plan`.
@@ -68,7 +70,7 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
 
 def _fill(
     connection: sqlite3.Connection, base: Path | None, sources: Sequence[Path], names: Sequence[str], rules: TableRules
-) -> list[Change]:
+) -> list[Plan]:
     if base is not None:
         check_is_sqlite(base)
         with closing(sqlite3.connect(read_only_uri(base), uri=True)) as reader:
@@ -116,28 +118,33 @@ def _wanted_tables(sources: Sequence[Path], rules: TableRules) -> list[str]:
 
 def _merge_table(
     connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: TableRules
-) -> Change:
+) -> Plan:
     base = describe_tables(connection).get(incoming.name)
     if not incoming.columns:
-        return Change(incoming.name)
+        return Plan(incoming.name)
     identity = _identity(base or incoming.table, incoming, rules, sources)
     if rules.strategy == "rebase":
         _require_columns(incoming, rules.key_columns, sources)
     if base is None:
         connection.execute(create_statement(incoming.table))
-    new_columns = fit_base(connection, base, incoming, sources)
+    fitted = fit_base(connection, base, incoming, sources)
     target = f"main.{quote(incoming.name)}"
     sides = Sides(connection, incoming.name, target, incoming.temporary, incoming.table.column_names, identity)
-    change = plan(sides, rules.strategy, rules.key_columns)
-    change.new_columns = new_columns
-    columns = quote_all(sides.columns)
-    if rules.strategy == "merge":
-        connection.execute(f"INSERT INTO {target} ({columns}) {sides.fresh}")
-    elif change.added or change.replaced:
-        connection.execute(f"DELETE FROM {target} WHERE rowid IN ({sides.matching(rules.key_columns)})")
-        connection.execute(f"INSERT INTO {target} ({columns}) {sides.kept}")
+    result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
+    result.new_columns, result.widened = fitted.added, fitted.widened
+    if rules.strategy == "rebase" or rules.on_conflict == "fail":
+        result.refuse_conflicts()
+    if result.added or result.replaced:
+        expected = sides.count(f"FROM {target}") + result.added - result.replaced
+        if result.leaves:
+            connection.execute(f"DELETE FROM {target} WHERE rowid IN ({result.leaves})")
+        connection.execute(f"INSERT INTO {target} ({quote_all(sides.columns)}) {result.arrives}")
+        if sides.count(f"FROM {target}") != expected:
+            raise Refused(
+                f"{sides.name}: not the {expected} rows that belong there were written; the old file is as it was"
+            )
     connection.execute(f"DROP TABLE {incoming.temporary}")
-    return change
+    return result
 
 
 def _identity(known: Table, incoming: Incoming, rules: TableRules, sources: Sequence[Path]) -> tuple[str, ...]:

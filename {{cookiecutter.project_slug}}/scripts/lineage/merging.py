@@ -12,7 +12,7 @@ from lineage import layout, merge_parquet, merge_tables, report
 from lineage.accumulate import check_base, keep_recoverable, locked, write_whole
 from lineage.errors import BadInput, Refused
 from lineage.merge_parquet import DataRules
-from lineage.merge_plan import Change
+from lineage.merge_plan import Plan
 from lineage.merge_tables import TableRules
 from lineage.params import read_params
 
@@ -29,7 +29,7 @@ def merge_data_stage(say: Say) -> None:
     """
     root = layout.find_root()
     merge = read_params(root / layout.PARAMS).merge
-    rules = DataRules(merge.data_strategy, tuple(merge.data_key_columns))
+    rules = DataRules(merge.data_strategy, tuple(merge.data_key_columns), merge.data_on_conflict)
     target = root / layout.TRAIN_DATA
     with locked(root, layout.TRAIN_DATA):
         base = check_base(root, layout.TRAIN_DATA, merge_parquet.holds_all_rows)
@@ -39,7 +39,7 @@ def merge_data_stage(say: Say) -> None:
                 f"{layout.INCOMING_DATA}/ holds no .parquet file, and there is no {layout.TRAIN_DATA} yet",
                 f"drop a batch into {layout.INCOMING_DATA}/",
             )
-        change = Change(layout.TRAIN_DATA)
+        change = Plan(layout.TRAIN_DATA)
         if batches:
             change = _write_data(root, layout.TRAIN_DATA, base, batches, target, rules)
         rows = merge_parquet.count_rows(target)
@@ -55,7 +55,10 @@ def merge_results_stage(say: Say) -> None:
     """
     root = layout.find_root()
     params = read_params(root / layout.PARAMS)
-    rules = TableRules(params.merge.strategy, tuple(params.merge.key_columns), tables=tuple(params.merge.tables))
+    merge = params.merge
+    rules = TableRules(
+        merge.strategy, tuple(merge.key_columns), tables=tuple(merge.tables), on_conflict=merge.on_conflict
+    )
     target = root / layout.DATABASE
     with locked(root, layout.DATABASE):
         base = check_base(root, layout.DATABASE, merge_tables.holds_all_rows)
@@ -83,6 +86,7 @@ class Request:
     exp_data: tuple[str, ...]
     output_data: Path | None
     key_columns: tuple[str, ...]
+    on_conflict: str
 
 
 def merge_by_hand(request: Request, say: Say, confirm: Callable[[str], bool]) -> None:
@@ -97,7 +101,7 @@ def merge_by_hand(request: Request, say: Say, confirm: Callable[[str], bool]) ->
     if request.exp_db:
         strategy = _needed(request.strategy, "--strategy")
         output = _needed(request.output_db, "--output-db")
-        rules = TableRules(strategy, request.key_columns, request.id_column, request.tables)
+        rules = TableRules(strategy, request.key_columns, request.id_column, request.tables, request.on_conflict)
         sources = expand(request.exp_db, ".db")
         _ask(strategy, output, confirm)
         root = _root_of(output)
@@ -113,7 +117,7 @@ def merge_by_hand(request: Request, say: Say, confirm: Callable[[str], bool]) ->
         root = _root_of(output)
         with locked(root, _name_in(root, output)):
             base = _hand_base(root, request.base_data, output, merge_parquet.holds_all_rows)
-            data_rules = DataRules(strategy, request.key_columns)
+            data_rules = DataRules(strategy, request.key_columns, request.on_conflict)
             change = _write_data(root, _name_in(root, output), base, sources, output, data_rules)
             say(f"{strategy} {change.line()}")
 
@@ -147,8 +151,8 @@ def expand(patterns: Sequence[str], ending: str) -> list[Path]:
 
 def _write_data(
     root: Path, name: str, base: Path | None, sources: Sequence[Path], target: Path, rules: DataRules
-) -> Change:
-    changes: list[Change] = []
+) -> Plan:
+    changes: list[Plan] = []
 
     def build(temporary: Path) -> bool:
         change = merge_parquet.merge_data(base, sources, temporary, rules, name)
@@ -163,8 +167,8 @@ def _write_data(
 
 def _write_tables(
     root: Path, name: str, base: Path | None, sources: Sequence[Path], target: Path, rules: TableRules
-) -> list[Change]:
-    changes: list[Change] = []
+) -> list[Plan]:
+    changes: list[Plan] = []
 
     def build(temporary: Path) -> bool:
         changes.extend(merge_tables.merge_databases(base, sources, temporary, rules))

@@ -13,6 +13,7 @@ from lineage.errors import BadInput
 from lineage.sql import check_name
 
 Strategy = Literal["merge", "rebase"]
+OnConflict = Literal["fail", "base", "incoming", "newest"]
 Name = Annotated[str, AfterValidator(check_name)]
 Scalar = bool | int | float | str | None
 
@@ -39,8 +40,10 @@ class Merge(Section):
     strategy: Strategy
     tables: list[Name] = Field(min_length=1)
     key_columns: list[Name]
+    on_conflict: OnConflict = "fail"
     data_strategy: Strategy
     data_key_columns: list[Name]
+    data_on_conflict: OnConflict = "fail"
 
 
 class Promote(Section):
