@@ -75,8 +75,9 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
             _require_columns(schema, rules.key_columns)
         _load(connection, incoming, columns)
         _load_base(connection, known, columns)
-        identity = list(rules.key_columns) or list(columns)
-        sides = Sides(connection, name, "temp.base", "temp.incoming", list(columns), identity, quote(ROW))
+        compared = [column for column in columns if any(column in schema.columns for schema in incoming)]
+        identity = list(rules.key_columns) or compared
+        sides = Sides(connection, name, "temp.base", "temp.incoming", compared, identity, quote(ROW))
         result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
         result.new_columns = [name for name in columns if known and name not in known[0].columns]
         result.widened = [
@@ -89,7 +90,7 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
         stays = f"SELECT {quote_all(columns)} FROM temp.base"
         if result.leaves and result.replaced:
             stays += f" WHERE {quote(ROW)} NOT IN ({result.leaves}) ORDER BY {quote(ROW)}"
-        query = f"SELECT * FROM ({stays}) UNION ALL SELECT * FROM ({result.arrives})"
+        query = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({result.arrives})"
         _write(connection, query, output, name)
         return result
 

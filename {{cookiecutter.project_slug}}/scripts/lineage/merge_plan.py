@@ -126,35 +126,31 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
     kept = _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
     different, pair = f"NOT ({same('a', 'b', sides.columns)})", sides.beside(sides.base, kept)
     result = Plan(sides.name)
-    columns = ", ".join(f"b.{quote(name)}" for name in sides.columns)
-    order = ", ".join(f"b.{quote(name)}" for name in sides.identity)
     if strategy == "rebase":
-        sides.engine.execute(f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)} FROM {kept}")
+        sides.engine.execute(
+            f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)} FROM {sides.incoming}"
+        )
+        equal = f"{pair} WHERE {same('a', 'b', sides.columns)}"  # these stay as they are
         matching = f"FROM {sides.base} a JOIN {KEYS} k ON {same('a', 'k', keys)}"
-        result.leaves = f"SELECT a.{sides.row} {matching}"
-        result.arrives = f"SELECT {columns} FROM {kept} b ORDER BY {order}"
-        result.present = sides.count(f"{pair} WHERE {same('a', 'b', sides.columns)}")
-        result.replaced = sides.count(matching) - result.present
-        result.added = sides.count(f"FROM {kept}") - result.present
+        result.leaves = f"SELECT a.{sides.row} {matching} WHERE a.{sides.row} NOT IN (SELECT a.{sides.row} {equal})"
+        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT b.rowid {equal})"
         if kept == KEPT:
             result.overridden = sides.count(f"{sides.beside(sides.incoming, kept)} WHERE {different}")
-        _add_conflicts(result, sides, pair, f"NOT ({same('a', 'b', keys)})")  # another key, but the same identity
-        return result
-    there = sides.count(pair)
-    fresh = f"b.rowid NOT IN (SELECT b.rowid {pair})" if there else "TRUE"
-    result.added = sides.count(f"FROM {kept}") - there
-    winners = {"incoming": different, "newest": f"{different} AND b.timestamp > a.timestamp"}.get(on_conflict)
-    if winners and there:
-        result.leaves = f"SELECT a.{sides.row} {pair} WHERE {winners}"
-        result.replaced = sides.count(f"{pair} WHERE {winners}")
-        result.added += result.replaced
-        fresh = f"({fresh} OR b.rowid IN (SELECT b.rowid {pair} WHERE {winners}))"
-    result.arrives = f"SELECT {columns} FROM {kept} b WHERE {fresh} ORDER BY {order}"
-    if there:
+        stays = f"a.{sides.row} NOT IN (SELECT a.{sides.row} {matching})"
+        _add_conflicts(result, sides, pair, stays)  # another key, but the same identity
+    else:
+        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT b.rowid {pair})"
+        winners = {"incoming": different, "newest": f"{different} AND b.timestamp > a.timestamp"}.get(on_conflict)
+        if winners:
+            result.leaves = f"SELECT a.{sides.row} {pair} WHERE {winners}"
+            comes += f" OR b.rowid IN (SELECT b.rowid {pair} WHERE {winners})"
         _add_conflicts(result, sides, sides.beside(sides.base, sides.incoming), different)
-    if kept == KEPT and not result.conflicts:
-        _add_conflicts(result, sides, sides.beside(sides.incoming, kept), different)
-    result.present = there - result.replaced
+        if kept == KEPT and not result.conflicts:
+            _add_conflicts(result, sides, sides.beside(sides.incoming, kept), different)
+    result.arrives = f"SELECT {quote_all(sides.columns)} {comes} ORDER BY {quote_all(sides.identity)}"
+    result.added = sides.count(comes)
+    result.present = sides.count(f"FROM {kept}") - result.added
+    result.replaced = sides.count(f"FROM ({result.leaves}) AS gone") if result.leaves else 0
     return result
 
 

@@ -1,0 +1,76 @@
+"""What merge and rebase mean, in slow and obvious Python: lists of rows, no SQL, nothing shared with the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class Conflict(Exception):
+    """One identity stands for two contents."""
+
+
+@dataclass
+class Sheet:
+    """A table: its columns, and rows that may lack some of them (NULL)."""
+
+    columns: list[str]
+    rows: list[Row]
+
+
+def key(row: Row, columns: Sequence[str]) -> tuple[Any, ...]:
+    """Values of some columns, of which NULL equals NULL, and a number never equals a text or bytes."""
+    return tuple(
+        (type(row.get(name)) in (str, bytes) and type(row.get(name)).__name__, row.get(name)) for name in columns
+    )
+
+
+def combine(
+    base: Sheet | None,
+    sources: Sequence[Sheet],
+    strategy: str,
+    identity: Sequence[str],
+    keys: Sequence[str],
+    on_conflict: str,
+) -> list[Row]:
+    """The rows that belong in the output; those of the base first, in their order.
+
+    Raises:
+        Conflict: under merge with `fail`; under rebase, where a base row that stays has an incoming identity.
+    """
+    columns = list(dict.fromkeys(name for sheet in sources for name in sheet.columns))
+    identity = list(identity) or columns
+    old = list(base.rows) if base else []
+    incoming = [row for sheet in sources for row in sheet.rows]
+    settled: dict[tuple[Any, ...], Row] = {}
+    for row in incoming:
+        before = settled.get(key(row, identity))
+        if before is not None and key(before, columns) != key(row, columns):
+            if strategy == "merge" and on_conflict == "fail":
+                raise Conflict
+            if strategy == "merge" and on_conflict == "base":
+                continue
+        settled[key(row, identity)] = row
+    if strategy == "rebase":
+        replaced = {key(row, keys) for row in incoming}
+        names = {name: key(row, columns) for name, row in settled.items()}
+        equal = [row for row in old if names.get(key(row, identity)) == key(row, columns)]
+        present = {key(row, identity) for row in equal}
+        if any(key(row, identity) in settled and key(row, keys) not in replaced for row in old):
+            raise Conflict
+        stays = [row for row in old if row in equal or key(row, keys) not in replaced]
+        return stays + [row for name, row in settled.items() if name not in present]
+    result, present = [], set()
+    for row in old:
+        rival = settled.get(key(row, identity))
+        present.add(key(row, identity))
+        if rival is not None and key(rival, columns) != key(row, columns):
+            if on_conflict == "fail":
+                raise Conflict
+            if on_conflict == "incoming":
+                row = rival
+        result.append(row)
+    return result + [row for name, row in settled.items() if name not in present]
