@@ -9,7 +9,7 @@ PROJECT := {{cookiecutter.project_slug}}
 DEMO := digit-experiments
 S3 ?=
 
-.PHONY: help setup demo test test-fast lint benchmark lock clean
+.PHONY: help setup demo test test-fast lint lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import shutil
 import sys
 import time
@@ -168,3 +169,13 @@ def test_setup_is_idempotent(bake: Bakery) -> None:
     assert (project.path / ".dvc/config.local").read_text() == before
     assert project.git("status", "--porcelain") == ""
     assert project.git("rev-list", "--count", "HEAD") == "1"
+
+
+@pytest.mark.slow
+def test_a_run_of_another_project_in_the_shared_cache_is_not_taken_for_ones_own(bake: Bakery) -> None:
+    """DVC's run cache lies in the cache: equal inputs would bring the other project's rows, with its commit."""
+    first, second = bake(project_slug="first"), bake(project_slug="second")
+    for project in (first, second):
+        project.repro()
+        model = json.loads((project.path / "models/production/model.json").read_text(encoding="utf-8"))
+        assert model["git_commit"] == project.git("rev-parse", "HEAD")

@@ -24,6 +24,7 @@ FILES = [
     ".devcontainer/devcontainer.json",
     ".dvc/.gitignore",
     ".dvc/config",
+    ".dvc/plots/by_version.json",
     ".dvcignore",
     ".gitattributes",
     ".github/workflows/checks.yml",

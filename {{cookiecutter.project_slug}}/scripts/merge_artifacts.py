@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +25,11 @@ class OnConflict(str, Enum):
     base = "base"
     incoming = "incoming"
     newest = "newest"
+
+
+class Format(str, Enum):
+    table = "table"
+    json = "json"
 
 
 class Stage(str, Enum):
@@ -53,35 +60,63 @@ def main(
     on_conflict: Annotated[
         OnConflict, typer.Option(help="Which row wins under merge when one identity has two contents.")
     ] = OnConflict.fail,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")] = False,
+    format: Annotated[Format, typer.Option(help="How to print the plan.")] = Format.table,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Merge or rebase artifacts."""
+    """Merge or rebase artifacts. Databases take --base-db, --exp-db, --output-db; data --base-data and so on."""
     from lineage import merging
+    from lineage.errors import BadInput
+    from lineage.merge_parquet import DataRules
+    from lineage.merge_plan import Plan, recommend
+    from lineage.merge_tables import TableRules
 
     def work() -> None:
         if stage is not None:
             merge = merging.merge_data_stage if stage is Stage.merge_data else merging.merge_results_stage
             merge(say)
             return
-        request = merging.Request(
-            strategy=strategy.value if strategy else None,
-            data_strategy=data_strategy.value if data_strategy else None,
-            base_db=base_db,
-            exp_db=tuple(exp_db or ()),
-            output_db=output_db,
-            tables=tuple(table or ()),
-            id_column=id_column,
-            base_data=base_data,
-            exp_data=tuple(exp_data or ()),
-            output_data=output_data,
-            key_columns=tuple(key_columns or ()),
-            on_conflict=on_conflict.value,
-        )
-        merging.merge_by_hand(request, say, confirm=(lambda _: True) if yes else typer.confirm)
+        confirm = (lambda _: True) if yes else typer.confirm
+        keys, plans, lines = tuple(key_columns or ()), list[Plan](), list[str]()
+        for chosen, base, patterns, output, tables in (
+            (strategy, base_db, exp_db, output_db, True),
+            (data_strategy or strategy, base_data, exp_data, output_data, False),
+        ):
+            if not patterns:
+                continue
+            if chosen is None or output is None:
+                raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
+            how = (
+                TableRules(chosen.value, keys, id_column, tuple(table or ()), on_conflict.value, dry_run)
+                if tables
+                else DataRules(chosen.value, keys, on_conflict.value, dry_run)
+            )
+            done = merging.merge_by_hand(base, patterns, output, how, confirm)
+            plans += done
+            lines += [line for plan in done for line in (f"{chosen.value} {plan.line()}", *plan.samples)]
+        if not plans and not exp_db:
+            raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
+        if format is Format.json:
+            say(json.dumps([plan.summary() for plan in plans], indent=2))
+            return
+        say("\n".join([*lines, *([f"recommended — {recommend(plans)}"] if dry_run else [])]))
 
     guarded(work, debug=debug)
 
 
+def spread(words: list[str]) -> list[str]:
+    """Let an option of several values take them at once: `--exp-db a b` is `--exp-db a --exp-db b`."""
+    spread_words: list[str] = []
+    option = ""
+    for word in words:
+        if word.startswith("--"):
+            option = word if word in ("--exp-db", "--exp-data", "--table", "--key-columns") else ""
+            spread_words += [] if option else [word]
+        else:
+            spread_words += [option, word] if option else [word]
+    return spread_words
+
+
 if __name__ == "__main__":
-    app()
+    app(spread(sys.argv[1:]))

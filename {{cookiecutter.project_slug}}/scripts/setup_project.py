@@ -23,10 +23,11 @@ def main() -> int:
     parser.add_argument("--author", default="", help="'Name <mail>' for the first commit when Git knows nobody")
     options = parser.parse_args()
     root = Path(__file__).resolve().parents[1]
-    steps = run_setup(Setup(root, options.first, options.cache_dir, options.profile, options.author))
-    for step in steps:
+    failed = False
+    for step in run_setup(Setup(root, options.first, options.cache_dir, options.profile, options.author)):
         print(step.line(), flush=True)
-    return 0 if options.first or not any(step.failed for step in steps) else 1
+        failed |= step.failed
+    return 1 if failed and not options.first else 0
 
 
 if __name__ == "__main__":

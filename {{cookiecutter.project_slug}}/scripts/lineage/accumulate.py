@@ -103,7 +103,7 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
     if cached_object(root, md5):
         raise Refused(
             f"{path} is not the version that dvc.lock records but another one; it was left behind by a git checkout",
-            f"dvc checkout {path}",
+            "dvc checkout",
         )
     if not _holds_recorded(root, base, recorded, contains):
         raise Refused(
@@ -143,7 +143,12 @@ def keep_recoverable(root: Path, path: str) -> None:
     missing = [file for file, md5 in files.items() if not cached_object(root, md5)]
     if not missing:
         return
-    if recorded is None or recorded.md5 != path_md5(target):
+    if recorded is None:
+        raise Refused(
+            f"{path} would be replaced, and its bytes are recorded nowhere",
+            f"mv {path} {path}.old   # or: dvc add {path}",
+        )
+    if recorded.md5 != path_md5(target):
         raise Refused(
             f"{path} would lose rows or files, and its present bytes are recorded nowhere",
             f"dvc commit   # records it\n  → dvc checkout --force {path}   # or goes back to the recorded version",

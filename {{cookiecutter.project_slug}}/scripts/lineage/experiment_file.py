@@ -52,6 +52,6 @@ def load_experiment(root: Path) -> ExperimentFile:
     missing = [name for name in names if not callable(getattr(module, name, None))]
     if missing:
         raise BadInput(
-            f"{EXPERIMENT} has no function {missing[0]}()", f"define {', '.join(names)}; see docs/quickstart.md"
+            f"{EXPERIMENT} has no function {missing[0]}()", f"define {', '.join(names)}; see docs/use-cases.md"
         )
     return ExperimentFile(*(getattr(module, name) for name in names))

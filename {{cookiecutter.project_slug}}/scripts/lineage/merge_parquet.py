@@ -33,11 +33,13 @@ class DataRules:
         strategy: `merge` or `rebase`.
         key_columns: identity of a row; empty: the whole row (merge only).
         on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
+        dry_run: only work out what would happen; conflicts are counted, not refused.
     """
 
     strategy: str
     key_columns: tuple[str, ...] = ()
     on_conflict: str = "fail"
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
             for name, kind in (known[0].columns if known else {}).items()
             if kind != columns[name]
         ]
+        if rules.dry_run:
+            return result
         if rules.strategy == "rebase" or rules.on_conflict == "fail":
             result.refuse_conflicts()
         stays = f"SELECT {quote_all(columns)} FROM temp.base"
@@ -169,7 +173,8 @@ def _require_columns(schema: Schema, names: Sequence[str]) -> None:
     for name in names:
         if name not in schema.columns:
             raise BadInput(
-                f"{schema.path} has no column {name!r}; it has: {', '.join(schema.columns)}",
+                f"{schema.path} has no column {name!r}; it has: {', '.join(list(schema.columns)[:8])}"
+                + (f" and {len(schema.columns) - 8} more" if len(schema.columns) > 8 else ""),
                 f"add it to the file, or change merge.data_key_columns in params.yaml (now {list(names)})",
             )
 

@@ -7,7 +7,7 @@ NOT IN over keys or correlated subqueries: NULL equals NULL, and either engine f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from lineage.errors import BadInput, Refused
@@ -99,6 +99,10 @@ class Plan:
         parts += [f"{self.overridden} incoming rows gave way to a later source"] if self.overridden else []
         return ", ".join(parts)
 
+    def summary(self) -> dict[str, Any]:
+        """The counts and columns, for JSON."""
+        return {name: value for name, value in asdict(self).items() if name not in ("leaves", "arrives")}
+
     def refuse_conflicts(self) -> None:
         """Raise `Refused` when there are conflicts; shows up to five."""
         if self.conflicts:
@@ -107,6 +111,14 @@ class Plan:
                 " (there | incoming):\n" + "\n".join(self.samples),
                 "correct the incoming file, or choose which wins (on_conflict: base, incoming or newest), or rebase",
             )
+
+
+def recommend(plans: Sequence[Plan]) -> str:
+    """Say which strategy fits, from a plan made with `merge`, and why."""
+    conflicts, added = sum(plan.conflicts for plan in plans), sum(plan.added for plan in plans)
+    if conflicts:
+        return f"rebase: {conflicts} incoming rows have known keys and changed values, which merge would not take"
+    return f"merge: the {added} rows that come are new" if added else "neither: everything is there already"
 
 
 def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "fail") -> Plan:

@@ -30,6 +30,7 @@ class TableRules:
         id_column: identity of tables without a primary key; None: the whole row.
         tables: names; empty: every table that a source has.
         on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
+        dry_run: only work out what would happen; conflicts are counted, not refused.
     """
 
     strategy: str
@@ -37,6 +38,7 @@ class TableRules:
     id_column: str | None = None
     tables: tuple[str, ...] = ()
     on_conflict: str = "fail"
+    dry_run: bool = False
 
 
 def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Plan]:
@@ -132,9 +134,9 @@ def _merge_table(
     sides = Sides(connection, incoming.name, target, incoming.temporary, incoming.table.column_names, identity)
     result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
     result.new_columns, result.widened = fitted.added, fitted.widened
-    if rules.strategy == "rebase" or rules.on_conflict == "fail":
+    if not rules.dry_run and (rules.strategy == "rebase" or rules.on_conflict == "fail"):
         result.refuse_conflicts()
-    if result.added or result.replaced:
+    if not rules.dry_run and not result.is_empty:
         expected = sides.count(f"FROM {target}") + result.added - result.replaced
         if result.leaves:
             connection.execute(f"DELETE FROM {target} WHERE rowid IN ({result.leaves})")

@@ -6,7 +6,6 @@ import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from lineage import layout, merge_parquet, merge_tables, report
 from lineage.accumulate import check_base, keep_recoverable, locked, write_whole
@@ -17,7 +16,6 @@ from lineage.merge_tables import TableRules
 from lineage.params import read_params
 
 Say = Callable[[str], None]
-T = TypeVar("T")
 
 
 def merge_data_stage(say: Say) -> None:
@@ -41,7 +39,7 @@ def merge_data_stage(say: Say) -> None:
             )
         change = Plan(layout.TRAIN_DATA)
         if batches:
-            change = _write_data(root, layout.TRAIN_DATA, base, batches, target, rules)
+            [change] = write(Job(root, layout.TRAIN_DATA, base, batches, target, rules))
         rows = merge_parquet.count_rows(target)
     say(f"{rules.strategy} {change.line()}; {rows} rows now")
 
@@ -66,60 +64,96 @@ def merge_results_stage(say: Say) -> None:
         sources = [*find_files(root / layout.INCOMING_RESULTS, ".db"), *runs]
         if not runs:
             raise Refused(f"{layout.RUNS}/ holds no run", "dvc repro train")
-        for change in _write_tables(root, layout.DATABASE, base, sources, target, rules):
+        for change in write(Job(root, layout.DATABASE, base, sources, target, rules)):
             say(f"{rules.strategy} {change.line()}")
     report.write_reports(root, [path.stem for path in runs], params.promote.metric, params.promote.mode)
 
 
 @dataclass(frozen=True)
-class Request:
-    """A merge by hand, as given on the command line."""
+class Job:
+    """One merge into one guarded output.
 
-    strategy: str | None
-    data_strategy: str | None
-    base_db: Path | None
-    exp_db: tuple[str, ...]
-    output_db: Path | None
-    tables: tuple[str, ...]
-    id_column: str | None
-    base_data: Path | None
-    exp_data: tuple[str, ...]
-    output_data: Path | None
-    key_columns: tuple[str, ...]
-    on_conflict: str
+    Attributes:
+        root: the project's root, or the output's folder outside a project.
+        name: the output, relative to it.
+        base: what is accumulated so far; None: nothing.
+        sources: incoming files.
+        target: the output; may be the base.
+        rules: how; their kind says whether these are tables or parquet.
+    """
+
+    root: Path
+    name: str
+    base: Path | None
+    sources: Sequence[Path]
+    target: Path
+    rules: TableRules | DataRules
 
 
-def merge_by_hand(request: Request, say: Say, confirm: Callable[[str], bool]) -> None:
-    """Merge what the command line names; databases first, then data.
+def write(job: Job, approve: Callable[[list[Plan]], bool] = lambda plans: True) -> list[Plan]:
+    """Merge into the output, whole or not at all. The caller holds the output's lock and has checked the base.
 
+    Args:
+        job: what to merge.
+        approve: is shown what happens before it does; False leaves the output as it is.
+    """
+    plans: list[Plan] = []
+
+    def build(temporary: Path) -> bool:
+        if isinstance(job.rules, TableRules):
+            plans.extend(merge_tables.merge_databases(job.base, job.sources, temporary, job.rules))
+        else:
+            plans.append(merge_parquet.merge_data(job.base, job.sources, temporary, job.rules, job.name))
+        if job.rules.dry_run or not approve(plans):
+            return False
+        if job.base == job.target and any(plan.replaced for plan in plans):
+            keep_recoverable(job.root, job.name)
+        return job.base != job.target or not all(plan.is_empty for plan in plans)
+
+    write_whole(job.target, build)
+    return plans
+
+
+def merge_by_hand(
+    base: Path | None,
+    patterns: Sequence[str],
+    output: Path,
+    rules: TableRules | DataRules,
+    confirm: Callable[[str], bool],
+) -> list[Plan]:
+    """Merge what the command line names.
+
+    Args:
+        base: the accumulated file; None: start empty.
+        patterns: incoming files, folders or globs.
+        output: where the result goes; may be the base.
+        rules: how.
+        confirm: asks before a rebase replaces rows.
     Raises:
-        BadInput: an option is missing, or a file does not fit.
+        BadInput: a file is missing or does not fit.
         Refused: the user declined, the guard of `accumulate`, or a conflict.
     """
-    if not request.exp_db and not request.exp_data:
-        raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
-    if request.exp_db:
-        strategy = _needed(request.strategy, "--strategy")
-        output = _needed(request.output_db, "--output-db")
-        rules = TableRules(strategy, request.key_columns, request.id_column, request.tables, request.on_conflict)
-        sources = expand(request.exp_db, ".db")
-        _ask(strategy, output, confirm)
-        root = _root_of(output)
-        with locked(root, _name_in(root, output)):
-            base = _hand_base(root, request.base_db, output, merge_tables.holds_all_rows)
-            for change in _write_tables(root, _name_in(root, output), base, sources, output, rules):
-                say(f"{strategy} {change.line()}")
-    if request.exp_data:
-        strategy = _needed(request.data_strategy or request.strategy, "--data-strategy")
-        output = _needed(request.output_data, "--output-data")
-        sources = expand(request.exp_data, ".parquet")
-        _ask(strategy, output, confirm)
-        root = _root_of(output)
-        with locked(root, _name_in(root, output)):
-            base = _hand_base(root, request.base_data, output, merge_parquet.holds_all_rows)
-            data_rules = DataRules(strategy, request.key_columns, request.on_conflict)
-            change = _write_data(root, _name_in(root, output), base, sources, output, data_rules)
-            say(f"{strategy} {change.line()}")
+    tables = isinstance(rules, TableRules)
+    sources = expand(patterns, ".db" if tables else ".parquet")
+    if base is not None and not base.exists():
+        raise BadInput(f"{base} does not exist; leave the option out to start without a base")
+    root = _root_of(output)
+    name = output.resolve().relative_to(root).as_posix()
+
+    def approve(plans: list[Plan]) -> bool:
+        replaced = sum(plan.replaced for plan in plans)
+        lines = "\n".join(plan.line() for plan in plans)
+        if rules.strategy == "rebase" and replaced and not confirm(f"{lines}\nReplace {replaced} rows of {name}?"):
+            raise Refused("not confirmed; nothing was changed")
+        return True
+
+    with locked(root, name):
+        if base is not None and output.exists() and base.samefile(output):
+            contains = merge_tables.holds_all_rows if tables else merge_parquet.holds_all_rows
+            base = check_base(root, name, contains) and output
+        elif output.exists() and not rules.dry_run:
+            keep_recoverable(root, name)
+        return write(Job(root, name, base, sources, output, rules), approve)
 
 
 def find_files(folder: Path, ending: str) -> list[Path]:
@@ -149,65 +183,8 @@ def expand(patterns: Sequence[str], ending: str) -> list[Path]:
     return list(files)
 
 
-def _write_data(
-    root: Path, name: str, base: Path | None, sources: Sequence[Path], target: Path, rules: DataRules
-) -> Plan:
-    changes: list[Plan] = []
-
-    def build(temporary: Path) -> bool:
-        change = merge_parquet.merge_data(base, sources, temporary, rules, name)
-        changes.append(change)
-        if change.replaced and base == target:
-            keep_recoverable(root, name)
-        return base != target or not change.is_empty
-
-    write_whole(target, build)
-    return changes[0]
-
-
-def _write_tables(
-    root: Path, name: str, base: Path | None, sources: Sequence[Path], target: Path, rules: TableRules
-) -> list[Plan]:
-    changes: list[Plan] = []
-
-    def build(temporary: Path) -> bool:
-        changes.extend(merge_tables.merge_databases(base, sources, temporary, rules))
-        if base == target and any(change.replaced for change in changes):
-            keep_recoverable(root, name)
-        return base != target or not all(change.is_empty for change in changes)
-
-    write_whole(target, build)
-    return changes
-
-
-def _hand_base(root: Path, base: Path | None, output: Path, contains: Callable[[Path, Path], bool]) -> Path | None:
-    """The base of a merge by hand. An output that is not the base must be recoverable before it is replaced."""
-    if base is not None and not base.exists():
-        raise BadInput(f"{base} does not exist; leave the option out to start without a base")
-    if base is not None and output.exists() and base.samefile(output):
-        return check_base(root, _name_in(root, output), contains) and output
-    if output.exists():
-        keep_recoverable(root, _name_in(root, output))
-    return base
-
-
-def _ask(strategy: str, output: Path, confirm: Callable[[str], bool]) -> None:
-    if strategy == "rebase" and output.exists() and not confirm(f"Rebase replaces matching rows of {output}. Go on?"):
-        raise Refused("not confirmed; nothing was changed")
-
-
 def _root_of(output: Path) -> Path:
     try:
         return layout.find_root(output.resolve().parent)
     except BadInput:
         return output.resolve().parent
-
-
-def _name_in(root: Path, output: Path) -> str:
-    return output.resolve().relative_to(root).as_posix()
-
-
-def _needed(value: T | None, option: str) -> T:
-    if value is None:
-        raise BadInput(f"{option} is missing", "merge_artifacts.py --help")
-    return value

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 LINK_TYPES = "reflink,hardlink,copy"
 """No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
@@ -88,18 +87,18 @@ def run_setup(setup: Setup) -> Iterator[Step]:
             (setup.root / folder).mkdir(parents=True, exist_ok=True)
     steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", _secrets)]
     if importlib.util.find_spec("dvc") is None:
-        yield _git(setup)
-        missing = "DVC is not installed in the interpreter that runs this"
-        yield skipped("dvc", missing, "make setup   # installs it, then sets up cache, remote and data")
-        yield _commit(setup)
-        return
-    steps += [("cache", _cache), ("remote", _remote), ("data", _data)]
-    steps += [("commit", _commit)] if setup.first else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
+        steps += [("dvc", _no_dvc), ("commit", _commit)]
+    else:
+        steps += [("cache", _cache), ("remote", _remote), ("data", _data)]
+        steps += [("commit", _commit)] if setup.first else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
     for name, step in steps:
         try:
-            yield step(setup)
+            ended = step(setup)
         except Exception as error:
-            yield failed(name, f"{type(error).__name__}: {' '.join(str(error).split())}", "make setup")
+            ended = failed(name, f"{type(error).__name__}: {' '.join(str(error).split())}", "make setup")
+        yield ended
+        if name == "secrets" and ended.failed:
+            return  # the first commit would take it in
 
 
 def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -120,7 +119,7 @@ def _git(setup: Setup) -> Step:
         return failed("git", "git is not installed", "install git, then: make setup")
     if top == setup.root.resolve():
         return done("git", "repository is there")
-    if top is not None:
+    if top is not None and run(setup.root, "git", "check-ignore", "--quiet", ".").returncode != 0:
         return skipped(
             "git", f"inside the repository {top}: nothing initialised", f"git add {setup.root.name} && git commit"
         )
@@ -130,16 +129,18 @@ def _git(setup: Setup) -> Step:
 
 
 def _secrets(setup: Setup) -> Step:
-    from lineage.secrets import find_secrets
+    from lineage.secrets import REMEDY, find_secrets
 
     found = find_secrets(setup.root / ".dvc" / "config")
     if found:
-        return failed(
-            "secrets",
-            f".dvc/config is committed and holds a secret: {', '.join(found)}",
-            f"dvc remote modify --local storage {found[0].rpartition('.')[2]} …   # and take it out of .dvc/config",
-        )
+        text = f".dvc/config is committed and holds a secret: {', '.join(found)}"
+        return failed("secrets", text, REMEDY.format(option=found[0], path=".dvc/config"))
     return done("secrets", "none in .dvc/config")
+
+
+def _no_dvc(setup: Setup) -> Step:
+    missing = "DVC is not installed in the interpreter that runs this"
+    return skipped("dvc", missing, "make setup   # installs it, then sets up cache, remote and data")
 
 
 def _cache(setup: Setup) -> Step:
@@ -158,9 +159,6 @@ def _cache(setup: Setup) -> Step:
     with config.edit("local") as edited:
         edited.setdefault("cache", {}).setdefault("dir", str(folder))
         edited["cache"].setdefault("type", LINK_TYPES)
-        if setup.profile:
-            name = config["core"]["remote"]
-            edited.setdefault("remote", {}).setdefault(name, {})["profile"] = setup.profile
     return done("cache", f"{folder} (shared; set in .dvc/config.local)")
 
 
@@ -187,10 +185,21 @@ def _remote(setup: Setup) -> Step:
             return done("remote", f"{url} (credentials are checked by make setup)")
         from lineage.s3_remote import check_s3
 
-        problem = check_s3(name, settings)
-        return failed("remote", *problem) if problem else done("remote", f"{url} answers, credentials fit")
+        problem = check_s3(name, {**settings, "profile": setup.profile or settings.get("profile")})
+        if problem:
+            return failed("remote", *problem)
+        if setup.profile:  # kept only when it works
+            with config.edit("local") as edited:
+                edited.setdefault("remote", {}).setdefault(name, {})["profile"] = setup.profile
+        return done("remote", f"{url} answers, credentials fit")
+    if setup.profile:
+        return failed("remote", f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
     if "://" in url:
         return done("remote", f"{url} (not checked)")
+    if not Path(url).exists() and not (setup.root / "data/incoming").exists():  # a clone, which brought no data along
+        return failed(
+            "remote", f"{url} does not exist here", f"dvc remote modify --local {name} url FOLDER && make setup"
+        )
     try:
         Path(url).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -246,7 +255,7 @@ def _commit(setup: Setup) -> Step:
     if run(setup.root, "git", "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0:
         return done("commit", "the repository has commits")
     identity, text = [], "first commit made"
-    if run(setup.root, "git", "config", "user.email").returncode != 0:
+    if "GIT_AUTHOR_EMAIL" not in os.environ and run(setup.root, "git", "config", "user.email").returncode != 0:
         author = setup.author or _configured_author(setup.root)
         name, _, mail = author.rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
@@ -268,21 +277,24 @@ def _configured_author(root: Path) -> str:
 
 
 def _pull(setup: Setup) -> Step:
-    from dvc.repo import Repo
-
-    with Repo(str(setup.root)) as repo:
-        missing = [os.path.relpath(out.fs_path, setup.root) for out in repo.index.outs if _is_missing(out)]
+    missing = _missing(setup.root)
     if not missing:
         return done("pull", "everything recorded is here")
-    result = subprocess.run(
-        [sys.executable, "-m", "dvc", "pull", "--quiet"], cwd=setup.root, stderr=subprocess.PIPE, text=True
-    )
-    if result.returncode != 0:
-        reason = result.stderr.strip().splitlines()[-1:] or ["dvc pull failed"]
-        return failed("pull", reason[0].removeprefix("ERROR: "), "dvc pull   # after the others have run dvc push")
+    if _remote(setup).failed:  # DVC alone would try for minutes
+        return skipped(
+            "pull", f"not tried, still missing: {', '.join(missing)}", "make setup   # when the remote answers"
+        )
+    subprocess.run([sys.executable, "-m", "dvc", "pull"], cwd=setup.root, stdout=subprocess.DEVNULL, check=False)
+    absent = _missing(setup.root)
+    if absent:
+        remedy = "dvc push   # where they were made; then here: make setup"
+        return failed("pull", f"not in the remote: {', '.join(absent)}", remedy)
     return done("pull", f"fetched {len(missing)}: {', '.join(missing)}")
 
 
-def _is_missing(out: Any) -> bool:
-    """An output that has been recorded and is not in the workspace."""
-    return bool(out.hash_info) and not out.exists
+def _missing(root: Path) -> list[str]:
+    """Outputs that have been recorded and are not in the workspace."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return [os.path.relpath(out.fs_path, root) for out in repo.index.outs if out.hash_info and not out.exists]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,44 +24,52 @@ def check_s3(name: str, settings: dict[str, Any]) -> tuple[str, str] | None:
         None when it answers; else what is wrong, and the remedy.
     """
     from botocore import exceptions as failures
-    from botocore.config import Config
     from botocore.session import Session
 
-    parts = urlsplit(settings["url"])
-    endpoint = settings.get("endpointurl")
-    where = endpoint or "AWS"
+    url, where = settings["url"], settings.get("endpointurl") or "AWS"
     try:
-        client = Session(profile=settings.get("profile")).create_client(
-            "s3",
-            region_name=settings.get("region"),
-            endpoint_url=endpoint,
-            aws_access_key_id=settings.get("access_key_id"),
-            aws_secret_access_key=settings.get("secret_access_key"),
-            aws_session_token=settings.get("session_token"),
-            config=Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1}),
-        )
-        client.list_objects_v2(Bucket=parts.netloc, Prefix=parts.path.lstrip("/"), MaxKeys=1)
+        _list_one(settings)
     except failures.ProfileNotFound:
+        known = ", ".join(Session().available_profiles) or "none"
         return (
-            f"no AWS profile named {settings['profile']!r} on this machine",
-            f"aws configure --profile {settings['profile']}",
+            f"no AWS profile named {settings['profile']!r} on this machine; there are: {known}",
+            "make setup PROFILE=name   # one of these, or a new one written into ~/.aws/credentials",
         )
     except failures.NoCredentialsError:
-        return f"no credentials for {settings['url']}", CREDENTIALS.format(name=name)
-    except failures.HTTPClientError:  # connection refused, unknown host, time-outs, TLS
-        return (
-            f"{where} cannot be reached",
-            f"dvc remote modify {name} endpointurl URL   # or wait until it is up again",
-        )
+        return f"no credentials for {url}", CREDENTIALS.format(name=name)
     except failures.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if code in ("NoSuchBucket", "404") or status == 404:
-            return (
-                f"{where} has no bucket {parts.netloc!r}",
-                f"create it, or: dvc remote modify {name} url s3://BUCKET/PREFIX",
-            )
-        if status in (401, 403) or "Access" in code or "Signature" in code:
-            return f"{where} refuses these credentials for {settings['url']} ({code})", CREDENTIALS.format(name=name)
-        return f"{where} answers with an error: {error}", "try again; if it stays, ask who runs the server"
+        if code == "NoSuchBucket" or status == 404:
+            remedy = f"dvc remote modify {name} url s3://BUCKET/PREFIX   # or create the bucket; then: make setup"
+            return f"{where} has no bucket {urlsplit(url).netloc!r}", remedy
+        if status in (401, 403) or "Token" in code:
+            return f"{where} refuses these credentials for {url} ({code})", CREDENTIALS.format(name=name)
+        return f"{where} answers with an error: {error}", "make setup   # again; if it stays, ask who runs the server"
+    except (failures.ConnectionError, failures.HTTPClientError):  # refused, unknown host, time-outs, TLS
+        remedy = f"make setup   # when it is up; if its address changed: dvc remote modify {name} endpointurl URL"
+        return f"{where} cannot be reached", remedy
+    except failures.BotoCoreError as error:  # half a pair of keys, an expired login, an unreadable AWS configuration
+        return f"no usable credentials for {url}: {error}", CREDENTIALS.format(name=name)
     return None
+
+
+def _list_one(settings: dict[str, Any]) -> None:
+    from botocore.config import Config
+    from botocore.session import Session
+
+    for option, variable in (("credentialpath", "AWS_SHARED_CREDENTIALS_FILE"), ("configpath", "AWS_CONFIG_FILE")):
+        if settings.get(option):
+            os.environ.setdefault(variable, settings[option])  # as DVC does
+    client = Session(profile=settings.get("profile")).create_client(
+        "s3",
+        region_name=settings.get("region"),
+        endpoint_url=settings.get("endpointurl"),
+        verify=settings.get("ssl_verify"),
+        aws_access_key_id=settings.get("access_key_id"),
+        aws_secret_access_key=settings.get("secret_access_key"),
+        aws_session_token=settings.get("session_token"),
+        config=Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1}),
+    )
+    parts = urlsplit(settings["url"])
+    client.list_objects_v2(Bucket=parts.netloc, Prefix=parts.path.lstrip("/"), MaxKeys=1)

@@ -1,8 +1,7 @@
-"""Find secrets in a tracked DVC configuration file."""
+"""Find secrets in a tracked DVC configuration file, and AWS keys in any file."""
 
 from __future__ import annotations
 
-import configparser
 import re
 from pathlib import Path
 
@@ -27,30 +26,36 @@ SECRET_OPTIONS = frozenset(
 )
 """Options of DVC remotes that are secret (dvc.org/doc/command-reference/remote/modify)."""
 
-USER_INFO = re.compile(r"^[a-z0-9+]+://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
+REMEDY = "dvc config --local {option} VALUE   # and take it out of {path}; was it ever pushed? ask for a new one"
+
+SECTION = re.compile(r"""\['?(\w+)(?:\s+"(.*?)")?'?\]""")
+OPTION = re.compile(r"""[#;\s]*(\w+)\s*=\s*["']?([^"'\s].*)""")  # what is commented out is committed too
+AWS_KEY = re.compile(
+    r"""\b(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b|(?i:secret_access_key)["'\s:=]{1,6}[0-9A-Za-z/+]{40}(?![0-9A-Za-z/+])"""
+)
+USER_INFO = re.compile(r"[a-z0-9+]+://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
 
 
 def find_secrets(config: Path) -> list[str]:
-    """List the options of a DVC configuration file that hold a secret, as `section.option`; their values are not shown.
+    """List the options of a DVC configuration file that hold a secret, as in `remote.storage.password`, without values.
 
     Args:
         config: the file; a missing one holds none.
     """
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-    try:
-        text = "\n".join(line.strip() for line in config.read_text(encoding="utf-8").splitlines())
-        parser.read_string(text)
-    except FileNotFoundError:
+    if not config.is_file():
         return []
-    except configparser.Error:
-        return [
-            name.lower()
-            for name in re.findall(r"^(\w+)\s*=\s*\S", text, re.MULTILINE)
-            if name.lower() in SECRET_OPTIONS
-        ]
-    found = []
-    for section in parser.sections():
-        for option, value in parser.items(section):
-            if value and (option in SECRET_OPTIONS or USER_INFO.match(value.strip("\"'"))):
-                found.append(f"{section}.{option}")
+    found, section = [], ""
+    for line in config.read_text(encoding="utf-8", errors="replace").splitlines():
+        if header := SECTION.match(line.strip()):
+            section = "".join(f"{part}." for part in header.groups() if part)
+        elif option := OPTION.match(line):
+            name, value = option.groups()
+            if name.lower() in SECRET_OPTIONS or USER_INFO.match(value):
+                found.append(section + name.lower())
     return found
+
+
+def find_aws_keys(path: Path) -> list[int]:
+    """Number the lines of a file that hold an AWS access key, or a secret beside its name."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [number for number, line in enumerate(lines, start=1) if AWS_KEY.search(line)]

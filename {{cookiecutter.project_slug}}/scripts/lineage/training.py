@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -56,8 +57,9 @@ def train_stage(say: Callable[[str], None], warn: Callable[[str], None]) -> None
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     provenance = describe_origin(root, params.experiment.version, warn)
     runs = plan_runs(params.model, params.sweep)
-    for folder in (layout.RUNS, layout.TRAINED_MODELS):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    for folder in (layout.RUNS, layout.TRAINED_MODELS):  # earlier runs are in the cache, and merged into the database
+        shutil.rmtree(root / folder, ignore_errors=True)
+        (root / folder).mkdir(parents=True)
     outcomes = []
     for outcome in _do_all(root, runs, provenance, params.sweep.jobs):
         outcomes.append(outcome)

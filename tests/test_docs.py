@@ -1,0 +1,304 @@
+"""What the documentation says is what happens: its commands are run as they stand, its names and links are looked up."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import yaml
+from conftest import SOURCE, TEMPLATE, Bakery, Project
+
+DOCS = ("quickstart", "workflows", "merge-rebase", "dvc-setup", "data_versioning", "use-cases", "troubleshooting")
+PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))
+TEMPLATE_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+FENCED = re.compile(r"(?:^<!-- expect: (?P<expect>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+SCRIPT = re.compile(r"scripts/(?P<name>\w+)\.py(?P<rest>(?:[^\n`#|;>\\]|\\\n)*)")
+MAKE = re.compile(r"\bmake (?P<target>[a-z][a-z-]*)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language and text, and how the page says that it ends.
+
+    Attributes:
+        code: exit code of the whole block.
+        texts: what it prints, word by word, to standard output or standard error.
+    """
+
+    language: str
+    text: str
+    code: int = 0
+    texts: list[str] = field(default_factory=list)
+
+
+def blocks(text: str) -> list[Block]:
+    """Read the fenced blocks of a page, each with the comment `<!-- expect: exit 1, "text" "text" -->` before it."""
+    found = []
+    for match in FENCED.finditer(text):
+        expect = match["expect"] or ""
+        code = re.search(r"\bexit (\d+)", expect)
+        texts = re.findall(r'"([^"]+)"', expect)
+        found.append(Block(match["language"], match["text"], int(code[1]) if code else 0, texts))
+    return found
+
+
+def code_of(text: str) -> Iterator[str]:
+    """Everything on a page that is written as code: fenced blocks and spans."""
+    yield from (block.text for block in blocks(text))
+    yield from re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def read(project: Project, page: str) -> str:
+    return (project.path / page).read_text(encoding="utf-8")
+
+
+def follow(project: Project, page: str) -> None:
+    """Type the ```bash blocks of a page, in order, each in a shell of its own at the project's root.
+
+    VENV leads `make setup` to the environment that runs these tests, so that nothing is installed.
+    """
+    typed = [block for block in blocks(read(project, page)) if block.language == "bash"]
+    assert typed, f"{page} has no commands"
+    for block in typed:
+        done = project.run("bash", "-euo", "pipefail", "-c", block.text, code=block.code, VENV=sys.prefix)
+        printed = done.stdout + done.stderr
+        for text in block.texts:
+            assert text in printed, f"{page}: {text!r} is not in the output of\n{block.text}\n---\n{printed}"
+
+
+def test_expectations_are_read_as_written() -> None:
+    page = '<!-- expect: exit 2, "one" "two: 2" -->\n```bash\nfalse\n```\n\n```console\n$ x\n```\n'
+    assert blocks(page) == [Block("bash", "false\n", 2, ["one", "two: 2"]), Block("console", "$ x\n")]
+
+
+def test_every_expectation_stands_before_a_bash_block(baked: Project) -> None:
+    for page in PAGES:
+        text = read(baked, page)
+        used = [match for match in FENCED.finditer(text) if match["expect"] and match["language"] == "bash"]
+        assert text.count("<!-- expect") == len(used), page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_the_page_works(bake: Bakery, page: str) -> None:
+    follow(bake(), page)
+
+
+@pytest.mark.slow
+def test_the_regression_example_learns_and_respects_that_lower_is_better(bake: Bakery) -> None:
+    project = bake()
+    page = read(project, "docs/use-cases.md").partition("### 5.")[0]
+    (project.path / "until_4.md").write_text(page, encoding="utf-8")
+    follow(project, "until_4.md")
+    good = metrics_of(project)
+    assert sorted(good) == ["mae", "r2", "rmse"]
+    assert 40 < good["rmse"] < 70 and 30 < good["mae"] < good["rmse"] and 0.3 < good["r2"] < 0.7
+    incumbent = production(project)
+    assert incumbent["metrics"] == good and incumbent["params"] == {"model_alpha": 1.0}
+
+    project.set_param("model.alpha", 100000)
+    said = project.repro()
+    worse = metrics_of(project)
+    assert worse["rmse"] > good["rmse"] + 5
+    assert f"production: {incumbent['track_id']} stays; " in said
+    assert production(project) == incumbent
+    listed = json.loads(project.run("python", "scripts/experiment_explorer.py", "list", "--format", "json").stdout)
+    assert [row["rmse"] for row in listed] == [good["rmse"], worse["rmse"]], "best first means smallest first"
+
+
+def metrics_of(project: Project) -> dict[str, float]:
+    metrics: dict[str, float] = json.loads(read(project, "results/metrics.json"))
+    return metrics
+
+
+def production(project: Project) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(read(project, "models/production/model.json"))
+    return card
+
+
+@pytest.mark.slow
+def test_plots_of_the_page_have_something_to_draw(trained: Project) -> None:
+    """A version is no number: DVC's own line templates draw an empty frame for it."""
+    page = json.loads(trained.run("dvc", "plots", "show", "--json").stdout)
+    drawn = {name: plots[0]["content"] for name, plots in page["data"].items()}
+    assert list(drawn) == ["Confusion of the newest best run", "Metric over versions"]
+    versions = drawn["Metric over versions"]
+    assert versions["encoding"]["x"] == {"field": "version", "type": "ordinal", "sort": None, "title": "version"}
+    assert [row["version"] for row in versions["data"]["values"]] == ["e0.1.0"]
+    assert float(versions["data"]["values"][0]["f1_score"]) == metrics_of(trained)["f1_score"]
+    confusion = drawn["Confusion of the newest best run"]["data"]["values"]
+    assert len(confusion) == 360 and set(confusion[0]) == {"actual", "predicted", "rev"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "examples/README.md"])
+def test_every_relative_link_leads_somewhere(baked: Project, page: str) -> None:
+    check_links(baked.path / page)
+
+
+@pytest.mark.parametrize("page", TEMPLATE_PAGES)
+def test_every_relative_link_of_the_template_leads_somewhere(page: str) -> None:
+    check_links(TEMPLATE / page)
+
+
+def check_links(page: Path) -> None:
+    for match in LINK.finditer(page.read_text(encoding="utf-8")):
+        target, _, anchor = match["target"].partition("#")
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        there = page.parent / unquote(target) if target else page
+        assert there.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(there.read_text(encoding="utf-8")), f"{page.name} links to {match['target']}"
+
+
+def test_the_readme_leads_to_every_page(baked: Project) -> None:
+    readme = read(baked, "README.md")
+    for name in DOCS:
+        assert f"](docs/{name}.md)" in readme, name
+    assert {path.stem for path in (baked.path / "docs").glob("*.md")} == set(DOCS)
+
+
+def test_the_readme_is_one_screen(baked: Project) -> None:
+    assert len(read(baked, "README.md").splitlines()) <= 70
+
+
+def test_every_option_of_a_script_exists(baked: Project) -> None:
+    helps: dict[str, str] = {}
+    mentioned = 0
+    for page in PAGES:
+        for match in (found for code in code_of(read(baked, page)) for found in SCRIPT.finditer(code)):
+            words = shlex.split(match["rest"].replace("\\\n", " "))
+            command = [f"scripts/{match['name']}.py", *words[: bool(words and re.fullmatch("[a-z]+", words[0]))]]
+            key = " ".join(command)
+            if key not in helps:
+                helps[key] = baked.run("python", *command, "--help", COLUMNS="200").stdout
+            for option in (word for word in words if word.startswith("--")):
+                mentioned += 1
+                assert re.search(rf"{option}\b", helps[key]), f"{page}: {key} has no {option}"
+    assert mentioned >= 10
+
+
+def test_every_option_of_a_merge_by_hand_is_explained(baked: Project) -> None:
+    page = read(baked, "docs/merge-rebase.md")
+    options = set(re.findall(r"--[a-z-]+", baked.script("merge_artifacts", "--help", COLUMNS="200")))
+    for option in options - {"--stage", "--debug", "--help"}:
+        assert f"`{option}`" in page, option
+
+
+def test_every_key_of_params_is_explained(baked: Project) -> None:
+    params = yaml.safe_load(read(baked, "params.yaml"))
+    table = read(baked, "docs/workflows.md").partition("## All keys")[2]
+    keys = [f"{section}.{key}" for section, values in params.items() for key in values]
+    assert len(keys) > 15
+    for key in keys:
+        assert f"`{key}`" in table, key
+    known = {*keys, *params}
+    for name in re.findall(r"^\| `([\w.]+)` \|", table, re.MULTILINE):
+        assert name in known, f"{name} is explained, but no key"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_make_target_exists(baked: Project, page: str) -> None:
+    check_targets(read(baked, page), baked.path / "Makefile")
+
+
+@pytest.mark.parametrize("page", TEMPLATE_PAGES)
+def test_every_make_target_of_the_template_exists(page: str) -> None:
+    text = (TEMPLATE / page).read_text(encoding="utf-8")
+    check_targets(text, TEMPLATE / "Makefile", SOURCE / "Makefile")
+
+
+def targets(*makefiles: Path) -> set[str]:
+    return {
+        name
+        for makefile in makefiles
+        for name in re.findall(r"^([a-z][a-z-]*):", makefile.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+
+def check_targets(text: str, *makefiles: Path) -> None:
+    mentioned = {match["target"] for code in code_of(text) for match in MAKE.finditer(code)}
+    assert mentioned <= targets(*makefiles), mentioned - targets(*makefiles)
+
+
+def test_every_message_of_troubleshooting_is_one_of_the_code(baked: Project) -> None:
+    """A reader searches the page for what is on the screen; a message that was reworded would not be found."""
+    said = "\n".join([*(constants(path) for path in (baked.path / "scripts").rglob("*.py")), read(baked, "Makefile")])
+    checked = 0
+    for line in read(baked, "docs/troubleshooting.md").splitlines():
+        cell = line.removeprefix("| ").partition(" | ")[0]
+        if not line.startswith("| `") or "(DVC)" in cell or "hook" in cell or "Permission denied" in cell:
+            continue
+        for message in re.findall(r"`([^`]+)`", cell):
+            for piece in message.split("…"):
+                assert piece.strip() in said, f"no message says {piece.strip()!r}"
+                checked += 1
+    assert checked > 30
+
+
+def constants(path: Path) -> str:
+    """All string constants of a Python file, one a line; adjacent literals are one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return "\n".join(
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_docs_name_no_command_that_is_not_there(baked: Project) -> None:
+    for page in PAGES:
+        for match in SCRIPT.finditer(read(baked, page)):
+            assert (baked.path / f"scripts/{match['name']}.py").is_file(), f"{page}: {match[0]}"
+        assert not re.search(r"\w+_worktree\.sh|version_tag", read(baked, page)), page
+
+
+def test_the_two_commands_of_the_template_exist() -> None:
+    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    typed = [line for block in blocks(readme) if block.language == "bash" for line in block.text.splitlines()]
+    commands = [line.partition("#")[0].strip() for line in typed]
+    assert "make demo" in commands and "make test" in commands
+    assert {"demo", "test"} <= targets(TEMPLATE / "Makefile")
+
+
+def test_the_questions_of_the_readme_are_those_of_cookiecutter() -> None:
+    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    table = readme.partition("## The questions")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| `")
+    ]
+    public = {name: value for name, value in questions.items() if not name.startswith("_")}
+    assert [row[0] for row in rows] == [f"`{name}`" for name in public]
+    for row, (name, default) in zip(rows, public.items(), strict=True):
+        prompt = questions["__prompts__"][name]
+        assert row[1] == (prompt["__prompt__"] if isinstance(prompt, dict) else prompt)
+        if isinstance(default, list):
+            assert [word.strip("` ") for word in row[2].split(",")] == default
+        elif "{{" not in default:
+            assert row[2] == (f"`{default}`" if default else "empty")
+
+
+def test_pictures_are_small_and_said_in_words() -> None:
+    pictures = sorted((TEMPLATE / "docs/images").glob("*.png"))
+    assert pictures
+    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    for picture in pictures:
+        assert picture.stat().st_size < 60_000, picture.name
+        described = re.search(rf"!\[([^\]]+)\]\(docs/images/{picture.name}\)", readme)
+        assert described and len(described[1]) > 40, f"{picture.name} has no text for those who cannot see it"
