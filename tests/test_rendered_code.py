@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from conftest import TEMPLATE, Project
 
 
 def test_ruff_finds_no_mistake(baked: Project) -> None:
@@ -66,10 +66,11 @@ def test_what_the_workflow_runs_works_in_a_clone_without_data(trained: Project, 
 
 
 def test_workflows_are_pinned_by_commit_with_least_rights(baked: Project) -> None:
-    workflow = yaml.safe_load((baked.path / ".github/workflows/checks.yml").read_text(encoding="utf-8"))
-    uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
-    assert uses and all(len(use.partition("@")[2]) == 40 for use in uses)
-    assert workflow["permissions"] == {"contents": "read"}
+    for path in (TEMPLATE / ".github/workflows/tests.yml", baked.path / ".github/workflows/checks.yml"):
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+        uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+        assert uses and all(len(use.partition("@")[2]) == 40 for use in uses)
+        assert workflow["permissions"] == {"contents": "read"}
     assert workflow["jobs"]["metrics"]["permissions"] == {"contents": "read", "pull-requests": "write"}
 
 
