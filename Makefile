@@ -9,7 +9,7 @@ PROJECT := {{cookiecutter.project_slug}}
 DEMO := digit-experiments
 S3 ?=
 
-.PHONY: help setup demo test test-fast lint lock clean
+.PHONY: help setup demo test test-fast lint benchmark lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ test-fast: setup  ## under a minute
 	python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 lint: setup  ## the template's own code; tests lint what it renders
-	ruff check hooks tests tools
-	ruff format --check hooks tests tools
+	ruff check hooks tests tools benchmarks
+	ruff format --check hooks tests tools benchmarks
+
+benchmark: setup  ## merging beside what one would write instead: ratios, and build/benchmarks/merge.json
+	python benchmarks/merge.py
 
 lock: setup  ## write both lock files anew
 	python tools/lock.py

@@ -16,7 +16,7 @@ from lineage.sql import quote, quote_all, same
 SOURCE, ROW = "lineage source", "lineage row"
 """Columns of the incoming side that say where a row comes from: number of the source, place in it."""
 
-KEPT, KEYS = "temp.lineage_kept", "temp.lineage_keys"
+KEPT, KEYS, THERE = "temp.lineage_kept", "temp.lineage_keys", "temp.lineage_there"
 SAMPLES = 5
 
 
@@ -125,7 +125,7 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
     """Work out what merging or rebasing the incoming side would do. Nothing of the base is touched.
 
     Args:
-        sides: the tables. `KEPT` and `KEYS` are made anew.
+        sides: the tables. `KEPT`, `KEYS` and `THERE` are made anew.
         strategy: `merge` (base rows stay; conflicts go by `on_conflict`) or `rebase` (base rows whose keys all equal an
             incoming row's are replaced; of two incoming rows with one identity, the later source wins).
         keys: what rebase replaces by.
@@ -136,29 +136,36 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
     if on_conflict == "newest" and "timestamp" not in sides.columns:
         raise BadInput(f"{sides.name}: on_conflict: newest needs a column 'timestamp'", "choose base or incoming")
     kept = _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
-    different, pair = f"NOT ({same('a', 'b', sides.columns)})", sides.beside(sides.base, kept)
+    equal, pair = same("a", "b", sides.columns), sides.beside(sides.base, kept)
+    later = "b.timestamp > a.timestamp" if on_conflict == "newest" else "TRUE"
+    sides.engine.execute(
+        f"CREATE TEMP TABLE lineage_there AS SELECT a.{sides.row} AS base_row, b.rowid AS kept_row, {equal} AS is_equal,"
+        f" {later} AS is_later {pair}"
+    )
     result = Plan(sides.name)
     if strategy == "rebase":
         sides.engine.execute(
             f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)} FROM {sides.incoming}"
         )
-        equal = f"{pair} WHERE {same('a', 'b', sides.columns)}"  # these stay as they are
-        matching = f"FROM {sides.base} a JOIN {KEYS} k ON {same('a', 'k', keys)}"
-        result.leaves = f"SELECT a.{sides.row} {matching} WHERE a.{sides.row} NOT IN (SELECT a.{sides.row} {equal})"
-        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT b.rowid {equal})"
+        matching = f"SELECT a.{sides.row} FROM {sides.base} a JOIN {KEYS} k ON {same('a', 'k', keys)}"
+        stays = f"SELECT base_row FROM {THERE} WHERE is_equal"
+        result.leaves = f"{matching} WHERE a.{sides.row} NOT IN ({stays})"
+        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT kept_row FROM {THERE} WHERE is_equal)"
         if kept == KEPT:
-            result.overridden = sides.count(f"{sides.beside(sides.incoming, kept)} WHERE {different}")
-        stays = f"a.{sides.row} NOT IN (SELECT a.{sides.row} {matching})"
-        _add_conflicts(result, sides, pair, stays)  # another key, but the same identity
+            result.overridden = sides.count(f"{sides.beside(kept, sides.incoming)} WHERE NOT ({equal})")
+        blocked = f"FROM {THERE} WHERE base_row NOT IN ({matching})"  # another key, but the same identity
+        if sides.count(blocked):
+            _add_conflicts(result, sides, pair, f"a.{sides.row} NOT IN ({matching})")
     else:
-        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT b.rowid {pair})"
-        winners = {"incoming": different, "newest": f"{different} AND b.timestamp > a.timestamp"}.get(on_conflict)
-        if winners:
-            result.leaves = f"SELECT a.{sides.row} {pair} WHERE {winners}"
-            comes += f" OR b.rowid IN (SELECT b.rowid {pair} WHERE {winners})"
-        _add_conflicts(result, sides, sides.beside(sides.base, sides.incoming), different)
-        if kept == KEPT and not result.conflicts:
-            _add_conflicts(result, sides, sides.beside(sides.incoming, kept), different)
+        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT kept_row FROM {THERE})"
+        if on_conflict in ("incoming", "newest"):
+            won = f"FROM {THERE} WHERE NOT is_equal AND is_later"
+            result.leaves = f"SELECT base_row {won}"
+            comes += f" OR b.rowid IN (SELECT kept_row {won})"
+        if sides.count(f"FROM {THERE} WHERE NOT is_equal"):
+            _add_conflicts(result, sides, pair, f"NOT ({equal})")
+        elif kept == KEPT:
+            _add_conflicts(result, sides, sides.beside(kept, sides.incoming), f"NOT ({equal})")
     result.arrives = f"SELECT {quote_all(sides.columns)} {comes} ORDER BY {quote_all(sides.identity)}"
     result.added = sides.count(comes)
     result.present = sides.count(f"FROM {kept}") - result.added
@@ -168,7 +175,7 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
 
 def _settle(sides: Sides, winner: str) -> str:
     """Return the table that holds one incoming row per identity: the incoming side itself, or `KEPT` made from it."""
-    for table in (KEPT, KEYS):
+    for table in (KEPT, KEYS, THERE):
         sides.engine.execute(f"DROP TABLE IF EXISTS {table}")
     identity = quote_all(sides.identity)
     repeated = f"FROM (SELECT 1 FROM {sides.incoming} GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
