@@ -1,0 +1,129 @@
+"""`make demo`, as a newcomer runs it: in a clone of the template, on a machine that knows nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import TEMPLATE, Project, clean_environment
+
+VENV = Path(sys.executable).parents[1]
+NEITHER_COPIED = shutil.ignore_patterns(".venv", "build", ".git", ".*_cache", "__pycache__")
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Project:
+    """A clone of the template with its environment, an empty HOME and no Git identity."""
+    home = tmp_path / "home"
+    home.mkdir()
+    copied = Project(tmp_path / "template", clean_environment(home))
+    shutil.copytree(TEMPLATE, copied.path, ignore=NEITHER_COPIED)
+    (copied.path / ".venv").symlink_to(VENV)
+    copied.git("init", "--quiet")  # the demo bakes inside another repository, which ignores build/
+    return copied
+
+
+def leaderboard(demo: Project) -> list[dict[str, object]]:
+    return json.loads(demo.script("experiment_explorer", "list", "--format", "json"))
+
+
+def assert_went_well(template: Project, printed: str) -> Project:
+    """Check the project that the demo leaves, and that what it printed is what is there."""
+    demo = Project(template.path / "build/digit-experiments", template.environment)
+    newest, oldest = runs = leaderboard(demo)
+    assert 0.95 < newest["f1_score"] < 0.98 and 0.92 < oldest["f1_score"] < 0.95
+    rows = [line for line in printed.splitlines() if re.match(r"\s*e0\.1\.0\s", line)]
+    for run, row in zip(runs, rows[-2:]):
+        assert run["track_id"] in row and f"{run['f1_score']:.4f}" in row
+    model = json.loads((demo.path / "models/production/model.json").read_text())
+    assert model["track_id"] == newest["track_id"]
+    assert f"production: {newest['track_id']} (e0.1.0) promoted — better: f1_score " in printed
+    with sqlite3.connect(f"file:{demo.path / 'results/experiments.db'}?mode=ro", uri=True) as connection:
+        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (720,)
+    assert "537 rows now" in printed and "987 rows now" in printed
+    assert "Data and pipelines are up to date." in demo.dvc("status")
+    assert demo.git("status", "--porcelain") == ""
+    assert demo.git("log", "--format=%s").splitlines() == [
+        "results with the second batch", "first results", "Start from the experiment template",
+    ]  # fmt: skip
+    assert "\nTry next:\n  cd build/digit-experiments " in printed
+    return demo
+
+
+def recorded(demo: Project) -> set[str]:
+    """The md5 of every output and every tracked file or folder of the newest commit."""
+    lock = yaml.safe_load((demo.path / "dvc.lock").read_text())
+    outs = [out for stage in lock["stages"].values() for out in stage["outs"] if out["path"] != "results/metrics.json"]
+    for pointer in demo.path.glob("*/*.dvc"):
+        outs += yaml.safe_load(pointer.read_text())["outs"]
+    return {out["md5"] for out in outs}
+
+
+@pytest.mark.slow
+def test_make_demo_shows_the_leaderboard_and_can_be_run_again(template: Project) -> None:
+    first = template.run("make", "demo")
+    demo = assert_went_well(template, first.stdout)
+    before = {run["track_id"] for run in leaderboard(demo)}
+    remote = template.path / "build/digit-experiments-remote/files/md5"
+    stored = {path.parent.name + path.name: path for path in remote.rglob("*") if path.is_file()}
+    assert recorded(demo) <= set(stored)
+    for md5, path in stored.items():
+        assert md5.removesuffix(".dir") == hashlib.md5(path.read_bytes()).hexdigest()
+    assert template.git("status", "--porcelain", "--ignored", "--", "build") == "!! build/"
+    assert {path.name for path in Path(template.environment["HOME"]).rglob("*") if "dvc" in path.name} <= {"dvc"}
+    again = template.run("make", "demo")
+    demo = assert_went_well(template, again.stdout)
+    assert before.isdisjoint(run["track_id"] for run in leaderboard(demo))
+
+
+@pytest.mark.slow
+def test_make_demo_with_s3_pushes_to_a_real_server(template: Project) -> None:
+    printed = template.run("make", "demo", "S3=1").stdout
+    demo = assert_went_well(template, printed)
+    assert "✓ remote  s3://experiments/digit-experiments (credentials are checked by make setup)" in printed
+    numbers = [int(number) for number in re.findall(r"^(\d+) files pushed$", printed, re.MULTILINE)]
+    assert len(numbers) == 2 and f"\n{sum(numbers)} objects in s3://experiments/digit-experiments\n" in printed
+    assert not (template.path / "build/digit-experiments-remote").exists()
+    assert_is_served(template, demo, sum(numbers))
+
+
+def assert_is_served(template: Project, demo: Project, number: int) -> None:
+    """Start a server on what the demo left, and look for every object that the newest commit needs."""
+    sys.path.insert(0, str(TEMPLATE / "tools"))
+    from s3_server import s3_server
+
+    data = template.path / "build/s3/data"
+    with s3_server(data, "experiments", "ANOTHERKEY", "another-secret") as server:
+        listed = server.client().list_objects_v2(Bucket="experiments", Prefix="digit-experiments/files/md5/")
+        keys = [entry["Key"] for entry in listed["Contents"]]
+        assert len(keys) == number
+        assert recorded(demo) <= {"".join(key.split("/")[-2:]) for key in keys}
+        for key in keys:
+            content = server.client().get_object(Bucket="experiments", Key=key)["Body"].read()
+            assert hashlib.md5(content).hexdigest() == "".join(key.split("/")[-2:]).removesuffix(".dir")
+
+
+@pytest.mark.slow
+def test_the_demo_removes_nothing_that_it_did_not_make(template: Project) -> None:
+    mine = template.path / "build/digit-experiments/thesis.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("three years of work")
+    done = template.run("make", "demo", code=2)
+    assert f"error: the demo stopped: {mine.parent} was not made by the demo; move it away\n" in done.stderr
+    assert mine.read_text() == "three years of work"
+
+
+@pytest.mark.slow
+def test_a_demo_that_fails_says_where_in_one_line(template: Project) -> None:
+    batch = template.path / "{{cookiecutter.project_slug}}/data/incoming/batch_001.parquet"
+    batch.write_text("not parquet")
+    done = template.run("make", "demo", code=2)
+    assert "error: the demo stopped: `dvc repro` ended with exit code 255; what it printed is above\n" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr and "Try next" not in done.stdout
