@@ -246,6 +246,27 @@ def test_recorded_rows_are_looked_for_cell_by_cell(tmp_path: Path) -> None:
     assert not holds_all_rows(changed, recorded)
 
 
+COPIED = "CREATE TABLE t (id TEXT PRIMARY KEY, version TEXT, v REAL)"
+
+
+@pytest.mark.parametrize("strategy", ["merge", "rebase"])
+def test_a_copy_of_main_brings_in_only_what_changed_since(tmp_path: Path, strategy: str) -> None:
+    ancestor = database(tmp_path / "then.db", COPIED, rows=[("a", "e1", 1.0), ("b", "e1", 1.0)])
+    main = database(tmp_path / "now.db", COPIED, rows=[("a", "e1", 9.0), ("c", "e1", 3.0)])  # a is newer, b was dropped
+    copy = database(tmp_path / "copy.db", COPIED, rows=[("a", "e1", 1.0), ("b", "e1", 1.0), ("d", "e2", 4.0)])
+    rules = TableRules(strategy, ("version",), ancestor=ancestor)
+    out = merged(tmp_path, main, copy, rules=rules)
+    assert query(out, "SELECT * FROM t ORDER BY id") == [("a", "e1", 9.0), ("c", "e1", 3.0), ("d", "e2", 4.0)]
+
+
+def test_a_row_that_both_sides_changed_is_a_conflict(tmp_path: Path) -> None:
+    ancestor = database(tmp_path / "then.db", COPIED, rows=[("a", "e1", 1.0)])
+    main = database(tmp_path / "now.db", COPIED, rows=[("a", "e1", 9.0)])
+    copy = database(tmp_path / "copy.db", COPIED, "ALTER TABLE t ADD COLUMN gpu TEXT", rows=[("a", "e1", 1.0, "A100")])
+    with pytest.raises(Refused, match=r"id='a' — v: 9\.0 \| 1\.0, gpu: None \| 'A100'"):
+        merged(tmp_path, main, copy, rules=TableRules("merge", ancestor=ancestor))
+
+
 def test_files_folders_and_globs(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     for name in ("b.db", "a.db", "deep/c.db", ".hidden.db", "notes.txt"):

@@ -141,6 +141,13 @@ def test_equal_params_give_equal_model_bytes(trained: Project) -> None:
     assert len(rows(trained, "SELECT * FROM metrics")) == 2
 
 
+def test_a_failed_run_leaves_the_earlier_one_in_place(trained: Project) -> None:
+    trained.set_param("model.name", "forest")
+    assert "ValueError: model.name 'forest' is not known" in trained.repro(code=255)
+    trained.git("checkout", "--quiet", "params.yaml")
+    assert stages_run(trained.repro()) == []
+
+
 def test_a_worse_challenger_stays_a_candidate(trained: Project) -> None:
     incumbent = card(trained)["track_id"]
     trained.set_param("model.C", 0.0001)

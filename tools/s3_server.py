@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import random
 import socket
@@ -94,7 +96,7 @@ class S3Server:
         )
 
     def start(self) -> None:
-        """Start it and wait until the bucket is there, which is slightly after the port answers.
+        """Start it and wait until the bucket and all objects are there, which is slightly after the port answers.
 
         Raises:
             RuntimeError: it ended, or did not answer in time; with the end of its log.
@@ -122,18 +124,29 @@ class S3Server:
     def _wait(self, log: Path) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client, last = self.client(), time.monotonic() + SECONDS_TO_START
+        client, last, missing = self.client(), time.monotonic() + SECONDS_TO_START, ""
         while True:
             try:
                 client.head_bucket(Bucket=self.bucket)
-                return
-            except (BotoCoreError, ClientError) as error:
-                ended = self.process is None or self.process.poll() is not None
-                if ended or time.monotonic() > last:
-                    tail = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
-                    reason = "ended at once" if ended else f"no bucket after {SECONDS_TO_START} s ({error})"
-                    raise RuntimeError(f"the S3 server did not start: {reason}; {log}: {tail}") from error
+                if self._has_its_volumes():
+                    return
+                missing = "its volumes are not registered"
+            except (BotoCoreError, ClientError, OSError) as error:
+                missing = str(error)
+            ended = self.process is None or self.process.poll() is not None
+            if ended or time.monotonic() > last:
+                tail = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
+                reason = "it ended at once" if ended else f"after {SECONDS_TO_START} s: {missing}"
+                raise RuntimeError(f"the S3 server did not start: {reason}; {log}: {tail}")
             time.sleep(0.1)
+
+    def _has_its_volumes(self) -> bool:
+        """Tell whether every volume in the folder can be read: after a kill that is seconds later than the bucket."""
+        with contextlib.closing(http.client.HTTPConnection(HOST, self.ports["master.port"], timeout=2)) as connection:
+            connection.request("GET", "/dir/status")
+            topology = json.load(connection.getresponse())["Topology"]
+        used = topology["Max"] - topology["Free"]
+        return topology["Max"] > 0 and used >= len(list(self.folder.glob("*.dat")))
 
     def stop(self) -> None:
         """End it in good order."""

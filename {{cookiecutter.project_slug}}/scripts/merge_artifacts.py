@@ -51,6 +51,9 @@ def main(
     output_db: Annotated[Path | None, typer.Option(help="Where the merged database goes; may be the base.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="Tables to merge; default: all.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Identity of tables without a primary key.")] = None,
+    ancestor_db: Annotated[
+        Path | None, typer.Option(help="What the incoming databases began as a copy of; only what changed comes in.")
+    ] = None,
     base_data: Annotated[Path | None, typer.Option(help="The accumulated parquet file.")] = None,
     exp_data: Annotated[list[str] | None, typer.Option(help="Incoming parquet: files, folders or globs.")] = None,
     output_data: Annotated[Path | None, typer.Option(help="Where the merged parquet goes; may be the base.")] = None,
@@ -88,7 +91,7 @@ def main(
             if chosen is None or output is None:
                 raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
             how = (
-                TableRules(chosen.value, keys, id_column, tuple(table or ()), on_conflict.value, dry_run)
+                TableRules(chosen.value, keys, id_column, tuple(table or ()), on_conflict.value, dry_run, ancestor_db)
                 if tables
                 else DataRules(chosen.value, keys, on_conflict.value, dry_run)
             )

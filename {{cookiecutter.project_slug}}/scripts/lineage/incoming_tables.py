@@ -10,7 +10,7 @@ from pathlib import Path
 from lineage.databases import Column, Table, describe_tables, open_read_only, read_only_uri
 from lineage.errors import BadInput
 from lineage.merge_plan import ROW, SOURCE
-from lineage.sql import quote, quote_all
+from lineage.sql import quote, quote_all, same
 
 
 @dataclass
@@ -86,3 +86,28 @@ def _copy_rows(connection: sqlite3.Connection, number: int, table: Table, incomi
         f"INSERT INTO {incoming.temporary} ({quote(SOURCE)}, {quote(ROW)}, {columns})"
         f" SELECT {number}, row_number() OVER (), {columns} FROM source.{quote(table.name)}"
     )
+
+
+def drop_unchanged(connection: sqlite3.Connection, ancestor: Path, collected: dict[str, Incoming]) -> None:
+    """Forget the incoming rows that the ancestor holds too: they are old copies, unchanged since the branch point.
+
+    Args:
+        connection: in autocommit mode, outside a transaction.
+        ancestor: the database that the sources began as a copy of.
+        collected: what `collect` returned.
+    """
+    with open_read_only(ancestor) as reader:
+        tables = describe_tables(reader)
+    connection.execute("ATTACH ? AS ancestor", (read_only_uri(ancestor),))
+    for incoming in collected.values():
+        if incoming.name not in tables:
+            continue
+        known = {name.lower() for name in tables[incoming.name].column_names}
+        shared = [column.name for key, column in incoming.columns.items() if key in known]
+        new = [f"b.{quote(column.name)} IS NULL" for key, column in incoming.columns.items() if key not in known]
+        equal = " AND ".join([same("a", "b", shared), *new])
+        connection.execute(
+            f"DELETE FROM {incoming.temporary} WHERE rowid IN"
+            f" (SELECT b.rowid FROM ancestor.{quote(incoming.name)} a JOIN {incoming.temporary} b ON {equal})"
+        )
+    connection.execute("DETACH ancestor")

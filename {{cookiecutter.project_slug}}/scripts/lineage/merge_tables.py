@@ -15,7 +15,7 @@ from pathlib import Path
 from lineage.column_types import fit_base
 from lineage.databases import Table, check_is_sqlite, create_statement, describe_tables, open_read_only, read_only_uri
 from lineage.errors import BadInput, Refused
-from lineage.incoming_tables import Incoming, collect, tables_of
+from lineage.incoming_tables import Incoming, collect, drop_unchanged, tables_of
 from lineage.merge_plan import Plan, Sides, plan
 from lineage.sql import quote, quote_all
 
@@ -31,6 +31,7 @@ class TableRules:
         tables: names; empty: every table that a source has.
         on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
         dry_run: only work out what would happen; conflicts are counted, not refused.
+        ancestor: the database that the sources began as a copy of; its rows do not count as incoming.
     """
 
     strategy: str
@@ -39,6 +40,7 @@ class TableRules:
     tables: tuple[str, ...] = ()
     on_conflict: str = "fail"
     dry_run: bool = False
+    ancestor: Path | None = None
 
 
 def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Plan]:
@@ -80,6 +82,8 @@ def _fill(
     connection.execute("PRAGMA journal_mode = MEMORY")
     connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
     collected = collect(connection, sources, names)
+    if rules.ancestor is not None:
+        drop_unchanged(connection, rules.ancestor, collected)
     connection.execute("BEGIN IMMEDIATE")
     changes = [_merge_table(connection, collected[name], sources, rules) for name in names]
     connection.execute("COMMIT")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -57,9 +56,10 @@ def train_stage(say: Callable[[str], None], warn: Callable[[str], None]) -> None
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     provenance = describe_origin(root, params.experiment.version, warn)
     runs = plan_runs(params.model, params.sweep)
-    for folder in (layout.RUNS, layout.TRAINED_MODELS):  # earlier runs are in the cache, and merged into the database
-        shutil.rmtree(root / folder, ignore_errors=True)
-        (root / folder).mkdir(parents=True)
+    earlier: list[Path] = []
+    for folder in (layout.RUNS, layout.TRAINED_MODELS):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        earlier += (root / folder).iterdir()
     outcomes = []
     for outcome in _do_all(root, runs, provenance, params.sweep.jobs):
         outcomes.append(outcome)
@@ -68,6 +68,8 @@ def train_stage(say: Callable[[str], None], warn: Callable[[str], None]) -> None
     if failed:
         lines = "\n".join(f"  {outcome.run.track_id} {outcome.run.params}: {outcome.error}" for outcome in failed)
         raise Refused(f"{len(failed)} of {len(runs)} runs failed:\n{lines}")
+    for path in earlier:  # merged into the database, and in the cache; a failed stage leaves them in place
+        path.unlink()
 
 
 def describe_origin(root: Path, version: str, warn: Callable[[str], None]) -> Provenance:
