@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "{{cookiecutter.project_slug}}/scripts"))
+sys.dont_write_bytecode = True  # cookiecutter would copy __pycache__ into every project
 FOLDER = ROOT / "build/benchmarks"
 ROUNDS = 3
 COLUMNS = ("track_id", "timestamp", "version", "item_id", "actual", "predicted", "p0", "p1", "p2", "note")

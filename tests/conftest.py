@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,10 @@ import yaml
 TEMPLATE = Path(__file__).parents[1]
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 sys.path.insert(0, str(SOURCE / "scripts"))
+sys.dont_write_bytecode = True  # cookiecutter would copy __pycache__ of the template into every project
+
+FOREIGN = ("GIT_", "DVC_", "AWS_", "XDG_", "MAKE", "MFLAGS")
+"""Variables that would make Git, DVC, AWS clients or a nested make behave as they do for whoever runs the tests."""
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada Lovelace",
@@ -29,8 +32,8 @@ IDENTITY = {
 
 
 def clean_environment(home: Path) -> dict[str, str]:
-    """The machine's environment with an empty HOME and without what Git, DVC and AWS would read from elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "AWS_", "XDG_"))}
+    """The machine's environment with an empty HOME and without `FOREIGN` variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "LINEAGE_DEBUG", "COLUMNS"):
         kept.pop(name, None)
     path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
@@ -207,13 +210,3 @@ def copy_project(original: Project, folder: Path) -> Project:
     )
     shutil.rmtree(copied.path / ".dvc/tmp", ignore_errors=True)
     return copied
-
-
-@pytest.fixture
-def make_project(trained_original: Project, tmp_path: Path) -> Iterator[Callable[[str], Project]]:
-    """Make several trained projects in one test, each in its own folder."""
-
-    def make(name: str) -> Project:
-        return copy_project(trained_original, tmp_path / name)
-
-    yield make

@@ -402,7 +402,7 @@ def test_options_take_several_values_at_once(tmp_path: Path) -> None:
 
 def command(folder: Path, *words: str, code: int = 0, answer: str = "") -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, str(SOURCE / "scripts/merge_artifacts.py"), *words],
+        [sys.executable, "-B", str(SOURCE / "scripts/merge_artifacts.py"), *words],
         cwd=folder, capture_output=True, text=True, input=answer, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr

@@ -82,9 +82,6 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     Yields:
         one result per step, as soon as it is there. No step raises.
     """
-    for folder in ("results/incoming", "results/plots"):
-        if not (setup.root / f"{folder}.dvc").exists() or setup.first:
-            (setup.root / folder).mkdir(parents=True, exist_ok=True)
     steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", _secrets)]
     if importlib.util.find_spec("dvc") is None:
         steps += [("dvc", _no_dvc), ("commit", _commit)]
@@ -120,9 +117,8 @@ def _git(setup: Setup) -> Step:
     if top == setup.root.resolve():
         return done("git", "repository is there")
     if top is not None and run(setup.root, "git", "check-ignore", "--quiet", ".").returncode != 0:
-        return skipped(
-            "git", f"inside the repository {top}: nothing initialised", f"git add {setup.root.name} && git commit"
-        )
+        remedy = f"git add {setup.root.name} && git commit"
+        return skipped("git", f"inside the repository {top}: nothing initialised", remedy)
     run(setup.root, "git", "init", "--quiet")
     run(setup.root, "git", "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch needs git 2.28
     return done("git", "repository initialised, branch main")
@@ -261,9 +257,8 @@ def _commit(setup: Setup) -> Step:
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
         text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
     run(setup.root, "git", "add", "--all")
-    result = run(
-        setup.root, "git", *identity, "commit", "--quiet", "--no-verify", "-m", "Start from the experiment template"
-    )
+    command = ("commit", "--quiet", "--no-verify", "-m", "Start from the experiment template")
+    result = run(setup.root, "git", *identity, *command)
     if result.returncode != 0:
         reason = " ".join((result.stderr or result.stdout).split())[:200]
         return failed("commit", reason, 'git add --all && git commit -m "Start from the experiment template"')
