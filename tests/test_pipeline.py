@@ -189,6 +189,24 @@ def test_another_test_set_measures_the_incumbent_again(trained: Project) -> None
     assert f"{old['f1_score']:.4f}" not in output.split("production:")[1]
 
 
+def test_an_incumbent_that_cannot_be_measured_again_is_said_in_words(trained: Project) -> None:
+    test = trained.path / "data/test.parquet"
+    frame = pd.read_parquet(test)
+    test.unlink()
+    frame.drop(columns="pixel_63").to_parquet(test)
+    train = trained.path / "data/train.parquet"
+    experiment = trained.path / "experiment.py"
+    text = experiment.read_text(encoding="utf-8").replace(
+        "columns=[ID, TARGET]", 'columns=[ID, TARGET, "pixel_63"], errors="ignore"'
+    )
+    experiment.write_text(text, encoding="utf-8")
+    output = trained.repro(code=255)
+    assert "error: the model in production cannot be measured on the new test data: ValueError: " in output
+    assert "Traceback" not in output and card(trained)["test_hash"] != md5(test) and train.exists()
+    trained.set_param("promote.strategy", "merge")
+    assert stages_run(trained.repro()) == ["promote_model"]
+
+
 def test_push_works_at_once(trained: Project) -> None:
     assert "files pushed" in trained.dvc("push")
     for path in ("data/train.parquet", "results/experiments.db"):

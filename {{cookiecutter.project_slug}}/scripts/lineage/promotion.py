@@ -137,8 +137,14 @@ def _incumbent_value(root: Path, incumbent: dict[str, Any], challenger: dict[str
     if incumbent["test_hash"] == challenger["test_hash"] and value is not None:
         return float(value)
     experiment = load_experiment(root)
-    model = experiment.load_model(root / layout.PRODUCTION / "model.bin")
-    metrics, _ = experiment.evaluate(model, experiment.load_data(root / layout.TEST_DATA))
+    try:
+        model = experiment.load_model(root / layout.PRODUCTION / "model.bin")
+        metrics, _ = experiment.evaluate(model, experiment.load_data(root / layout.TEST_DATA))
+    except Exception as error:
+        raise Refused(
+            f"the model in production cannot be measured on the new test data: {type(error).__name__}: {error}",
+            "set promote.strategy: merge to keep it, or read “Your own task in a project that has run already” in docs/use-cases.md",
+        ) from error
     return float(metrics.get(promote.metric, math.nan))
 
 
