@@ -254,6 +254,7 @@ BODIES = {
     "text as a metric": ("metrics['note'] = 'good'", "metric 'note' is 'good', not a number"),
     "keyword as a metric": ("metrics['order'] = 1.0", "'order' cannot be a column of metrics"),
     "dot in a metric": ("metrics['val.acc'] = 1.0", "'val.acc' cannot be a column of metrics"),
+    "name of a param": ("metrics['model_size'] = 1.0", "metric 'model_size' would look like a param"),
     "same name twice": ("metrics['F1_Score'] = 1.0", "'f1_score' and 'F1_Score' would be one column of metrics"),
 }
 

@@ -93,6 +93,9 @@ def write_run(
     columns += [(name, _declared(value), value) for name, value in flatten("model", params)]
     columns += [(name, "REAL", to_metric(name, value)) for name, value in metrics.items()]
     check_columns(METRICS, [*KEY, *(name for name, _, _ in columns)])
+    taken = [name for name in metrics if name.startswith("model_")]
+    if taken:
+        raise BadInput(f"metric {taken[0]!r} would look like a param (they begin with model_)", "rename it")
     items = [str(name) for name in predictions.columns]
     check_columns(PREDICTIONS, [*KEY, *(name for name, _, _ in provenance.columns()), *items])
     with closing(sqlite3.connect(path)) as connection, connection:
