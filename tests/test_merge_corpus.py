@@ -362,6 +362,11 @@ def test_a_column_of_nothing_but_null_takes_any_type(tmp_path: Path) -> None:
     assert [row["v"] for row in rows_of(merged_data(tmp_path, base, new))] == [None, "x"]
 
 
+def test_a_column_of_nothing_but_null_on_both_sides(tmp_path: Path) -> None:
+    files = [parquet(tmp_path / f"{number}.parquet", id=[number], v=pa.nulls(1)) for number in (1, 2)]
+    assert rows_of(merged_data(tmp_path, *files)) == [{"id": 1, "v": None}, {"id": 2, "v": None}]
+
+
 def test_two_incoming_rows_with_one_key_the_later_source_wins_and_says_so(tmp_path: Path) -> None:
     base = parquet(tmp_path / "a.parquet", id=[1, 2], v=[0, 0])
     early = parquet(tmp_path / "b.parquet", id=[1], v=[1])

@@ -163,10 +163,13 @@ def _schema(connection: DuckDBPyConnection, path: Path) -> Schema:
         raise BadInput(f"{path} is a folder, not a parquet file")
     try:
         rows = connection.execute(f"DESCRIBE SELECT * FROM {_scan(path)}").fetchall()
+        file = text(_without_wildcards(path))
+        nulls = f"SELECT name FROM parquet_schema({file}) GROUP BY 1 HAVING count(*) = 1 AND max(logical_type) = 'NullType()'"
+        empty = {row[0] for row in connection.execute(nulls).fetchall()}  # DuckDB 1 calls them INTEGER
     except duckdb.Error as error:
         reason = str(error).splitlines()[0].partition("Error: ")[2]
         raise BadInput(f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}") from None
-    return Schema(path, {row[0]: row[1] for row in rows})
+    return Schema(path, {row[0]: '"NULL"' if row[0] in empty and row[1] == "INTEGER" else row[1] for row in rows})
 
 
 def _require_columns(schema: Schema, names: Sequence[str]) -> None:
