@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TEMPLATE, Project
+from conftest import SOURCE, TEMPLATE, Project
 
 
 def test_ruff_finds_no_mistake(baked: Project) -> None:
@@ -101,3 +102,15 @@ def test_make_help_lists_every_target(baked: Project) -> None:
 def test_make_says_what_is_missing_without_an_environment(baked: Project) -> None:
     done = baked.run("make", "repro", code=2, PATH="/usr/bin:/bin")
     assert done.stdout == "error: dvc and xetrack are not installed here\n  → make setup\n"
+
+
+def test_each_layer_imports_only_from_itself_and_below() -> None:
+    package = SOURCE / "scripts/lineage"
+    layers = [line.split()[1:] for line in (package / "__init__.py").read_text(encoding="utf-8").splitlines()[4:8]]
+    rank = {name: depth for depth, names in enumerate(layers) for name in names}
+    assert set(rank) == {path.stem for path in package.glob("*.py")} - {"__init__"}
+    for name, depth in rank.items():
+        for node in ast.walk(ast.parse((package / f"{name}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lineage":
+                below = node.module.split(".")[1:] or [alias.name for alias in node.names]
+                assert all(rank[other] >= depth for other in below), f"{name} imports {below}"

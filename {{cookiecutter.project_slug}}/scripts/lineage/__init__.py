@@ -1,8 +1,9 @@
 """What the stage scripts and commands share: every rule about merging, accumulating and versioning experiments.
 
-Layers, each importing only from the ones below it:
+Layers, each importing only from itself and the ones below it; a test of the template holds this list:
 
-verbs      training, promotion, merge_tables, merge_parquet, report, leaderboard, connection
-plumbing   accumulate, records, recording, databases, sql, params, repository, layout, secrets
-ground     errors, cli
+verbs      merging training promotion listing project_setup
+parts      merge_tables merge_parquet column_types incoming_tables merge_plan report leaderboard
+plumbing   accumulate recording databases records params repository layout secrets s3_remote experiment_file model_files
+ground     sql errors cli
 """
