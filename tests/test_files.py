@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import hashlib
+import io
 import json
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +83,7 @@ FILES = [
     "scripts/lineage/merge_tables.py",
     "scripts/lineage/merging.py",
     "scripts/lineage/model_files.py",
+    "scripts/lineage/objects.py",
     "scripts/lineage/params.py",
     "scripts/lineage/project_setup.py",
     "scripts/lineage/promotion.py",
@@ -268,7 +272,28 @@ def test_template_and_project_follow_the_same_rules(baked: Project) -> None:
     assert rules(TEMPLATE / "pyproject.toml") == rules(baked.path / "pyproject.toml")
 
 
+def lines_of_code(text: str) -> int:
+    """Count the lines that hold code: no blank ones, comments or docstrings."""
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in skipped]
+    code = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            code -= set(range(node.lineno, (node.end_lineno or 0) + 1))
+    return len(code)
+
+
+def test_lines_of_code_are_counted_without_prose() -> None:
+    assert (
+        lines_of_code(
+            '"""Doc."""\n\n# why\nx = 1  # here\ndef f():\n    """Two\n    lines."""\n    return [\n        x\n    ]\n'
+        )
+        == 5
+    )
+
+
 def test_the_code_can_be_read_in_an_evening() -> None:
-    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (SOURCE / "scripts").rglob("*.py")}
-    assert sum(sizes.values()) < 3500
-    assert {path.name: size for path, size in sizes.items() if size >= 300} == {}
+    texts = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "scripts").rglob("*.py")}
+    assert sum(map(lines_of_code, texts.values())) < 3500
+    too_long = {path.name: len(text.splitlines()) for path, text in texts.items() if len(text.splitlines()) >= 300}
+    assert too_long == {}

@@ -4,6 +4,6 @@ Layers, each importing only from itself and the ones below it; a test of the tem
 
 verbs      merging training promotion listing project_setup
 parts      merge_tables merge_parquet column_types incoming_tables merge_plan report leaderboard
-plumbing   accumulate recording databases records params repository layout secrets s3_remote experiment_file model_files
+plumbing   objects accumulate recording databases records params repository layout secrets s3_remote experiment_file model_files
 ground     sql errors cli
 """

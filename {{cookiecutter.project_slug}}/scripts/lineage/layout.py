@@ -7,6 +7,7 @@ from pathlib import Path
 from lineage.errors import BadInput
 
 PARAMS = "params.yaml"
+PIPELINE = "dvc.yaml"
 PIPELINE_LOCK = "dvc.lock"
 EXPERIMENT = "experiment.py"
 INCOMING_DATA = "data/incoming"
@@ -30,7 +31,7 @@ def find_root(start: Path | None = None) -> Path:
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file():
+        if (folder / PARAMS).is_file() and (folder / PIPELINE).is_file():
             return folder
     raise BadInput(
         f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)", "cd into the project"

@@ -7,12 +7,13 @@ import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
 from lineage.errors import BadInput
-from lineage.layout import PIPELINE_LOCK
+from lineage.layout import PIPELINE, PIPELINE_LOCK
+from lineage.repository import git, git_bytes
 
 CHUNK_BYTES = 1 << 20
 
@@ -55,35 +56,61 @@ class Recorded:
     md5: str
 
 
-def recorded_output(root: Path, path: str) -> Recorded | None:
-    """Look an output up in `dvc.lock`, then in its own `.dvc` file.
+def recorded_outputs(root: Path, revision: str | None = None) -> dict[str, str]:
+    """Map every cached output that `.dvc` files and `dvc.lock` name (POSIX path relative to `root`) to its hash.
 
     Args:
         root: the project's root.
-        path: POSIX path relative to it.
+        revision: a commit or tag; None: the working tree.
     Raises:
-        BadInput: `dvc.lock` cannot be read (a merge conflict, for example).
+        BadInput: a file cannot be read (a merge conflict, for example).
     """
-    lock = _read_yaml(root / PIPELINE_LOCK)
-    for stage in (lock.get("stages") or {}).values():
-        for output in stage.get("outs") or []:
-            if output.get("path") == path and output.get("md5"):
-                return Recorded(path, output["md5"])
-    for output in _read_yaml(root / f"{path}.dvc").get("outs") or []:
-        if output.get("md5"):
-            return Recorded(path, output["md5"])
+    if revision is None:
+        listed = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", "*.dvc")
+    else:
+        listed = git(root, "ls-tree", "-r", "-z", "--name-only", revision, "--", ".")
+    pointers = sorted(name for name in (listed or "").split("\0") if name.endswith(".dvc"))
+    outputs = {
+        path: md5 for name in [*pointers, PIPELINE_LOCK] for path, md5 in _outputs_of(root, name, revision).items()
+    }
+    for path in _kept_in_git(root, revision):
+        outputs.pop(path, None)
+    return outputs
+
+
+def recorded_output(root: Path, path: str, revision: str | None = None) -> Recorded | None:
+    """Look one output up in `dvc.lock`, then in its own `.dvc` file; arguments and errors as in `recorded_outputs`."""
+    for name in (PIPELINE_LOCK, f"{path}.dvc"):
+        if md5 := _outputs_of(root, name, revision).get(path):
+            return Recorded(path, md5)
     return None
 
 
-def _read_yaml(path: Path) -> dict:
+def _outputs_of(root: Path, name: str, revision: str | None) -> dict[str, str]:
+    """The outputs that one `dvc.lock` or `.dvc` file names, and their hashes."""
+    content = _read_yaml(root, name, revision)
+    stages = [content] if name.endswith(".dvc") else (content.get("stages") or {}).values()
+    folder = PurePosixPath(name).parent
+    found = [output for stage in stages for output in stage.get("outs") or []]
+    return {(folder / output["path"]).as_posix(): output["md5"] for output in found if output.get("md5")}
+
+
+def _kept_in_git(root: Path, revision: str | None) -> list[str]:
+    """Outputs that `dvc.yaml` declares with `cache: false`: Git holds them, and DVC only their hash."""
+    stages = (_read_yaml(root, PIPELINE, revision).get("stages") or {}).values()
+    declared = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind) or []]
+    options = [item for entry in declared if isinstance(entry, dict) for item in entry.items()]
+    return [path for path, option in options if (option or {}).get("cache") is False]
+
+
+def _read_yaml(root: Path, name: str, revision: str | None) -> dict:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        data = git_bytes(root, "show", f"{revision}:./{name}") if revision else (root / name).read_bytes()
+        return yaml.load(data or b"", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path.name} cannot be read: {' '.join(str(error).split())}", f"git checkout -- {path.name}"
-        ) from None
+        raise BadInput(f"{name} cannot be read: {' '.join(str(error).split())}", f"git checkout -- {name}") from None
 
 
 @lru_cache(maxsize=4)

@@ -15,13 +15,19 @@ class CodeState:
     dirty: bool | None
 
 
-def git(root: Path, *arguments: str) -> str | None:
-    """Run git in `root` and return its output without the last line end; None when it fails or is not installed."""
+def git_bytes(root: Path, *arguments: str) -> bytes | None:
+    """Run git in `root` and return what it printed; None when it fails or is not installed."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
     except FileNotFoundError:
         return None
-    return done.stdout.rstrip("\n") if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """As `git_bytes`, but text, without the last line end."""
+    output = git_bytes(root, *arguments)
+    return None if output is None else output.decode("utf-8", errors="surrogateescape").rstrip("\n")
 
 
 def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> CodeState:
