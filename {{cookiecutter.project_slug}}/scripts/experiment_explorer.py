@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lineage.cli import DEBUG, guarded, new_app
+from lineage.cli import DEBUG, Format, Mode, guarded, new_app
 
 app = new_app("Look at past experiments; nothing is ever written.")
-
-
-class Format(str, Enum):
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
-
-
-class Mode(str, Enum):
-    max = "max"
-    min = "min"
 
 
 @app.callback()

@@ -5,10 +5,28 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from enum import Enum
 
 import typer
 
 from lineage.errors import LineageError
+
+
+class Format(str, Enum):
+    """How a listing is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+class Mode(str, Enum):
+    """What is best: the largest value, or the smallest."""
+
+    max = "max"
+    min = "min"
+
 
 DEBUG = typer.Option(False, "--debug", help="Show the Python traceback of an error.")
 
