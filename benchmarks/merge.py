@@ -110,7 +110,7 @@ def data_ours(out: Path) -> None:
     """merge_data: identity, conflicts, types, order."""
     from lineage.merge_parquet import DataRules, merge_data
 
-    merge_data(FOLDER / "base.parquet", [FOLDER / "new.parquet"], out, DataRules("merge", ("id",)), "data")
+    merge_data([FOLDER / "base.parquet"], [FOLDER / "new.parquet"], out, DataRules("merge", ("id",)), "data")
 
 
 def data_pandas(out: Path) -> None:

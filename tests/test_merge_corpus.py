@@ -254,7 +254,7 @@ def test_a_copy_of_main_brings_in_only_what_changed_since(tmp_path: Path, strate
     ancestor = database(tmp_path / "then.db", COPIED, rows=[("a", "e1", 1.0), ("b", "e1", 1.0)])
     main = database(tmp_path / "now.db", COPIED, rows=[("a", "e1", 9.0), ("c", "e1", 3.0)])  # a is newer, b was dropped
     copy = database(tmp_path / "copy.db", COPIED, rows=[("a", "e1", 1.0), ("b", "e1", 1.0), ("d", "e2", 4.0)])
-    rules = TableRules(strategy, ("version",), ancestor=ancestor)
+    rules = TableRules(strategy, ("version",), ancestors={copy: ancestor})
     out = merged(tmp_path, main, copy, rules=rules)
     assert query(out, "SELECT * FROM t ORDER BY id") == [("a", "e1", 9.0), ("c", "e1", 3.0), ("d", "e2", 4.0)]
 
@@ -264,7 +264,7 @@ def test_a_row_that_both_sides_changed_is_a_conflict(tmp_path: Path) -> None:
     main = database(tmp_path / "now.db", COPIED, rows=[("a", "e1", 9.0)])
     copy = database(tmp_path / "copy.db", COPIED, "ALTER TABLE t ADD COLUMN gpu TEXT", rows=[("a", "e1", 1.0, "A100")])
     with pytest.raises(Refused, match=r"id='a' — v: 9\.0 \| 1\.0, gpu: None \| 'A100'"):
-        merged(tmp_path, main, copy, rules=TableRules("merge", ancestor=ancestor))
+        merged(tmp_path, main, copy, rules=TableRules("merge", ancestors={copy: ancestor}))
 
 
 def test_files_folders_and_globs(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def merged_data(folder: Path, base: Path | None, *sources: Path, rules: DataRules | None = None) -> Path:
-    merge_data(base, sources, folder / "out.parquet", rules or DataRules("merge", ("id",)), "data")
+    merge_data([base] if base else [], sources, folder / "out.parquet", rules or DataRules("merge", ("id",)), "data")
     return folder / "out.parquet"
 
 
@@ -325,7 +325,7 @@ def test_values_of_every_type_arrive_as_they_left(tmp_path: Path, name: str) -> 
 
 def test_not_a_number_equals_itself(tmp_path: Path) -> None:
     base = parquet(tmp_path / "a.parquet", id=[1], v=[math.nan])
-    result = merge_data(base, [base], tmp_path / "out.parquet", DataRules("merge", ("id",)), "data")
+    result = merge_data([base], [base], tmp_path / "out.parquet", DataRules("merge", ("id",)), "data")
     assert result.is_empty and result.present == 1
     assert math.isnan(rows_of(tmp_path / "out.parquet")[0]["v"])
 
@@ -371,7 +371,7 @@ def test_two_incoming_rows_with_one_key_the_later_source_wins_and_says_so(tmp_pa
     base = parquet(tmp_path / "a.parquet", id=[1, 2], v=[0, 0])
     early = parquet(tmp_path / "b.parquet", id=[1], v=[1])
     late = parquet(tmp_path / "c.parquet", id=[1], v=[2])
-    result = merge_data(base, [early, late], tmp_path / "out.parquet", DataRules("rebase", ("id",)), "data")
+    result = merge_data([base], [early, late], tmp_path / "out.parquet", DataRules("rebase", ("id",)), "data")
     assert rows_of(tmp_path / "out.parquet") == [{"id": 2, "v": 0}, {"id": 1, "v": 2}]
     assert result.line() == "data: +1 ~1 =0 !0, 1 incoming rows gave way to a later source"
 
@@ -449,7 +449,7 @@ def test_a_rebase_by_hand_asks_with_counts(tmp_path: Path) -> None:
     assert sorted(row["v"] for row in rows_of(tmp_path / "out.parquet")) == [2, 9]
     assert command(tmp_path, *words, "--yes", code=1).stderr == (
         "error: out.parquet would be replaced, and its bytes are recorded nowhere\n"
-        "  → mv out.parquet out.parquet.old   # or: dvc add out.parquet\n"
+        "  → mv out.parquet out.parquet.old   # or: dvc add out.parquet; by hand --backup-tag NAME pins it\n"
     )
 
 

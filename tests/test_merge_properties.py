@@ -183,13 +183,13 @@ def run_parquet(made: Any, strategy: str, on_conflict: str) -> None:
             expected = oracle.combine(base, sources, strategy, identity, identity, on_conflict)
         except oracle.Conflict:
             with pytest.raises(Refused, match="identity of another row and different contents"):
-                merge_data(old, paths, folder / "out", rules, "data")
+                merge_data([old] if old else [], paths, folder / "out", rules, "data")
             return
-        merge_data(old, paths, folder / "out", rules, "data")
+        merge_data([old] if old else [], paths, folder / "out", rules, "data")
         kept = len(sides(base)) if strategy == "merge" and on_conflict != "incoming" else 0
         check(pq.read_table(folder / "out").to_pylist(), expected, kept)
-        assert merge_data(folder / "out", paths, folder / "again", rules, "data").is_empty
-        merge_data(old, paths, folder / "same", rules, "data")
+        assert merge_data([folder / "out"], paths, folder / "again", rules, "data").is_empty
+        merge_data([old] if old else [], paths, folder / "same", rules, "data")
         assert (folder / "same").read_bytes() == (folder / "out").read_bytes()
 
 

@@ -27,6 +27,10 @@ class OnConflict(str, Enum):
     newest = "newest"
 
 
+class Cast(str, Enum):
+    text = "text"
+
+
 class Format(str, Enum):
     table = "table"
     json = "json"
@@ -46,15 +50,16 @@ def main(
     data_strategy: Annotated[
         Strategy | None, typer.Option(help="The same for training data; default: --strategy.")
     ] = None,
-    base_db: Annotated[Path | None, typer.Option(help="The accumulated results database.")] = None,
+    base_db: Annotated[str | None, typer.Option(help="The accumulated results database.")] = None,
     exp_db: Annotated[list[str] | None, typer.Option(help="Incoming databases: files, folders or globs.")] = None,
     output_db: Annotated[Path | None, typer.Option(help="Where the merged database goes; may be the base.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="Tables to merge; default: all.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Identity of tables without a primary key.")] = None,
     ancestor_db: Annotated[
-        Path | None, typer.Option(help="What the incoming databases began as a copy of; only what changed comes in.")
+        Path | None,
+        typer.Option(help="What the incoming databases began as a copy of; default: found in Git's history."),
     ] = None,
-    base_data: Annotated[Path | None, typer.Option(help="The accumulated parquet file.")] = None,
+    base_data: Annotated[str | None, typer.Option(help="The accumulated parquet: file, folder or glob.")] = None,
     exp_data: Annotated[list[str] | None, typer.Option(help="Incoming parquet: files, folders or globs.")] = None,
     output_data: Annotated[Path | None, typer.Option(help="Where the merged parquet goes; may be the base.")] = None,
     key_columns: Annotated[
@@ -63,6 +68,12 @@ def main(
     on_conflict: Annotated[
         OnConflict, typer.Option(help="Which row wins under merge when one identity has two contents.")
     ] = OnConflict.fail,
+    cast: Annotated[
+        Cast | None, typer.Option(help="text: numbers become text where other files hold text in the column.")
+    ] = None,
+    backup_tag: Annotated[
+        str | None, typer.Option(help="Make this Git tag first; the present output can be had from it.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")] = False,
     format: Annotated[Format, typer.Option(help="How to print the plan.")] = Format.table,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
@@ -91,13 +102,23 @@ def main(
             if chosen is None or output is None:
                 raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
             how = (
-                TableRules(chosen.value, keys, id_column, tuple(table or ()), on_conflict.value, dry_run, ancestor_db)
+                TableRules(
+                    chosen.value,
+                    keys,
+                    id_column,
+                    tuple(table or ()),
+                    on_conflict.value,
+                    dry_run,
+                    cast_text=cast is not None,
+                )
                 if tables
-                else DataRules(chosen.value, keys, on_conflict.value, dry_run)
+                else DataRules(chosen.value, keys, on_conflict.value, dry_run, cast is not None)
             )
-            done = merging.merge_by_hand(base, patterns, output, how, confirm)
+            done = merging.merge_by_hand(base, patterns, output, how, confirm, ancestor_db, backup_tag)
             plans += done
             lines += [line for plan in done for line in (f"{chosen.value} {plan.line()}", *plan.samples)]
+            step = None if dry_run or all(plan.is_empty for plan in done) else merging.next_step(output)
+            lines += [step] if step else []
         if not plans and not exp_db:
             raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
         if format is Format.json:

@@ -146,28 +146,30 @@ def keep_recoverable(root: Path, path: str) -> None:
     if recorded is None:
         raise Refused(
             f"{path} would be replaced, and its bytes are recorded nowhere",
-            f"mv {path} {path}.old   # or: dvc add {path}",
+            f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
         )
     if recorded.md5 != path_md5(target):
         raise Refused(
             f"{path} would lose rows or files, and its present bytes are recorded nowhere",
-            f"dvc commit   # records it\n  → dvc checkout --force {path}   # or goes back to the recorded version",
+            f"dvc commit   # records it; by hand --backup-tag NAME pins it\n  → dvc checkout --force {path}   # or goes back",
         )
     for file in missing:
         store_object(root, file, files[file])
 
 
-def write_whole(output: Path, build: Callable[[Path], bool]) -> bool:
+def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = True) -> bool:
     """Build a file beside `output` and rename it into place; a killed process leaves the old file as it was.
 
     Args:
         output: the file to make or replace. A link to the DVC cache is replaced, never written through.
         build: writes the new file at the path it is given; returns False when nothing changes.
+        locked: the caller holds the output's lock, so what killed processes left beside it can go.
     Returns:
         whether `output` changed. Equal bytes count as unchanged.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_temporaries(output)
+    if locked:
+        _sweep_temporaries(output)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         if not build(temporary):
@@ -192,11 +194,11 @@ def store_object(root: Path, file: Path, md5: str) -> None:
         temporary.chmod(0o444)
         return True
 
-    write_whole(place, build)
+    write_whole(place, build, locked=False)
 
 
 def _sweep_temporaries(output: Path) -> None:
-    """Remove what killed processes left; the caller holds the output's lock, so nobody is writing them."""
+    """Remove what killed processes left."""
     for leftover in output.parent.glob(f".{output.name}.*.tmp*"):
         leftover.unlink()
 

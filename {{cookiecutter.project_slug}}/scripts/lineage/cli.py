@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
+from threading import Timer
 
 import typer
 
@@ -28,6 +30,8 @@ class Mode(str, Enum):
     min = "min"
 
 
+QUIET_SECONDS = 2.0
+
 DEBUG = typer.Option(False, "--debug", help="Show the Python traceback of an error.")
 
 
@@ -39,6 +43,28 @@ def say(line: str) -> None:
 def warn(line: str) -> None:
     """Print one warning to standard error."""
     print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show on a terminal, from the third second on, that work goes on and for how long it has."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.add_task(text, total=None)
+    timer = Timer(QUIET_SECONDS, bar.start)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
 
 
 def new_app(help_text: str) -> typer.Typer:

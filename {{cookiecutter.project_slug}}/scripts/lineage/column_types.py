@@ -25,7 +25,9 @@ class Fitted:
     widened: list[str] = field(default_factory=list)
 
 
-def fit_base(connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path]) -> Fitted:
+def fit_base(
+    connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path], cast_text: bool
+) -> Fitted:
     """Add the columns that the base lacks and widen those whose type is too narrow for what comes in.
 
     Whole numbers widen to floating point (to NUMERIC where that would round one); a column that holds nothing but NULL
@@ -36,6 +38,7 @@ def fit_base(connection: sqlite3.Connection, base: Table | None, incoming: Incom
         base: the table as it was, None when it has just been created from the incoming columns.
         incoming: rows and declared types of the sources.
         sources: the files, for messages.
+        cast_text: numbers become text where the column holds text too.
     Returns:
         what changed; empty when the table is new.
     Raises:
@@ -48,7 +51,9 @@ def fit_base(connection: sqlite3.Connection, base: Table | None, incoming: Incom
     for key, column in incoming.columns.items():
         known = declared.get(key)
         types = incoming.types[key] | ({known.type} if known else set())
-        fitting = replace(known or column, type=_common_type(connection, incoming, known or column, types, sources))
+        fitting = replace(
+            known or column, type=_common_type(connection, incoming, known or column, types, sources, cast_text)
+        )
         if known is None:
             connection.execute(
                 f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {quote(column.name)} {fitting.type}".rstrip()
@@ -63,13 +68,22 @@ def fit_base(connection: sqlite3.Connection, base: Table | None, incoming: Incom
 
 
 def _common_type(
-    connection: sqlite3.Connection, incoming: Incoming, column: Column, types: set[str], sources: Sequence[Path]
+    connection: sqlite3.Connection,
+    incoming: Incoming,
+    column: Column,
+    types: set[str],
+    sources: Sequence[Path],
+    cast_text: bool,
 ) -> str:
     if len(types) == 1:
         return next(iter(types))
     classes = _storage_classes(connection, incoming, column)
     numbers, strings = classes & {"integer", "real"}, "text" in classes
     if numbers and strings and any(affinity(declared) == "number" for declared in types):
+        if cast_text:
+            name = quote(column.name)
+            connection.execute(f"UPDATE {incoming.temporary} SET {name} = {_as_text(connection, name)}")
+            return "TEXT"
         number, value = connection.execute(
             f"SELECT {quote(SOURCE)}, {quote(column.name)} FROM {incoming.temporary}"
             f" WHERE {quote(column.name)} IS NOT NULL LIMIT 1"
@@ -78,7 +92,7 @@ def _common_type(
         raise BadInput(
             f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {kinds[0]}"
             f" where others hold {kinds[1]}",
-            "give the column one type in all sources",
+            "give the column one type in all sources, or: merge_artifacts.py … --cast text",
         )
     if not numbers:
         return _first(types, "text", column.type) if strings else column.type
@@ -128,7 +142,20 @@ def _rebuild(connection: sqlite3.Connection, name: str, wanted: dict[str, Column
     connection.execute(f"ALTER TABLE main.{quote(name)} RENAME TO {quote(old)}")
     connection.execute(create_statement(Table(name, columns)))
     names = quote_all(column.name for column in columns)
-    connection.execute(f"INSERT INTO main.{quote(name)} ({names}) SELECT {names} FROM main.{quote(old)} ORDER BY rowid")
+    texts = {key for key, column in wanted.items() if affinity(column.type) == "text"}
+    values = ", ".join(
+        _as_text(connection, quote(column.name)) if column.name.lower() in texts else quote(column.name)
+        for column in columns
+    )
+    connection.execute(
+        f"INSERT INTO main.{quote(name)} ({names}) SELECT {values} FROM main.{quote(old)} ORDER BY rowid"
+    )
     connection.execute(f"DROP TABLE main.{quote(old)}")
     for (statement,) in indexes:
         connection.execute(statement)
+
+
+def _as_text(connection: sqlite3.Connection, name: str) -> str:
+    """Expression that writes numbers with every digit, as Python does; SQLite alone would keep 15."""
+    connection.create_function("lineage_text", 1, repr, deterministic=True)
+    return f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN lineage_text({name}) ELSE {name} END"

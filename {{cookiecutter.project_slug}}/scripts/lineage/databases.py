@@ -77,6 +77,12 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def check_not_interrupted(error: sqlite3.Error) -> None:
+    """Raise KeyboardInterrupt when Ctrl-C ended the statement: SQLite reports it as an error of its own."""
+    if str(error) == "interrupted":
+        raise KeyboardInterrupt from error
+
+
 def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dict[str, Table]:
     """Read the tables of an attached database, without SQLite's own.
 

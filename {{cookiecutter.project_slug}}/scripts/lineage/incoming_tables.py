@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.databases import Column, Table, describe_tables, open_read_only, read_only_uri
+from lineage.databases import Column, Table, check_not_interrupted, describe_tables, open_read_only, read_only_uri
 from lineage.errors import BadInput
 from lineage.merge_plan import ROW, SOURCE
 from lineage.sql import quote, quote_all, same
@@ -68,6 +68,7 @@ def collect(connection: sqlite3.Connection, sources: Sequence[Path], names: Sequ
                 if name in tables:
                     _copy_rows(connection, number, tables[name], collected[name])
         except sqlite3.DatabaseError as error:
+            check_not_interrupted(error)
             raise BadInput(f"{path}: {error}", f"sqlite3 {path} 'PRAGMA integrity_check'") from error
         finally:
             connection.execute("DETACH source")
@@ -88,12 +89,13 @@ def _copy_rows(connection: sqlite3.Connection, number: int, table: Table, incomi
     )
 
 
-def drop_unchanged(connection: sqlite3.Connection, ancestor: Path, collected: dict[str, Incoming]) -> None:
-    """Forget the incoming rows that the ancestor holds too: they are old copies, unchanged since the branch point.
+def drop_unchanged(connection: sqlite3.Connection, number: int, ancestor: Path, collected: dict[str, Incoming]) -> None:
+    """Forget the rows of one source that its ancestor holds too: they are old copies, unchanged since the branch point.
 
     Args:
         connection: in autocommit mode, outside a transaction.
-        ancestor: the database that the sources began as a copy of.
+        number: of the source.
+        ancestor: the database that it began as a copy of.
         collected: what `collect` returned.
     """
     with open_read_only(ancestor) as reader:
@@ -105,7 +107,7 @@ def drop_unchanged(connection: sqlite3.Connection, ancestor: Path, collected: di
         known = {name.lower() for name in tables[incoming.name].column_names}
         shared = [column.name for key, column in incoming.columns.items() if key in known]
         new = [f"b.{quote(column.name)} IS NULL" for key, column in incoming.columns.items() if key not in known]
-        equal = " AND ".join([same("a", "b", shared), *new])
+        equal = " AND ".join([f"b.{quote(SOURCE)} = {number}", same("a", "b", shared), *new])
         connection.execute(
             f"DELETE FROM {incoming.temporary} WHERE rowid IN"
             f" (SELECT b.rowid FROM ancestor.{quote(incoming.name)} a JOIN {incoming.temporary} b ON {equal})"

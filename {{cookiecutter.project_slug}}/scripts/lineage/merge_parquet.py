@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 FLOATS = ("FLOAT", "DOUBLE")
+ROWS_PER_FILE = 1 << 40
+"""More than any file has, so that the rows of several base files have numbers of their own."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class DataRules:
         key_columns: identity of a row; empty: the whole row (merge only).
         on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
         dry_run: only work out what would happen; conflicts are counted, not refused.
+        cast_text: numbers become text where other files hold text in the column.
     """
 
     strategy: str
     key_columns: tuple[str, ...] = ()
     on_conflict: str = "fail"
     dry_run: bool = False
+    cast_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,11 @@ class Schema:
     columns: dict[str, str]
 
 
-def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: DataRules, name: str) -> Plan:
+def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rules: DataRules, name: str) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
-        base: the accumulated parquet file; None: start empty.
+        base: the accumulated parquet file, or several whose rows follow each other; none: start empty.
         sources: incoming parquet files, in the order in which the later wins under rebase.
         output: a path that does not exist.
         rules: strategy and key columns.
@@ -67,8 +71,9 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
     """
     with _engine() as connection:
         incoming = [_schema(connection, path) for path in sources]
-        known = [_schema(connection, base)] if base else []
-        columns = _common_columns([*known, *incoming])
+        known = [_schema(connection, path) for path in base]
+        before = _common_columns(known, rules.cast_text)
+        columns = _common_columns([*known, *incoming], rules.cast_text)
         if rules.strategy == "rebase" and not rules.key_columns:
             raise BadInput(
                 "rebase needs key columns: what decides which rows are replaced?", "set merge.data_key_columns"
@@ -81,12 +86,9 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
         identity = list(rules.key_columns) or compared
         sides = Sides(connection, name, "temp.base", "temp.incoming", compared, identity, quote(ROW))
         result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
-        result.new_columns = [name for name in columns if known and name not in known[0].columns]
-        result.widened = [
-            f"{name} {kind} → {columns[name]}"
-            for name, kind in (known[0].columns if known else {}).items()
-            if kind != columns[name]
-        ]
+        result.new_columns = [name for name in columns if known and name not in before]
+        result.missing_columns = [name for name in before if name not in compared]
+        result.widened = [f"{name} {kind} → {columns[name]}" for name, kind in before.items() if kind != columns[name]]
         if rules.dry_run:
             return result
         if rules.strategy == "rebase" or rules.on_conflict == "fail":
@@ -94,8 +96,11 @@ def merge_data(base: Path | None, sources: Sequence[Path], output: Path, rules: 
         stays = f"SELECT {quote_all(columns)} FROM temp.base"
         if result.leaves and result.replaced:
             stays += f" WHERE {quote(ROW)} NOT IN ({result.leaves}) ORDER BY {quote(ROW)}"
-        query = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({result.arrives})"
+        connection.execute(f"CREATE TEMP TABLE arriving AS {result.arrives}")
+        query = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM temp.arriving"
+        kept = sides.count("FROM temp.base") - result.replaced
         _write(connection, query, output, name)
+        _verify(connection, output, kept, result, identity)
         return result
 
 
@@ -109,6 +114,15 @@ def _write(connection: DuckDBPyConnection, query: str, output: Path, name: str) 
         reason = nested.group(1) if nested else str(error).splitlines()[0]
         remedy = "df -h .   # is the disk full?"
         raise Refused(f"{name} cannot be written, and is as it was: {reason}", remedy) from error
+
+
+def _verify(connection: DuckDBPyConnection, output: Path, kept: int, result: Plan, identity: Sequence[str]) -> None:
+    """Read the written file back: so many rows, and the keys of those that came in, by checksum."""
+    keys = f"SELECT count(*), sum(hash({quote_all(identity)}))"
+    written = f"read_parquet({text(_without_wildcards(output))}, file_row_number = true)"
+    arrived = connection.execute(f"{keys} FROM {written} WHERE file_row_number >= {kept}").fetchone()
+    if arrived != connection.execute(f"{keys} FROM temp.arriving").fetchone():
+        raise Refused(f"{result.name}: not the rows that belong there were written; the old file is as it was")
 
 
 def holds_all_rows(file: Path, recorded: Path) -> bool:
@@ -182,7 +196,7 @@ def _require_columns(schema: Schema, names: Sequence[str]) -> None:
             )
 
 
-def _common_columns(schemas: Sequence[Schema]) -> dict[str, str]:
+def _common_columns(schemas: Sequence[Schema], cast_text: bool) -> dict[str, str]:
     """Line the columns of all files up by name, each with the widest of its types."""
     columns: dict[str, str] = {}
     first: dict[str, Schema] = {}
@@ -191,11 +205,13 @@ def _common_columns(schemas: Sequence[Schema]) -> dict[str, str]:
             if name not in columns:
                 columns[name], first[name] = kind, schema
                 continue
-            wider = widest(columns[name], kind)
+            wider = widest(columns[name], kind) or (
+                "VARCHAR" if cast_text and "VARCHAR" in (columns[name], kind) else None
+            )
             if wider is None:
                 raise BadInput(
                     f"{schema.path}: column {name!r} is {kind}, but {columns[name]} in {first[name].path}",
-                    "give the column one type in all files",
+                    "give the column one type in all files, or: merge_artifacts.py … --cast text",
                 )
             columns[name] = wider
     return columns
@@ -233,16 +249,17 @@ def _load(connection: DuckDBPyConnection, schemas: Sequence[Schema], columns: di
 
 
 def _load_base(connection: DuckDBPyConnection, schemas: Sequence[Schema], columns: dict[str, str]) -> None:
-    """Make view `base`: the base's file, read as it lies; without one, no rows of the incoming columns."""
-    rows = f"SELECT {_rows(schemas[0], columns)}" if schemas else "SELECT * FROM temp.incoming WHERE false"
+    """Make view `base`: the base's files, read as they lie; without one, no rows of the incoming columns."""
+    parts = [f"SELECT {_rows(schema, columns, number * ROWS_PER_FILE)}" for number, schema in enumerate(schemas)]
+    rows = " UNION ALL ".join(parts) or "SELECT * FROM temp.incoming WHERE false"
     connection.execute(f"CREATE TEMP VIEW base AS {rows}")
 
 
-def _rows(schema: Schema, columns: dict[str, str]) -> str:
-    """Select-list and source: the number of each row in its file, then every column, NULL where the file lacks it."""
+def _rows(schema: Schema, columns: dict[str, str], first: int = 0) -> str:
+    """Select-list and source: the number of each row in its file, from `first` on, then every column, NULL where the file lacks it."""
     values = ", ".join(
         f"{quote(name) if name in schema.columns else 'NULL'}::{kind} AS {quote(name)}"
         for name, kind in columns.items()
     )
     file = text(_without_wildcards(schema.path))
-    return f"file_row_number AS {quote(ROW)}, {values} FROM read_parquet({file}, file_row_number = true)"
+    return f"file_row_number + {first} AS {quote(ROW)}, {values} FROM read_parquet({file}, file_row_number = true)"

@@ -70,6 +70,7 @@ class Plan:
         conflicts: incoming rows with the identity of another row and different contents.
         samples: the first conflicts, as lines.
         new_columns: columns that the base lacks.
+        missing_columns: columns of the base that no incoming row has.
         widened: columns whose type changes, as `name OLD → NEW`.
         leaves: query for the numbers of the base rows that go; None: none goes.
         arrives: query for the rows that come, in the order of their identity.
@@ -83,6 +84,7 @@ class Plan:
     conflicts: int = 0
     samples: list[str] = field(default_factory=list)
     new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
     leaves: str | None = None
     arrives: str = ""
@@ -116,6 +118,10 @@ class Plan:
 def recommend(plans: Sequence[Plan]) -> str:
     """Say which strategy fits, from a plan made with `merge`, and why."""
     conflicts, added = sum(plan.conflicts for plan in plans), sum(plan.added for plan in plans)
+    for plan in plans:
+        if plan.new_columns and plan.missing_columns:
+            old, new = ", ".join(plan.missing_columns), ", ".join(plan.new_columns)
+            return f"rebase: {plan.name} seems to have renamed {old} to {new}; merge would keep both, each half empty"
     if conflicts:
         return f"rebase: {conflicts} incoming rows have known keys and changed values, which merge would not take"
     return f"merge: the {added} rows that come are new" if added else "neither: everything is there already"

@@ -7,17 +7,30 @@ engine promises. Rows are lined up by column name; a column that one side lacks 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lineage.column_types import fit_base
-from lineage.databases import Table, check_is_sqlite, create_statement, describe_tables, open_read_only, read_only_uri
+from lineage.databases import (
+    Table,
+    check_is_sqlite,
+    check_not_interrupted,
+    create_statement,
+    describe_tables,
+    open_read_only,
+    read_only_uri,
+)
+from lineage.duckdb_source import as_sqlite
 from lineage.errors import BadInput, Refused
 from lineage.incoming_tables import Incoming, collect, drop_unchanged, tables_of
 from lineage.merge_plan import Plan, Sides, plan
 from lineage.sql import quote, quote_all
+
+INSTRUCTIONS = 1_000_000
+"""Steps of SQLite's machine after which Python may see Ctrl-C; a long statement would swallow it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,8 @@ class TableRules:
         tables: names; empty: every table that a source has.
         on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
         dry_run: only work out what would happen; conflicts are counted, not refused.
-        ancestor: the database that the sources began as a copy of; its rows do not count as incoming.
+        ancestors: for a source, the database that it began as a copy of; its rows do not count as incoming.
+        cast_text: numbers become text where other files hold text in the column.
     """
 
     strategy: str
@@ -40,7 +54,8 @@ class TableRules:
     tables: tuple[str, ...] = ()
     on_conflict: str = "fail"
     dry_run: bool = False
-    ancestor: Path | None = None
+    ancestors: Mapping[Path, Path] = field(default_factory=dict)
+    cast_text: bool = False
 
 
 def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Plan]:
@@ -57,13 +72,15 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
         BadInput: a source is not a database, a named table is in none of them, a column or its type does not fit.
         Refused: a conflict; see `merge_plan.plan`.
     """
-    for path in sources:
-        check_is_sqlite(path)
-    names = _wanted_tables(sources, rules)
     try:
-        with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection:
-            return _fill(connection, base, sources, names, rules)
+        with (
+            TemporaryDirectory(prefix="lineage-") as folder,
+            closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection,
+        ):
+            files = as_sqlite(sources, Path(folder))
+            return _fill(connection, base, sources, files, rules)
     except sqlite3.OperationalError as error:
+        check_not_interrupted(error)
         remedy = "df -h .   # is the disk full?"
         raise Refused(
             f"the merged database cannot be written, and the old one is as it was: {error}", remedy
@@ -73,17 +90,20 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
 
 
 def _fill(
-    connection: sqlite3.Connection, base: Path | None, sources: Sequence[Path], names: Sequence[str], rules: TableRules
+    connection: sqlite3.Connection, base: Path | None, sources: Sequence[Path], files: Sequence[Path], rules: TableRules
 ) -> list[Plan]:
+    names = _wanted_tables(files, rules)
     if base is not None:
         check_is_sqlite(base)
         with closing(sqlite3.connect(read_only_uri(base), uri=True)) as reader:
             reader.backup(connection)  # consistent even while the base has a write-ahead log
+    connection.set_progress_handler(lambda: None, INSTRUCTIONS)
     connection.execute("PRAGMA journal_mode = MEMORY")
     connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
-    collected = collect(connection, sources, names)
-    if rules.ancestor is not None:
-        drop_unchanged(connection, rules.ancestor, collected)
+    collected = collect(connection, files, names)
+    for number, path in enumerate(sources):
+        if path in rules.ancestors:
+            drop_unchanged(connection, number, rules.ancestors[path], collected)
     connection.execute("BEGIN IMMEDIATE")
     changes = [_merge_table(connection, collected[name], sources, rules) for name in names]
     connection.execute("COMMIT")
@@ -133,11 +153,14 @@ def _merge_table(
         _require_columns(incoming, rules.key_columns, sources)
     if base is None:
         connection.execute(create_statement(incoming.table))
-    fitted = fit_base(connection, base, incoming, sources)
+    fitted = fit_base(connection, base, incoming, sources, rules.cast_text)
     target = f"main.{quote(incoming.name)}"
     sides = Sides(connection, incoming.name, target, incoming.temporary, incoming.table.column_names, identity)
     result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
     result.new_columns, result.widened = fitted.added, fitted.widened
+    result.missing_columns = (
+        [name for name in base.column_names if name.lower() not in incoming.columns] if base else []
+    )
     if not rules.dry_run and (rules.strategy == "rebase" or rules.on_conflict == "fail"):
         result.refuse_conflicts()
     if not rules.dry_run and not result.is_empty:
@@ -145,7 +168,8 @@ def _merge_table(
         if result.leaves:
             connection.execute(f"DELETE FROM {target} WHERE rowid IN ({result.leaves})")
         connection.execute(f"INSERT INTO {target} ({quote_all(sides.columns)}) {result.arrives}")
-        if sides.count(f"FROM {target}") != expected:
+        arrived = sides.beside(f"({result.arrives})", target)
+        if sides.count(f"FROM {target}") != expected or sides.count(arrived) != result.added:
             raise Refused(
                 f"{sides.name}: not the {expected} rows that belong there were written; the old file is as it was"
             )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lineage import layout, merge_parquet, merge_tables, report
 from lineage.accumulate import check_base, keep_recoverable, locked, write_whole
+from lineage.backup import pin, where_recorded
+from lineage.branch_point import find_ancestor
+from lineage.cli import progress
 from lineage.errors import BadInput, Refused
 from lineage.merge_parquet import DataRules
 from lineage.merge_plan import Plan
 from lineage.merge_tables import TableRules
 from lineage.params import read_params
+from lineage.records import recorded_output
 
 Say = Callable[[str], None]
 
@@ -39,7 +43,7 @@ def merge_data_stage(say: Say) -> None:
             )
         change = Plan(layout.TRAIN_DATA)
         if batches:
-            [change] = write(Job(root, layout.TRAIN_DATA, base, batches, target, rules))
+            [change] = write(Job(root, layout.TRAIN_DATA, [base] if base else [], batches, target, rules))
         rows = merge_parquet.count_rows(target)
     say(f"{rules.strategy} {change.line()}; {rows} rows now")
 
@@ -61,10 +65,12 @@ def merge_results_stage(say: Say) -> None:
     with locked(root, layout.DATABASE):
         base = check_base(root, layout.DATABASE, merge_tables.holds_all_rows)
         runs = find_files(root / layout.RUNS, ".db")
-        sources = [*find_files(root / layout.INCOMING_RESULTS, ".db"), *runs]
+        copies = find_files(root / layout.INCOMING_RESULTS, ".db")
         if not runs:
             raise Refused(f"{layout.RUNS}/ holds no run", "dvc repro train")
-        for change in write(Job(root, layout.DATABASE, base, sources, target, rules)):
+        rules = replace(rules, ancestors=_ancestors(root, layout.DATABASE, base, copies))
+        job = Job(root, layout.DATABASE, [base] if base else [], [*copies, *runs], target, rules)
+        for change in write(job):
             say(f"{rules.strategy} {change.line()}")
     report.write_reports(root, [path.stem for path in runs], params.promote.metric, params.promote.mode)
 
@@ -76,7 +82,7 @@ class Job:
     Attributes:
         root: the project's root, or the output's folder outside a project.
         name: the output, relative to it.
-        base: what is accumulated so far; None: nothing.
+        base: what is accumulated so far: one database, any number of parquet files.
         sources: incoming files.
         target: the output; may be the base.
         rules: how; their kind says whether these are tables or parquet.
@@ -84,7 +90,7 @@ class Job:
 
     root: Path
     name: str
-    base: Path | None
+    base: Sequence[Path]
     sources: Sequence[Path]
     target: Path
     rules: TableRules | DataRules
@@ -100,60 +106,89 @@ def write(job: Job, approve: Callable[[list[Plan]], bool] = lambda plans: True) 
     plans: list[Plan] = []
 
     def build(temporary: Path) -> bool:
-        if isinstance(job.rules, TableRules):
-            plans.extend(merge_tables.merge_databases(job.base, job.sources, temporary, job.rules))
-        else:
-            plans.append(merge_parquet.merge_data(job.base, job.sources, temporary, job.rules, job.name))
+        with progress(f"merging {len(job.sources)} files into {job.name}"):
+            if isinstance(job.rules, TableRules):
+                base = job.base[0] if job.base else None
+                plans.extend(merge_tables.merge_databases(base, job.sources, temporary, job.rules))
+            else:
+                plans.append(merge_parquet.merge_data(job.base, job.sources, temporary, job.rules, job.name))
         if job.rules.dry_run or not approve(plans):
             return False
-        if job.base == job.target and any(plan.replaced for plan in plans):
+        in_place = list(job.base) == [job.target]
+        if in_place and any(plan.replaced for plan in plans):
             keep_recoverable(job.root, job.name)
-        return job.base != job.target or not all(plan.is_empty for plan in plans)
+        return not in_place or not all(plan.is_empty for plan in plans)
 
     write_whole(job.target, build)
     return plans
 
 
 def merge_by_hand(
-    base: Path | None,
+    base: str | None,
     patterns: Sequence[str],
     output: Path,
     rules: TableRules | DataRules,
     confirm: Callable[[str], bool],
+    ancestor: Path | None = None,
+    backup_tag: str | None = None,
 ) -> list[Plan]:
     """Merge what the command line names.
 
     Args:
-        base: the accumulated file; None: start empty.
+        base: the accumulated file (for parquet: file, folder or glob); None: start empty.
         patterns: incoming files, folders or globs.
         output: where the result goes; may be the base.
         rules: how.
         confirm: asks before a rebase replaces rows.
+        ancestor: what the incoming databases began as a copy of; None: it is looked for.
+        backup_tag: a Git tag to make first, from which the present bytes of the output can be had.
     Raises:
         BadInput: a file is missing or does not fit.
         Refused: the user declined, the guard of `accumulate`, or a conflict.
     """
     tables = isinstance(rules, TableRules)
-    sources = expand(patterns, ".db" if tables else ".parquet")
-    if base is not None and not base.exists():
+    ending = ".db" if tables else ".parquet"
+    if base and not Path(base).exists() and not glob.has_magic(base):
         raise BadInput(f"{base} does not exist; leave the option out to start without a base")
+    sources, bases = expand(patterns, ending), expand([base], ending) if base else []
+    if tables and len(bases) > 1:
+        raise BadInput(f"{base} is {len(bases)} databases; the base is one", "merge the others in by --exp-db")
     root = _root_of(output)
     name = output.resolve().relative_to(root).as_posix()
 
     def approve(plans: list[Plan]) -> bool:
         replaced = sum(plan.replaced for plan in plans)
         lines = "\n".join(plan.line() for plan in plans)
-        if rules.strategy == "rebase" and replaced and not confirm(f"{lines}\nReplace {replaced} rows of {name}?"):
+        state = f"The present {name} is {where_recorded(root, name)}\n" if output.exists() else ""
+        question = f"{lines}\n{state}Replace {replaced} rows of {name}?"
+        if rules.strategy == "rebase" and replaced and not confirm(question):
             raise Refused("not confirmed; nothing was changed")
+        if backup_tag:
+            pin(root, name, backup_tag)
+        if output.exists() and bases != [output]:
+            keep_recoverable(root, name)
         return True
 
     with locked(root, name):
-        if base is not None and output.exists() and base.samefile(output):
-            contains = merge_tables.holds_all_rows if tables else merge_parquet.holds_all_rows
-            base = check_base(root, name, contains) and output
-        elif output.exists() and not rules.dry_run:
-            keep_recoverable(root, name)
-        return write(Job(root, name, base, sources, output, rules), approve)
+        if len(bases) == 1 and output.exists() and bases[0].samefile(output):
+            check_base(root, name, merge_tables.holds_all_rows if tables else merge_parquet.holds_all_rows)
+            bases = [output]
+        if isinstance(rules, TableRules) and bases:
+            known = dict.fromkeys(sources, ancestor) if ancestor else None
+            rules = replace(rules, ancestors=known or _ancestors(root, name, bases[0], sources))
+        return write(Job(root, name, bases, sources, output, rules), approve)
+
+
+def next_step(output: Path) -> str | None:
+    """The command that records an output which DVC tracks, after it was written by hand."""
+    root = _root_of(output)
+    name = output.resolve().relative_to(root).as_posix()
+    return f"next: dvc commit {name} && git commit --all" if recorded_output(root, name) else None
+
+
+def _ancestors(root: Path, name: str, base: Path | None, sources: Sequence[Path]) -> dict[Path, Path]:
+    found = {source: find_ancestor(root, name, base, source) for source in sources}
+    return {source: ancestor for source, ancestor in found.items() if ancestor}
 
 
 def find_files(folder: Path, ending: str) -> list[Path]:

@@ -55,7 +55,7 @@ def obtain(root: Path, md5: str) -> Path:
         return True
 
     path = object_path(root, md5)
-    write_whole(path, build)
+    write_whole(path, build, locked=False)
     return path
 
 
@@ -151,4 +151,4 @@ def copy_out(source: Path, target: Path) -> None:
         temporary.chmod(0o644)
         return True
 
-    write_whole(target, build)
+    write_whole(target, build, locked=False)

@@ -1,0 +1,130 @@
+"""Sources of other kinds: DuckDB files, several base files, numbers against text that may become text."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lineage.errors import BadInput
+from lineage.merge_parquet import DataRules, merge_data
+from lineage.merge_plan import recommend
+from lineage.merge_tables import TableRules, merge_databases
+
+
+def database(path: Path, create: str, rows: list[tuple[Any, ...]]) -> Path:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(create)
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    return path
+
+
+def rows_of(path: Path, query: str = "SELECT * FROM t ORDER BY 1") -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_duckdb_file_is_a_source_like_any_other(tmp_path: Path) -> None:
+    source = tmp_path / "new.db"
+    with closing(duckdb.connect(str(source))) as connection:
+        connection.execute(
+            "CREATE TABLE t (id VARCHAR PRIMARY KEY, n BIGINT, x DOUBLE, d DECIMAL(9, 2), ok BOOLEAN, raw BLOB,"
+            " made TIMESTAMP, tags VARCHAR[], big HUGEINT)"
+        )
+        connection.execute(
+            "INSERT INTO t VALUES ('b', 9007199254740993, 0.1::DOUBLE + 0.2::DOUBLE, 1.50, true, '\\x00\\xFF', '2026-01-02 03:04:05.000006',"
+            " ['u', 'v'], 7), ('c', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+        )
+    base = database(tmp_path / "base.db", "CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER)", [("a", 1)])
+    [plan] = merge_databases(base, [source], tmp_path / "out.db", TableRules("merge"))
+    assert plan.added == 2
+    values = (9007199254740993, 0.1 + 0.2, 1.5, 1, b"\x00\xff", "2026-01-02 03:04:05.000006", "[u, v]", 7)
+    assert rows_of(tmp_path / "out.db") == [("a", 1, *[None] * 7), ("b", *values), ("c", *[None] * 8)]
+    [again] = merge_databases(tmp_path / "out.db", [source], tmp_path / "again.db", TableRules("merge"))
+    assert again.is_empty
+
+
+def test_a_number_beyond_64_bits_in_a_duckdb_file_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "new.db"
+    with closing(duckdb.connect(str(source))) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 170141183460469231731687303715884105727::HUGEINT AS n")
+    with pytest.raises(BadInput, match=r"new\.db holds a whole number beyond 64 bits"):
+        merge_databases(None, [source], tmp_path / "out.db", TableRules("merge"))
+
+
+def test_a_duckdb_file_that_is_open_elsewhere_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "new.db"
+    source.write_bytes(b"12345678DUCK and nothing of it")
+    with pytest.raises(BadInput, match=r"new\.db: "):
+        merge_databases(None, [source], tmp_path / "out.db", TableRules("merge"))
+
+
+@pytest.mark.parametrize("kinds", [("INTEGER", "TEXT"), ("TEXT", "REAL")])
+def test_cast_text_keeps_every_digit(tmp_path: Path, kinds: tuple[str, str]) -> None:
+    values: dict[str, Any] = {"INTEGER": 9007199254740993, "REAL": 0.1 + 0.2, "TEXT": "n/a"}
+    paths = [
+        database(
+            tmp_path / f"{place}.db", f"CREATE TABLE t (id TEXT PRIMARY KEY, v {kind})", [(str(place), values[kind])]
+        )
+        for place, kind in enumerate(kinds)
+    ]
+    with pytest.raises(BadInput, match="… --cast text"):
+        merge_databases(paths[0], paths[1:], tmp_path / "no.db", TableRules("merge"))
+    rules = TableRules("merge", cast_text=True)
+    merge_databases(paths[0], paths[1:], tmp_path / "out.db", rules)
+    expected = [(str(place), str(values[kind])) for place, kind in enumerate(kinds)]
+    assert rows_of(tmp_path / "out.db") == expected
+    assert rows_of(tmp_path / "out.db", "SELECT DISTINCT typeof(v) FROM t") == [("text",)]
+    [again] = merge_databases(tmp_path / "out.db", paths, tmp_path / "again.db", rules)
+    assert again.is_empty
+
+
+def parquet(path: Path, **columns: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_cast_text_lets_numbers_and_text_into_one_parquet_column(tmp_path: Path) -> None:
+    base = parquet(tmp_path / "a.parquet", id=[1], v=[0.1 + 0.2])
+    new = parquet(tmp_path / "b.parquet", id=[2], v=["n/a"])
+    with pytest.raises(BadInput, match="… --cast text"):
+        merge_data([base], [new], tmp_path / "no.parquet", DataRules("merge", ("id",)), "data")
+    rules = DataRules("merge", ("id",), cast_text=True)
+    plan = merge_data([base], [new], tmp_path / "out.parquet", rules, "data")
+    assert plan.widened == ["v DOUBLE → VARCHAR"]
+    assert pq.read_table(tmp_path / "out.parquet").column("v").to_pylist() == ["0.30000000000000004", "n/a"]
+
+
+@pytest.mark.parametrize("strategy", ["merge", "rebase"])
+def test_the_base_may_be_several_files_with_other_columns(tmp_path: Path, strategy: str) -> None:
+    base = [
+        parquet(tmp_path / "base/a.parquet", id=[3, 1], v=[3.0, 1.0]),
+        parquet(tmp_path / "base/b.parquet", id=[2], w=["two"]),
+    ]
+    new = parquet(tmp_path / "new.parquet", id=[1, 4], v=[1.0, 4.0], w=[None, "four"])
+    plan = merge_data(base, [new], tmp_path / "out.parquet", DataRules(strategy, ("id",)), "data")
+    assert (plan.added, plan.replaced, plan.present, plan.new_columns) == (1, 0, 1, [])
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
+        {"id": 3, "v": 3.0, "w": None},
+        {"id": 1, "v": 1.0, "w": None},
+        {"id": 2, "v": None, "w": "two"},
+        {"id": 4, "v": 4.0, "w": "four"},
+    ]
+    changed = parquet(tmp_path / "new.parquet", id=[2], v=[9.0], w=["TWO"])
+    if strategy == "rebase":
+        merge_data(base, [changed], tmp_path / "rebased.parquet", DataRules(strategy, ("id",)), "data")
+        assert [row["v"] for row in pq.read_table(tmp_path / "rebased.parquet").to_pylist()] == [3.0, 1.0, 9.0]
+
+
+def test_a_renamed_column_is_recognised(tmp_path: Path) -> None:
+    base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, acc REAL)", [("a", 0.5)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, accuracy REAL)", [("a", 0.5)])
+    plans = merge_databases(base, [new], tmp_path / "out.db", TableRules("merge", dry_run=True))
+    assert recommend(plans) == "rebase: t seems to have renamed acc to accuracy; merge would keep both, each half empty"

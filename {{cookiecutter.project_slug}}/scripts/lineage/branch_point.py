@@ -1,0 +1,55 @@
+"""What an incoming database began as a copy of: only what changed since then is news."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lineage.duckdb_source import is_duckdb
+from lineage.merge_tables import holds_all_rows
+from lineage.objects import obtain
+from lineage.records import cached_object, recorded_output
+from lineage.repository import git
+
+VERSIONS = 200
+"""Recorded versions, newest first, that are compared with a copy of unknown origin."""
+
+
+def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Path | None:
+    """Find the version of an accumulated database that `source` began as a copy of.
+
+    In another worktree of the same repository that is the version recorded at the merge base. Elsewhere (a copy in
+    `results/incoming`) it is the newest recorded version whose rows the source holds all.
+
+    Args:
+        root: the project's root.
+        name: the accumulated database, relative to it.
+        base: its present file; None: there is none.
+        source: an incoming database.
+    Returns:
+        the object in the cache; None when the source is no copy, or brings nothing new.
+    Raises:
+        Refused: the version at the merge base is neither in the cache nor in the remote.
+    """
+    if base is None or is_duckdb(source):
+        return None
+    branch_point = _merge_base(root, source)
+    if branch_point is not None:
+        recorded = recorded_output(root, name, branch_point)
+        return None if recorded is None else obtain(root, recorded.md5)
+    if holds_all_rows(base, source):
+        return None
+    commits = (git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", "dvc.lock") or "").split()
+    hashes = dict.fromkeys(found.md5 for commit in commits if (found := recorded_output(root, name, commit)))
+    objects = [path for md5 in hashes if (path := cached_object(root, md5))]
+    return next((path for path in objects if holds_all_rows(source, path)), None)
+
+
+def _merge_base(root: Path, source: Path) -> str | None:
+    """Where the branch of the worktree that holds `source` left ours; None when it lies in no other worktree of ours."""
+    there = source.resolve().parent
+    places = [git(folder, "rev-parse", "--path-format=absolute", "--git-common-dir") for folder in (root, there)]
+    tops = [git(folder, "rev-parse", "--show-toplevel") for folder in (root, there)]
+    if places[0] is None or places[0] != places[1] or tops[0] == tops[1]:
+        return None
+    head = git(there, "rev-parse", "HEAD")
+    return git(root, "merge-base", "HEAD", head) if head else None

@@ -1,0 +1,89 @@
+"""A DuckDB file as a source of results: its tables are copied into a SQLite file, which is then merged like any other."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.databases import Column, Table, check_is_sqlite, create_statement
+from lineage.errors import BadInput
+from lineage.sql import quote, text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MAGIC, MAGIC_OFFSET = b"DUCK", 8
+BATCH_ROWS = 50_000
+AS_THEY_ARE = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTEGER"}
+"""DuckDB types whose Python values SQLite stores as they are, besides whole numbers; others become text."""
+
+
+def as_sqlite(sources: Sequence[Path], folder: Path) -> list[Path]:
+    """Return SQLite files with the contents of the sources: themselves, or copies of DuckDB files in `folder`.
+
+    Raises:
+        BadInput: a source is neither, is open elsewhere, or holds a number that SQLite cannot.
+    """
+    files = []
+    for number, path in enumerate(sources):
+        if not is_duckdb(path):
+            check_is_sqlite(path)
+            files.append(path)
+            continue
+        files.append(folder / f"{number}.db")
+        _convert(path, files[-1])
+    return files
+
+
+def is_duckdb(path: Path) -> bool:
+    """Tell whether a file is in DuckDB's format."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(MAGIC_OFFSET + len(MAGIC))[MAGIC_OFFSET:] == MAGIC
+
+
+def _convert(path: Path, target: Path) -> None:
+    import duckdb
+
+    try:
+        with (
+            closing(duckdb.connect(str(path), read_only=True)) as source,
+            closing(sqlite3.connect(target)) as copy,
+            copy,
+        ):
+            query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORDER BY 1"
+            for (name,) in source.execute(query).fetchall():
+                _copy_table(source, copy, name)
+    except duckdb.Error as error:
+        raise BadInput(f"{path}: {str(error).splitlines()[0]}", "close the program that writes to it") from error
+    except OverflowError as error:
+        raise BadInput(f"{path} holds a whole number beyond 64 bits, which SQLite cannot store") from error
+
+
+def _copy_table(source: DuckDBPyConnection, copy: sqlite3.Connection, name: str) -> None:
+    described = source.execute(f"DESCRIBE {quote(name)}").fetchall()
+    keys = source.execute(
+        "SELECT constraint_column_names FROM duckdb_constraints() WHERE schema_name = 'main'"
+        f" AND constraint_type = 'PRIMARY KEY' AND table_name = {text(name)}"
+    ).fetchall()
+    key = keys[0][0] if keys else []
+    columns = [Column(row[0], _kind(row[1]), key.index(row[0]) + 1 if row[0] in key else 0) for row in described]
+    copy.execute(create_statement(Table(name, tuple(columns))))
+    values = ", ".join(
+        f"{quote(column.name)}::VARCHAR" if column.type == "TEXT" else quote(column.name) for column in columns
+    )
+    cursor = source.execute(f"SELECT {values} FROM {quote(name)}")
+    insert = f"INSERT INTO {quote(name)} VALUES ({', '.join('?' * len(columns))})"
+    while rows := cursor.fetchmany(BATCH_ROWS):
+        copy.executemany(insert, [[str(v) if isinstance(v, Decimal) else v for v in row] for row in rows])
+
+
+def _kind(duckdb_type: str) -> str:
+    if duckdb_type.startswith("DECIMAL"):
+        return "NUMERIC"
+    return AS_THEY_ARE.get(duckdb_type) or ("INTEGER" if duckdb_type.endswith(("INT", "INTEGER")) else "TEXT")
