@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lineage.errors import BadInput
+from lineage.errors import BadInput, Refused
 from lineage.merge_parquet import DataRules, merge_data
 from lineage.merge_plan import recommend
 from lineage.merge_tables import TableRules, merge_databases
@@ -128,3 +128,26 @@ def test_a_renamed_column_is_recognised(tmp_path: Path) -> None:
     new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, accuracy REAL)", [("a", 0.5)])
     plans = merge_databases(base, [new], tmp_path / "out.db", TableRules("merge", dry_run=True))
     assert recommend(plans) == "rebase: t seems to have renamed acc to accuracy; merge would keep both, each half empty"
+
+
+@pytest.mark.slow
+def test_a_base_larger_than_the_memory_limit_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, first in (("base", 0), ("new", 2_000_000)):
+        query = (
+            f"SELECT range AS id, random() AS x, random() AS y, random() AS z FROM range({first}, {first} + 2500000)"
+        )
+        duckdb.sql(f"COPY ({query}) TO '{tmp_path}/{name}.parquet'")
+    rules = DataRules("merge", ("id",), "base")
+    paths = [tmp_path / "base.parquet"], [tmp_path / "new.parquet"]
+    merge_data(*paths, tmp_path / "free.parquet", rules, "data")
+    monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "60MB")  # base and new hold 80 MB each
+    merge_data(*paths, tmp_path / "limited.parquet", rules, "data")
+    assert (tmp_path / "limited.parquet").read_bytes() == (tmp_path / "free.parquet").read_bytes()
+    monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "1MB")
+    with pytest.raises(Refused, match=r"the merge needs more memory: .*\n  → export LINEAGE_MEMORY_LIMIT="):
+        merge_data(*paths, tmp_path / "no.parquet", rules, "data")
+    monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "lots")
+    with pytest.raises(BadInput, match="LINEAGE_MEMORY_LIMIT=lots"):
+        merge_data(*paths, tmp_path / "no.parquet", rules, "data")

@@ -6,11 +6,13 @@ and only the new rows are ordered by their identity, so that the same inputs giv
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lineage.errors import BadInput, Refused
@@ -153,12 +155,22 @@ def count_rows(file: Path) -> int:
 def _engine() -> Iterator[DuckDBPyConnection]:
     import duckdb
 
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    try:
-        connection.execute("SET enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.close()
+    with TemporaryDirectory(prefix="lineage-") as folder:  # DuckDB's own choice is a folder in the project
+        config = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "temp_directory": folder,
+        }
+        limit = os.environ.get("LINEAGE_MEMORY_LIMIT")
+        try:
+            with closing(duckdb.connect(config={**config, "memory_limit": limit} if limit else config)) as connection:
+                connection.execute("SET enable_progress_bar = false")
+                yield connection
+        except duckdb.OutOfMemoryException as error:
+            reason = str(error).splitlines()[0]
+            raise Refused(f"the merge needs more memory: {reason}", "export LINEAGE_MEMORY_LIMIT=8GB") from error
+        except duckdb.ParserException as error:
+            raise BadInput(f"LINEAGE_MEMORY_LIMIT={limit}: {error}", "export LINEAGE_MEMORY_LIMIT=4GB") from error
 
 
 def _scan(path: Path) -> str:
