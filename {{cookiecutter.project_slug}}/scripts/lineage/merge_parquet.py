@@ -192,6 +192,8 @@ def _schema(connection: DuckDBPyConnection, path: Path) -> Schema:
         file = text(_without_wildcards(path))
         nulls = f"SELECT name FROM parquet_schema({file}) GROUP BY 1 HAVING count(*) = 1 AND max(logical_type) = 'NullType()'"
         empty = {row[0] for row in connection.execute(nulls).fetchall()}  # DuckDB 1 calls them INTEGER
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         reason = str(error).splitlines()[0].partition("Error: ")[2]
         raise BadInput(f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}") from None
