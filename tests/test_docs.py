@@ -17,7 +17,16 @@ import pytest
 import yaml
 from conftest import SOURCE, TEMPLATE, Bakery, Project
 
-DOCS = ("quickstart", "workflows", "merge-rebase", "dvc-setup", "data_versioning", "use-cases", "troubleshooting")
+DOCS = (
+    "quickstart",
+    "workflows",
+    "runs",
+    "merge-rebase",
+    "dvc-setup",
+    "data_versioning",
+    "use-cases",
+    "troubleshooting",
+)
 PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))
 TEMPLATE_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
@@ -138,7 +147,7 @@ def test_plots_of_the_page_have_something_to_draw(trained: Project) -> None:
     """A version is no number: DVC's own line templates draw an empty frame for it."""
     page = json.loads(trained.run("dvc", "plots", "show", "--json").stdout)
     drawn = {name: plots[0]["content"] for name, plots in page["data"].items()}
-    assert list(drawn) == ["Confusion of the newest best run", "Metric over versions"]
+    assert list(drawn) == ["Confusion of the newest best run", "Metric over versions", "Newest sweep"]
     versions = drawn["Metric over versions"]
     assert versions["encoding"]["x"] == {"field": "version", "type": "ordinal", "sort": None, "title": "version"}
     assert [row["version"] for row in versions["data"]["values"]] == ["e0.1.0"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from lineage.cli import DEBUG, guarded, new_app, say, warn
 
-app = new_app("Run the experiment once, or once for each point of sweep.grid, and record every run.")
+app = new_app("Run the experiment once, or once for each point of the sweep, and record every run.")
 
 
 @app.command()
 def main(debug: bool = DEBUG) -> None:
-    """Train as params.yaml says."""
+    """Train as params.yaml says. With --debug, runs are done in this process, one by one; the first error ends it."""
     from lineage.training import train_stage
 
-    guarded(lambda: train_stage(say, warn), debug=debug)
+    guarded(lambda: train_stage(say, warn, debug=debug), debug=debug)
 
 
 if __name__ == "__main__":

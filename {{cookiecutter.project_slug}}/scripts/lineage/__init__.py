@@ -3,7 +3,7 @@
 Layers, each importing only from itself and the ones below it; a test of the template holds this list:
 
 verbs      merging training promotion listing project_setup
-parts      branch_point merge_tables merge_parquet column_types incoming_tables duckdb_source merge_plan report leaderboard
-plumbing   backup objects accumulate recording databases records params repository layout secrets s3_remote experiment_file model_files
+parts      branch_point merge_tables merge_parquet column_types incoming_tables duckdb_source merge_plan report leaderboard sessions progress
+plumbing   backup objects accumulate recording databases records params repository layout secrets s3_remote experiment_file model_files workers
 ground     sql errors cli
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,6 @@ from lineage.sql import check_name
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 Name = Annotated[str, AfterValidator(check_name)]
-Scalar = bool | int | float | str | None
 
 
 class Section(BaseModel):
@@ -31,8 +31,11 @@ class Experiment(Section):
 
 
 class Sweep(Section):
-    grid: dict[str, list[Scalar]] = {}
+    grid: dict[str, list[Any]] = {}
+    runs: list[dict[str, Any]] = []
     jobs: int = -1
+    threads: int = Field(default=1, ge=1)
+    on_error: Literal["fail", "keep"] = "fail"
     backend: Literal["loky"] = "loky"
 
 
@@ -92,15 +95,21 @@ def _check_sweep(path: Path, params: Params) -> None:
         raise BadInput(
             f"{path.name}: sweep.jobs: {params.sweep.jobs} is not allowed; allowed: -1 (all cores) or a positive whole number"
         )
+    known = list(_param_keys("model", params.model))
+    places = [("grid", key) for key in params.sweep.grid]
+    places += [(f"runs[{number}]", key) for number, point in enumerate(params.sweep.runs) for key in point]
+    for place, key in places:
+        if key not in known:
+            raise BadInput(f"{path.name}: sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}")
     for key, values in params.sweep.grid.items():
-        section, _, name = key.partition(".")
-        if section != "model" or name not in params.model:
-            raise BadInput(
-                f"{path.name}: sweep.grid: {key!r} is not a param; allowed: "
-                + ", ".join(f"model.{name}" for name in params.model)
-            )
         if not values:
             raise BadInput(f"{path.name}: sweep.grid.{key}: the list is empty; give at least one value")
+
+
+def _param_keys(prefix: str, params: dict[str, Any]) -> Iterator[str]:
+    """Yield `model.C`, `model.optimizer.rate`: the keys whose values are no mapping."""
+    for name, value in params.items():
+        yield from _param_keys(f"{prefix}.{name}", value) if isinstance(value, dict) else [f"{prefix}.{name}"]
 
 
 def _explain(problem: Any, content: dict[str, Any]) -> str:

@@ -26,6 +26,8 @@ KEY = ("track_id", "timestamp")
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 Value = int | float | str | None
+Cell = tuple[str, str, Value]
+"""Name, declared type and value of one column of a row."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Provenance:
     data_hash: str | None
     dvc_hash: str | None
 
-    def columns(self) -> list[tuple[str, str, Value]]:
-        """Name, declared type and value of each column."""
+    def cells(self) -> list[Cell]:
+        """The columns, as every row has them."""
         return [
             ("version", "TEXT", self.version),
             ("git_commit", "TEXT", self.git_commit),
@@ -57,7 +59,17 @@ class Provenance:
         ]
 
 
-METRIC_ROW_COLUMNS = (*KEY, "version", "git_commit", "git_dirty", "data_hash", "dvc_hash", "test_hash", "model_hash")
+FACTS = {
+    **dict.fromkeys(("status", "error", "run_hash", "test_hash", "model_hash"), "TEXT"),
+    **{"seed": "INTEGER", "duration_seconds": "REAL", "python": "TEXT", "platform": "TEXT", "lock_hash": "TEXT"},
+}
+"""What `metrics` says about every run beside provenance, params and metrics, and the declared types.
+
+`status` is `ok` or `failed`, `error` says why; `run_hash` stands for all that the run depends on (`sessions.plan_runs`);
+`duration_seconds` is the time of the user's code; `lock_hash` is the md5 of `requirements.lock`.
+"""
+
+METRIC_ROW_COLUMNS = (*KEY, "version", "git_commit", "git_dirty", "data_hash", "dvc_hash", *FACTS)
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
 
 
@@ -65,10 +77,9 @@ def write_run(
     path: Path,
     track_id: str,
     provenance: Provenance,
-    params: Mapping[str, Any],
+    cells: Sequence[Cell],
     metrics: Mapping[str, Any],
-    hashes: Mapping[str, str],
-    predictions: pd.DataFrame,
+    predictions: pd.DataFrame | None,
 ) -> None:
     """Write a run's row of `metrics` (through xetrack) and its rows of `predictions`.
 
@@ -79,37 +90,62 @@ def write_run(
         path: a database that does not exist yet.
         track_id: unique id of the run.
         provenance: see there.
-        params: the model's params; nested ones are flattened with `_`.
-        metrics: name to number; NaN is stored as NULL.
-        hashes: `test_hash` and `model_hash`.
-        predictions: one row per test item.
+        cells: facts and params, from `fact_cells` and `param_cells`.
+        metrics: name to number; NaN is stored as NULL. Empty when the run failed.
+        predictions: one row per test item; None when the run failed.
     Raises:
         BadInput: a name cannot be a column, two names are one column, or a metric is not a number.
         Refused: fewer rows arrived than were written.
     """
     from xetrack import Tracker
 
-    columns = [*provenance.columns(), *((name, "TEXT", value) for name, value in hashes.items())]
-    columns += [(name, _declared(value), value) for name, value in flatten("model", params)]
-    columns += [(name, "REAL", to_metric(name, value)) for name, value in metrics.items()]
-    check_columns(METRICS, [*KEY, *(name for name, _, _ in columns)])
-    taken = [name for name in metrics if name.startswith("model_")]
+    taken = [name for name in metrics if str(name).startswith("model_")]
     if taken:
         raise BadInput(f"metric {taken[0]!r} would look like a param (they begin with model_)", "rename it")
-    items = [str(name) for name in predictions.columns]
-    check_columns(PREDICTIONS, [*KEY, *(name for name, _, _ in provenance.columns()), *items])
+    columns = [*provenance.cells(), *cells]
+    columns += [(str(name), "REAL", to_metric(name, value)) for name, value in metrics.items()]
+    check_columns(METRICS, [*KEY, *(name for name, _, _ in columns)])
+    expected = {METRICS: 1}
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(create_statement(_table(METRICS, [(name, kind) for name, kind, _ in columns])))
-        kinds = [(name, kind) for name, kind, _ in provenance.columns()]
-        kinds += [(name, _frame_type(predictions[name])) for name in predictions.columns]
-        connection.execute(create_statement(_table(PREDICTIONS, kinds)))
-        _insert_predictions(connection, track_id, provenance, predictions)
+        if predictions is not None:
+            kinds = [(name, kind) for name, kind, _ in provenance.cells()]
+            kinds += [(str(name), _frame_type(predictions[name])) for name in predictions.columns]
+            check_columns(PREDICTIONS, [*KEY, *(name for name, _ in kinds)])
+            connection.execute(create_statement(_table(PREDICTIONS, kinds)))
+            _insert_predictions(connection, track_id, provenance, predictions)
+            expected[PREDICTIONS] = len(predictions)
     tracker = Tracker(db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False)
     try:
         tracker.log({name: value for name, _, value in columns})
     finally:
         tracker.engine.close()
-    _check_counts(path, len(predictions))
+    _check_counts(path, expected)
+
+
+def fact_cells(facts: Mapping[str, Value]) -> list[Cell]:
+    """Turn facts about a run into all columns of `FACTS`; what is not known is NULL."""
+    return [(name, kind, facts.get(name)) for name, kind in FACTS.items()]
+
+
+def param_cells(runs: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
+    """Turn the params of a session's runs into columns `model_…`, each with one declared type for all of them.
+
+    A sweep over `[null, 3]` or `[0.5, auto]` would otherwise end in databases that cannot be merged.
+
+    Args:
+        runs: the params of each run; nested ones are flattened with `_`.
+    Raises:
+        BadInput: a name cannot be a column.
+    """
+    flat = [list(flatten("model", params)) for params in runs]
+    kinds: dict[str, str] = {}
+    for name, value in (pair for pairs in flat for pair in pairs):
+        found = {kinds.get(name), None if value is None else _declared(value)}
+        kinds[name] = next((kind for kind in ("TEXT", "REAL", "INTEGER") if kind in found), "")
+    for pairs in flat:
+        check_columns(METRICS, [*METRIC_ROW_COLUMNS, *(name for name, _ in pairs)])
+    return [[(name, kinds[name] or "TEXT", value) for name, value in pairs] for pairs in flat]
 
 
 def flatten(prefix: str, params: Mapping[str, Any]) -> Iterable[tuple[str, Value]]:
@@ -195,8 +231,8 @@ def _insert_predictions(
     connection: sqlite3.Connection, track_id: str, provenance: Provenance, predictions: pd.DataFrame
 ) -> None:
     """Insert one row per test item; timestamps are one microsecond apart, since (track_id, timestamp) is the key."""
-    shared = tuple(value for _, _, value in provenance.columns())
-    names = [*KEY, *(name for name, _, _ in provenance.columns()), *map(str, predictions.columns)]
+    shared = tuple(value for _, _, value in provenance.cells())
+    names = [*KEY, *(name for name, _, _ in provenance.cells()), *map(str, predictions.columns)]
     began = datetime.now()
     columns = [[to_plain(value) for value in predictions[name].tolist()] for name in predictions.columns]
     rows = (
@@ -207,9 +243,9 @@ def _insert_predictions(
     connection.executemany(f"INSERT INTO {PREDICTIONS} ({quote_all(names)}) VALUES ({marks})", rows)
 
 
-def _check_counts(path: Path, predictions: int) -> None:
+def _check_counts(path: Path, expected: Mapping[str, int]) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        for table, expected in ((METRICS, 1), (PREDICTIONS, predictions)):
+        for table, rows in expected.items():
             found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            if found != expected:
-                raise Refused(f"{path.name}: {found} of {expected} rows arrived in table {table}")
+            if found != rows:
+                raise Refused(f"{path.name}: {found} of {rows} rows arrived in table {table}")

@@ -17,6 +17,7 @@ from lineage.recording import PREDICTIONS
 from lineage.sql import quote
 
 PLOTTED = ("actual", "predicted")
+SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
 
 
 def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) -> None:
@@ -38,12 +39,41 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     versions = {row["version"]: row for row in reversed(runs)}
     lines = [[version, *(versions[version][name] for name in names)] for version in sorted(versions, key=version_key)]
     write_csv(root / layout.PLOTS / "versions.csv", ["version", *names], lines)
+    newest = [run for run in runs if run["track_id"] in set(track_ids) and run[metric] is not None]
+    write_csv(root / layout.PLOTS / "sweep.csv", SWEEP_COLUMNS, sweep_lines(newest, names, metric))
     write_csv(root / layout.PLOTS / "predictions.csv", PLOTTED, _predictions(database, best["track_id"]))
 
 
 def version_key(version: str) -> tuple[int, ...]:
     """Sort key of `eX.Y.Z`: by number, not by letter."""
     return tuple(int(part) for part in version.removeprefix("e").split("."))
+
+
+def sweep_lines(runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: str) -> list[tuple[Any, ...]]:
+    """Make the lines of parallel coordinates: one for each run and axis.
+
+    Args:
+        runs: rows of `metrics`.
+        metrics: names of metrics; each is an axis.
+        score: the metric that colours the lines.
+    Returns:
+        `SWEEP_COLUMNS` of each line. The axes are the params that differ between runs, then the metrics. Positions go
+        from 0 to 1: of a metric by its size, of a param by its rank, since sweeps often go by factors of ten. An axis
+        with one value has it at 0.5; what a run has no value of is left out.
+    """
+    params = [name for name in runs[0] if name.startswith("model_") and name != "model_hash"] if runs else []
+    axes = [name for name in params if len({run[name] for run in runs}) > 1]
+    lines = []
+    for axis in [*axes, *metrics]:
+        known = sorted({run[axis] for run in runs if run[axis] is not None})
+        places = {value: float(rank) if axis in axes else value for rank, value in enumerate(known)}
+        low, high = (places[known[0]], places[known[-1]]) if known else (0.0, 0.0)
+        lines += [
+            (run["track_id"], axis, (places[value] - low) / (high - low) if high > low else 0.5, value, run[score])
+            for run in runs
+            if (value := run[axis]) is not None
+        ]
+    return lines
 
 
 def _predictions(database: Path, track_id: str) -> list[tuple[Any, ...]]:

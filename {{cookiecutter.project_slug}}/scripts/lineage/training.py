@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 import copy
-import itertools
-import secrets
+import random
+import sqlite3
+import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lineage import layout, merge_tables
-from lineage.accumulate import check_base
+from lineage.accumulate import check_base, locked
 from lineage.errors import BadInput, LineageError, Refused
 from lineage.experiment_file import load_experiment
 from lineage.model_files import make_reproducible
-from lineage.params import Sweep, read_params
-from lineage.recording import Provenance, write_run
-from lineage.records import file_md5, recorded_output
-from lineage.repository import code_state
+from lineage.params import Params, read_params
+from lineage.progress import show_progress
+from lineage.recording import fact_cells, to_metric, write_run
+from lineage.records import file_md5
+from lineage.sessions import Run, plan_runs, sort_leftovers
+from lineage.workers import count_workers, do_all
 
-PIPELINE_FILES = (layout.PIPELINE_LOCK, "results", "models", "data")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run to do: its id and the model's params."""
-
-    track_id: str
-    params: dict[str, Any]
+SHOWN_FAILURES = 20
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its metrics, or the error that stopped it."""
+    """How a run ended: its metrics (NaN: None), or the error that stopped it."""
 
     run: Run
-    metrics: dict[str, float]
+    metrics: dict[str, float | None] = field(default_factory=dict)
     error: str | None = None
 
 
-def train_stage(say: Callable[[str], None], warn: Callable[[str], None]) -> None:
-    """Run the experiment once, or once for each point of `sweep.grid`.
+def train_stage(say: Say, warn: Say, *, debug: bool = False) -> None:
+    """Do the runs that params.yaml asks for, each in a process of its own, and record every one of them.
 
+    Args:
+        say: prints progress.
+        warn: prints warnings.
+        debug: do the runs in this process, one after another, and let their exceptions through.
     Raises:
         BadInput: params, data or experiment.py do not fit.
         Refused: the results database could not take the runs afterwards, or a run failed.
@@ -54,113 +55,141 @@ def train_stage(say: Callable[[str], None], warn: Callable[[str], None]) -> None
     for name in (layout.TRAIN_DATA, layout.TEST_DATA):
         if not (root / name).is_file():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
-    provenance = describe_origin(root, params.experiment.version, warn)
-    runs = plan_runs(params.model, params.sweep)
-    earlier: list[Path] = []
-    for folder in (layout.RUNS, layout.TRAINED_MODELS):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-        earlier += (root / folder).iterdir()
-    outcomes = []
-    for outcome in _do_all(root, runs, provenance, params.sweep.jobs):
-        outcomes.append(outcome)
-        say(f"[{len(outcomes)}/{len(runs)}] {_line(outcome)}")
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    if failed:
-        lines = "\n".join(f"  {outcome.run.track_id} {outcome.run.params}: {outcome.error}" for outcome in failed)
-        raise Refused(f"{len(failed)} of {len(runs)} runs failed:\n{lines}")
-    for path in earlier:  # merged into the database, and in the cache; a failed stage leaves them in place
-        path.unlink()
+    with locked(root, layout.RUNS):
+        runs = plan_runs(root, params, warn)
+        done, earlier = sort_leftovers(root, runs, warn)
+        if done:
+            say(f"{len(done)} of {len(runs)} runs are there already, from a session that did not end")
+        missing = [run for run in runs if run.facts["run_hash"] not in done]
+        threads = params.sweep.threads if len(runs) > 1 else 0
+        outcomes = _do_runs(root, missing, params, threads, debug)
+        _warn_of_gaps([outcome for outcome in outcomes if outcome.error is None], warn)
+        _judge([outcome for outcome in outcomes if outcome.error is not None], len(runs), params.sweep.on_error, warn)
+        for path in earlier:  # merged into the database, and in the cache; a failed stage leaves them in place
+            path.unlink()
 
 
-def describe_origin(root: Path, version: str, warn: Callable[[str], None]) -> Provenance:
-    """Collect what every row of this session says about code and data.
-
-    Args:
-        root: the project's root.
-        version: `experiment.version`.
-        warn: is told what cannot be traced.
-    """
-    code = code_state(root, written_by_pipeline=PIPELINE_FILES)
-    lock = root / layout.PIPELINE_LOCK
-    data_hash = file_md5(root / layout.TRAIN_DATA)
-    recorded = recorded_output(root, layout.TRAIN_DATA)
-    if code.commit is None:
-        warn("outside a Git repository, or before its first commit: rows cannot lead back to the code")
-    if recorded is None or recorded.md5 != data_hash:
-        warn(f"{layout.TRAIN_DATA} is not what dvc.lock records: rows cannot lead back to the data; use dvc repro")
-    return Provenance(
-        version=version,
-        git_commit=code.commit,
-        git_dirty=None if code.dirty is None else int(code.dirty),
-        data_hash=data_hash,
-        dvc_hash=file_md5(lock) if lock.is_file() else None,
-    )
+def _do_runs(root: Path, runs: list[Run], params: Params, threads: int, debug: bool) -> list[Outcome]:
+    """Do the runs and show how they go."""
+    workers, outcomes = count_workers(params.sweep.jobs, max(threads, 1)), list[Outcome]()
+    results = (_attempt(root, run) for run in runs)
+    if not debug:
+        results = do_all(runs, partial(do_run, root), partial(_died, root), workers, threads)
+    with show_progress(len(runs), workers, params.promote) as ended, closing(results):  # closing ends the workers
+        for outcome in results:
+            outcomes.append(outcome)
+            ended(_line(outcome), outcome.metrics.get(params.promote.metric), outcome.error is not None)
+    return outcomes
 
 
-def plan_runs(model: dict[str, Any], sweep: Sweep) -> list[Run]:
-    """Turn the grid into runs: the product of its lists, in the order given; an empty grid is one run.
-
-    Args:
-        model: the section `model` of params.yaml.
-        sweep: its section `sweep`; keys look like `model.C`.
-    """
-    began = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-    runs = []
-    for values in itertools.product(*sweep.grid.values()):
-        params = copy.deepcopy(model)
-        for key, value in zip(sweep.grid, values):
-            params[key.partition(".")[2]] = value
-        runs.append(Run(f"{began}-{secrets.token_hex(4)}", params))
-    return runs
+def _judge(failed: list[Outcome], total: int, on_error: str, warn: Say) -> None:
+    """Fail the stage for failed runs, unless `sweep.on_error` keeps the others; at least one must be there."""
+    lines = [f"  {outcome.run.track_id}  {outcome.run.described()}: {outcome.error}" for outcome in failed]
+    more = [f"  … and {len(lines) - SHOWN_FAILURES} more"] if len(lines) > SHOWN_FAILURES else []
+    problem = "\n".join([f"{len(failed)} of {total} runs failed:", *lines[:SHOWN_FAILURES], *more])
+    if failed and on_error == "keep" and len(failed) < total:
+        warn(problem)
+    elif failed:
+        where = "python scripts/train.py --debug   # shows where"
+        raise Refused(problem, f"{where}\n  → dvc repro   # when the cause is mended: does what is missing")
 
 
-def _do_all(root: Path, runs: list[Run], provenance: Provenance, jobs: int) -> Any:
-    if len(runs) == 1:
-        return [do_run(root, runs[0], provenance)]
-    from joblib import Parallel, delayed
+def _warn_of_gaps(ended: list[Outcome], warn: Say) -> None:
+    """Say which metrics are NaN, and which some runs have and others lack."""
+    for name in dict.fromkeys(name for outcome in ended for name in outcome.metrics):
+        missing = [outcome.run.track_id for outcome in ended if name not in outcome.metrics]
+        nan = [outcome.run.track_id for outcome in ended if outcome.metrics.get(name, 0.0) is None]
+        for what, ids in (("missing", missing), ("NaN", nan)):
+            if ids:
+                few = ", ".join(ids[:3]) + (" …" if len(ids) > 3 else "")
+                warn(f"metric {name!r} is {what} in {len(ids)} of {len(ended)} runs, recorded as NULL: {few}")
 
-    workers = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
-    return workers(delayed(do_run)(root, run, provenance) for run in runs)
 
-
-def do_run(root: Path, run: Run, provenance: Provenance) -> Outcome:
-    """Do one run: load, fit, evaluate, save, record. Files appear whole or not at all; an error is returned, not raised.
+def do_run(root: Path, run: Run) -> Outcome:
+    """Do one run, and record it as failed when it raises. An error is returned, not raised.
 
     Args:
         root: the project's root.
-        run: id and params.
-        provenance: what its rows say about code and data.
+        run: what to do.
     """
-    model_path = root / layout.TRAINED_MODELS / f"{run.track_id}_model.bin"
-    database = root / layout.RUNS / f"{run.track_id}.db"
-    temporary_model = model_path.with_name(f".{model_path.name}.tmp")
-    temporary_database = database.with_name(f".{database.name}.tmp")
     try:
+        return _attempt(root, run)
+    except LineageError as error:
+        return _fail(root, run, str(error))
+    except (Exception, SystemExit) as error:
+        return _fail(root, run, _said(error))
+
+
+def _attempt(root: Path, run: Run) -> Outcome:
+    """Load, fit, evaluate, save, record. Files appear whole or not at all; the database comes last."""
+    import numpy
+
+    model_path, database = run.model_path(root), run.database_path(root)
+    temporary_model, temporary_database = _temporary(model_path), _temporary(database)
+    began, seed = time.perf_counter(), int(run.facts["seed"] or 0)
+    try:
+        random.seed(seed)
+        numpy.random.seed(seed)
         experiment = load_experiment(root)
         train = experiment.load_data(root / layout.TRAIN_DATA)
         test = experiment.load_data(root / layout.TEST_DATA)
-        if train.empty:
-            raise BadInput(f"{layout.TRAIN_DATA} has no rows")
+        for name, data in ((layout.TRAIN_DATA, train), (layout.TEST_DATA, test)):
+            if data.empty:
+                raise BadInput(f"{name} has no rows")
         model = experiment.fit(train, copy.deepcopy(run.params))
-        metrics, predictions = experiment.evaluate(model, test)
+        try:
+            metrics, predictions = experiment.evaluate(model, test)
+        except Exception as error:
+            if differ := ", ".join(sorted(map(str, set(train.columns) ^ set(test.columns)))):
+                raise Refused(f"{_said(error)}; only one of training and test data has {differ}") from error
+            raise
         experiment.save_model(model, temporary_model)
         make_reproducible(temporary_model)
-        hashes = {"test_hash": file_md5(root / layout.TEST_DATA), "model_hash": file_md5(temporary_model)}
-        write_run(temporary_database, run.track_id, provenance, run.params, metrics, hashes, predictions)
+        facts = {**run.facts, "duration_seconds": time.perf_counter() - began, "model_hash": file_md5(temporary_model)}
+        cells = [*fact_cells({**facts, "status": "ok"}), *run.cells]
+        write_run(temporary_database, run.track_id, run.provenance, cells, metrics, predictions)
         temporary_model.replace(model_path)
-        temporary_database.replace(database)  # last: a database says that the run is complete
-        return Outcome(run, {name: float(value) for name, value in metrics.items()})
-    except LineageError as error:
-        return Outcome(run, {}, str(error))
-    except Exception as error:
-        return Outcome(run, {}, f"{type(error).__name__}: {error}")
+        temporary_database.replace(database)
+        return Outcome(run, {name: to_metric(name, value) for name, value in metrics.items()})
     finally:
         temporary_model.unlink(missing_ok=True)
         temporary_database.unlink(missing_ok=True)
 
 
+def _fail(root: Path, run: Run, error: str) -> Outcome:
+    """Record a run as failed: params, provenance and the error, no metrics and no model."""
+    database = run.database_path(root)
+    cells = [*fact_cells({**run.facts, "status": "failed", "error": error}), *run.cells]
+    try:
+        _temporary(database).unlink(missing_ok=True)  # of a killed process
+        write_run(_temporary(database), run.track_id, run.provenance, cells, {}, None)
+        _temporary(database).replace(database)
+    except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
+        error += f" (and it could not be recorded: {problem})"
+    return Outcome(run, error=error)
+
+
+def _died(root: Path, run: Run, ending: str) -> Outcome:
+    _temporary(run.model_path(root)).unlink(missing_ok=True)
+    return _fail(root, run, f"its process died twice ({ending}); is there memory for sweep.jobs runs at a time?")
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _said(error: BaseException) -> str:
+    """The exception, and the last line of experiment.py that it came through."""
+    lines = [
+        place.lineno
+        for place in traceback.extract_tb(error.__traceback__)
+        if place.filename.endswith(layout.EXPERIMENT)
+    ]
+    return f"{type(error).__name__}: {error}" + (f" ({layout.EXPERIMENT}, line {lines[-1]})" if lines else "")
+
+
 def _line(outcome: Outcome) -> str:
     if outcome.error is not None:
         return f"{outcome.run.track_id} failed: {outcome.error}"
-    values = ", ".join(f"{name}={value:.4f}" for name, value in outcome.metrics.items())
-    return f"{outcome.run.track_id} {values}"
+    shown = {name: "NaN" if value is None else f"{value:.4f}" for name, value in outcome.metrics.items()}
+    return f"{outcome.run.track_id} " + ", ".join(f"{name}={value}" for name, value in shown.items())
