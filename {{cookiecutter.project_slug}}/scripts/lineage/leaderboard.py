@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +28,29 @@ def _metric_names(connection: sqlite3.Connection) -> list[str]:
     return [name for name in table.column_names if name not in METRIC_ROW_COLUMNS and not name.startswith("model_")]
 
 
+def measured(value: Any) -> float | None:
+    """The number that a metric's value is compared by; None for NULL, text, NaN and infinities."""
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if is_number else None
+
+
 def best_runs(
-    database: Path, metric: str, mode: str, *, track_ids: Sequence[str] | None = None, limit: int | None = None
+    database: Path,
+    metric: str,
+    mode: str,
+    *,
+    track_ids: Sequence[str] | None = None,
+    where: Mapping[str, Any] | None = None,
+    limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Read rows of `metrics`, best first; runs without a value of the metric come last.
+    """Read rows of `metrics`, best first, the earlier run first on a tie; runs without a number to compare come last.
 
     Args:
         database: a results database.
         metric: column to sort by.
         mode: `max` or `min`.
         track_ids: only these runs; None: all.
+        where: columns and the values that they must have.
         limit: at most so many rows.
     Raises:
         BadInput: no such metric.
@@ -44,12 +59,19 @@ def best_runs(
         names = _metric_names(connection)
         if metric not in names:
             raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}")
-        connection.row_factory = sqlite3.Row
-        direction = "DESC" if mode == "max" else "ASC"
-        cursor = connection.execute(
-            f"SELECT * FROM {quote(METRICS)} ORDER BY {quote(metric)} IS NULL, {quote(metric)} {direction},"
-            " timestamp, track_id"
+        conditions, values = (
+            [f"{quote(METRICS)}.{quote(name)} IS ?" for name in where or {}],
+            list((where or {}).values()),
         )
-        wanted = None if track_ids is None else set(track_ids)
-        rows = [dict(row) for row in cursor if wanted is None or row["track_id"] in wanted]
-    return rows[:limit]
+        if track_ids is not None:  # as one value: a database may take no more than 999
+            conditions.append("track_id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(track_ids)))
+        column, direction = quote(metric), "DESC" if mode == "max" else "ASC"
+        number = f"(typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999)"
+        connection.row_factory = sqlite3.Row
+        cursor = connection.execute(
+            f"SELECT * FROM {quote(METRICS)} WHERE {' AND '.join(conditions) or 'true'}"
+            f" ORDER BY {number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id LIMIT ?",
+            (*values, -1 if limit is None else limit),
+        )
+        return [dict(row) for row in cursor]

@@ -1,14 +1,54 @@
-"""Model files whose bytes depend on the model only."""
+"""Model files: their names, what is accepted as one, and bytes that depend on the model only."""
 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from lineage.errors import BadInput
+from lineage.records import cache_folder, file_md5
+
+MODEL_SUFFIX = "_model.bin"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest date a zip entry can have."""
+
+
+def model_name(track_id: str) -> str:
+    """The file name of a run's model.
+
+    Raises:
+        BadInput: the id could lead out of its folder, or would need quoting.
+    """
+    if not RUN_ID.fullmatch(track_id):
+        raise BadInput(
+            f"run id {track_id!r} cannot be part of a file name", "use letters, digits, '.', '_' and '-', at most 128"
+        )
+    return f"{track_id}{MODEL_SUFFIX}"
+
+
+def models_in(folder: Path) -> dict[str, Path]:
+    """Map the run ids of a folder's models to their files."""
+    files = sorted(path for path in folder.glob(f"*{MODEL_SUFFIX}") if not path.name.startswith("."))
+    return {path.name.removesuffix(MODEL_SUFFIX): path for path in files}
+
+
+def checked_md5(root: Path, path: Path) -> str:
+    """Hash a model file that can be trusted to stay what it is: not empty, and no link but one of DVC's own.
+
+    Raises:
+        BadInput: anything else.
+    """
+    if path.is_symlink() and not path.resolve().is_relative_to(cache_folder(root).resolve()):
+        raise BadInput(f"{path} is a link to {path.resolve()}, outside the DVC cache", "give the file itself")
+    if not path.is_file():
+        raise BadInput(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
+    if not path.stat().st_size:
+        raise BadInput(f"{path} is empty, not a model")
+    return file_md5(path)
 
 
 def make_reproducible(path: Path) -> None:

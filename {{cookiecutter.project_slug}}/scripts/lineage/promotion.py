@@ -1,44 +1,22 @@
-"""The verb behind `model_manager.py`: candidates, and the gate to production."""
+"""The verbs that change models: the stage `promote_model` with its gate, and promotion, candidates and pruning by hand."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from lineage import layout
-from lineage.accumulate import check_base, keep_recoverable, locked, recover_folder, replace_folder
+from lineage import layout, production
+from lineage.accumulate import locked
+from lineage.candidates import choose_surplus, write_candidates
 from lineage.errors import Refused
 from lineage.experiment_file import load_experiment
-from lineage.leaderboard import best_runs, metric_names
-from lineage.params import Promote, read_params
-from lineage.records import cached_object, file_md5
-
-MODEL_SUFFIX = "_model.bin"
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What `models/production/model.json` says about the model beside it."""
-
-    track_id: str
-    version: str
-    git_commit: str | None
-    data_hash: str | None
-    test_hash: str | None
-    model_hash: str
-    params: dict[str, Any]
-    metrics: dict[str, float | None]
-    promoted_at: str
-    replaced: str | None
-    reason: str
+from lineage.leaderboard import best_runs, measured
+from lineage.model_card import ModelCard, read_card
+from lineage.model_files import checked_md5, models_in
+from lineage.params import Promote
+from lineage.production import Models, Say, open_models
+from lineage.records import cached_object, file_md5, recorded_output
 
 
 def promote_stage(say: Say) -> None:
@@ -48,128 +26,214 @@ def promote_stage(say: Say) -> None:
         BadInput: params.yaml, or a metric that the database does not have.
         Refused: the guard of `accumulate`; a model whose bytes are not those of its row.
     """
-    root = layout.find_root()
-    promote = read_params(root / layout.PARAMS).promote
-    with locked(root, layout.PRODUCTION):
-        for folder in (layout.PRODUCTION, layout.CANDIDATES):
-            recover_folder(root / folder)
-            check_base(root, folder, lambda *_: False)
-        rows = _new_models(root, promote)
-        _keep_candidates(root, rows, promote, say)
-        _gate(root, rows, promote, say)
+    models = open_models(say)
+    with locked(models.root, layout.PRODUCTION):
+        production.check_folders(models.root)
+        new = models_in(models.root / layout.TRAINED_MODELS)
+        rows = best_runs(models.database, models.promote.metric, models.promote.mode, track_ids=list(new))
+        _check_new(models.root, new, rows)
+        _keep_candidates(models, new)
+        _gate(models, models.promote.strategy, rows)
 
 
-def _new_models(root: Path, promote: Promote) -> list[dict[str, Any]]:
-    """Rows of the newest runs, best first, each with a model file whose hash is the row's."""
-    files = {
-        path.name.removesuffix(MODEL_SUFFIX): path for path in (root / layout.TRAINED_MODELS).glob(f"*{MODEL_SUFFIX}")
-    }
-    if not files:
-        raise Refused(f"{layout.TRAINED_MODELS}/ holds no model", "dvc repro --force --single-item train")
-    rows = best_runs(root / layout.DATABASE, promote.metric, promote.mode, track_ids=list(files))
+def promote_by_hand(
+    database: Path | None, run_id: str | None, version: str | None, metric: str | None, mode: str | None, say: Say
+) -> None:
+    """Put a chosen run's model into production; without a choice, let the best run of the database try the gate.
+
+    Args:
+        database: None: the project's own.
+        run_id: the run to promote, without a gate.
+        version: promote the best run of this version, without a gate: the rollback.
+        metric: None: `promote.metric`.
+        mode: None: `promote.mode`.
+        say: is told what was decided.
+    Raises:
+        BadInput: no such run, version or metric.
+        Refused: the run's model is nowhere, or production is not what `dvc.lock` records.
+    """
+    models = open_models(say, database, metric=metric, mode=mode)
+    metric, mode = models.promote.metric, models.promote.mode
+
+    def work() -> bool:
+        if run_id is None and version is None:
+            where = {"test_hash": file_md5(models.root / layout.TEST_DATA)}
+            rows = best_runs(models.database, metric, mode, where=where)
+            return _gate(models, None, [row for row in rows if row["model_hash"] is not None])
+        row, before = production.find_run(models, run_id, version), read_card(models.root)
+        if before and (before.track_id, before.model_hash) == (row["track_id"], row["model_hash"]):
+            say(f"production: {before.track_id} ({before.version}) is there already")
+            return False
+        reason = (
+            f"by hand ({f'--run-id {run_id}' if run_id else f'--version {version}'}): {metric} {_show(row[metric])}"
+        )
+        if before:
+            reason += f" replaces {_show(before.metrics.get(metric))}"
+            reason += ", measured on other test data" * (before.test_hash != row["test_hash"])
+        return _promote(models, row, before, reason, by_hand=True)
+
+    production.change_models(models, work)
+
+
+def add_candidate(file: Path, run_id: str, say: Say) -> None:
+    """Keep a model from elsewhere as a candidate under its own run id.
+
+    Args:
+        file: the model file.
+        run_id: the run that made it.
+        say: is told what was done.
+    Raises:
+        BadInput: no such run, or the file is no model file.
+        Refused: the file is not the run's model, or another one is kept under that id.
+    """
+    models = open_models(say)
+    md5, row = checked_md5(models.root, file), production.find_run(models, run_id, None)
+    if md5 != row["model_hash"]:
+        raise Refused(f"{file} (md5 {md5}) is not the model that run {run_id} recorded (md5 {row['model_hash']})")
+
+    def work() -> bool:
+        present = models_in(models.root / layout.CANDIDATES)
+        if run_id in present:
+            if checked_md5(models.root, present[run_id]) != md5:
+                remedy = f"dvc checkout --force {layout.CANDIDATES}"
+                raise Refused(f"{present[run_id]} holds other bytes; it is not overwritten", remedy)
+            say(f"candidates: {run_id} is there already")
+            return False
+        changed = write_candidates(models.root, {**present, run_id: file})
+        metric = models.promote.metric
+        say(f"candidates: {run_id} ({row['version']}) added, {metric} {_show(row[metric])}")
+        return changed
+
+    production.change_models(models, work)
+
+
+def prune(keep: int, say: Say) -> None:
+    """Drop all candidates but the best `keep` and the one in production.
+
+    Raises:
+        Refused: a model to drop could not be brought back; nothing is dropped.
+    """
+    models = open_models(say)
+
+    def work() -> bool:
+        present = models_in(models.root / layout.CANDIDATES)
+        free, stuck = choose_surplus(models, present, keep, ask_remote=True)
+        if stuck:
+            raise Refused(
+                f"{len(stuck)} models could not be brought back, so nothing is pruned: {', '.join(sorted(stuck))}",
+                "git add dvc.lock && git commit   # a commit that names them\n  → dvc push   # or a copy in the remote",
+            )
+        changed = write_candidates(models.root, {name: path for name, path in present.items() if name not in free})
+        say(f"candidates: {len(present) - len(free)} kept in {layout.CANDIDATES}/ ({len(free)} pruned)")
+        return changed
+
+    production.change_models(models, work)
+
+
+def _check_new(root: Path, new: dict[str, Path], rows: list[dict[str, Any]]) -> None:
+    """Refuse a new model without a row, or with other bytes than its row says."""
     for row in rows:
-        if file_md5(files[row["track_id"]]) != row["model_hash"]:
-            raise Refused(f"{files[row['track_id']]} is not the model that run {row['track_id']} recorded")
-    unknown = sorted(set(files) - {row["track_id"] for row in rows})
+        if checked_md5(root, new[row["track_id"]]) != row["model_hash"]:
+            raise Refused(f"{new[row['track_id']]} is not the model that run {row['track_id']} recorded")
+    unknown = sorted(set(new) - {row["track_id"] for row in rows})
     if unknown:
         raise Refused(f"run {unknown[0]} has a model but no row in {layout.DATABASE}", "dvc repro merge_results")
-    return rows
 
 
-def _keep_candidates(root: Path, rows: list[dict[str, Any]], promote: Promote, say: Say) -> None:
-    """Add the new models to the candidates, then drop the worst beyond `keep` whose bytes DVC can bring back."""
-    folder = root / layout.CANDIDATES
-    present = {path.name.removesuffix(MODEL_SUFFIX): path for path in folder.glob(f"*{MODEL_SUFFIX}")}
-    new = {row["track_id"]: root / layout.TRAINED_MODELS / f"{row['track_id']}{MODEL_SUFFIX}" for row in rows}
-    ranked = [
-        row["track_id"]
-        for row in best_runs(root / layout.DATABASE, promote.metric, promote.mode, track_ids=[*present, *new])
-        if row[promote.metric] is not None
-    ]
-    kept: dict[str, Path] = {}
-    for track_id, path in {**present, **new}.items():
-        if track_id in ranked[: promote.keep] or not cached_object(root, file_md5(path)):
-            kept[track_id] = path
-    if set(kept) == set(present) and folder.exists():
-        return
-
-    def build(new_folder: Path) -> None:
-        for track_id, path in kept.items():
-            shutil.copyfile(path, new_folder / f"{track_id}{MODEL_SUFFIX}")
-
-    replace_folder(folder, build)
-    say(f"candidates: {len(kept)} kept in {layout.CANDIDATES}/ ({len(set(present) - set(kept))} pruned)")
+def _keep_candidates(models: Models, new: dict[str, Path]) -> None:
+    """Add the best of the new models, drop what is beyond `keep` and recoverable; new ones are in the cache anyway."""
+    present = models_in(models.root / layout.CANDIDATES)
+    both = {**present, **new}
+    free, stuck = choose_surplus(models, both, models.promote.keep, ask_remote=False)
+    free |= {name for name in stuck - set(present) if cached_object(models.root, file_md5(new[name]))}
+    if write_candidates(models.root, {name: path for name, path in both.items() if name not in free}):
+        pruned = len(free & set(present))
+        models.say(f"candidates: {len(both) - len(free)} kept in {layout.CANDIDATES}/ ({pruned} pruned)")
+    if stuck - free:
+        models.say(
+            f"candidates: {len(stuck - free)} beyond promote.keep stay until a commit of dvc.lock names their bytes"
+        )
 
 
-def _gate(root: Path, rows: list[dict[str, Any]], promote: Promote, say: Say) -> None:
-    measured = [row for row in rows if row[promote.metric] is not None and math.isfinite(row[promote.metric])]
-    card_path = root / layout.PRODUCTION / "model.json"
-    if not measured:
-        if not card_path.exists():
-            raise Refused(f"no run has a value of {promote.metric}, so there is no first model for production")
-        say(f"production: kept; no new run has a value of {promote.metric}")
-        return
-    challenger = measured[0]
-    value = challenger[promote.metric]
-    if not card_path.exists():
-        _put_into_production(root, challenger, None, f"first model of the project, {promote.metric}={value:.4f}", say)
-        return
-    incumbent = json.loads(card_path.read_text(encoding="utf-8"))
-    if incumbent["track_id"] == challenger["track_id"]:
-        say(f"production: {incumbent['track_id']} stays; it is the best of the newest runs")
-        return
-    if promote.strategy == "merge":
-        say(f"production: {incumbent['track_id']} stays (promote.strategy: merge keeps new models as candidates only)")
-        return
-    before = _incumbent_value(root, incumbent, challenger, promote)
-    gain = value - before if promote.mode == "max" else before - value
-    comparison = f"{promote.metric} {value:.4f} against {before:.4f}"
-    if math.isnan(before) or (gain > 0 and gain >= promote.min_improvement):
-        _put_into_production(root, challenger, incumbent["track_id"], f"better: {comparison}", say)
+def _gate(models: Models, strategy: str | None, rows: list[dict[str, Any]]) -> bool:
+    """Let the best of the runs challenge production; say what was decided and why.
+
+    Args:
+        models: of the project.
+        strategy: `promote.strategy`; None: asked for by hand, which no earlier decision stands against.
+        rows: the runs, best first.
+    Returns:
+        whether production changed.
+    """
+    metric, before, say = models.promote.metric, read_card(models.root), models.say
+    numbers = [row for row in rows if measured(row[metric]) is not None]
+    for row in rows[len(numbers) :]:
+        say(f"run {row['track_id']} does not take part: its {metric} is {_show(row[metric])}, no number to compare")
+    if not numbers:
+        if before is None:
+            raise Refused(f"no run with a model has a value of {metric}, so there is no first model for production")
+        say(f"production: {before.track_id} stays; no new run has a model and a value of {metric}")
+        return False
+    challenger, value = numbers[0], numbers[0][metric]
+    tied = sum(row[metric] == value for row in numbers)
+    if tied > 1:
+        say(f"{tied} runs tie at {metric} {value:.4f}; the earliest, {challenger['track_id']}, stands for them")
+    if before is None:
+        return _promote(models, challenger, None, f"first model of the project, {metric}={value:.4f}")
+    why = ""
+    trained = recorded_output(models.root, layout.TRAINED_MODELS)
+    if before.track_id == challenger["track_id"]:
+        why = "; it is the best of the newest runs"
+    elif strategy == "merge":
+        why = " (promote.strategy: merge keeps new models as candidates only)"
+    elif strategy and trained and before.chosen_over == trained.md5:
+        why = "; it was chosen by hand when these runs were there already"
     else:
-        need = f" by at least {promote.min_improvement}" if promote.min_improvement else ""
-        say(f"production: {incumbent['track_id']} stays; {challenger['track_id']} does not beat it{need}: {comparison}")
+        old = _value_of_incumbent(models, before, challenger)
+        comparison = f"{metric} {value:.4f} against {_show(old)}"
+        if old is None or beats(value, old, models.promote):
+            return _promote(models, challenger, before, f"better: {comparison}")
+        need = f" by at least {models.promote.min_improvement}" if models.promote.min_improvement else ""
+        why = f"; {challenger['track_id']} does not beat it{need}: {comparison}{' (a tie)' * (value == old)}"
+    say(f"production: {before.track_id} stays{why}")
+    return False
 
 
-def _incumbent_value(root: Path, incumbent: dict[str, Any], challenger: dict[str, Any], promote: Promote) -> float:
+def beats(value: float, old: float, promote: Promote) -> bool:
+    """Tell whether a value is better, by at least `min_improvement`; a tie is not."""
+    gain = value - old if promote.mode == "max" else old - value
+    return gain > 0 and (gain >= promote.min_improvement or math.isclose(gain, promote.min_improvement))
+
+
+def _value_of_incumbent(models: Models, before: ModelCard, challenger: dict[str, Any]) -> float | None:
     """The incumbent's metric on the challenger's test data; it is evaluated again when its own were others."""
-    value = incumbent["metrics"].get(promote.metric)
-    if incumbent["test_hash"] == challenger["test_hash"] and value is not None:
-        return float(value)
-    experiment = load_experiment(root)
+    metric, test = models.promote.metric, models.root / layout.TEST_DATA
+    if before.test_hash == challenger["test_hash"] is not None and metric in before.metrics:
+        return measured(before.metrics[metric])
+    if file_md5(test) != challenger["test_hash"]:
+        problem = f"run {challenger['track_id']} was measured on other test data than {layout.TEST_DATA}"
+        raise Refused(problem, "dvc repro")
+    experiment = load_experiment(models.root)
     try:
-        model = experiment.load_model(root / layout.PRODUCTION / "model.bin")
-        metrics, _ = experiment.evaluate(model, experiment.load_data(root / layout.TEST_DATA))
+        model = experiment.load_model(models.root / layout.PRODUCTION / production.MODEL)
+        metrics, _ = experiment.evaluate(model, experiment.load_data(test))
+        return measured(float(metrics.get(metric, math.nan)))
     except Exception as error:
         raise Refused(
             f"the model in production cannot be measured on the new test data: {type(error).__name__}: {error}",
             "set promote.strategy: merge to keep it, or read “Your own task in a project that has run already” in docs/use-cases.md",
         ) from error
-    return float(metrics.get(promote.metric, math.nan))
 
 
-def _put_into_production(root: Path, row: dict[str, Any], replaced: str | None, reason: str, say: Say) -> None:
-    source = root / layout.TRAINED_MODELS / f"{row['track_id']}{MODEL_SUFFIX}"
-    card = ModelCard(
-        track_id=row["track_id"],
-        version=row["version"],
-        git_commit=row["git_commit"],
-        data_hash=row["data_hash"],
-        test_hash=row["test_hash"],
-        model_hash=row["model_hash"],
-        params={name: value for name, value in row.items() if name.startswith("model_") and name != "model_hash"},
-        metrics={name: row[name] for name in metric_names(root / layout.DATABASE)},
-        promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        replaced=replaced,
-        reason=reason,
-    )
-    folder = root / layout.PRODUCTION
-    if folder.exists():
-        keep_recoverable(root, layout.PRODUCTION)
+def _promote(
+    models: Models, row: dict[str, Any], before: ModelCard | None, reason: str, *, by_hand: bool = False
+) -> bool:
+    source = production.find_model(models.root, row)
+    card = production.make_card(models, row, before, reason, by_hand=by_hand)
+    production.put_into_production(models.root, source, card)
+    models.say(f"production: {row['track_id']} ({row['version']}) promoted — {reason}")
+    return True
 
-    def build(new_folder: Path) -> None:
-        shutil.copyfile(source, new_folder / "model.bin")
-        (new_folder / "model.json").write_text(json.dumps(asdict(card), indent=2) + os.linesep, encoding="utf-8")
 
-    replace_folder(folder, build)
-    say(f"production: {row['track_id']} ({row['version']}) promoted — {reason}")
+def _show(value: Any) -> str:
+    return "NULL" if value is None else f"{value:.4f}" if isinstance(value, float) else repr(value)

@@ -1,0 +1,180 @@
+"""The model folders: which run is asked for, where its bytes are, and the one way in which production changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from lineage import layout
+from lineage.accumulate import check_base, keep_recoverable, locked, recover_folder, replace_folder
+from lineage.errors import BadInput, Refused
+from lineage.leaderboard import best_runs, measured, metric_names
+from lineage.model_card import CARD, ModelCard, describe_environment, read_signature
+from lineage.model_files import model_name
+from lineage.objects import copy_out, obtain
+from lineage.params import Promote, read_params
+from lineage.records import file_md5, recorded_output
+
+MODEL = "model.bin"
+STAGE = "promote_model"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a project: where they and their rows are, by what they are compared, and who is told about them."""
+
+    root: Path
+    database: Path
+    promote: Promote
+    say: Say
+
+
+def open_models(say: Say, database: Path | None = None, **chosen: str | None) -> Models:
+    """Find the project around the current folder.
+
+    Args:
+        say: is told what happens.
+        database: its rows; None: the project's own.
+        chosen: keys of the section `promote` that differ from params.yaml; None: as there.
+    Raises:
+        BadInput: no project, a wrong params.yaml, or no such database.
+    """
+    root = layout.find_root()
+    database = database or root / layout.DATABASE
+    if not database.exists():
+        raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
+    promote = read_params(root / layout.PARAMS).promote
+    return Models(root, database, promote.model_copy(update={k: v for k, v in chosen.items() if v is not None}), say)
+
+
+def find_run(models: Models, run_id: str | None, version: str | None) -> dict[str, Any]:
+    """Read the row of a run, or of a version's best run that has a model.
+
+    Raises:
+        BadInput: both or none are given, or the database does not know it.
+        Refused: it has no model.
+    """
+    if (run_id is None) == (version is None):
+        raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
+    where = {"version": version} if run_id is None else {"track_id": run_id}
+    rows = best_runs(models.database, models.promote.metric, models.promote.mode, where=where)
+    what = f"version {version}" if run_id is None else f"run {run_id}"
+    if not rows:
+        raise BadInput(
+            f"{what} has no row in {models.database.name}",
+            "python scripts/merge_artifacts.py --strategy merge --base-db results/experiments.db"
+            " --exp-db THEIR.db --output-db results/experiments.db   # merge its results first",
+        )
+    with_model = [row for row in rows if row.get("model_hash") is not None]
+    if not with_model:
+        raise Refused(f"{what} has no model: its runs failed or saved none")
+    return with_model[0]
+
+
+def find_model(root: Path, row: dict[str, Any]) -> Path:
+    """Find a file with the bytes of a run's model: in the model folders, else in the cache or the remote.
+
+    Raises:
+        Refused: the bytes are nowhere.
+        BadInput: the row's run id or hash cannot be one.
+    """
+    name, md5 = model_name(row["track_id"]), row["model_hash"]
+    if not re.fullmatch("[0-9a-f]{32}", str(md5)):
+        raise BadInput(f"model_hash of run {row['track_id']} is {md5!r}, not an md5")
+    for path in (
+        root / layout.TRAINED_MODELS / name,
+        root / layout.CANDIDATES / name,
+        root / layout.PRODUCTION / MODEL,
+    ):
+        if path.is_file() and file_md5(path) == md5:
+            return path
+    try:
+        return obtain(root, md5)
+    except Refused as error:
+        raise Refused(f"the model of run {row['track_id']} ({row['version']}): {error.problem}", error.remedy) from None
+
+
+def check_folders(root: Path) -> None:
+    """Complete what a killed process left, and refuse folders that are not what `dvc.lock` records."""
+    for folder in (layout.PRODUCTION, layout.CANDIDATES):
+        recover_folder(root / folder)
+        check_base(root, folder, lambda *_: False)
+
+
+def change_models(models: Models, work: Callable[[], bool]) -> None:
+    """Change the model folders outside `dvc repro`, and leave DVC consistent.
+
+    Args:
+        models: of the project.
+        work: does it; returns whether anything changed.
+    Raises:
+        Refused: another process holds the lock for too long, or the folders are not what `dvc.lock` records.
+    """
+    with locked(models.root, layout.PRODUCTION):
+        check_folders(models.root)
+        if work():
+            record_models(models)
+
+
+def record_models(models: Models) -> None:
+    """Write the new hashes of the stage's outputs into `dvc.lock`, and nothing else.
+
+    `dvc commit` would record the deps and params of the moment, too: the stage would then not run for them.
+    """
+    if recorded_output(models.root, layout.PRODUCTION) is None:
+        models.say("next: dvc repro   # records it")
+        return
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(models.root)) as repo, repo.lock:
+            stage = repo.stage.load_one(str(models.root / layout.PIPELINE), STAGE)
+            stage.add_outs(allow_missing=True)
+            stage.dump(update_pipeline=False)
+    except Exception as error:  # DVC is busy or its cache cannot be written; the models themselves are in place
+        problem = " ".join(str(error).split())
+        models.say(f"dvc.lock does not name this yet: {problem}\n  → dvc commit --force {STAGE}")
+    models.say(f"next: git add {layout.PIPELINE_LOCK} && git commit -m 'Change the models'")
+
+
+def make_card(
+    models: Models, row: dict[str, Any], before: ModelCard | None, reason: str, *, by_hand: bool
+) -> ModelCard:
+    """Collect what `model.json` says about a run's model."""
+    trained = recorded_output(models.root, layout.TRAINED_MODELS) if by_hand else None
+    copied = ("track_id", "version", "git_commit", "git_dirty", "data_hash", "test_hash", "model_hash")
+    return ModelCard(
+        **{name: row.get(name) for name in copied},
+        params={name: value for name, value in row.items() if name.startswith("model_") and name != "model_hash"},
+        metrics={name: measured(row[name]) for name in metric_names(models.database)},
+        promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        replaced=before.track_id if before else None,
+        reason=reason,
+        chosen_over=trained.md5 if trained else None,
+        input_signature=read_signature(models.root, row["data_hash"], models.say),  # loads what experiment.py needs
+        environment=describe_environment(),
+    )
+
+
+def put_into_production(root: Path, source: Path, card: ModelCard) -> None:
+    """Swap the model and its card in together; the model before must be recoverable.
+
+    Raises:
+        Refused: it is not, or the source's bytes are not those that the card names.
+    """
+    folder = root / layout.PRODUCTION
+    if folder.exists():
+        keep_recoverable(root, layout.PRODUCTION)
+
+    def build(new_folder: Path) -> None:
+        copy_out(source, new_folder / MODEL)
+        if file_md5(new_folder / MODEL) != card.model_hash:
+            raise Refused(f"{source} is not the model that run {card.track_id} recorded")
+        (new_folder / CARD).write_text(card.to_json(), encoding="utf-8")
+
+    replace_folder(folder, build)
