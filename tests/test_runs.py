@@ -129,7 +129,6 @@ def test_a_failed_run_is_recorded_with_its_error_and_the_others_finish(project: 
     assert "Traceback" in traceback and traceback.endswith("RuntimeError: no memory\n")
 
 
-@pytest.mark.slow
 def test_on_error_keep_goes_on_with_the_runs_that_did_not_fail(project: Project) -> None:
     toy(project, "if x == 2:\n    raise RuntimeError('no memory')", "metrics['f1_score'] = 0.9 + x / 40", [1, 2, 3])
     project.set_param("sweep.on_error", "keep")
@@ -242,7 +241,6 @@ def test_a_run_of_other_code_or_params_is_set_aside_not_used_and_not_deleted(pro
     assert project.git("status", "--porcelain", "results/set_aside") == ""
 
 
-@pytest.mark.slow
 def test_a_failed_sweep_goes_on_under_dvc_and_a_finished_one_runs_anew(project: Project) -> None:
     toy(project, "if x == 3 and not Path('mended').exists():\n    raise OSError('disk is gone')", xs=[1, 2, 3])
     assert "error: 1 of 3 runs failed:" in project.repro(code=255)
@@ -535,7 +533,6 @@ def test_a_terminal_shows_how_the_sweep_goes_and_a_pipe_gets_plain_lines(project
     )
 
 
-@pytest.mark.slow
 def test_parallel_coordinates_of_the_newest_sweep_are_drawn(project: Project) -> None:
     toy(project, measure="metrics['f1_score'] = {1: 0.5, 10: 0.7, 100: 0.9}[x]", xs=[1, 10, 100])
     project.repro()
@@ -571,7 +568,6 @@ def write_runs(folder: str, worker: int) -> None:
         write_run(Path(folder) / f"{track_id}.db", track_id, provenance, cells, {"score": float(number)}, frame)
 
 
-@pytest.mark.slow
 def test_no_row_of_8_processes_with_50_runs_each_is_lost(tmp_path: Path) -> None:
     from lineage.merge_tables import TableRules, merge_databases
 

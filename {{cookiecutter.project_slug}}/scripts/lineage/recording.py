@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRICS, PREDICTIONS = "metrics", "predictions"
+UNSYNCED = "PRAGMA synchronous = OFF"
 TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 KEY = ("track_id", "timestamp")
 """xetrack's primary key."""
@@ -87,7 +88,7 @@ def write_run(
     first value it sees. Predictions go in one transaction: xetrack looks the schema up once per text value.
 
     Args:
-        path: a database that does not exist yet.
+        path: a database that does not exist yet. It is not flushed to disk: the caller does that, once.
         track_id: unique id of the run.
         provenance: see there.
         cells: facts and params, from `fact_cells` and `param_cells`.
@@ -106,7 +107,8 @@ def write_run(
     columns += [(str(name), "REAL", to_metric(name, value)) for name, value in metrics.items()]
     check_columns(METRICS, [*KEY, *(name for name, _, _ in columns)])
     expected = {METRICS: 1}
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(f"{UNSYNCED}; BEGIN")
         connection.execute(create_statement(_table(METRICS, [(name, kind) for name, kind, _ in columns])))
         if predictions is not None:
             kinds = [(name, kind) for name, kind, _ in provenance.cells()]
@@ -115,8 +117,10 @@ def write_run(
             connection.execute(create_statement(_table(PREDICTIONS, kinds)))
             _insert_predictions(connection, track_id, provenance, predictions)
             expected[PREDICTIONS] = len(predictions)
+        connection.execute("COMMIT")
     tracker = Tracker(db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False)
     try:
+        tracker.conn.execute(UNSYNCED)
         tracker.log({name: value for name, _, value in columns})
     finally:
         tracker.engine.close()

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from lineage import layout, merge_tables
-from lineage.accumulate import check_base, locked
+from lineage.accumulate import check_base, flush_to_disk, locked
 from lineage.errors import BadInput, LineageError, Refused
 from lineage.experiment_file import load_experiment
 from lineage.model_files import make_reproducible
@@ -148,8 +148,9 @@ def _attempt(root: Path, run: Run) -> Outcome:
         facts = {**run.facts, "duration_seconds": time.perf_counter() - began, "model_hash": file_md5(temporary_model)}
         cells = [*fact_cells({**facts, "status": "ok"}), *run.cells]
         write_run(temporary_database, run.track_id, run.provenance, cells, metrics, predictions)
-        temporary_model.replace(model_path)
-        temporary_database.replace(database)
+        for temporary, final in ((temporary_model, model_path), (temporary_database, database)):
+            flush_to_disk(temporary)
+            temporary.replace(final)
         return Outcome(run, {name: to_metric(name, value) for name, value in metrics.items()})
     finally:
         temporary_model.unlink(missing_ok=True)
