@@ -225,6 +225,24 @@ def test_a_sweep_that_was_stopped_does_only_what_is_missing(project: Project, ho
     assert len(databases(project)) == len(list((project.path / "models/trained").iterdir())) == 5
 
 
+def test_code_that_the_user_lists_in_dvc_yaml_counts_and_what_python_leaves_beside_it_does_not(
+    project: Project,
+) -> None:
+    (project.path / "mylib").mkdir()
+    (project.path / "mylib/layers.py").write_text("width = 1\n")
+    pipeline = project.path / "dvc.yaml"
+    pipeline.write_text(
+        pipeline.read_text().replace("      - experiment.py\n", "      - experiment.py\n      - mylib\n", 1)
+    )
+    toy(project)
+    project.script("train")
+    (project.path / "mylib/__pycache__").mkdir()
+    (project.path / "mylib/__pycache__/layers.cpython-311.pyc").write_bytes(b"x")
+    assert "1 of 1 runs are there already" in project.script("train")
+    (project.path / "mylib/layers.py").write_text("width = 2\n")
+    assert "there already" not in project.script("train")
+
+
 def test_a_run_of_other_code_or_params_is_set_aside_not_used_and_not_deleted(project: Project) -> None:
     toy(project, "if x == 3:\n    raise RuntimeError('a mistake')", xs=[1, 2, 3])
     project.script("train", code=1)
@@ -255,6 +273,12 @@ def test_a_failed_sweep_goes_on_under_dvc_and_a_finished_one_runs_anew(project: 
     project.repro()
     recorded = {row["track_id"] for row in rows(project.path / "results/experiments.db")}
     assert first | second < recorded
+
+    (project.path / "mended").unlink()
+    project.repro("--force", "--single-item", "train", code=255)
+    (project.path / "mended").touch()
+    assert "2 of 3 runs are there already" in project.repro()
+    assert set(models(project)) == {1, 2, 3}, "models of the same bytes as those of a finished sweep stay"
 
 
 # What a sweep does

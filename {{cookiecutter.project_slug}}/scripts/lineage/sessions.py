@@ -26,7 +26,7 @@ from lineage.databases import open_read_only
 from lineage.errors import BadInput
 from lineage.params import Params, Sweep
 from lineage.recording import METRICS, Cell, Provenance, Value, param_cells
-from lineage.records import cached_object, file_md5, is_temporary, path_md5, recorded_output
+from lineage.records import cached_object, file_md5, folder_manifest, is_temporary, path_md5, recorded_output
 from lineage.repository import code_state
 
 PIPELINE_FILES = (layout.PIPELINE_LOCK, "results", "models", "data")
@@ -77,7 +77,7 @@ def plan_runs(root: Path, params: Params, warn: Callable[[str], None]) -> list[R
     Raises:
         BadInput: a param cannot be recorded, or a seed cannot be one.
     """
-    inputs = {name: path_md5(root / name) for name in sorted(_inputs(root)) if (root / name).exists()}
+    inputs = {name: _contents(root / name) for name in sorted(_inputs(root)) if (root / name).exists()}
     lock = root / "requirements.lock"
     facts: dict[str, Value] = {
         "test_hash": inputs[layout.TEST_DATA],
@@ -136,6 +136,13 @@ def _inputs(root: Path) -> set[str]:
     return {layout.EXPERIMENT, layout.TRAIN_DATA, layout.TEST_DATA, *map(str, listed)}
 
 
+def _contents(path: Path) -> Any:
+    """The md5 of a file; of a folder, those of its files, without what Python leaves there when it runs."""
+    if path.is_dir():
+        return {name: md5 for name, md5 in folder_manifest(path).items() if "__pycache__" not in name}
+    return file_md5(path)
+
+
 def describe_origin(root: Path, version: str, data_hash: str, warn: Callable[[str], None]) -> Provenance:
     """Collect what every row of this session says about code and data.
 
@@ -176,12 +183,14 @@ def sort_leftovers(root: Path, runs: list[Run], warn: Callable[[str], None]) -> 
     for path in files:
         if is_temporary(path):  # of a run that was killed
             path.unlink()
+        elif path in kept:  # asked first: an earlier session may have made, and DVC cached, a model of the same bytes
+            continue
         elif cached_object(root, path_md5(path)):
             earlier.append(path)
         elif path.suffix == ".db" and (known_by := _complete(root, path)) in wanted - set(done):
             done[known_by] = path
             kept.add(root / layout.TRAINED_MODELS / f"{path.stem}_model.bin")
-        elif path not in kept:
+        else:
             stray.append(path)
     if stray:
         aside = root / layout.SET_ASIDE
