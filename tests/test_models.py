@@ -252,6 +252,10 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
         assert refusal(lambda name=name: promotion.add_candidate(outside, name, print), BadInput).startswith(expected)
         by_hand = refusal(lambda name=name: promotion.promote_by_hand(None, name, None, None, None, print), BadInput)
         assert by_hand.startswith(expected)
+    kept = inside.path / "models/candidates/linked_model.bin"
+    kept.symlink_to(outside)
+    assert "is a link to" in refusal(lambda: promotion.prune(1, print), BadInput)
+    kept.unlink()
     first = card(inside)["track_id"]
     for path, words in (
         (link, f"{link} is a link to {outside}, outside the DVC cache"),
@@ -323,6 +327,44 @@ def test_links_of_every_cache_type_are_models(trained: Project) -> None:
         trained.repro("--force", "--single-item", "promote_model")
         assert card(trained) == first and object_of(trained, first["model_hash"]).stat().st_ino == inode
         assert md5(object_of(trained, first["model_hash"])) == first["model_hash"]
+
+
+def test_a_promotion_that_dvc_did_not_record_says_how_to_go_on(inside: Project) -> None:
+    from dvc.repo import Repo
+
+    add_rows(inside, {"track_id": "again", "version": "e1.0.0"}, {"track_id": "third", "version": "e2.0.0"})
+    said: list[str] = []
+    with Repo(str(inside.path)).lock:  # another dvc command runs
+        promotion.promote_by_hand(None, "again", None, None, None, said.append)
+    assert said[-2].startswith("dvc.lock does not name this yet: Unable to acquire lock")
+    assert said[-2].endswith("\n  → dvc commit --force promote_model") and card(inside)["track_id"] == "again"
+    message = refusal(lambda: promotion.promote_by_hand(None, "third", None, None, None, print), Refused)
+    assert "models/production lacks rows or files that dvc.lock records" in message, "as after a kill at that moment"
+    assert "dvc checkout --force models/production" in message and card(inside)["track_id"] == "again"
+    inside.dvc("commit", "--force", "promote_model")
+    promotion.promote_by_hand(None, "third", None, None, None, said.append)
+    assert card(inside)["replaced"] == "again" and "changed outs" not in inside.dvc("status", "promote_model")
+
+
+def test_params_changed_before_a_promotion_by_hand_still_rerun_the_stage(inside: Project) -> None:
+    inside.set_param("promote.keep", 3)
+    add_rows(inside, {"track_id": "chosen"})
+    promotion.promote_by_hand(None, "chosen", None, None, None, print)
+    status = inside.dvc("status", "promote_model")
+    assert "promote.keep" in status or "params.yaml" in status
+    assert "changed outs" not in status
+
+
+def test_runs_that_failed_change_nothing(inside: Project) -> None:
+    """Every run of a session failed: their rows have no metric and no model, and models/trained is empty."""
+    before = card(inside)
+    add_rows(inside, {"track_id": "failed", "f1_score": None, "model_hash": None})
+    for path in (inside.path / "models/trained").iterdir():
+        path.unlink()
+    said: list[str] = []
+    promotion.promote_stage(said.append)
+    assert said == [f"production: {before['track_id']} stays; no new run has a model and a value of f1_score"]
+    assert card(inside) == before and candidates(inside) == {before["track_id"]}
 
 
 def test_two_promotions_at_once(trained: Project) -> None:

@@ -147,9 +147,10 @@ def make_card(
 ) -> ModelCard:
     """Collect what `model.json` says about a run's model."""
     trained = recorded_output(models.root, layout.TRAINED_MODELS) if by_hand else None
-    copied = ("track_id", "version", "git_commit", "git_dirty", "data_hash", "test_hash", "model_hash")
+    names = ("track_id", "version", "git_commit", "git_dirty", "data_hash", "test_hash", "model_hash")
+    copied: dict[str, Any] = {name: row.get(name) for name in names}
     return ModelCard(
-        **{name: row.get(name) for name in copied},
+        **copied,
         params={name: value for name, value in row.items() if name.startswith("model_") and name != "model_hash"},
         metrics={name: measured(row[name]) for name in metric_names(models.database)},
         promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
