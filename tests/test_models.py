@@ -168,6 +168,22 @@ def test_a_model_says_where_it_comes_from_and_what_it_takes(trained: Project) ->
     }
 
 
+def test_a_damaged_card_or_a_clone_without_data_is_said(trained: Project) -> None:
+    path = trained.path / "models/production/model.json"
+    text = path.read_text()
+    path.unlink()  # it is a link into the cache
+    path.write_text(text[:100])
+    message = models(trained, "info", code=1)
+    assert (
+        "models/production/model.json is damaged: " in message and "dvc checkout --force models/production" in message
+    )
+    assert "lacks rows or files" in models(trained, "promote", "--version", "e0.1.0", code=1)
+    clone = Project(trained.path.parent / "clone", trained.environment)
+    trained.git("clone", "--quiet", str(trained.path), str(clone.path))
+    assert "models/production is missing although dvc.lock records it\n  → dvc pull" in models(clone, "info", code=2)
+    assert "in a fresh clone: dvc pull" in models(clone, "promote", "--version", "e0.1.0", code=2)
+
+
 def test_a_sweep_of_thirty_keeps_the_five_with_the_smallest_loss(trained: Project) -> None:
     trained.set_param("promote.metric", "log_loss")
     trained.set_param("promote.mode", "min")
@@ -219,9 +235,7 @@ def test_candidates_from_elsewhere_never_overwrite(inside: Project) -> None:
     theirs.write_bytes(b"their model")
     add = promotion.add_candidate
     message = refusal(lambda: add(theirs, "theirs", print), BadInput)
-    assert message.startswith(
-        "run theirs has no row in experiments.db\n  → python scripts/merge_artifacts.py --strategy "
-    )
+    assert message.startswith("run theirs has no row in experiments.db\n  → cp THEIR.db results/incoming/ && dvc repro")
     add_rows(inside, {"track_id": "theirs", "model_hash": md5(theirs)}, {"track_id": "failed", "model_hash": None})
     (inside.path / "models/candidates/notes.txt").write_text("mine")
     add(theirs, "theirs", print)
@@ -397,7 +411,7 @@ from lineage.production import put_into_production
 from lineage.records import file_md5
 
 root = Path(sys.argv[1])
-card = ModelCard("", "e0.1.0", None, None, None, None, "", {}, {}, "", None, "")
+card = ModelCard("", "e0.1.0", None, None, None, "", {}, {}, "", None, "")
 cards = [(root / name, replace(card, track_id=name, model_hash=file_md5(root / name))) for name in ("a", "b")]
 for source, chosen in cards:  # what promotion records with DVC afterwards
     text = source.with_suffix(".json")

@@ -7,7 +7,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ class ModelCard:
     track_id: str
     version: str
     git_commit: str | None
-    git_dirty: int | None
     data_hash: str | None
     test_hash: str | None
     model_hash: str
@@ -44,6 +43,7 @@ class ModelCard:
     promoted_at: str
     replaced: str | None
     reason: str
+    git_dirty: int | None = None
     chosen_over: str | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     input_signature: dict[str, str] | None = None
@@ -61,10 +61,7 @@ def read_card(root: Path) -> ModelCard | None:
     """
     path = root / layout.PRODUCTION / CARD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return ModelCard(
-            **{"git_dirty": None} | {f.name: content[f.name] for f in fields(ModelCard) if f.name in content}
-        )
+        return ModelCard(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:

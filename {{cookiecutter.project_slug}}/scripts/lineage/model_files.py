@@ -24,9 +24,7 @@ def model_name(track_id: str) -> str:
         BadInput: the id could lead out of its folder, or would need quoting.
     """
     if not RUN_ID.fullmatch(track_id):
-        raise BadInput(
-            f"run id {track_id!r} cannot be part of a file name", "use letters, digits, '.', '_' and '-', at most 128"
-        )
+        raise BadInput(f"run id {track_id!r} cannot be part of a file name", "use letters, digits, '.', '_' and '-'")
     return f"{track_id}{MODEL_SUFFIX}"
 
 

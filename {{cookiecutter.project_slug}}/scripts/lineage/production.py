@@ -65,15 +65,12 @@ def find_run(models: Models, run_id: str | None, version: str | None) -> dict[st
     rows = best_runs(models.database, models.promote.metric, models.promote.mode, where=where)
     what = f"version {version}" if run_id is None else f"run {run_id}"
     if not rows:
-        raise BadInput(
-            f"{what} has no row in {models.database.name}",
-            "python scripts/merge_artifacts.py --strategy merge --base-db results/experiments.db"
-            " --exp-db THEIR.db --output-db results/experiments.db   # merge its results first",
-        )
-    with_model = [row for row in rows if row.get("model_hash") is not None]
-    if not with_model:
-        raise Refused(f"{what} has no model: its runs failed or saved none")
-    return with_model[0]
+        remedy = f"cp THEIR.db {layout.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
+        raise BadInput(f"{what} has no row in {models.database.name}", remedy)
+    for row in rows:
+        if row.get("model_hash") is not None:
+            return row
+    raise Refused(f"{what} has no model: its runs failed or saved none")
 
 
 def find_model(root: Path, row: dict[str, Any]) -> Path:
@@ -86,13 +83,9 @@ def find_model(root: Path, row: dict[str, Any]) -> Path:
     name, md5 = model_name(row["track_id"]), row["model_hash"]
     if not re.fullmatch("[0-9a-f]{32}", str(md5)):
         raise BadInput(f"model_hash of run {row['track_id']} is {md5!r}, not an md5")
-    for path in (
-        root / layout.TRAINED_MODELS / name,
-        root / layout.CANDIDATES / name,
-        root / layout.PRODUCTION / MODEL,
-    ):
-        if path.is_file() and file_md5(path) == md5:
-            return path
+    for place in (f"{layout.TRAINED_MODELS}/{name}", f"{layout.CANDIDATES}/{name}", f"{layout.PRODUCTION}/{MODEL}"):
+        if (root / place).is_file() and file_md5(root / place) == md5:
+            return root / place
     try:
         return obtain(root, md5)
     except Refused as error:

@@ -32,8 +32,8 @@ def promote_stage(say: Say) -> None:
         new = models_in(models.root / layout.TRAINED_MODELS)
         rows = best_runs(models.database, models.promote.metric, models.promote.mode, track_ids=list(new))
         _check_new(models.root, new, rows)
+        _gate(models, models.promote.strategy, rows)  # first: the model in production is always kept
         _keep_candidates(models, new)
-        _gate(models, models.promote.strategy, rows)
 
 
 def promote_by_hand(
