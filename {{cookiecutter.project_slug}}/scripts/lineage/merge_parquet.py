@@ -156,7 +156,7 @@ def _engine() -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     with TemporaryDirectory(prefix="lineage-") as folder:  # DuckDB's own choice is a folder in the project
-        config = {
+        config: dict[str, Any] = {
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "temp_directory": folder,
