@@ -194,6 +194,14 @@ def trained_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project with twelve versions, pushed, to look at only; see `versions_project.Versions`."""
+    from versions_project import make_versions
+
+    return make_versions(make_bakery(tmp_path_factory.mktemp("versions"))())
+
+
 @pytest.fixture
 def trained(trained_original: Project, tmp_path: Path) -> Project:
     """A project of this test's own after its first `dvc repro`, with a cache of its own."""

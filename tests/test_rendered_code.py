@@ -76,7 +76,7 @@ def test_workflows_are_pinned_by_commit_with_least_rights(baked: Project) -> Non
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "merge_artifacts", "model_manager", "experiment_explorer", "setup_project"]
+    "command", ["train", "merge_artifacts", "model_manager", "experiment_explorer", "setup_project", "version_tag"]
 )
 def test_every_command_explains_itself_without_loading_slow_packages(baked: Project, command: str) -> None:
     """Start-up is measured in benchmarks; what makes it slow is asserted here."""

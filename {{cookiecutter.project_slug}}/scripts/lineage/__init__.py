@@ -2,8 +2,8 @@
 
 Layers, each importing only from itself and the ones below it; a test of the template holds this list:
 
-verbs      merging training promotion listing project_setup model_listing
-parts      branch_point merge_tables merge_parquet column_types incoming_tables duckdb_source merge_plan report leaderboard sessions progress production candidates model_card
+verbs      merging training promotion listing project_setup model_listing tagging retrieval exploring proof
+parts      branch_point merge_tables merge_parquet column_types incoming_tables duckdb_source merge_plan report leaderboard sessions progress production candidates model_card versions comparison
 plumbing   backup objects accumulate recording databases records params repository layout secrets s3_remote experiment_file model_files workers
 ground     sql errors cli
 """

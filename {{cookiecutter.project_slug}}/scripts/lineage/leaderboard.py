@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
+import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lineage.databases import describe_tables, open_read_only
+from lineage.databases import Table, affinity, describe_tables, open_read_only
 from lineage.errors import BadInput
 from lineage.recording import METRIC_ROW_COLUMNS, METRICS
 from lineage.sql import quote
+
+CONDITION = re.compile(r"([\w.]+)\s*(!=|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
+LOSS = re.compile(r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE)
+
+
+def looks_like_loss(metric: str) -> bool:
+    """Tell by its name whether less of a metric is better."""
+    return LOSS.search(metric) is not None
+
+
+def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
+    """Turn `model.C>=0.5` into SQL and its values, which are bound; raises BadInput as `best_runs`."""
+    kinds = {column.name: affinity(column.type) for column in table.columns}
+    parts, values = ["1"], []
+    for text in where:
+        found = CONDITION.fullmatch(text)
+        if found is None:
+            raise BadInput(f"{text!r} is not a condition", "write it as in --where model_C=1.0 --where 'f1_score>=0.9'")
+        name, operator, value = found[1].replace(".", "_"), found[2], found[3]
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, 3, 0.4) or list(kinds)
+            raise BadInput(f"{name!r} is not a column of {table.name}; it has: {', '.join(near)}")
+        if value == "NULL" and operator in ("=", "!="):
+            parts.append(f"{quote(name)} IS {'NOT ' if operator == '!=' else ''}NULL")
+            continue
+        if kinds[name] == "number" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.IGNORECASE):
+            raise BadInput(f"{text!r}: {name} holds numbers, and {value!r} is none")
+        if kinds[name] == "text" and operator not in ("=", "!="):
+            raise BadInput(f"{text!r}: {name} holds text, which can be = or != only")
+        parts.append(f"{quote(name)} {operator} ?")
+        values.append(value)
+    return " AND ".join(parts), values
 
 
 def metric_names(database: Path) -> list[str]:
@@ -40,7 +74,7 @@ def best_runs(
     mode: str,
     *,
     track_ids: Sequence[str] | None = None,
-    where: Mapping[str, Any] | None = None,
+    where: Sequence[str] = (),
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
     """Read rows of `metrics`, best first, the earlier run first on a tie; runs without a number to compare come last.
@@ -50,27 +84,24 @@ def best_runs(
         metric: column to sort by.
         mode: `max` or `min`.
         track_ids: only these runs; None: all.
-        where: columns and the values that they must have.
         limit: at most so many rows.
+        where: conditions as in `model_C=1.0`, all of which hold; `NULL` stands for NULL.
     Raises:
-        BadInput: no such metric.
+        BadInput: no such metric or column, or a condition that cannot be.
     """
     with open_read_only(database) as connection:
         names = _metric_names(connection)
         if metric not in names:
             raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}")
-        conditions, values = (
-            [f"{quote(METRICS)}.{quote(name)} IS ?" for name in where or {}],
-            list((where or {}).values()),
-        )
+        condition, values = _conditions(describe_tables(connection)[METRICS], where)
         if track_ids is not None:  # as one value: a database may take no more than 999
-            conditions.append("track_id IN (SELECT value FROM json_each(?))")
+            condition += " AND track_id IN (SELECT value FROM json_each(?))"
             values.append(json.dumps(list(track_ids)))
         column, direction = quote(metric), "DESC" if mode == "max" else "ASC"
         number = f"(typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999)"
         connection.row_factory = sqlite3.Row
         cursor = connection.execute(
-            f"SELECT * FROM {quote(METRICS)} WHERE {' AND '.join(conditions) or 'true'}"
+            f"SELECT * FROM {quote(METRICS)} WHERE {condition}"
             f" ORDER BY {number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id LIMIT ?",
             (*values, -1 if limit is None else limit),
         )

@@ -10,34 +10,70 @@ from pathlib import Path
 from typing import Any
 
 from lineage import layout
+from lineage.comparison import HEADER, compare, readable
 from lineage.errors import BadInput
-from lineage.leaderboard import best_runs, metric_names
+from lineage.leaderboard import best_runs, looks_like_loss, metric_names
 from lineage.params import read_params
+from lineage.recording import METRIC_ROW_COLUMNS
+from lineage.records import recorded_outputs
+from lineage.versions import find_results, params_of
 
 
-def print_leaderboard(database: Path | None, metric: str | None, mode: str | None, limit: int, form: str) -> None:
+def print_leaderboard(
+    database: Path | None, metric: str | None, mode: str | None, limit: int, form: str, where: Sequence[str] = ()
+) -> None:
     """Print the best runs of a results database.
 
     Args:
         database: None: the project's own.
         metric: what to sort by; None: `promote.metric`.
-        mode: `max` or `min`; None: `promote.mode`.
+        mode: `max` or `min`; None: `promote.mode` for its metric, for another what its name says.
         limit: at most so many runs.
         form: table, json, csv or md.
+        where: conditions, as in `best_runs`.
     Raises:
-        BadInput: no database, no such metric.
+        BadInput: no database, no such metric or column.
     """
     if database is None or metric is None or mode is None:
         root = layout.find_root()
         promote = read_params(root / layout.PARAMS).promote
         database = database or root / layout.DATABASE
-        metric, mode = metric or promote.metric, mode or promote.mode
+        metric = metric or promote.metric
+        guess = promote.mode if metric == promote.metric else "min" if looks_like_loss(metric) else "max"
+        mode = mode or guess
     if not database.exists():
         raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
-    rows = best_runs(database, metric, mode, limit=limit)
+    rows = best_runs(database, metric, mode, limit=limit, where=where)
     params = sorted({name for row in rows for name in row if name.startswith("model_") and name != "model_hash"})
     names = ["version", "track_id", *params, *metric_names(database)]
     print_rows(names, [[row[name] for name in names] for row in rows], form)
+
+
+def print_version(root: Path, version: str, database: Path | None, form: str) -> None:
+    """Print a version: tag, best run with its params and metrics, and the artifacts that `get` brings back.
+
+    Args and errors: as in `find_results`.
+    """
+    results = find_results(root, version, database)
+    run, tag = results.runs[0], results.tag
+    about = {"commit": tag.commit, "day": tag.day, "description": tag.text} if tag else {"commit": None}
+    params, metrics = params_of(run), metric_names(results.database)
+    sections: dict[str, dict[str, Any]] = {
+        "tag": about,
+        "run": {"runs": len(results.runs), **{name: run.get(name) for name in METRIC_ROW_COLUMNS}},
+        "params": params,
+        "metrics": {name: run[name] for name in metrics},
+        "artifacts": recorded_outputs(root, tag.commit) if tag else {},
+    }
+    rows = [(section, name, value) for section, pairs in sections.items() for name, value in pairs.items()]
+    print_rows(("section", "name", "value"), rows, form)
+
+
+def print_difference(root: Path, left: str, right: str, database: Path | None, limit: int, form: str) -> None:
+    """Print what differs between two versions; arguments and errors as in `find_results` and `compare`."""
+    pair = find_results(root, left, database), find_results(root, right, database)
+    rows = compare(root, *pair, read_params(root / layout.PARAMS).merge.data_key_columns, limit)
+    print_rows(HEADER, readable(rows) if form in ("table", "md") else rows, form)
 
 
 def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -> None:

@@ -16,6 +16,7 @@ from lineage.sql import check_name
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 Name = Annotated[str, AfterValidator(check_name)]
+VERSION = r"^e(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
 
 
 class Section(BaseModel):
@@ -25,7 +26,7 @@ class Section(BaseModel):
 
 
 class Experiment(Section):
-    version: str = Field(pattern=r"^e(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")
+    version: str = Field(pattern=VERSION)
     description: str
     author: str
 

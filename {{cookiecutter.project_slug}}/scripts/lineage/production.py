@@ -61,7 +61,7 @@ def find_run(models: Models, run_id: str | None, version: str | None) -> dict[st
     """
     if (run_id is None) == (version is None):
         raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
-    where = {"version": version} if run_id is None else {"track_id": run_id}
+    where = [f"version={version}" if run_id is None else f"track_id={run_id}"]
     rows = best_runs(models.database, models.promote.metric, models.promote.mode, where=where)
     what = f"version {version}" if run_id is None else f"run {run_id}"
     if not rows:

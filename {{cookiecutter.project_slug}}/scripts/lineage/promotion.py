@@ -57,7 +57,7 @@ def promote_by_hand(
 
     def work() -> bool:
         if run_id is None and version is None:
-            where = {"test_hash": file_md5(models.root / layout.TEST_DATA)}
+            where = [f"test_hash={file_md5(models.root / layout.TEST_DATA)}"]
             rows = best_runs(models.database, metric, mode, where=where)
             return _gate(models, None, [row for row in rows if row["model_hash"] is not None])
         row, before = production.find_run(models, run_id, version), read_card(models.root)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from lineage.errors import Refused
 
 
 @dataclass(frozen=True)
@@ -15,13 +19,45 @@ class CodeState:
     dirty: bool | None
 
 
+def _run(root: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
+    """Run git in `root`; looking must not rewrite the index, as `git status` else does."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False, env=environment)
+
+
 def git_bytes(root: Path, *arguments: str) -> bytes | None:
     """Run git in `root` and return what it printed; None when it fails or is not installed."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+        done = _run(root, arguments)
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def must_git(root: Path, *arguments: str, remedy: str | None = None) -> None:
+    """Run git in `root`.
+
+    Raises:
+        Refused: it fails; says what git said.
+    """
+    done = _run(root, arguments)
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).decode("utf-8", errors="replace").split())
+        raise Refused(f"git {arguments[0]} failed: {said}", remedy)
+
+
+def has_commit(root: Path, commit: object) -> bool:
+    """Tell whether a text (from a database, so it may be anything) names a commit of this clone."""
+    known = isinstance(commit, str) and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit)
+    return bool(known) and git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+
+
+def main_root(root: Path) -> Path:
+    """The same project in the main working tree, whose `.dvc/config.local` a linked one may lack; else `root`."""
+    common = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")
+    prefix = git(root, "rev-parse", "--show-prefix")
+    main = Path(common).parent / (prefix or "") if common else root
+    return main if not (root / ".dvc/config.local").exists() and (main / ".dvc/config.local").exists() else root
 
 
 def git(root: Path, *arguments: str) -> str | None:

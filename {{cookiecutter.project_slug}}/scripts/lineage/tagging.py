@@ -1,0 +1,253 @@
+"""The verb behind `version_tag.py`: suggest, tag, push and list versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lineage import layout
+from lineage.accumulate import locked
+from lineage.comparison import data_changes
+from lineage.errors import LineageError, Refused
+from lineage.leaderboard import best_runs
+from lineage.objects import obtain, open_remote, send, with_files
+from lineage.params import Params, read_params
+from lineage.recording import flatten
+from lineage.records import recorded_output, recorded_outputs
+from lineage.repository import git, git_bytes, main_root, must_git
+from lineage.versions import Part, Tag, find_results, find_tag, following, params_at, params_of, parse, tags
+
+Say = Callable[[str], None]
+TAG = "python scripts/version_tag.py"
+NEW_FILES = (layout.PIPELINE_LOCK, layout.METRICS_FILE)
+"""What the first `dvc repro` makes for Git to track."""
+
+
+def suggest(root: Path, text: str | None, say: Say) -> None:
+    """Say which version the present state should be, why, and the description of its tag.
+
+    Args:
+        root: the project's root.
+        text: last part of the description; None: `experiment.description`.
+        say: is told.
+    """
+    params, last = read_params(root / layout.PARAMS), next(reversed(tags(root)), None)
+    written = params.experiment.version
+    part, reasons = _changes(root, params, last) if last else ("minor", ["there is no version yet"])
+    version = following(last.version, part) if last else written
+    say(f"{version}   {part} since {last.version}" if last else version)
+    say("\n".join(f"  {reason}" for reason in reasons))
+    if version == written:
+        say(f"  → {TAG} --version {version}")
+    elif last and part == "patch" and written == last.version:
+        say(f"  → {TAG} --next patch")
+    else:
+        say(f"  → set experiment.version: {version} in params.yaml (it says {written}), then: dvc repro")
+    say(describe(root, params, _newest_run(root, params), last, text))
+
+
+def _changes(root: Path, params: Params, last: Tag) -> tuple[Part, list[str]]:
+    """Find what changed since a version: the number to raise, and the reasons."""
+    major, minor = list[str](), list[str]()
+    if (root / layout.EXPERIMENT).read_bytes() != git_bytes(root, "show", f"{last.commit}:./{layout.EXPERIMENT}"):
+        major.append(f"{layout.EXPERIMENT} changed")
+    for path in (layout.TRAIN_DATA, layout.TEST_DATA):
+        before, now = (recorded_output(root, path, revision) for revision in (last.commit, None))
+        if before and now and before.md5 != now.md5:
+            files = [obtain(main_root(root), recorded.md5) for recorded in (before, now)]
+            found = data_changes(files[0], files[1], params.merge.data_key_columns)
+            gone = path == layout.TEST_DATA or found["rows removed"][1] or found["rows changed"][1]
+            said = ", ".join(
+                name if name.startswith("column") else f"{name}: {pair[1]}" for name, pair in found.items()
+            )
+            (major if gone else minor).append(f"{path} {'replaced' if gone else 'grew'} ({said})")
+    old = params_at(root, last.commit)
+    tables = [
+        dict(flatten("", {"model": model, "sweep": {"grid": str(grid or {})}}))
+        for model, grid in (
+            (old.get("model") or {}, (old.get("sweep") or {}).get("grid")),
+            (params.model, params.sweep.grid),
+        )
+    ]
+    for name in dict.fromkeys([*tables[0], *tables[1]]):
+        if tables[0].get(name) != tables[1].get(name):
+            minor.append(f"{name[1:].replace('_', '.', 1)}: {tables[0].get(name)} → {tables[1].get(name)}")
+    same = "experiment.py, data, model and sweep.grid are the same: a rerun or a fix"
+    return "major" if major else "minor" if minor else "patch", [*major, *minor] or [same]
+
+
+def _newest_run(root: Path, params: Params) -> dict[str, Any]:
+    """The best of the runs that `dvc repro` did last.
+
+    Raises:
+        Refused: they are not of the version in params.yaml.
+    """
+    version, database = params.experiment.version, root / layout.DATABASE
+    ids = [path.stem for path in (root / layout.RUNS).glob("*.db")]
+    if database.exists():
+        promote = params.promote
+        runs = best_runs(database, promote.metric, promote.mode, track_ids=ids, where=[f"version={version}"])
+        if runs:
+            return runs[0]
+    raise Refused(f"{layout.DATABASE} holds no results of {version} from the last run", "dvc repro")
+
+
+def describe(root: Path, params: Params, run: dict[str, Any], last: Tag | None, text: str | None) -> str:
+    """Write the description of a version: `model=… | C=… | f1_score=0.9312 | data=3a2f1b | text`.
+
+    Args:
+        root: the project's root.
+        params: of now.
+        run: the version's best run.
+        last: the version before, whose params are left out where they are the same.
+        text: None: `experiment.description`.
+    """
+    now, before = params_of(run), {}
+    if last is not None:
+        with suppress(LineageError):  # results that are nowhere leave nothing to compare with: all params are told
+            before = params_of(find_results(root, last.version).runs[0])
+    told = {name: value for name, value in now.items() if name != "name" and before.get(name) != value}
+    value = run[params.promote.metric]
+    measured = f"{params.promote.metric}={'NULL' if value is None else f'{value:.4f}'}"
+    parts = [f"model={now['name']}"] if "name" in now else []
+    parts += [*(f"{name}={value}" for name, value in told.items()), measured, f"data={str(run['data_hash'])[:6]}"]
+    line = " ".join((text or params.experiment.description).split())
+    return " | ".join([*parts, line] if line else parts)
+
+
+def tag_version(
+    root: Path, version: str | None, part: Part | None, text: str | None, message: str | None, say: Say
+) -> Tag:
+    """Make the annotated tag of the present state.
+
+    Args:
+        root: the project's root.
+        version: its name, which is that of the results; or None:
+        part: the number to raise in the highest version. Results whose version is tagged already get the new one.
+        text: as in `describe`.
+        message: commit with it first what `dvc repro` and you changed in tracked files.
+        say: is told.
+    Raises:
+        BadInput: not a version, or params.yaml.
+        Refused: the version is taken, `dvc status` or the tree is not clean, or there are no such results.
+    """
+    params = read_params(root / layout.PARAMS)
+    written = params.experiment.version
+    with locked(root, "version"):
+        taken = {tag.version: tag for tag in tags(root)}
+        if version is not None and parse(version) and version in taken:
+            raise Refused(
+                f"{version} is taken (commit {taken[version].commit[:7]}, {taken[version].day})", f"{TAG} --suggest"
+            )
+        if version not in (None, written):
+            remedy = f"set experiment.version: {version} in params.yaml, then: dvc repro"
+            raise Refused(
+                f"params.yaml says experiment.version: {written}, so the results are not of {version}", remedy
+            )
+        _check_pipeline(root)
+        line = describe(root, params, _newest_run(root, params), list(taken.values())[-1] if taken else None, text)
+        if message is not None:
+            _commit(root, message)
+        changed = (git(root, "status", "--porcelain", "--", ".") or "").splitlines()
+        if changed:
+            names = ", ".join(entry[3:] for entry in changed[:5])
+            raise Refused(f"the tree is not clean: {names}", f'{TAG} … --commit "message"   # new files: git add them')
+        name = _make_tag(root, version, part, written, line)
+    say(f"tagged {name}: {line}")
+    if name != written:
+        say(f"its rows say {written}; raise experiment.version before a run, and they agree")
+    return find_tag(root, name)
+
+
+def _check_pipeline(root: Path) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            changed = repo.status()
+    except DvcException as error:
+        raise Refused(f"dvc status failed: {error}", "dvc status") from None
+    if changed:
+        raise Refused(
+            f"dvc status is not clean: {', '.join(changed)}", "dvc repro   # in a fresh clone first: dvc pull"
+        )
+
+
+def _commit(root: Path, message: str) -> None:
+    new = (git(root, "ls-files", "--others", "--exclude-standard", "-z") or "").split("\0")[:-1]
+    strange = sorted(set(new) - set(NEW_FILES))
+    if strange:
+        raise Refused(
+            f"new files are not tracked: {', '.join(strange[:5])}", "git add them, or name them in .gitignore"
+        )
+    must_git(root, "add", "--update", "--", ".")
+    must_git(root, "add", "--", *(name for name in NEW_FILES if (root / name).exists()))
+    if git(root, "diff", "--cached", "--quiet") is None:
+        must_git(root, "commit", f"--message={message}", remedy="git status")
+
+
+def _make_tag(root: Path, version: str | None, part: Part | None, written: str, line: str) -> str:
+    """Create the tag; Git lets one process have a name, and another one that asked for the next tries again."""
+    while True:
+        known = [tag.version for tag in tags(root)]
+        name = version or (following(known[-1], part or "patch") if known else written)
+        if name != written and written not in known:
+            raise Refused(
+                f"the results are of {written}, which is free, and not of {name}", f"{TAG} --version {written}"
+            )
+        message = line if name == written else f"{line}\n\nThe rows say {written}."
+        try:
+            must_git(root, "tag", "--annotate", "--cleanup=whitespace", f"--message={message}", name, "HEAD")
+            return name
+        except Refused:
+            if version is not None or len(tags(root)) == len(known):
+                raise
+
+
+def push(root: Path, tag: Tag, say: Say) -> None:
+    """Push the objects of a tag to the remote, see to it that they are there, then push commit and tag to Git's.
+
+    Raises:
+        Refused: no remote of DVC or Git, an object is nowhere, or a remote refuses. What was sent stays.
+    """
+    storage = main_root(root)
+    remote = open_remote(storage)
+    if remote is None:
+        raise Refused("no DVC remote is configured", "dvc remote add --default storage URL")
+    branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    upstream = git(root, "config", f"branch.{branch}.remote") or "origin"
+    if upstream not in (git(root, "remote") or "").splitlines():
+        raise Refused(
+            "no Git remote to push to", f"git remote add origin URL\n  → {TAG} --version {tag.version} --push"
+        )
+    hashes = with_files(storage, recorded_outputs(root, tag.commit).values())
+    sent = send(storage, remote, hashes)
+    say(f"{len(hashes)} objects of {tag.version} are in the remote, {len(sent)} of them new")
+    names = [f"refs/tags/{tag.version}"]
+    if branch and git(root, "rev-parse", "HEAD") == tag.commit:
+        names.append(f"HEAD:{git(root, 'config', f'branch.{branch}.merge') or f'refs/heads/{branch}'}")
+    must_git(
+        root, "push", "--atomic", upstream, *names, remedy=f"git pull   # then: {TAG} --version {tag.version} --push"
+    )
+    say(f"pushed {', '.join(names)} to {upstream}")
+
+
+def list_tags(root: Path) -> tuple[list[str], list[list[Any]]]:
+    """All versions with the metrics of their best new run, as `results/metrics.json` has them: header and rows."""
+    metrics: list[dict[str, Any]] = []
+    found = tags(root)
+    for tag in found:
+        try:
+            metrics.append(dict(json.loads(git_bytes(root, "show", f"{tag.commit}:./{layout.METRICS_FILE}") or b"{}")))
+        except (ValueError, TypeError):
+            metrics.append({})
+    names = list(dict.fromkeys(name for row in metrics for name in row))
+    rows = [
+        [tag.version, tag.day, tag.commit[:7], *(row.get(name) for name in names), tag.text]
+        for tag, row in zip(found, metrics)
+    ]
+    return ["version", "day", "commit", *names, "description"], rows
