@@ -35,8 +35,9 @@ lint: setup  ## the template's own code; tests lint what it renders
 	ruff check hooks tests tools benchmarks
 	ruff format --check hooks tests tools benchmarks
 
-benchmark: setup  ## merging beside what one would write instead: ratios, and build/benchmarks/merge.json
+benchmark: setup  ## merging and runs beside what one would use instead: ratios, and build/benchmarks/*.json
 	python benchmarks/merge.py
+	python benchmarks/runs.py
 
 lock: setup  ## write both lock files anew
 	python tools/lock.py

@@ -1,0 +1,217 @@
+"""Runs and sweeps: what they cost beyond the user's own code, beside DVC's queue, and what a shared database file loses.
+
+Everything is measured in one go on one machine. Prints Markdown tables and writes build/benchmarks/runs.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "{{cookiecutter.project_slug}}/scripts")]
+sys.dont_write_bytecode = True  # cookiecutter would copy __pycache__ into every project
+FOLDER = ROOT / "build/benchmarks"
+PROCESSES, RUNS, ROUNDS = 8, 50, 20
+
+EXPERIMENT = """
+import json
+import time
+
+import pandas as pd
+
+
+def load_data(path):
+    return pd.read_parquet(path)
+
+
+def fit(train, params):
+    until = time.process_time() + params["seconds"]
+    while time.process_time() < until:
+        pass
+    return params
+
+
+def evaluate(model, test):
+    return {"f1_score": 0.5}, pd.DataFrame({"item_id": test["id"], "actual": test["label"], "predicted": 0})
+
+
+def save_model(model, path):
+    path.write_text(json.dumps(model))
+
+
+def load_model(path):
+    return json.loads(path.read_text())
+"""
+
+
+def bake(folder: Path, seconds: float, numbers: list[int]) -> Any:
+    """A project after `merge_data` whose runs burn so many seconds of processor time, with a sweep over `numbers`."""
+    from conftest import make_bakery
+
+    project = make_bakery(folder)()
+    project.repro("merge_data")
+    (project.path / "experiment.py").write_text(EXPERIMENT, encoding="utf-8")
+    project.set_param("model", {"seconds": seconds, "number": 0})
+    project.set_param("sweep.grid", {"model.number": numbers} if numbers else {})
+    project.commit("an experiment that only burns time")
+    return project
+
+
+def own_seconds(project: Any) -> float:
+    """What the runs of a project spent in the user's own code, summed."""
+    total = 0.0
+    for path in (project.path / "results/runs").glob("*.db"):
+        with sqlite3.connect(path) as connection:
+            total += connection.execute("SELECT duration_seconds FROM metrics").fetchone()[0]
+    return total
+
+
+def timed(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def measure_overhead(folder: Path) -> dict[str, float]:
+    """200 runs in one worker: the whole of `train.py`, start and end included, less the time of the user's code."""
+    project = bake(folder, 0.0, list(range(200)))
+    project.set_param("sweep.jobs", 1)
+    seconds = timed(lambda: project.script("train"))
+    return {
+        "seconds": seconds,
+        "own": own_seconds(project),
+        "ms_per_run": 1000 * (seconds - own_seconds(project)) / 200,
+    }
+
+
+def measure_jobs(folder: Path) -> dict[str, float]:
+    """16 runs of one second each, in one worker and in two."""
+    found = {}
+    for jobs in (1, 2):
+        project = bake(folder / str(jobs), 1.0, list(range(16)))
+        project.set_param("sweep.jobs", jobs)
+        found[f"jobs_{jobs}"] = timed(lambda project=project: project.script("train"))
+    return {**found, "speedup": found["jobs_1"] / found["jobs_2"]}
+
+
+def measure_queue(folder: Path) -> dict[str, float]:
+    """The same 20 runs of half a second as a sweep of `dvc repro train`, and as `dvc exp run --queue` + `dvc queue start -j 2`."""
+    sweep = bake(folder / "sweep", 0.5, list(range(20)))
+    sweep.set_param("sweep.jobs", 2)
+    ours = timed(lambda: sweep.repro("train"))
+    own = own_seconds(sweep) / 2
+
+    queued = bake(folder / "queue", 0.5, [])
+
+    def queue() -> None:
+        for number in range(20):
+            queued.dvc("exp", "run", "--queue", "-S", f"model.number={number}", "train")
+        queued.dvc("queue", "start", "--jobs", "2")
+        while True:
+            status = queued.dvc("queue", "status")
+            if not any(word in status for word in ("Queued", "Running")):
+                assert status.count("Success") == 20, status
+                return
+            time.sleep(1)
+
+    theirs = timed(queue)
+    queued.dvc("queue", "stop", "--kill")
+    return {
+        "sweep_seconds": ours,
+        "queue_seconds": theirs,
+        "sweep_overhead": ours - own,
+        "queue_overhead": theirs - own,
+        "ratio": (theirs - own) / (ours - own),
+    }
+
+
+def write_own(folder: str, worker: int) -> None:
+    """Write runs as the template does: a database each."""
+    from lineage.recording import Provenance, fact_cells, param_cells, write_run
+
+    for number in range(RUNS):
+        track_id = f"run-{worker}-{number:02d}"
+        cells = [*fact_cells({"status": "ok"}), *param_cells([{"worker": worker}])[0]]
+        origin = Provenance("e0.1.0", None, None, None, None)
+        write_run(Path(folder) / f"{track_id}.db", track_id, origin, cells, {"score": float(number)}, None)
+
+
+def write_shared(folder: str, worker: int) -> None:
+    """Log runs as one would with xetrack: all processes into one file."""
+    from xetrack import Tracker
+
+    for number in range(RUNS):
+        try:
+            tracker = Tracker(
+                db=f"{folder}/shared.db",
+                engine="sqlite",
+                table="metrics",
+                track_id=f"run-{worker}-{number}",
+                warnings=False,
+            )
+            tracker.log({"worker": worker, "score": float(number)})
+            tracker.engine.close()
+        except Exception:  # "database is locked", "duplicate column name": that run is lost, the process goes on
+            continue
+
+
+def measure_losses(folder: Path) -> dict[str, float]:
+    """8 processes with 50 runs each, 20 rounds: rows that are there afterwards."""
+    from lineage.merge_tables import TableRules, merge_databases
+
+    found = {"expected": PROCESSES * RUNS * ROUNDS, "own_databases": 0, "shared_file": 0}
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        for turn in range(ROUNDS):
+            own, shared = folder / f"own-{turn}", folder / f"shared-{turn}"
+            for place, write, database in (
+                (own, write_own, own / "merged.sqlite"),
+                (shared, write_shared, shared / "shared.db"),
+            ):
+                place.mkdir(parents=True)
+                list(pool.map(write, [str(place)] * PROCESSES, range(PROCESSES)))
+                if place is own:
+                    merge_databases(None, sorted(own.glob("*.db")), database, TableRules("merge"))
+                with sqlite3.connect(database) as connection:
+                    rows = connection.execute("SELECT count(DISTINCT track_id) FROM metrics").fetchone()[0]
+                found["own_databases" if place is own else "shared_file"] += rows
+            shutil.rmtree(own)
+            shutil.rmtree(shared)
+    return {name: float(value) for name, value in found.items()}
+
+
+CONTESTS: dict[str, Callable[[Path], dict[str, float]]] = {
+    "overhead of a run, 200 runs": measure_overhead,
+    "2 jobs against 1, runs of 1 s": measure_jobs,
+    "20 runs: sweep against dvc queue": measure_queue,
+    "rows of 8 × 50 runs, 20 rounds": measure_losses,
+}
+
+
+def main() -> None:
+    report = {}
+    for name, contest in CONTESTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            report[name] = contest(Path(folder))
+        print(f"\n{name}\n\n| | |\n| --- | ---: |")
+        for key, value in report[name].items():
+            print(f"| {key.replace('_', ' ')} | {value:.2f} |", flush=True)
+    machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"machine": machine, "contests": report}, indent=2) + "\n"
+    (FOLDER / "runs.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
