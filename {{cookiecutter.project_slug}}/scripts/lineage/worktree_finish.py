@@ -1,0 +1,189 @@
+"""Finish an experiment: a checklist of what would be lost, and the removal of its worktree and branch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+from lineage.accumulate import locked
+from lineage.errors import LineageError, Refused
+from lineage.objects import missing_in_remote, open_remote, with_files
+from lineage.project_setup import Step, done, failed
+from lineage.records import cached_object, recorded_outputs
+from lineage.repository import git
+from lineage.worktree_collect import Work, collect, look_at
+from lineage.worktree_start import Experiment, Say, run_dvc
+
+VERSION_TAG = re.compile(r"tag (e\d+\.\d+\.\d+) (.+)")
+MADE_AGAIN = re.compile(
+    r"\.venv/?|\.dvc/(tmp|cache|config\.local)\b.*|dvc_plots/|.*\.tmp|(.*/)?(__pycache__/|[^/]*\.pyc|\.\w+_cache/"
+    r"|\.ipynb_checkpoints/|\.DS_Store|[^/]*\.egg-info/)"
+)
+"""Ignored files that a tool writes anew."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Options of `finish_worktree.sh`."""
+
+    collect: bool = False
+    decline_data: bool = False
+    force: bool = False
+
+
+def finish(experiment: Experiment, wishes: Wishes, say: Say) -> None:
+    """Show the checklist and, when nothing would be lost, remove worktree and branch.
+
+    Args:
+        experiment: from `find_experiment`.
+        wishes: what to do about lines that fail.
+        say: called with each line.
+    Raises:
+        BadInput: no such experiment.
+        Refused: something would be lost; `collect` could not be done; the name was not typed.
+    """
+    with locked(experiment.main, experiment.folder.name):
+        work = look_at(experiment)
+        steps = own_state(experiment)
+        if wishes.collect and not any(step.failed for step in steps):
+            collect(experiment, work, with_data=not wishes.decline_data, say=say)
+            work = look_at(experiment)
+        steps += checklist(experiment, work, decline_data=wishes.decline_data)
+        for step in steps:
+            say(step.line())
+        _decide(experiment, [step for step in steps if step.failed], say, force=wishes.force)
+        _remove(experiment)
+    say(f"removed {experiment.folder} and the branch {experiment.branch}")
+
+
+def own_state(experiment: Experiment) -> list[Step]:
+    """Check the experiment's working tree: nothing uncommitted, nothing that DVC does not know."""
+    if not experiment.folder.exists():
+        return [done("tree", "removed already"), done("dvc", "removed already")]
+    return [_tree(experiment), _dvc(experiment)]
+
+
+def _tree(experiment: Experiment) -> Step:
+    folder = experiment.folder
+    branch = git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
+    if branch != experiment.branch:
+        where = f"is on {branch or 'no branch'}, not on {experiment.branch}"
+        return failed("tree", f"{folder.name} {where}", experiment.go(f"git switch {experiment.branch}"))
+    status = git(folder, "status", "--porcelain", "--ignored", "-z")
+    if status is None:
+        return failed("tree", "git status fails there", experiment.go("git status"))
+    listed = status.split("\0")
+    ignored = [line[3:] for line in listed if line.startswith("!! ")]
+    if changed := [line[3:] or line for line in listed if line and not line.startswith("!! ")]:
+        text = f"{len(changed)} not committed: {', '.join(changed[:5])}"
+        return failed("tree", text, experiment.go('git add --all && git commit -m "…"'))
+    recorded = recorded_outputs(folder)
+    unknown = [path for path in ignored if path.rstrip("/") not in recorded and not MADE_AGAIN.fullmatch(path)]
+    if unknown:
+        text = f"{len(unknown)} ignored by Git and unknown to DVC: {', '.join(unknown[:5])}"
+        return failed("tree", text, experiment.go(f"mv {unknown[0]} ELSEWHERE   # or delete it"))
+    return done("tree", "everything is committed")
+
+
+def _dvc(experiment: Experiment) -> Step:
+    status = run_dvc(experiment.folder, "status", "--json")
+    if status.returncode == 0 and status.stdout.strip() == "{}":
+        return done("dvc", "dvc status is clean")
+    changed = ", ".join(json.loads(status.stdout)) if status.returncode == 0 else " ".join(status.stderr.split())[:200]
+    return failed("dvc", f"not recorded: {changed}", experiment.go('dvc repro && git commit --all -m "…"'))
+
+
+def checklist(experiment: Experiment, work: Work, *, decline_data: bool) -> list[Step]:
+    """Check what the experiment committed: tagged, in the remote, and in main.
+
+    Args:
+        experiment: the experiment.
+        work: from `look_at`.
+        decline_data: its new batches are not wanted in main.
+    """
+    collecting = f"./scripts/finish_worktree.sh {experiment.name} --collect"
+    runs, batches = len(work.missing_runs), ", ".join(work.missing_batches)
+    wanted = "" if decline_data else batches
+    return [
+        _tag(experiment, work),
+        _remote(experiment, work),
+        failed("runs", f"{runs} of {len(work.runs)} runs are not in main's committed database", collecting)
+        if runs
+        else done("runs", f"{len(work.runs)} of its own, all in main's database"),
+        failed(
+            "model", f"the best, of run {work.best['track_id']}, is neither in production nor a candidate", collecting
+        )
+        if work.best
+        else done("model", "its best is in main, or it has none"),
+        failed("data", f"new batches that main lacks: {wanted}", f"{collecting}   # or: --decline-data")
+        if wanted
+        else done("data", f"declined: {batches}" if batches else "no batch that main lacks"),
+    ]
+
+
+def _tag(experiment: Experiment, work: Work) -> Step:
+    own = git(experiment.main, "rev-list", "--count", work.head, "--not", "HEAD")
+    if own == "0":
+        return done("tag", "not needed: main has all its commits")
+    form = "--format=%(objecttype) %(refname:lstrip=2) %(contents:subject)"
+    tags = (git(experiment.main, "for-each-ref", f"--points-at={work.head}", form, "refs/tags") or "").splitlines()
+    for tag in tags:
+        if found := VERSION_TAG.fullmatch(tag):
+            return done("tag", f"{found[1]}: {found[2]}")
+    wrong = f" ({tags[0].split()[1]} is no version with a description)" if tags else ""
+    text = f"{own} commits, and no version tag with a description on the last one{wrong}"
+    return failed("tag", text, experiment.go("python scripts/version_tag.py --next minor --push"))
+
+
+def _remote(experiment: Experiment, work: Work) -> Step:
+    main = experiment.main
+    try:
+        wanted = with_files(main, work.outputs.values())
+        remote = open_remote(main)
+        if remote is None:
+            if absent := [md5 for md5 in wanted if cached_object(main, md5) is None]:
+                return failed(
+                    "remote", f"none, and the cache lacks {len(absent)} objects", "dvc remote add --default …"
+                )
+            return done("remote", f"none configured: {len(wanted)} objects are in the shared cache, pinned by the tag")
+        missing = missing_in_remote(main, remote, wanted)
+    except LineageError as error:
+        return failed("remote", error.problem, error.remedy or "make doctor")
+    if missing:
+        return failed("remote", f"lacks {len(missing)} of {len(wanted)} objects", experiment.go("dvc push"))
+    return done("remote", f"has all {len(wanted)} objects")
+
+
+def _decide(experiment: Experiment, losses: list[Step], say: Say, *, force: bool) -> None:
+    if not losses:
+        return
+    names = ", ".join(step.name for step in losses)
+    if not force:
+        raise Refused(
+            f"{experiment.branch} is not home yet: {names}",
+            "do what each ✗ says; --collect does remote, runs, model, data",
+        )
+    say(f"This would be lost or left behind: {names} (each ✗ above).")
+    try:
+        typed = input(f"Type {experiment.name} to remove it all the same: ")
+    except EOFError:
+        typed = ""
+    if typed.strip() != experiment.name:
+        raise Refused("not confirmed; nothing was removed")
+
+
+def _remove(experiment: Experiment) -> None:
+    """Remove folder, then Git's record of it, then the branch: a kill between any two leaves a state that finishes again."""
+    main, folder = experiment.main, experiment.folder
+    trash = folder.with_name(f".{folder.name}.removed.tmp")
+    os.chdir(main)  # this process may have been started in the folder that goes
+    if folder.exists():
+        folder.rename(trash)  # at once: half a folder would look like work that is not committed
+    shutil.rmtree(trash, ignore_errors=True)
+    git(main, "worktree", "remove", "--force", "--force", str(folder))
+    git(main, "update-ref", "-d", experiment.base)
+    if git(main, "branch", "-D", experiment.branch) is None:
+        raise Refused(f"the branch {experiment.branch} could not be deleted", f"git branch -D {experiment.branch}")
