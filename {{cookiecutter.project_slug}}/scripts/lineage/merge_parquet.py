@@ -140,6 +140,15 @@ def holds_all_rows(file: Path, recorded: Path) -> bool:
         return missing is None
 
 
+def write_new_rows(file: Path, ancestor: Path, output: Path) -> None:
+    """Write the rows of a parquet file that an earlier version of it lacks, ordered by their values."""
+    with _engine() as connection:
+        schemas = [_schema(connection, path) for path in (file, ancestor)]
+        columns = _common_columns(schemas)
+        new, old = (f"SELECT * EXCLUDE ({quote(ROW)}) FROM (SELECT {_rows(schema, columns)})" for schema in schemas)
+        _write(connection, f"{new} EXCEPT ALL {old} ORDER BY ALL", output, str(file))
+
+
 def count_rows(file: Path) -> int:
     """Count the rows of a parquet file.
 

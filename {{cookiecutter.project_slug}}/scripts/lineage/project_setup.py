@@ -17,7 +17,10 @@ from pathlib import Path
 LINK_TYPES = "reflink,hardlink,copy"
 """No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
 
-HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout")
+HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
+MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/merge_lock.py %O %A %B %P'
+"""What `merge=dvc` in .gitattributes means; Git runs it in a shell at the top of the working tree."""
+
 MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 
 
@@ -233,12 +236,13 @@ def _data(setup: Setup) -> Step:
 def _hooks(setup: Setup) -> Step:
     if repository_top(setup.root) != setup.root.resolve():
         return skipped("hooks", "the project is not the top of its Git repository")
+    run(setup.root, "git", "config", "merge.dvc.driver", MERGE_DRIVER)
     types = [word for kind in HOOK_TYPES for word in ("--hook-type", kind)]
     result = run(setup.root, sys.executable, "-m", "pre_commit", "install", *types)
     if result.returncode != 0:
         reason = (result.stderr or result.stdout).strip().splitlines()[-1:]
         return failed("hooks", " ".join(reason), f"pre-commit install {' '.join(types)}")
-    return done("hooks", f"{', '.join(HOOK_TYPES)}")
+    return done("hooks", f"{', '.join(HOOK_TYPES)}; git merge knows dvc.lock")
 
 
 def _commit(setup: Setup) -> Step:
