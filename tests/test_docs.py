@@ -27,6 +27,7 @@ DOCS = (
     "data_versioning",
     "use-cases",
     "versions",
+    "worktrees",
     "troubleshooting",
 )
 PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))
@@ -276,7 +277,8 @@ def test_docs_name_no_command_that_is_not_there(baked: Project) -> None:
     for page in PAGES:
         for match in SCRIPT.finditer(read(baked, page)):
             assert (baked.path / f"scripts/{match['name']}.py").is_file(), f"{page}: {match[0]}"
-        assert not re.search(r"\w+_worktree\.sh", read(baked, page)), page
+        for script in re.findall(r"scripts/\w+\.sh", read(baked, page)):
+            assert (baked.path / script).is_file(), f"{page}: {script}"
 
 
 def test_the_two_commands_of_the_template_exist() -> None:

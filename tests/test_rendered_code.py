@@ -76,7 +76,17 @@ def test_workflows_are_pinned_by_commit_with_least_rights(baked: Project) -> Non
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "merge_artifacts", "model_manager", "experiment_explorer", "setup_project", "version_tag"]
+    "command",
+    [
+        "train",
+        "merge_artifacts",
+        "model_manager",
+        "experiment_explorer",
+        "setup_project",
+        "version_tag",
+        "worktree",
+        "doctor",
+    ],
 )
 def test_every_command_explains_itself_without_loading_slow_packages(baked: Project, command: str) -> None:
     """Start-up is measured in benchmarks; what makes it slow is asserted here."""
@@ -95,7 +105,7 @@ def test_every_command_explains_itself_without_loading_slow_packages(baked: Proj
 def test_make_help_lists_every_target(baked: Project) -> None:
     targets = [line.split()[1] for line in baked.run("make").stdout.splitlines()]
     assert targets == [
-        "help", "setup", "repro", "status", "push", "pull", "leaderboard", "plots", "test", "lint", "lock",
+        "help", "setup", "repro", "status", "push", "pull", "leaderboard", "plots", "doctor", "test", "lint", "lock",
     ]  # fmt: skip
 
 
