@@ -114,7 +114,7 @@ def _folders(root: Path, base: str, ours: str, theirs: str) -> Entries:
 
 def _databases(root: Path, base: str, ours: str, theirs: str) -> Entries:
     mine, other, old = obtain(root, ours), obtain(root, theirs), obtain(root, base) if base else None
-    rules = TableRules("merge", ancestor=old)
+    rules = TableRules("merge", ancestors=dict.fromkeys((mine, other), old) if old else {})
     with tempfile.TemporaryDirectory() as folder:
         own, both, merged = (Path(folder, name) for name in ("own", "both", "merged"))
         if old:
@@ -132,9 +132,9 @@ def _data(root: Path, keys: tuple[str, ...], base: str, ours: str, theirs: str) 
             old = obtain(root, base)
             write_new_rows(mine, old, own)
             write_new_rows(other, old, new)
-            merge_data(own, [new], both, rules, name)  # refuses what both sides changed differently
+            merge_data([own], [new], both, rules, name)  # refuses what both sides changed differently
             other, rules = new, DataRules("rebase" if keys else "merge", keys)
-        merge_data(mine, [other], merged, rules, name)
+        merge_data([mine], [other], merged, rules, name)
         return _store(root, merged)
 
 

@@ -219,7 +219,7 @@ def _require_columns(schema: Schema, names: Sequence[str]) -> None:
             )
 
 
-def _common_columns(schemas: Sequence[Schema], cast_text: bool) -> dict[str, str]:
+def _common_columns(schemas: Sequence[Schema], cast_text: bool = False) -> dict[str, str]:
     """Line the columns of all files up by name, each with the widest of its types."""
     columns: dict[str, str] = {}
     first: dict[str, Schema] = {}

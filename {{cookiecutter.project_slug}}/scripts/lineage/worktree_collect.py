@@ -15,10 +15,10 @@ from lineage.databases import describe_tables, open_read_only
 from lineage.errors import BadInput, Refused
 from lineage.leaderboard import best_runs, metric_names
 from lineage.merge_tables import TableRules, merge_databases
+from lineage.model_files import model_name
 from lineage.objects import copy_out, listing, obtain, open_remote, send, with_files
 from lineage.params import read_params
 from lineage.project_setup import run
-from lineage.promotion import MODEL_SUFFIX
 from lineage.recording import METRICS
 from lineage.records import file_md5, recorded_outputs
 from lineage.report import write_text
@@ -145,7 +145,7 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
             remedy = f"mend what the lines above name, in ../{experiment.folder.name}; then collect again"
             raise Refused("dvc repro fails in main with what the experiment brings; main is as it was", remedy)
         if work.best:  # under its own run id; the next promotion may prune it again
-            target = main / layout.CANDIDATES / f"{work.best['track_id']}{MODEL_SUFFIX}"
+            target = main / layout.CANDIDATES / model_name(work.best["track_id"])
             if not target.exists():
                 copy_out(obtain(main, work.best["model_hash"]), target)
             run_dvc(main, "commit", "--force", "promote_model")
@@ -190,7 +190,9 @@ def export_runs(database: Path, ancestor: Path | None, runs: set[str], target: P
     """
 
     def build(temporary: Path) -> bool:
-        merge_databases(None, [database], temporary, TableRules("merge", ancestor=ancestor))
+        merge_databases(
+            None, [database], temporary, TableRules("merge", ancestors={database: ancestor} if ancestor else {})
+        )
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
             for name, table in describe_tables(connection).items():
                 if "track_id" in table.column_names:
