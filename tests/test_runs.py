@@ -87,9 +87,13 @@ def databases(project: Project, folder: str = "results/runs") -> list[Path]:
     return sorted((project.path / folder).glob("*.db"))
 
 
-def new_rows(project: Project) -> list[dict[str, Any]]:
+def new_rows(project: Project, folder: str = "results/runs") -> list[dict[str, Any]]:
     """The rows of the runs that belong to the toy; the run that `trained` began with is no toy."""
-    return [row for path in databases(project) for row in rows(path) if "model_x" in row]
+    return [row for path in databases(project, folder) for row in rows(path) if "model_x" in row]
+
+
+UNFINISHED = "results/unfinished"
+"""Where the runs of a session are until all have ended."""
 
 
 def md5(path: Path) -> str:
@@ -108,7 +112,7 @@ def test_a_failed_run_is_recorded_with_its_error_and_the_others_finish(project: 
     toy(project, "if x == 2:\n    raise RuntimeError('no memory')", xs=[1, 2, 3])
     before = [path.name for path in databases(project)]
     output = project.script("train", code=1)
-    [failed] = [row for row in new_rows(project) if row["status"] == "failed"]
+    [failed] = [row for row in new_rows(project, UNFINISHED) if row["status"] == "failed"]
     line = (project.path / "experiment.py").read_text().splitlines().index(
         "        raise RuntimeError('no memory')"
     ) + 1
@@ -119,12 +123,14 @@ def test_a_failed_run_is_recorded_with_its_error_and_the_others_finish(project: 
         "  → dvc repro   # when the cause is mended: does what is missing\n"
     )
     assert failed["error"] == error and failed["model_x"] == 2 and failed["model_hash"] is None
-    assert sorted((row["model_x"], row["status"], row["error"]) for row in new_rows(project) if row != failed) == [
+    assert sorted(
+        (row["model_x"], row["status"], row["error"]) for row in new_rows(project, UNFINISHED) if row != failed
+    ) == [
         (1, "ok", None),
         (3, "ok", None),
     ]
-    assert not (project.path / f"models/trained/{failed['track_id']}_model.bin").exists()
-    assert set(before) < {path.name for path in databases(project)}, "earlier runs stay until the stage succeeds"
+    assert not (project.path / f"models/unfinished/{failed['track_id']}_model.bin").exists()
+    assert before == [path.name for path in databases(project)], "the outputs of a stage that fails stay as they were"
     traceback = project.script("train", "--debug", code=1)
     assert "Traceback" in traceback and traceback.endswith("RuntimeError: no memory\n")
 
@@ -154,7 +160,7 @@ def test_a_killed_worker_costs_its_own_run_a_second_try_and_no_other_run_anythin
     once = f"if x == 1 and not Path('tried').exists():\n    Path('tried').touch()\n    {kill}\nif x == 2:\n    {kill}"
     toy(project, f"{once}\nif x == 3:\n    os._exit(7)", xs=[1, 2, 3, 4, 5, 6])
     output = project.script("train", code=1)
-    found = {row["model_x"]: row for row in new_rows(project)}
+    found = {row["model_x"]: row for row in new_rows(project, UNFINISHED)}
     assert {x: row["status"] for x, row in found.items()} == {
         **dict.fromkeys([1, 4, 5, 6], "ok"),
         2: "failed",
@@ -164,7 +170,7 @@ def test_a_killed_worker_costs_its_own_run_a_second_try_and_no_other_run_anythin
     assert found[2]["error"] == f"its process died twice (SIGKILL(-9)); {question}"
     assert found[3]["error"] == f"its process died twice (EXIT(7)); {question}"
     assert "error: 2 of 6 runs failed:" in output and "Traceback" not in output
-    assert not [path for path in (project.path / "results/runs").iterdir() if path.name.startswith(".")]
+    assert not [path for path in (project.path / UNFINISHED).iterdir() if path.name.startswith(".")]
 
 
 # What was killed goes on
@@ -203,7 +209,7 @@ def test_a_sweep_that_was_stopped_does_only_what_is_missing(project: Project, ho
     toy(project, SLOW, xs=[1, 2, 3, 4, 5])
     (project.path / "slow").touch()
     running = start(project)
-    wait_for(lambda: len(new_rows(project)) == 2 and (project.path / "began-3").exists())
+    wait_for(lambda: len(new_rows(project, UNFINISHED)) == 2 and (project.path / "began-3").exists())
     assert workers_of(project)
     running.send_signal(how)
     output = running.communicate()[0]
@@ -211,8 +217,8 @@ def test_a_sweep_that_was_stopped_does_only_what_is_missing(project: Project, ho
     wait_for(lambda: not workers_of(project), 10)
     if how == signal.SIGINT:
         assert "interrupted" in output and "Traceback" not in output
-    done = {row["model_x"]: row["track_id"] for row in new_rows(project)}
-    before = {name: md5(project.path / f"results/runs/{name}.db") for name in done.values()}
+    done = {row["model_x"]: row["track_id"] for row in new_rows(project, UNFINISHED)}
+    before = {name: md5(project.path / f"{UNFINISHED}/{name}.db") for name in done.values()}
     assert sorted(done) == [1, 2]
 
     (project.path / "slow").unlink()
@@ -223,6 +229,7 @@ def test_a_sweep_that_was_stopped_does_only_what_is_missing(project: Project, ho
     assert sorted(after) == [1, 2, 3, 4, 5] and after.items() >= done.items()
     assert {name: md5(project.path / f"results/runs/{name}.db") for name in done.values()} == before
     assert len(databases(project)) == len(list((project.path / "models/trained").iterdir())) == 5
+    assert databases(project, UNFINISHED) == []
 
 
 def test_code_that_the_user_lists_in_dvc_yaml_counts_and_what_python_leaves_beside_it_does_not(
@@ -243,31 +250,39 @@ def test_code_that_the_user_lists_in_dvc_yaml_counts_and_what_python_leaves_besi
     assert "there already" not in project.script("train")
 
 
-def test_a_run_of_other_code_or_params_is_set_aside_not_used_and_not_deleted(project: Project) -> None:
-    toy(project, "if x == 3:\n    raise RuntimeError('a mistake')", xs=[1, 2, 3])
+def test_unfinished_runs_of_other_code_wait_until_they_fit_again(project: Project) -> None:
+    mistake = "if x == 3 and not Path('mended').exists():\n    raise RuntimeError('a mistake')"
+    toy(project, mistake, xs=[1, 2, 3])
     project.script("train", code=1)
-    old = {path.name: md5(path) for path in databases(project) if rows(path)[0]["data_hash"]}
+    old = {path.name: md5(path) for path in databases(project, UNFINISHED)}
     toy(project, "pass", xs=[1, 2, 3])
     output = project.script("train")
-    warning = "what runs left that failed, or had other code, data or params, is now in results/set_aside/ (5 files)"
-    assert output.startswith(f"warning: {warning}\n") or f"\nwarning: {warning}\n" in output
     assert "[3/3]" in output and "there already" not in output
-    aside = {path.name: md5(path) for path in databases(project, "results/set_aside")}
-    assert len(aside) == 3 and aside.items() <= old.items()
-    assert len(list((project.path / "results/set_aside").glob("*_model.bin"))) == 2
+    assert {path.name: md5(path) for path in databases(project, UNFINISHED)} == old and len(old) == 3
+    assert len(list((project.path / "models/unfinished").iterdir())) == 2
     assert {row["status"] for row in new_rows(project)} == {"ok"} and len(databases(project)) == 3
-    assert project.git("status", "--porcelain", "results/set_aside") == ""
+    assert project.git("status", "--porcelain", UNFINISHED, "models/unfinished") == ""
+
+    toy(project, mistake, xs=[1, 2, 3])
+    (project.path / "mended").touch()
+    assert "2 of 3 runs are there already" in project.script("train")
+    assert len({path.name for path in databases(project)} & set(old)) == 2
 
 
 def test_a_failed_sweep_goes_on_under_dvc_and_a_finished_one_runs_anew(project: Project) -> None:
     toy(project, "if x == 3 and not Path('mended').exists():\n    raise OSError('disk is gone')", xs=[1, 2, 3])
     assert "error: 1 of 3 runs failed:" in project.repro(code=255)
+    toy_code, toy_params = [(project.path / name).read_text() for name in ("experiment.py", "params.yaml")]
+    project.git("checkout", "experiment.py", "params.yaml")
+    assert stages_run(project.repro()) == [], "going back from a failure is free"
+    (project.path / "experiment.py").write_text(toy_code)
+    (project.path / "params.yaml").write_text(toy_params)
     (project.path / "mended").touch()
     assert "2 of 3 runs are there already" in project.repro()
     first = {row["track_id"] for row in new_rows(project)}
     assert len(first) == 3 and stages_run(project.repro()) == []
     output = project.repro("--force", "--single-item", "train")
-    assert "there already" not in output and "set_aside" not in output and "[3/3]" in output
+    assert "there already" not in output and "[3/3]" in output
     second = {row["track_id"] for row in new_rows(project)}
     assert len(second) == 3 and not first & second
     project.repro()
@@ -277,7 +292,7 @@ def test_a_failed_sweep_goes_on_under_dvc_and_a_finished_one_runs_anew(project: 
     (project.path / "mended").unlink()
     project.repro("--force", "--single-item", "train", code=255)
     (project.path / "mended").touch()
-    assert "2 of 3 runs are there already" in project.repro()
+    assert "2 of 3 runs are there already" in project.repro("--force", "--single-item", "train")
     assert set(models(project)) == {1, 2, 3}, "models of the same bytes as those of a finished sweep stay"
 
 
@@ -378,7 +393,7 @@ def test_what_cannot_be_recorded_fails_the_run_with_its_reason(project: Project,
     toy(project, measure=measure)
     output = project.script("train", code=1)
     assert message in output and "Traceback" not in output
-    [row] = new_rows(project)
+    [row] = new_rows(project, UNFINISHED)
     assert row["status"] == "failed" and message in row["error"]
 
 

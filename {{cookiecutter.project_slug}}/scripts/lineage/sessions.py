@@ -1,7 +1,7 @@
 """A session: the runs that one `train` has to do, and those that an earlier one, killed or failed, did already.
 
-DVC takes a stage's outputs into its cache when the stage succeeds. So a run whose database is not in the cache belongs to
-a session that did not end well. If all that it depends on is the same, it is kept; otherwise it is set aside.
+Runs are written beside DVC's folders, and moved there when all have ended. So a stage that fails changes none of its outputs,
+and what is unfinished waits until a session asks for the same: same code, data and params, by hash.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from lineage.records import cached_object, file_md5, folder_manifest, is_tempora
 from lineage.repository import code_state
 
 PIPELINE_FILES = (layout.PIPELINE_LOCK, "results", "models", "data")
+PLACES = ((layout.UNFINISHED_RUNS, layout.RUNS), (layout.UNFINISHED_MODELS, layout.TRAINED_MODELS))
 MAX_SEED = (1 << 32) - 1
 """The largest seed that numpy takes."""
 
@@ -55,12 +56,12 @@ class Run:
     facts: dict[str, Value]
 
     def model_path(self, root: Path) -> Path:
-        """Where its model lies."""
-        return root / layout.TRAINED_MODELS / f"{self.track_id}_model.bin"
+        """Where its model is written."""
+        return root / layout.UNFINISHED_MODELS / f"{self.track_id}_model.bin"
 
     def database_path(self, root: Path) -> Path:
-        """Where its database lies."""
-        return root / layout.RUNS / f"{self.track_id}.db"
+        """Where its database is written."""
+        return root / layout.UNFINISHED_RUNS / f"{self.track_id}.db"
 
     def described(self) -> str:
         """What the sweep changes, for people: `model.C=0.1, model.name=ridge`."""
@@ -163,48 +164,48 @@ def describe_origin(root: Path, version: str, data_hash: str, warn: Callable[[st
     return Provenance(version, code.commit, dirty, data_hash, file_md5(lock) if lock.is_file() else None)
 
 
-def sort_leftovers(root: Path, runs: list[Run], warn: Callable[[str], None]) -> tuple[set[str], list[Path]]:
-    """Sort what earlier sessions left. Files that no run can use and nothing else holds are set aside, not deleted.
+def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
+    """Find the runs that sessions which did not end have done already: their ids by `run_hash`.
 
     Args:
         root: the project's root.
         runs: of this session.
-        warn: is told what was set aside.
-    Returns:
-        the `run_hash` of each run that an unfinished session did already, and the files of finished sessions, which
-        DVC has in its cache.
     """
-    files = list[Path]()
-    for folder in (root / layout.RUNS, root / layout.TRAINED_MODELS):
-        folder.mkdir(parents=True, exist_ok=True)
-        files += sorted(folder.iterdir())
-    done, kept, earlier, stray = dict[str, Path](), set[Path](), list[Path](), list[Path]()
-    wanted = {run.facts["run_hash"] for run in runs}
-    for path in files:
-        if is_temporary(path):  # of a run that was killed
+    _recall(root)
+    for folder, _ in PLACES:
+        for path in filter(is_temporary, list((root / folder).iterdir())):  # of a run that was killed
             path.unlink()
-        elif path in kept:  # asked first: an earlier session may have made, and DVC cached, a model of the same bytes
-            continue
-        elif cached_object(root, path_md5(path)):
-            earlier.append(path)
-        elif path.suffix == ".db" and (known_by := _complete(root, path)) in wanted - set(done):
-            done[known_by] = path
-            kept.add(root / layout.TRAINED_MODELS / f"{path.stem}_model.bin")
-        else:
-            stray.append(path)
-    if stray:
-        aside = root / layout.SET_ASIDE
-        aside.mkdir(parents=True, exist_ok=True)
-        for path in stray:
-            path.replace(aside / path.name)
-        what = "what runs left that failed, or had other code, data or params,"
-        warn(f"{what} is now in {layout.SET_ASIDE}/ ({len(stray)} files)")
-    return set(done), earlier
+    wanted = {run.facts["run_hash"] for run in runs}
+    ended = {_complete(root, path): path.stem for path in sorted((root / layout.UNFINISHED_RUNS).glob("*.db"))}
+    return {known_by: track_id for known_by, track_id in ended.items() if known_by in wanted}
+
+
+def _recall(root: Path) -> None:
+    """Bring back what lies among finished runs although DVC has not taken it into its cache: its stage did not end."""
+    back = set()
+    for aside, folder in PLACES:
+        for name in (aside, folder):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        for path in sorted((root / folder).iterdir()):
+            track_id = path.name.partition(".")[0].removesuffix("_model")
+            if track_id in back or not cached_object(root, path_md5(path)):  # equal models have equal bytes
+                back.add(track_id)
+                path.replace(root / aside / path.name)
+
+
+def finish(root: Path, track_ids: list[str]) -> None:
+    """Put the runs of a session that ended where DVC takes them from, in place of earlier ones, which are in its cache."""
+    for aside, folder in reversed(PLACES):  # a database says that its run is whole, so it comes last
+        for path in (root / folder).iterdir():
+            path.unlink()
+        for track_id in track_ids:
+            for path in (root / aside).glob(f"{track_id}[._]*"):
+                path.replace(root / folder / path.name)
 
 
 def _complete(root: Path, database: Path) -> str:
     """Read the `run_hash` of a run that ended well and whose model is there; otherwise return an empty text."""
-    model = root / layout.TRAINED_MODELS / f"{database.stem}_model.bin"
+    model = root / layout.UNFINISHED_MODELS / f"{database.stem}_model.bin"
     query = f"SELECT run_hash, model_hash FROM {METRICS} WHERE track_id = ? AND status = 'ok'"
     try:
         with open_read_only(database) as connection:

@@ -22,7 +22,7 @@ from lineage.params import Params, read_params
 from lineage.progress import show_progress
 from lineage.recording import fact_cells, to_metric, write_run
 from lineage.records import file_md5
-from lineage.sessions import Run, plan_runs, sort_leftovers
+from lineage.sessions import Run, find_done, finish, plan_runs
 from lineage.workers import count_workers, do_all
 
 SHOWN_FAILURES = 20
@@ -57,7 +57,7 @@ def train_stage(say: Say, warn: Say, *, debug: bool = False) -> None:
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     with locked(root, layout.RUNS):
         runs = plan_runs(root, params, warn)
-        done, earlier = sort_leftovers(root, runs, warn)
+        done = find_done(root, runs)
         if done:
             say(f"{len(done)} of {len(runs)} runs are there already, from a session that did not end")
         missing = [run for run in runs if run.facts["run_hash"] not in done]
@@ -65,8 +65,7 @@ def train_stage(say: Say, warn: Say, *, debug: bool = False) -> None:
         outcomes = _do_runs(root, missing, params, threads, debug)
         _warn_of_gaps([outcome for outcome in outcomes if outcome.error is None], warn)
         _judge([outcome for outcome in outcomes if outcome.error is not None], len(runs), params.sweep.on_error, warn)
-        for path in earlier:  # merged into the database, and in the cache; a failed stage leaves them in place
-            path.unlink()
+        finish(root, [*done.values(), *(outcome.run.track_id for outcome in outcomes)])
 
 
 def _do_runs(root: Path, runs: list[Run], params: Params, threads: int, debug: bool) -> list[Outcome]:
