@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lineage.errors import Refused
 from lineage.objects import obtain, with_files
-from lineage.records import cache_folder, path_md5, recorded_outputs
-from lineage.repository import git, main_root, must_git
+from lineage.records import path_md5, recorded_outputs
+from lineage.repository import common_folder, git, main_root, must_git
 from lineage.versions import find_tag
 
 MARKER = "lineage-explore"
@@ -51,22 +51,16 @@ def checkout(root: Path, version: str) -> Path:
     top = Path(git(root, "rev-parse", "--show-toplevel") or root)
     folder = top.parent / f"explore-{version}"
     if folder.exists():
-        remedy = f"python scripts/experiment_explorer.py cleanup --version {version}"
-        raise Refused(
-            f"{folder} exists",
-            remedy if folder in [made.folder for made in worktrees(root)] else f"mv {folder} {folder}.old",
-        )
-    made = False
+        mine = folder in [made.folder for made in worktrees(root)]
+        cleaning = f"python scripts/experiment_explorer.py cleanup --version {version}"
+        raise Refused(f"{folder} exists", cleaning if mine else f"mv {folder} {folder}.old")
+    project = add_worktree(root, tag.commit, folder)
     try:
-        project = add_worktree(root, tag.commit, folder)
-        made = True
-        (Path(git(folder, "rev-parse", "--absolute-git-dir") or "") / MARKER).write_text(
-            f"{version} {tag.commit}", encoding="utf-8"
-        )
+        own = Path(git(folder, "rev-parse", "--absolute-git-dir") or "")
+        (own / MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
         _fill(root, project)
     except BaseException:
-        if made:
-            remove_worktree(root, folder)
+        remove_worktree(root, folder)
         raise
     return project
 
@@ -82,22 +76,18 @@ def _fill(root: Path, project: Path) -> None:
         repo.checkout(force=True, allow_missing=True)
     wrong = [path for path, md5 in outputs.items() if not (project / path).exists() or path_md5(project / path) != md5]
     if wrong:
-        raise Refused(
-            f"{wrong[0]} did not come back whole; the cache is {cache_folder(main_root(root))}", "dvc fetch --all-tags"
-        )
+        raise Refused(f"{wrong[0]} did not come back whole", "dvc fetch --all-tags")
 
 
 def worktrees(root: Path) -> list[Worktree]:
     """The worktrees that `checkout` made and that still exist, with what is changed in each."""
-    common = Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir") or root / ".git")
-    found = []
+    common = common_folder(root) or root
+    prefix, found = git(root, "rev-parse", "--show-prefix") or "", []
     for marker in sorted(common.glob(f"worktrees/*/{MARKER}")):
         folder = Path(marker.with_name("gitdir").read_text(encoding="utf-8").strip()).parent
         version, commit = marker.read_text(encoding="utf-8").split()
         if (folder / ".git").is_file():
-            found.append(
-                Worktree(version, folder, _changes(folder, git(root, "rev-parse", "--show-prefix") or "", commit))
-            )
+            found.append(Worktree(version, folder, _changes(folder, prefix, commit)))
     return found
 
 
@@ -107,11 +97,8 @@ def _changes(folder: Path, prefix: str, commit: str) -> list[str]:
     outputs = recorded_outputs(folder / prefix, commit)
     for entry in (git(folder, "status", "--porcelain", "-z", "--no-renames", "--ignored") or "").split("\0")[:-1]:
         name = entry[3:].removeprefix(prefix).rstrip("/")
-        made = name.startswith(".dvc/") or "__pycache__" in name
-        if not (
-            entry.startswith("!!") and (made or any(name == path or name.startswith(f"{path}/") for path in outputs))
-        ):
-            changes.append(name)
+        known = any(f"{name}/".startswith(f"{path}/") for path in [*outputs, ".dvc"]) or "__pycache__" in name
+        changes += [] if known and entry.startswith("!!") else [name]
     present = {path: folder / prefix / path for path in outputs}
     return changes + [path for path, place in present.items() if place.exists() and path_md5(place) != outputs[path]]
 

@@ -34,6 +34,12 @@ def git_bytes(root: Path, *arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
+def git(root: Path, *arguments: str) -> str | None:
+    """As `git_bytes`, but text, without the last line end."""
+    output = git_bytes(root, *arguments)
+    return None if output is None else output.decode("utf-8", errors="surrogateescape").rstrip("\n")
+
+
 def must_git(root: Path, *arguments: str, remedy: str | None = None) -> None:
     """Run git in `root`.
 
@@ -54,16 +60,16 @@ def has_commit(root: Path, commit: object) -> bool:
 
 def main_root(root: Path) -> Path:
     """The same project in the main working tree, whose `.dvc/config.local` a linked one may lack; else `root`."""
+    if (root / ".dvc/config.local").exists() or (common := common_folder(root)) is None:
+        return root
+    main = common.parent / (git(root, "rev-parse", "--show-prefix") or "")
+    return main if (main / ".dvc/config.local").exists() else root
+
+
+def common_folder(root: Path) -> Path | None:
+    """Git's folder that all working trees share; None outside Git."""
     common = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    prefix = git(root, "rev-parse", "--show-prefix")
-    main = Path(common).parent / (prefix or "") if common else root
-    return main if not (root / ".dvc/config.local").exists() and (main / ".dvc/config.local").exists() else root
-
-
-def git(root: Path, *arguments: str) -> str | None:
-    """As `git_bytes`, but text, without the last line end."""
-    output = git_bytes(root, *arguments)
-    return None if output is None else output.decode("utf-8", errors="surrogateescape").rstrip("\n")
+    return Path(common) if common else None
 
 
 def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> CodeState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -21,7 +21,7 @@ Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
 Sources = dict[str, tuple[str, str]]
 """Each file's path, with `md5` and its hash, or with its mode in Git and its blob."""
 
-LINK = "120000"
+LINK, MODULE = "120000", "160000"
 
 
 def get(root: Path, version: str, artifact: str, output: Path | None, strategy: Strategy, force: bool) -> Path:
@@ -40,23 +40,22 @@ def get(root: Path, version: str, artifact: str, output: Path | None, strategy: 
         BadInput: a path that leads out of the project, or an output that would replace the project.
         Refused: no such tag or artifact, the output exists, or the bytes are nowhere.
     """
-    path = check_path(artifact)
-    tag = find_tag(root, version)
-    target = root / "build" / version / path if output is None else output
-    target = target / PurePosixPath(path).name if output is not None and target.is_dir() else target
+    path, tag = check_path(artifact), find_tag(root, version)
+    target = output or root / "build" / version / path
+    target = target / PurePosixPath(path).name if output and target.is_dir() else target
     if root.is_relative_to(target.resolve()) or ".git" in target.resolve().parts:
         raise BadInput(f"--output {target} would replace the project", "give a path that does not exist yet")
     if not force and (target.exists() or target.is_symlink()):
         raise Refused(f"{target} exists, and nothing is overwritten", "give another --output, or --force to replace it")
-    check_exists(root, tag, path)
+    wanted = Wanted(root, tag, path, recorded_outputs(root, tag.commit))
+    wanted.check_exists()
     target.parent.mkdir(parents=True, exist_ok=True)
     problems = []
     for name in WAYS if strategy == "auto" else [strategy]:
         with TemporaryDirectory(prefix=".get.", suffix=".tmp", dir=target.parent) as folder:
+            made = Path(folder) / "new"
             try:
-                made = Path(folder) / "new"
-                WAYS[name](root, tag, path, made)
-                _verify(root, tag, path, made)
+                WAYS[name](wanted, made)
             except Refused as error:
                 problems.append(error)
                 continue
@@ -64,7 +63,52 @@ def get(root: Path, version: str, artifact: str, output: Path | None, strategy: 
                 target.rename(Path(folder) / "old")
             made.replace(target)
             return target
-    raise Refused("\n".join(dict.fromkeys(error.problem for error in problems)), problems[0].remedy)
+    raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A path of the project at a tag, with all outputs that DVC records there."""
+
+    root: Path
+    tag: Tag
+    path: str
+    outputs: dict[str, str]
+
+    def files(self, path: str) -> Sources:
+        """Find every file of a path: those that Git tracks, and those that DVC records, also inside tracked folders."""
+        found: Sources = {}
+        for entry in (git(self.root, "ls-tree", "-r", "-z", self.tag.commit, "--", ".") or "").split("\0")[:-1]:
+            about, _, name = entry.partition("\t")
+            if _within(name, path):
+                found[name] = (about.split()[0], about.split()[2])
+        for name, md5 in self.outputs.items():
+            inside = {name: md5}
+            if md5.endswith(".dir") and (_within(name, path) or _within(path, name)):
+                inside = {f"{name}/{file}": each for file, each in listing(main_root(self.root), md5).items()}
+            found.update({file: ("md5", each) for file, each in inside.items() if _within(check_path(file), path)})
+        return found
+
+    def check_exists(self) -> None:
+        """Raise `Refused` with near matches when there is no such artifact, or it is a link."""
+        try:
+            found = self.files(self.path)
+            if self.path in self.outputs or any(mode not in (LINK, MODULE) for mode, _ in found.values()):
+                return
+            known = set(self.files("."))
+        except Refused:  # a folder's listing is nowhere; the other strategies may know more
+            return
+        version = self.tag.version
+        if found:
+            remedy = f"git show {version}:./{self.path}"
+            raise Refused(f"{self.path} is a link or a submodule at {version}, not a file", remedy)
+        known |= {parent.as_posix() for name in known for parent in PurePosixPath(name).parents if parent.parts}
+        near = sorted(name for name in known if PurePosixPath(name).name == PurePosixPath(self.path).name)
+        near += difflib.get_close_matches(self.path, known, 5)
+        hint = f"; near matches: {', '.join(dict.fromkeys(near))}" if near else ""
+        lock = "" if layout.PIPELINE_LOCK in known else f" (which has no {layout.PIPELINE_LOCK}, so no results)"
+        remedy = f"python scripts/experiment_explorer.py show --version {version}   # lists its artifacts"
+        raise Refused(f"{self.path} is not in {version}{lock}{hint}", remedy)
 
 
 def check_path(artifact: str) -> str:
@@ -80,103 +124,61 @@ def check_path(artifact: str) -> str:
     return path.as_posix()
 
 
-def contents(root: Path, tag: Tag, path: str) -> Sources:
-    """Find every file of an artifact: those that Git tracks, and those that DVC records, also inside tracked folders."""
-    found: Sources = {}
-    for entry in (git(root, "ls-tree", "-r", "-z", tag.commit, "--", ".") or "").split("\0")[:-1]:
-        (mode, _, blob), name = entry.partition("\t")[0].split(), entry.partition("\t")[2]
-        if _within(name, path):
-            found[name] = (mode, blob)
-    for name, md5 in recorded_outputs(root, tag.commit).items():
-        if md5.endswith(".dir") and (_within(name, path) or _within(path, name)):
-            inside = {f"{name}/{file}": ("md5", each) for file, each in listing(main_root(root), md5).items()}
-            found.update({file: source for file, source in inside.items() if _within(check_path(file), path)})
-        elif _within(name, path):
-            found[name] = ("md5", md5)
-    return found
-
-
-def check_exists(root: Path, tag: Tag, path: str) -> None:
-    """Raise `Refused` with near matches when a version has no such artifact, or it is a link."""
-    try:
-        found = contents(root, tag, path)
-        known = set(found) or set(contents(root, tag, "."))
-    except Refused:  # a folder's listing is nowhere; the other strategies may know more
-        return
-    if path in recorded_outputs(root, tag.commit) or any(mode not in (LINK, "160000") for mode, _ in found.values()):
-        return
-    if found:
-        raise Refused(
-            f"{path} is a link or a submodule at {tag.version}, not a file", f"git show {tag.version}:./{path}"
-        )
-    known |= {parent.as_posix() for name in known for parent in PurePosixPath(name).parents if parent.parts}
-    named = {name: name for name in known} | {PurePosixPath(name).name: name for name in known}
-    near = [named[name] for name in difflib.get_close_matches(path, named, 5)]
-    near += [name for name in sorted(known) if PurePosixPath(path).name in name]
-    hint = f"; near matches: {', '.join(list(dict.fromkeys(near))[:5])}" if near else ""
-    lock = "" if layout.PIPELINE_LOCK in known else f" (which has no {layout.PIPELINE_LOCK}, so no results)"
-    remedy = f"python scripts/experiment_explorer.py show --version {tag.version}   # lists its artifacts"
-    raise Refused(f"{path} is not in {tag.version}{lock}{hint}", remedy)
-
-
 def _within(path: str, folder: str) -> bool:
-    return path == folder or folder == "." or path.startswith(f"{folder}/")
+    return folder == "." or path == folder or path.startswith(f"{folder}/")
 
 
-def _from_objects(root: Path, tag: Tag, path: str, target: Path) -> None:
-    found = contents(root, tag, path)
-    if path not in found:
+def _from_objects(wanted: Wanted, target: Path) -> None:
+    found = wanted.files(wanted.path)
+    if wanted.path not in found:
         target.mkdir()
     for name, (kind, source) in found.items():
-        file = target / PurePosixPath(name).relative_to(path) if name != path else target
+        file = target if name == wanted.path else target / PurePosixPath(name).relative_to(wanted.path)
         if kind == "md5":
-            copy_out(obtain(main_root(root), source), file)
-        elif kind.startswith("100"):
+            copy_out(obtain(main_root(wanted.root), source), file)
+        elif kind not in (LINK, MODULE):
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(git_bytes(root, "cat-file", "blob", source) or b"")
+            file.write_bytes(git_bytes(wanted.root, "cat-file", "blob", source) or b"")
             file.chmod(int(kind[-3:], 8))
 
 
-def _from_dvc(root: Path, tag: Tag, path: str, target: Path) -> None:
+def _from_dvc(wanted: Wanted, target: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        Repo.get(str(main_root(root)), path, out=str(target), rev=tag.commit)
+        Repo.get(str(main_root(wanted.root)), wanted.path, out=str(target), rev=wanted.tag.commit)
     except (DvcException, OSError) as error:
-        raise Refused(f"dvc get: {error}", f"dvc get . {path} --rev {tag.version} --verbose") from None
+        raise Refused(f"dvc get: {error}") from None
+    _verify(wanted, target)
 
 
-def _from_worktree(root: Path, tag: Tag, path: str, target: Path) -> None:
+def _from_worktree(wanted: Wanted, target: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     folder = target.with_name("worktree")
-    outputs = recorded_outputs(root, tag.commit)
-    wanted = [name for name in outputs if _within(name, path) or _within(path, name)]
     try:
-        project = add_worktree(root, tag.commit, folder)
-        if wanted:
+        project = add_worktree(wanted.root, wanted.tag.commit, folder)
+        names = [name for name in wanted.outputs if _within(name, wanted.path) or _within(wanted.path, name)]
+        if names:
             with Repo(str(project)) as repo:
-                (repo.pull if repo.config["core"].get("remote") else repo.checkout)(
-                    targets=[str(project / name) for name in wanted]
-                )
-        shutil.copytree(project / path, target) if (project / path).is_dir() else shutil.copy(project / path, target)
+                bring = repo.pull if repo.config["core"].get("remote") else repo.checkout
+                bring(targets=[str(project / name) for name in names])
+        source = project / wanted.path
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
     except (DvcException, OSError) as error:
-        raise Refused(f"worktree: {error}", f"git worktree add ../look {tag.version}") from None
+        raise Refused(f"worktree: {error}") from None
     finally:
-        remove_worktree(root, folder)
+        remove_worktree(wanted.root, folder)
+    _verify(wanted, target)
 
 
-def _verify(root: Path, tag: Tag, path: str, made: Path) -> None:
-    """Raise `Refused` unless what was made has the recorded hash; objects were checked as they were copied."""
-    md5 = recorded_outputs(root, tag.commit).get(path)
+def _verify(wanted: Wanted, made: Path) -> None:
+    """Raise `Refused` unless what DVC made has the recorded hash; `obtain` has checked what comes from the cache."""
+    md5 = wanted.outputs.get(wanted.path)
     if md5 is not None and path_md5(made) != md5:
-        raise Refused(f"{path} of {tag.version} did not come back as {md5}", "dvc fetch --all-tags")
+        raise Refused(f"{wanted.path} of {wanted.tag.version} did not come back as {md5}")
 
 
-WAYS: dict[str, Callable[[Path, Tag, str, Path], None]] = {
-    "cache": _from_objects,
-    "dvc-get": _from_dvc,
-    "worktree": _from_worktree,
-}
+WAYS = {"cache": _from_objects, "dvc-get": _from_dvc, "worktree": _from_worktree}

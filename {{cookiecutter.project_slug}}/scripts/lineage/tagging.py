@@ -15,7 +15,6 @@ from lineage.errors import LineageError, Refused
 from lineage.leaderboard import best_runs
 from lineage.objects import obtain, open_remote, send, with_files
 from lineage.params import Params, read_params
-from lineage.recording import flatten
 from lineage.records import recorded_output, recorded_outputs
 from lineage.repository import git, git_bytes, main_root, must_git
 from lineage.versions import Part, Tag, find_results, find_tag, following, params_at, params_of, parse, tags
@@ -60,23 +59,19 @@ def _changes(root: Path, params: Params, last: Tag) -> tuple[Part, list[str]]:
             files = [obtain(main_root(root), recorded.md5) for recorded in (before, now)]
             found = data_changes(files[0], files[1], params.merge.data_key_columns)
             gone = path == layout.TEST_DATA or found["rows removed"][1] or found["rows changed"][1]
-            said = ", ".join(
-                name if name.startswith("column") else f"{name}: {pair[1]}" for name, pair in found.items()
-            )
+            said = ", ".join(f"{name}: {pair[1]}" for name, pair in found.items())
             (major if gone else minor).append(f"{path} {'replaced' if gone else 'grew'} ({said})")
-    old = params_at(root, last.commit)
-    tables = [
-        dict(flatten("", {"model": model, "sweep": {"grid": str(grid or {})}}))
-        for model, grid in (
-            (old.get("model") or {}, (old.get("sweep") or {}).get("grid")),
-            (params.model, params.sweep.grid),
-        )
-    ]
-    for name in dict.fromkeys([*tables[0], *tables[1]]):
-        if tables[0].get(name) != tables[1].get(name):
-            minor.append(f"{name[1:].replace('_', '.', 1)}: {tables[0].get(name)} → {tables[1].get(name)}")
+    old, new = _settings(params_at(root, last.commit)), _settings(params.model_dump())
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    minor += [f"{name}: {old.get(name)} → {new.get(name)}" for name in changed]
     same = "experiment.py, data, model and sweep.grid are the same: a rerun or a fix"
     return "major" if major else "minor" if minor else "patch", [*major, *minor] or [same]
+
+
+def _settings(params: dict[str, Any]) -> dict[str, Any]:
+    """What training reads of `params.yaml`, by key."""
+    model, sweep = params.get("model") or {}, params.get("sweep") or {}
+    return {**{f"model.{name}": value for name, value in model.items()}, "sweep.grid": sweep.get("grid") or {}}
 
 
 def _newest_run(root: Path, params: Params) -> dict[str, Any]:
@@ -86,12 +81,10 @@ def _newest_run(root: Path, params: Params) -> dict[str, Any]:
         Refused: they are not of the version in params.yaml.
     """
     version, database = params.experiment.version, root / layout.DATABASE
-    ids = [path.stem for path in (root / layout.RUNS).glob("*.db")]
-    if database.exists():
-        promote = params.promote
-        runs = best_runs(database, promote.metric, promote.mode, track_ids=ids, where=[f"version={version}"])
-        if runs:
-            return runs[0]
+    ids, promote = [path.stem for path in (root / layout.RUNS).glob("*.db")], params.promote
+    mine = [f"version={version}"]
+    if database.exists() and (runs := best_runs(database, promote.metric, promote.mode, track_ids=ids, where=mine)):
+        return runs[0]
     raise Refused(f"{layout.DATABASE} holds no results of {version} from the last run", "dvc repro")
 
 
@@ -139,14 +132,11 @@ def tag_version(
     with locked(root, "version"):
         taken = {tag.version: tag for tag in tags(root)}
         if version is not None and parse(version) and version in taken:
-            raise Refused(
-                f"{version} is taken (commit {taken[version].commit[:7]}, {taken[version].day})", f"{TAG} --suggest"
-            )
+            old = taken[version]
+            raise Refused(f"{version} is taken (commit {old.commit[:7]}, {old.day})", f"{TAG} --suggest")
         if version not in (None, written):
-            remedy = f"set experiment.version: {version} in params.yaml, then: dvc repro"
-            raise Refused(
-                f"params.yaml says experiment.version: {written}, so the results are not of {version}", remedy
-            )
+            problem = f"params.yaml says experiment.version: {written}, so the results are not of {version}"
+            raise Refused(problem, f"set experiment.version: {version} in params.yaml, then: dvc repro")
         _check_pipeline(root)
         line = describe(root, params, _newest_run(root, params), list(taken.values())[-1] if taken else None, text)
         if message is not None:
@@ -172,18 +162,16 @@ def _check_pipeline(root: Path) -> None:
     except DvcException as error:
         raise Refused(f"dvc status failed: {error}", "dvc status") from None
     if changed:
-        raise Refused(
-            f"dvc status is not clean: {', '.join(changed)}", "dvc repro   # in a fresh clone first: dvc pull"
-        )
+        names = ", ".join(changed)
+        raise Refused(f"dvc status is not clean: {names}", "dvc repro   # in a fresh clone first: dvc pull")
 
 
 def _commit(root: Path, message: str) -> None:
     new = (git(root, "ls-files", "--others", "--exclude-standard", "-z") or "").split("\0")[:-1]
     strange = sorted(set(new) - set(NEW_FILES))
     if strange:
-        raise Refused(
-            f"new files are not tracked: {', '.join(strange[:5])}", "git add them, or name them in .gitignore"
-        )
+        names = ", ".join(strange[:5])
+        raise Refused(f"new files are not tracked: {names}", "git add them, or name them in .gitignore")
     must_git(root, "add", "--update", "--", ".")
     must_git(root, "add", "--", *(name for name in NEW_FILES if (root / name).exists()))
     if git(root, "diff", "--cached", "--quiet") is None:
@@ -196,9 +184,8 @@ def _make_tag(root: Path, version: str | None, part: Part | None, written: str, 
         known = [tag.version for tag in tags(root)]
         name = version or (following(known[-1], part or "patch") if known else written)
         if name != written and written not in known:
-            raise Refused(
-                f"the results are of {written}, which is free, and not of {name}", f"{TAG} --version {written}"
-            )
+            problem = f"the results are of {written}, which is free, and not of {name}"
+            raise Refused(problem, f"{TAG} --version {written}")
         message = line if name == written else f"{line}\n\nThe rows say {written}."
         try:
             must_git(root, "tag", "--annotate", "--cleanup=whitespace", f"--message={message}", name, "HEAD")
@@ -214,40 +201,29 @@ def push(root: Path, tag: Tag, say: Say) -> None:
     Raises:
         Refused: no remote of DVC or Git, an object is nowhere, or a remote refuses. What was sent stays.
     """
-    storage = main_root(root)
-    remote = open_remote(storage)
-    if remote is None:
+    storage, again = main_root(root), f"{TAG} --version {tag.version} --push"
+    if (remote := open_remote(storage)) is None:
         raise Refused("no DVC remote is configured", "dvc remote add --default storage URL")
     branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
     upstream = git(root, "config", f"branch.{branch}.remote") or "origin"
     if upstream not in (git(root, "remote") or "").splitlines():
-        raise Refused(
-            "no Git remote to push to", f"git remote add origin URL\n  → {TAG} --version {tag.version} --push"
-        )
+        raise Refused("no Git remote to push to", f"git remote add origin URL\n  → {again}")
     hashes = with_files(storage, recorded_outputs(root, tag.commit).values())
     sent = send(storage, remote, hashes)
     say(f"{len(hashes)} objects of {tag.version} are in the remote, {len(sent)} of them new")
     names = [f"refs/tags/{tag.version}"]
     if branch and git(root, "rev-parse", "HEAD") == tag.commit:
         names.append(f"HEAD:{git(root, 'config', f'branch.{branch}.merge') or f'refs/heads/{branch}'}")
-    must_git(
-        root, "push", "--atomic", upstream, *names, remedy=f"git pull   # then: {TAG} --version {tag.version} --push"
-    )
+    must_git(root, "push", "--atomic", upstream, *names, remedy=f"git pull   # then: {again}")
     say(f"pushed {', '.join(names)} to {upstream}")
 
 
 def list_tags(root: Path) -> tuple[list[str], list[list[Any]]]:
     """All versions with the metrics of their best new run, as `results/metrics.json` has them: header and rows."""
-    metrics: list[dict[str, Any]] = []
-    found = tags(root)
-    for tag in found:
-        try:
-            metrics.append(dict(json.loads(git_bytes(root, "show", f"{tag.commit}:./{layout.METRICS_FILE}") or b"{}")))
-        except (ValueError, TypeError):
-            metrics.append({})
-    names = list(dict.fromkeys(name for row in metrics for name in row))
-    rows = [
-        [tag.version, tag.day, tag.commit[:7], *(row.get(name) for name in names), tag.text]
-        for tag, row in zip(found, metrics)
-    ]
+    metrics: dict[Tag, dict[str, Any]] = {tag: {} for tag in tags(root)}
+    for tag in metrics:
+        with suppress(ValueError, TypeError):  # one that is no JSON object: a merge conflict, committed
+            metrics[tag].update(json.loads(git_bytes(root, "show", f"{tag.commit}:./{layout.METRICS_FILE}") or b"{}"))
+    names = list(dict.fromkeys(name for found in metrics.values() for name in found))
+    rows = [[tag.version, tag.day, tag.commit[:7], *map(metrics[tag].get, names), tag.text] for tag in metrics]
     return ["version", "day", "commit", *names, "description"], rows

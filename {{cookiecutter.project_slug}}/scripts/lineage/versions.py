@@ -85,11 +85,7 @@ def find_tag(root: Path, version: str) -> Tag:
     if version not in known:
         near = difflib.get_close_matches(version, known, 3, 0) or ["none"]
         shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
-        remedy = (
-            "git fetch --unshallow --tags"
-            if shallow
-            else "python scripts/version_tag.py --list   # or: git fetch --tags"
-        )
+        remedy = "git fetch --unshallow --tags" if shallow else "git fetch --tags   # if a colleague made it"
         raise Refused(f"there is no tag {version}; the nearest: {', '.join(near)}", remedy)
     return known[version]
 
@@ -97,9 +93,9 @@ def find_tag(root: Path, version: str) -> Tag:
 def following(version: str, part: Part) -> str:
     """The version after another: its major, minor or patch number raised."""
     major, minor, patch = parse(version)
-    return {"major": f"e{major + 1}.0.0", "minor": f"e{major}.{minor + 1}.0", "patch": f"e{major}.{minor}.{patch + 1}"}[
-        part
-    ]
+    if part == "patch":
+        return f"e{major}.{minor}.{patch + 1}"
+    return f"e{major}.{minor + 1}.0" if part == "minor" else f"e{major + 1}.0.0"
 
 
 def params_at(root: Path, commit: str) -> dict[str, Any]:
@@ -112,9 +108,7 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
         content = yaml.safe_load(git_bytes(root, "show", f"{commit}:./{layout.PARAMS}") or b"")
         content["experiment"]["version"], content["promote"]["metric"], content["promote"]["mode"]
     except (yaml.YAMLError, TypeError, KeyError):
-        raise Refused(
-            f"{layout.PARAMS} of commit {commit[:7]} is missing or lacks experiment.version or promote"
-        ) from None
+        raise Refused(f"{layout.PARAMS} of commit {commit[:7]} lacks experiment.version or promote") from None
     return dict(content)
 
 
