@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Project, copy_project
+from conftest import TEMPLATE, Bakery, Project, copy_project
 from versions_project import VERSIONS, Files, Versions
 
 from lineage import layout, records, retrieval
@@ -162,8 +162,23 @@ def test_other_strategies_bring_the_same_bytes_and_leave_a_dirty_tree_alone(
     assert len(project.git("worktree", "list").splitlines()) == 1
 
 
-def test_auto_goes_on_to_dvc_when_the_cache_cannot_give_it(versions: Versions, tmp_path: Path) -> None:
-    """A remote of another name than the default one is known to DVC's own configuration only."""
+def test_auto_goes_on_to_dvc_where_an_output_has_a_remote_of_its_own(versions: Versions, tmp_path: Path) -> None:
+    project = copy_project(versions.project, tmp_path / "copy")
+    (project.path / "weights.bin").write_bytes(b"weights")
+    project.dvc("remote", "add", "second", str(tmp_path / "second"))
+    project.dvc("add", "weights.bin")
+    with (project.path / "weights.bin.dvc").open("a", encoding="utf-8") as file:
+        file.write("  remote: second\n")
+    project.dvc("push", "weights.bin")
+    project.commit("weights")
+    project.git("tag", "-a", "-m", "x", "e5.0.0")
+    records.object_path(project.path, recorded_outputs(project.path, "e5.0.0")["weights.bin"]).unlink()
+    with pytest.raises(Refused, match="is not in the cache and not in the remote"):
+        get(project, "e5.0.0", "weights.bin", tmp_path / "out", "cache")
+    assert read(get(project, "e5.0.0", "weights.bin", tmp_path / "out", "auto")) == {".": b"weights"}
+
+
+def test_auto_says_what_each_strategy_said_and_leaves_nothing(versions: Versions, tmp_path: Path) -> None:
     project = copy_project(versions.project, tmp_path / "copy")
     md5 = recorded_outputs(project.path, "e0.1.0")["data/train.parquet"]
     for place in (
@@ -306,6 +321,27 @@ def test_from_a_subfolder_a_linked_worktree_and_a_shallow_clone(versions: Versio
     project.git("clone", "--quiet", "--depth", "1", f"file://{project.path}", str(shallow.path))
     said = explore(shallow, *words, str(tmp_path / "shallow.parquet"), code=1)
     assert said == "error: there is no tag e0.1.0; the nearest: e1.10.1\n  → git fetch --unshallow --tags\n"
+
+
+def test_a_project_in_a_folder_of_a_larger_repository(bake: Bakery, tmp_path: Path) -> None:
+    baked = bake()
+    shutil.rmtree(baked.path / ".git")
+    project = Project(tmp_path / "large/exp", baked.environment)
+    project.path.parent.mkdir()
+    baked.path.rename(project.path)
+    project.run("git", "init", "--quiet", cwd=project.path.parent)
+    project.commit("start")
+    project.git("tag", "-a", "-m", "x", "e0.1.0")
+    whole = read(project.path / "data/test.parquet")
+    strategies: tuple[retrieval.Strategy, ...] = ("cache", "dvc-get", "worktree")
+    for strategy in strategies:
+        assert read(get(project, "e0.1.0", "data/test.parquet", tmp_path / strategy, strategy)) == whole
+        code = get(project, "e0.1.0", "experiment.py", tmp_path / f"{strategy}.py", strategy)
+        assert read(code) == read(project.path / "experiment.py")
+    assert explore(project, "checkout", "--version", "e0.1.0") == f"ready: {tmp_path}/explore-e0.1.0/exp\n"
+    assert read(tmp_path / "explore-e0.1.0/exp/data/incoming") == read(project.path / "data/incoming")
+    assert explore(project, "cleanup") == f"removed {tmp_path}/explore-e0.1.0\n"
+    assert project.git("status", "--porcelain") == ""
 
 
 # --- A version as a folder -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from lineage.errors import BadInput, Refused
 from lineage.exploring import add_worktree, remove_worktree
 from lineage.objects import copy_out, listing, obtain
 from lineage.records import path_md5, recorded_outputs
-from lineage.repository import git, git_bytes, main_root
+from lineage.repository import common_folder, git, git_bytes, main_root
 from lineage.versions import Tag, find_tag
 
 Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
@@ -146,8 +146,9 @@ def _from_dvc(wanted: Wanted, target: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    top, prefix = common_folder(wanted.root) or wanted.root, git(wanted.root, "rev-parse", "--show-prefix") or ""
     try:
-        Repo.get(str(main_root(wanted.root)), wanted.path, out=str(target), rev=wanted.tag.commit)
+        Repo.get(str(top.parent), prefix + wanted.path, out=str(target), rev=wanted.tag.commit)
     except (DvcException, OSError) as error:
         raise Refused(f"dvc get: {error}") from None
     _verify(wanted, target)
