@@ -41,7 +41,7 @@ def test_a_healthy_project_has_no_cross_and_nothing_is_left_behind(healthy: Proj
     said = healthy.run("make", "doctor").stdout
     assert "✗" not in said and said.count("✓") == 11
     assert "✓ outputs " in said and "objects are in the cache, each with its hash" in said
-    assert f"✓ remote  {healthy.path.parent / REMOTE} answers and can be written" in said
+    assert f"✓ remote  {healthy.path.parent / REMOTE} (a folder), can be written" in said
     assert "✓ tags    1 whole" in said
     after = sorted(path for path in healthy.path.parent.rglob("*") if ".dvc/tmp" not in str(path) and path.is_file())
     assert after == before
@@ -91,11 +91,18 @@ def test_a_cache_of_a_group_that_is_closed_to_the_group(healthy: Project) -> Non
 def test_tags_that_were_never_pushed_or_whose_objects_are_gone(healthy: Project) -> None:
     sent = object_of(healthy, REMOTE, "results/experiments.db")
     sent.unlink()
-    assert lines(healthy)["tags"] == "✗ tags    e0.1.0 are not in the remote\n    → dvc push --all-tags"
+    assert lines(healthy)["tags"] == "✗ tags    e0.1.0 are not in the remote\n    → python scripts/doctor.py --send"
+    said = healthy.script("doctor", "--send")
+    assert (
+        said.startswith("sent 1 objects of version tags to the remote\n")
+        and "✓ tags    1 whole" in said
+        and sent.is_file()
+    )
+    sent.unlink()
     object_of(healthy, CACHE, "results/experiments.db").unlink()
     assert lines(healthy)["tags"] == (
         "✗ tags    e0.1.0 have lost objects: neither cache nor remote has them\n"
-        "    → dvc push --all-tags   # on the machine that made them"
+        "    → python scripts/doctor.py --send   # on the machine that made them"
     )
 
 
@@ -112,7 +119,11 @@ def test_a_worktree_with_a_cache_of_its_own(healthy: Project) -> None:
 @pytest.mark.slow
 def test_remotes(healthy: Project) -> None:
     healthy.dvc("remote", "modify", "--local", "storage", "url", "/proc/nothing/here")
-    assert lines(healthy)["remote"].startswith("✗ remote  /proc/nothing/here cannot be written: ")
+    assert lines(healthy)["remote"].startswith(
+        "✗ remote  /proc/nothing/here: No such file or directory\n    → dvc remote"
+    )
+    healthy.dvc("remote", "modify", "--local", "storage", "url", "/proc")
+    assert lines(healthy)["remote"].startswith("✗ remote  /proc (a folder), but cannot be written: ")
     healthy.dvc("remote", "modify", "--local", "storage", "url", "s3://bucket/place")
     healthy.dvc("remote", "modify", "--local", "storage", "endpointurl", "http://127.0.0.1:9")
     healthy.dvc("remote", "modify", "--local", "storage", "access_key_id", "a")
@@ -122,7 +133,7 @@ def test_remotes(healthy: Project) -> None:
     assert found["tags"].startswith("✗ tags    the remote does not answer: ")
     healthy.dvc("config", "--unset", "core.remote")
     found = lines(healthy)
-    assert found["remote"].startswith("– remote  none: nothing leaves this machine\n")
+    assert found["remote"].startswith("– remote  none configured: nothing leaves this machine\n")
     assert found["tags"] == "✓ tags    1 whole, in the cache only"
 
 
@@ -132,7 +143,9 @@ def test_a_secret_in_the_committed_configuration_and_no_merge_driver(healthy: Pr
     healthy.git("config", "--unset", "merge.dvc.driver")
     found = lines(healthy)
     assert "extra keys not allowed" in found["links"], "DVC cannot even read it; the other lines are still there"
-    assert found["secrets"].startswith("✗ secrets remote.storage.secret_access_key\n    → dvc config --local ")
+    assert found["secrets"].startswith(
+        "✗ secrets .dvc/config is committed and holds a secret: remote.storage.secret_access_key\n    → dvc config --local "
+    )
     assert found["merge"] == "✗ merge   git merge cannot merge dvc.lock\n    → make setup"
 
 

@@ -1,6 +1,8 @@
-"""Say what is wrong with this project or machine, and which command helps. Nothing is changed."""
+"""Say what is wrong with this project or machine, and which command helps. Nothing here is changed."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -10,13 +12,20 @@ app = new_app("Examine tools, cache, links, remote, worktrees, secrets and tags;
 
 
 @app.command()
-def doctor(debug: bool = DEBUG) -> None:
+def doctor(
+    send: Annotated[
+        bool, typer.Option("--send", help="First send what the remote lacks of every version tag.")
+    ] = False,
+    debug: bool = DEBUG,
+) -> None:
     """Examine the project; exit 1 when something is wrong."""
     from lineage import layout
-    from lineage.doctor import examine
+    from lineage.doctor import examine, send_tags
 
     def work() -> None:
         found = False
+        if send:
+            say(f"sent {send_tags(layout.find_root())} objects of version tags to the remote")
         for step in examine(layout.find_root()):
             say(step.line())
             found |= step.failed

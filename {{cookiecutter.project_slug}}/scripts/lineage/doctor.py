@@ -6,19 +6,19 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lineage.objects import is_whole, missing_in_remote, open_remote, with_files
-from lineage.project_setup import MERGE_DRIVER, Step, done, failed, run, skipped
+from lineage.errors import BadInput
+from lineage.objects import is_whole, missing_in_remote, open_remote, send, with_files
+from lineage.project_setup import MERGE_DRIVER, Setup, Step, check_remote, check_secrets, done, failed, run, skipped
 from lineage.records import cache_folder, cached_object, object_path, recorded_outputs
 from lineage.repository import git
-from lineage.s3_remote import check_s3
-from lineage.secrets import REMEDY, find_secrets
 
 MINIMUM = {"git": "2.31", "dvc": "3.67", "dulwich": "0.24.2"}
-PUSH = "dvc push --all-tags"
+SEND = "python scripts/doctor.py --send"  # dvc push --all-tags leaves out what only a tag names
 
 
 def examine(root: Path) -> Iterator[Step]:
@@ -29,14 +29,16 @@ def examine(root: Path) -> Iterator[Step]:
     Yields:
         one result per check.
     """
-    checks: list[tuple[str, Callable[[Path], Step]]] = [
-        *((name, lambda _, name=name: _tool(root, name)) for name in MINIMUM),
-        ("merge", _merge_driver), ("secrets", _secrets), ("links", _links), ("cache", _cache), ("outputs", _outputs),
-        ("trees", _worktrees), ("remote", _remote), ("tags", _tags),
-    ]  # fmt: skip
-    for name, check in checks:
+    setup = Setup(root, False, None, None, "")
+    checks: dict[str, Callable[[], Step]] = {
+        **{name: partial(_tool, root, name) for name in MINIMUM},
+        "merge": partial(_merge_driver, root), "secrets": partial(check_secrets, setup),
+        "links": partial(_links, root), "cache": partial(_cache, root), "outputs": partial(_outputs, root),
+        "trees": partial(_worktrees, root), "remote": partial(_remote, root, setup), "tags": partial(_tags, root),
+    }  # fmt: skip
+    for name, check in checks.items():
         try:
-            yield check(root)
+            yield check()
         except Exception as error:  # a broken configuration, say, breaks DVC too
             problem = " ".join(str(getattr(error, "problem", error)).split())
             yield failed(name, problem, getattr(error, "remedy", None) or "make setup")
@@ -54,12 +56,6 @@ def _merge_driver(root: Path) -> Step:
     if git(root, "config", "merge.dvc.driver") != MERGE_DRIVER:
         return failed("merge", "git merge cannot merge dvc.lock", "make setup")
     return done("merge", "git merge knows dvc.lock")
-
-
-def _secrets(root: Path) -> Step:
-    if found := find_secrets(root / ".dvc/config"):
-        return failed("secrets", ", ".join(found), REMEDY.format(option=found[0], path=".dvc/config"))
-    return done("secrets", "none in .dvc/config")
 
 
 def _config(root: Path) -> Any:
@@ -114,37 +110,52 @@ def _worktrees(root: Path) -> Step:
     return done("trees", f"{len(trees)} with one cache")
 
 
-def _remote(root: Path) -> Step:
-    config = _config(root)
-    name = config["core"].get("remote")
-    settings = config["remote"].get(name, {})
-    if name is None:
-        return skipped("remote", "none: nothing leaves this machine", "dvc remote add --default storage URL")
-    if settings.get("url", "").startswith("s3://") and (problem := check_s3(name, settings)):
-        return failed("remote", *problem)
-    remote = open_remote(root)
-    assert remote is not None
+def _remote(root: Path, setup: Setup) -> Step:
+    """Write an object to the remote, and delete it again."""
+    checked = check_remote(setup)
+    remote = open_remote(root) if checked.state == "done" else None
+    if remote is None:
+        return checked
     probe = remote.fs.join(remote.path, f"probe-{os.getpid()}")
     try:
         remote.fs.makedirs(remote.path, exist_ok=True)
-        with remote.fs.open(probe, "wb") as file:
-            file.write(b"probe")
+        remote.fs.pipe(probe, b"probe")
         remote.fs.remove(probe)
     except Exception as error:  # every kind of remote has exceptions of its own
-        return failed("remote", f"{settings['url']} cannot be written: {' '.join(str(error).split())}", "make setup")
-    return done("remote", f"{settings['url']} answers and can be written")
+        return failed(
+            "remote", f"{checked.text}, but cannot be written: {error}", "make setup   # as one who may write"
+        )
+    return done("remote", f"{checked.text}, can be written")
+
+
+def tagged_objects(root: Path) -> dict[str, set[str]]:
+    """Map every version tag to the hashes of all that it records."""
+    names = [tag for tag in (git(root, "tag", "--list", "e*") or "").split() if re.fullmatch(r"e\d+\.\d+\.\d+", tag)]
+    return {tag: with_files(root, recorded_outputs(root, tag).values()) for tag in names}
 
 
 def _tags(root: Path) -> Step:
-    names = [tag for tag in (git(root, "tag", "--list", "e*") or "").split() if re.fullmatch(r"e\d+\.\d+\.\d+", tag)]
-    wanted = {tag: with_files(root, recorded_outputs(root, tag).values()) for tag in names}
-    every, remote = set().union(*wanted.values()), open_remote(root)
+    wanted, remote = tagged_objects(root), open_remote(root)
+    every = set().union(*wanted.values())
     unsent = missing_in_remote(root, remote, every) if remote else every
     lost = {md5 for md5 in unsent if cached_object(root, md5) is None}
     for gone, words, remedy in (
-        (lost, "have lost objects: neither cache nor remote has them", f"{PUSH}   # on the machine that made them"),
-        (unsent if remote else set(), "are not in the remote", PUSH),
+        (lost, "have lost objects: neither cache nor remote has them", f"{SEND}   # on the machine that made them"),
+        (unsent if remote else set(), "are not in the remote", SEND),
     ):
-        if broken := [tag for tag in names if wanted[tag] & gone]:
+        if broken := [tag for tag, objects in wanted.items() if objects & gone]:
             return failed("tags", f"{', '.join(broken)} {words}", remedy)
-    return done("tags", f"{len(names)} whole{'' if remote else ', in the cache only'}")
+    return done("tags", f"{len(wanted)} whole{'' if remote else ', in the cache only'}")
+
+
+def send_tags(root: Path) -> int:
+    """Send the objects of every version tag that the remote itself, asked for each, lacks; return how many those were.
+
+    Raises:
+        BadInput: there is no remote.
+        Refused: an object is nowhere; the remote does not answer.
+    """
+    remote = open_remote(root)
+    if remote is None:
+        raise BadInput("there is no remote to send to", "dvc remote add --default storage URL")
+    return len(send(root, remote, set().union(*tagged_objects(root).values())))

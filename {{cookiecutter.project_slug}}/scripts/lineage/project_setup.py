@@ -18,9 +18,7 @@ LINK_TYPES = "reflink,hardlink,copy"
 """No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
-MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/merge_lock.py %O %A %B %P'
-"""What `merge=dvc` in .gitattributes means; Git runs it in a shell at the top of the working tree."""
-
+MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/merge_lock.py %O %A %B %P'  # what merge=dvc means to Git
 MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 
 
@@ -85,11 +83,11 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     Yields:
         one result per step, as soon as it is there. No step raises.
     """
-    steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", _secrets)]
+    steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", check_secrets)]
     if importlib.util.find_spec("dvc") is None:
         steps += [("dvc", _no_dvc), ("commit", _commit)]
     else:
-        steps += [("cache", _cache), ("remote", _remote), ("data", _data)]
+        steps += [("cache", _cache), ("remote", check_remote), ("data", _data)]
         steps += [("commit", _commit)] if setup.first else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
     for name, step in steps:
         try:
@@ -127,7 +125,8 @@ def _git(setup: Setup) -> Step:
     return done("git", "repository initialised, branch main")
 
 
-def _secrets(setup: Setup) -> Step:
+def check_secrets(setup: Setup) -> Step:
+    """Look for a secret in the committed configuration."""
     from lineage.secrets import REMEDY, find_secrets
 
     found = find_secrets(setup.root / ".dvc" / "config")
@@ -168,7 +167,8 @@ def _configured_cache(root: Path) -> str:
     return found.group(1).replace('\\"', '"').replace("\\\\", "\\") if found else "~/.dvc/shared-cache"
 
 
-def _remote(setup: Setup) -> Step:
+def check_remote(setup: Setup) -> Step:
+    """Ask an S3 remote for an object; make a missing folder."""
     from dvc.config import Config
 
     config = Config(dvc_dir=str(setup.root / ".dvc"))
@@ -279,7 +279,7 @@ def _pull(setup: Setup) -> Step:
     missing = _missing(setup.root)
     if not missing:
         return done("pull", "everything recorded is here")
-    if _remote(setup).failed:  # DVC alone would try for minutes
+    if check_remote(setup).failed:  # DVC alone would try for minutes
         return skipped(
             "pull", f"not tried, still missing: {', '.join(missing)}", "make setup   # when the remote answers"
         )

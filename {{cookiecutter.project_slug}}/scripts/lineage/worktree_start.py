@@ -13,11 +13,11 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
 
 from lineage import layout
-from lineage.accumulate import locked
+from lineage.accumulate import locked, same_bytes
 from lineage.errors import BadInput, Refused
-from lineage.objects import obtain, with_files
+from lineage.objects import listing, obtain, with_files
 from lineage.project_setup import run
-from lineage.records import cache_folder, cached_object, path_md5, recorded_outputs
+from lineage.records import cache_folder, cached_object, recorded_outputs
 from lineage.report import write_text
 from lineage.repository import git
 
@@ -199,12 +199,12 @@ def _share_configuration(main: Path, folder: Path, cache: Path) -> None:
 
 
 def _check_outputs(folder: Path, reason: str) -> None:
-    """Raise unless every recorded output is there, and is its object or has its hash."""
+    """Raise unless every recorded file is there, and is its object or has its hash."""
     for path, md5 in recorded_outputs(folder).items():
-        place, known = folder / path, cached_object(folder, md5)
-        linked = known is not None and place.is_file() and place.samefile(known)
-        if not linked and (not place.exists() or path_md5(place) != md5):
-            raise Refused(f"{path} is not as dvc.lock records it: {' '.join(reason.split())[-300:]}", "make doctor")
+        files = listing(folder, md5) if md5.endswith(".dir") else {"": md5}
+        for place, known in ((folder / path / name, cached_object(folder, file)) for name, file in files.items()):
+            if known is None or not place.is_file() or not (place.samefile(known) or same_bytes(place, known)):
+                raise Refused(f"{path} is not as dvc.lock records it: {' '.join(reason.split())[-300:]}", "make doctor")
 
 
 def _undo(experiment: Experiment) -> None:
