@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -149,20 +149,15 @@ def write_own(folder: str, worker: int) -> None:
 
 
 def write_shared(folder: str, worker: int) -> None:
-    """Log runs as one would with xetrack: all processes into one file."""
+    """Log runs as one would with xetrack: one tracker for each process, all into one file."""
     from xetrack import Tracker
 
+    tracker = None
     for number in range(RUNS):
         try:
-            tracker = Tracker(
-                db=f"{folder}/shared.db",
-                engine="sqlite",
-                table="metrics",
-                track_id=f"run-{worker}-{number}",
-                warnings=False,
-            )
+            tracker = tracker or Tracker(db=f"{folder}/shared.db", engine="sqlite", table="metrics", warnings=False)
+            tracker.track_id = f"run-{worker}-{number}"
             tracker.log({"worker": worker, "score": float(number)})
-            tracker.engine.close()
         except Exception:  # "database is locked", "duplicate column name": that run is lost, the process goes on
             continue
 
@@ -171,23 +166,30 @@ def measure_losses(folder: Path) -> dict[str, float]:
     """8 processes with 50 runs each, 20 rounds: rows that are there afterwards."""
     from lineage.merge_tables import TableRules, merge_databases
 
-    found = {"expected": PROCESSES * RUNS * ROUNDS, "own_databases": 0, "shared_file": 0}
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        for turn in range(ROUNDS):
-            own, shared = folder / f"own-{turn}", folder / f"shared-{turn}"
-            for place, write, database in (
-                (own, write_own, own / "merged.sqlite"),
-                (shared, write_shared, shared / "shared.db"),
-            ):
-                place.mkdir(parents=True)
-                list(pool.map(write, [str(place)] * PROCESSES, range(PROCESSES)))
-                if place is own:
-                    merge_databases(None, sorted(own.glob("*.db")), database, TableRules("merge"))
-                with sqlite3.connect(database) as connection:
-                    rows = connection.execute("SELECT count(DISTINCT track_id) FROM metrics").fetchone()[0]
-                found["own_databases" if place is own else "shared_file"] += rows
-            shutil.rmtree(own)
-            shutil.rmtree(shared)
+    found = {
+        "expected": PROCESSES * RUNS * ROUNDS,
+        "own_databases": 0,
+        "shared_by_processes": 0,
+        "shared_by_threads": 0,
+    }
+    processes = ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"))
+    threads = ThreadPoolExecutor(PROCESSES)
+    for turn in range(ROUNDS):
+        for name, pool, write in (
+            ("own_databases", processes, write_own),
+            ("shared_by_processes", processes, write_shared),
+            ("shared_by_threads", threads, write_shared),
+        ):
+            place = folder / f"{name}-{turn}"
+            place.mkdir(parents=True)
+            list(pool.map(write, [str(place)] * PROCESSES, range(PROCESSES)))
+            database = place / "shared.db"
+            if write is write_own:
+                merge_databases(None, sorted(place.glob("*.db")), database, TableRules("merge"))
+            with sqlite3.connect(database) as connection:
+                found[name] += connection.execute("SELECT count(DISTINCT track_id) FROM metrics").fetchone()[0]
+            shutil.rmtree(place)
+    processes.shutdown()
     return {name: float(value) for name, value in found.items()}
 
 
