@@ -105,14 +105,16 @@ def naive_duckdb(out: Path, first: Path, paths: list[Path]) -> None:
             reader.execute("SELECT * FROM predictions LIMIT 0")
             known = reader.fetch_arrow_table().column_names
             reader.execute("SELECT track_id, timestamp FROM predictions")
-            there = reader.fetch_arrow_table()
+            engine = duckdb.connect()
+            engine.register("there", reader.fetch_arrow_table())
             with other.cursor() as cursor:
                 cursor.execute("SELECT * FROM predictions")
                 new = cursor.fetch_arrow_table()
+            engine.register("new", new)
             columns = ", ".join(name for name in known if name in new.column_names)
             keys = "track_id || timestamp"
             query = f"SELECT {columns} FROM new WHERE {keys} NOT IN (SELECT {keys} FROM there)"
-            found = duckdb.sql(query).to_arrow_table()
+            found = engine.sql(query).to_arrow_table()
             reader.adbc_ingest("predictions", found, mode="append")
             base.commit()
 

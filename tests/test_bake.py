@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import shutil
 import sys
 import time
@@ -42,7 +43,41 @@ def test_what_belongs_to_one_machine_is_not_committed(baked: Project) -> None:
     local = configparser.ConfigParser()
     local.read(baked.path / ".dvc/config.local")
     assert dict(local["cache"]) == {"dir": str(baked.path.parent / "cache"), "type": '"reflink,hardlink,copy"'}
+    assert local["'remote \"storage\"'"]["url"] == str(baked.path.parent / "digit-experiments-remote")
     assert ".dvc/config.local" not in baked.git("ls-files")
+
+
+@pytest.mark.slow
+def test_push_of_all_commits_reaches_the_remote(bake: Bakery) -> None:
+    """DVC takes a relative folder, read at another commit, to begin at the root of the file system."""
+    project = bake(project_slug=f"pushed-{os.getpid()}", project_name="Pushed")
+    (project.path / "data/incoming/notes.txt").write_text(f"only in the first commit of {project.path}")
+    project.dvc("commit", "--force", "data/incoming.dvc")
+    project.commit("with notes")
+    (project.path / "data/incoming/notes.txt").unlink()
+    project.dvc("commit", "--force", "data/incoming.dvc")
+    project.commit("without notes")
+    project.dvc("push", "--all-commits")
+    sent = [
+        path.read_bytes()
+        for path in (project.path.parent / f"pushed-{os.getpid()}-remote/files").rglob("*")
+        if path.is_file()
+    ]
+    assert f"only in the first commit of {project.path}".encode() in sent
+    assert not Path(f"/pushed-{os.getpid()}-remote").exists()
+
+
+@pytest.mark.slow
+def test_a_project_that_moved_with_its_remote_finds_it_again(bake: Bakery, tmp_path: Path) -> None:
+    project = bake()
+    project.dvc("push")
+    (tmp_path / "new").mkdir()
+    for name in (project.path.name, "digit-experiments-remote"):
+        (tmp_path / name).rename(tmp_path / "new" / name)
+    moved = Project(tmp_path / "new" / project.path.name, project.environment)
+    out = moved.script("setup_project")
+    assert f"✓ remote  {tmp_path}/new/digit-experiments-remote (a folder)" in out
+    assert not (tmp_path / "digit-experiments-remote").exists()
 
 
 def test_baking_takes_under_five_seconds_on_an_idle_machine(bake: Bakery) -> None:

@@ -116,6 +116,7 @@ FILES = [
     "scripts/lineage/secrets.py",
     "scripts/lineage/sessions.py",
     "scripts/lineage/sql.py",
+    "scripts/lineage/steps.py",
     "scripts/lineage/tagging.py",
     "scripts/lineage/training.py",
     "scripts/lineage/workers.py",

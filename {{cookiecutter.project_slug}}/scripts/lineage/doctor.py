@@ -13,9 +13,10 @@ from typing import Any
 
 from lineage.errors import BadInput
 from lineage.objects import is_whole, missing_in_remote, open_remote, send, with_files
-from lineage.project_setup import MERGE_DRIVER, Setup, Step, check_remote, check_secrets, done, failed, run, skipped
+from lineage.project_setup import MERGE_DRIVER, Setup, check_remote, check_secrets
 from lineage.records import cache_folder, cached_object, object_path, recorded_outputs
 from lineage.repository import git
+from lineage.steps import Step, done, failed, run, skipped
 
 MINIMUM = {"git": "2.31", "dvc": "3.67", "dulwich": "0.24.2"}
 SEND = "python scripts/doctor.py --send"  # dvc push --all-tags leaves out what only a tag names

@@ -13,13 +13,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from lineage.steps import Step, done, failed, run, skipped
 
 LINK_TYPES = "reflink,hardlink,copy"
 """No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/merge_lock.py %O %A %B %P'  # what merge=dvc means to Git
-MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 
 
 @dataclass(frozen=True)
@@ -39,40 +41,6 @@ class Setup:
     cache_dir: str | None
     profile: str | None
     author: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """How one step ended: `done`, `skipped` or `failed`, with the command that finishes it."""
-
-    name: str
-    state: str
-    text: str
-    remedy: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        return self.state == "failed"
-
-    def line(self) -> str:
-        """The step as printed."""
-        first = f"{MARKS[self.state]} {self.name:<8}{self.text}"
-        return first if self.remedy is None else f"{first}\n    → {self.remedy}"
-
-
-def done(name: str, text: str) -> Step:
-    """A step that is done."""
-    return Step(name, "done", text)
-
-
-def skipped(name: str, text: str, remedy: str | None = None) -> Step:
-    """A step left out."""
-    return Step(name, "skipped", text, remedy)
-
-
-def failed(name: str, text: str, remedy: str) -> Step:
-    """A step that failed, with what finishes it."""
-    return Step(name, "failed", text, remedy)
 
 
 def run_setup(setup: Setup) -> Iterator[Step]:
@@ -97,11 +65,6 @@ def run_setup(setup: Setup) -> Iterator[Step]:
         yield ended
         if name == "secrets" and ended.failed:
             return  # the first commit would take it in
-
-
-def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in `root`; raises OSError when it is not installed."""
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
 def repository_top(root: Path) -> Path | None:
@@ -178,7 +141,7 @@ def check_remote(setup: Setup) -> Step:
     settings = config["remote"].get(name)
     if settings is None:
         return failed("remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL")
-    url = settings["url"]
+    url = _absolute(config, name)
     if url.startswith("s3://"):
         if setup.first:
             return done("remote", f"{url} (credentials are checked by make setup)")
@@ -204,6 +167,21 @@ def check_remote(setup: Setup) -> Step:
     except OSError as error:
         return failed("remote", f"{url}: {error.strerror}", f"dvc remote modify {name} url FOLDER && make setup")
     return done("remote", f"{url} (a folder)")
+
+
+def _absolute(config: Any, name: str) -> str:
+    """Return the remote's URL; a folder's is kept in the local configuration too, since it is absolute there.
+
+    From other commits DVC takes a relative folder to begin at /: `dvc push --all-tags` would send objects there.
+    """
+    url = str(config["remote"][name]["url"])
+    committed = config.load_one("repo").get("remote", {}).get(name, {}).get("url", url)
+    moved = not Path(url).exists() and Path(committed).exists()  # with the project
+    if "://" in url or not (url == committed or moved):
+        return url
+    with config.edit("local") as edited:
+        edited.setdefault("remote", {}).setdefault(name, {})["url"] = str(Path(committed).resolve())
+    return str(Path(committed).resolve())
 
 
 def _data(setup: Setup) -> Step:

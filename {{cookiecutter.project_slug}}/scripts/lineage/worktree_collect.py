@@ -18,12 +18,12 @@ from lineage.merge_tables import TableRules, merge_databases
 from lineage.model_files import model_name
 from lineage.objects import copy_out, listing, obtain, open_remote, send, with_files
 from lineage.params import read_params
-from lineage.project_setup import run
 from lineage.recording import METRICS
 from lineage.records import file_md5, recorded_outputs
 from lineage.report import write_text
 from lineage.repository import git
 from lineage.sql import quote
+from lineage.steps import run
 from lineage.worktree_start import Experiment, Say, run_dvc
 
 INCOMING = (layout.INCOMING_DATA, layout.INCOMING_RESULTS)

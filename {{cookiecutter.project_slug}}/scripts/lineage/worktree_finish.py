@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from lineage.accumulate import locked
 from lineage.errors import LineageError, Refused
 from lineage.objects import missing_in_remote, open_remote, with_files
-from lineage.project_setup import Step, done, failed
 from lineage.records import cached_object, recorded_outputs
 from lineage.repository import git
+from lineage.steps import Step, done, failed
 from lineage.worktree_collect import Work, collect, look_at
 from lineage.worktree_start import Experiment, Say, run_dvc
 

@@ -16,10 +16,10 @@ from lineage import layout
 from lineage.accumulate import locked, same_bytes
 from lineage.errors import BadInput, Refused
 from lineage.objects import listing, obtain, with_files
-from lineage.project_setup import run
 from lineage.records import cache_folder, cached_object, recorded_outputs
 from lineage.report import write_text
 from lineage.repository import git
+from lineage.steps import run
 
 Say = Callable[[str], None]
 NAME = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
