@@ -327,6 +327,6 @@ def test_lines_of_code_are_counted_without_prose() -> None:
 
 def test_the_code_can_be_read_in_an_evening() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "scripts").rglob("*.py")}
-    assert sum(map(lines_of_code, texts.values())) < 3500
+    assert sum(map(lines_of_code, texts.values())) < 5000
     too_long = {path.name: len(text.splitlines()) for path, text in texts.items() if len(text.splitlines()) >= 300}
     assert too_long == {}
