@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
 import shutil
 import sys
 import time
@@ -43,28 +42,7 @@ def test_what_belongs_to_one_machine_is_not_committed(baked: Project) -> None:
     local = configparser.ConfigParser()
     local.read(baked.path / ".dvc/config.local")
     assert dict(local["cache"]) == {"dir": str(baked.path.parent / "cache"), "type": '"reflink,hardlink,copy"'}
-    assert local["'remote \"storage\"'"]["url"] == str(baked.path.parent / "digit-experiments-remote")
     assert ".dvc/config.local" not in baked.git("ls-files")
-
-
-@pytest.mark.slow
-def test_push_of_all_commits_reaches_the_remote(bake: Bakery) -> None:
-    """DVC takes a relative folder, read at another commit, to begin at the root of the file system."""
-    project = bake(project_slug=f"pushed-{os.getpid()}", project_name="Pushed")
-    (project.path / "data/incoming/notes.txt").write_text(f"only in the first commit of {project.path}")
-    project.dvc("commit", "--force", "data/incoming.dvc")
-    project.commit("with notes")
-    (project.path / "data/incoming/notes.txt").unlink()
-    project.dvc("commit", "--force", "data/incoming.dvc")
-    project.commit("without notes")
-    project.dvc("push", "--all-commits")
-    sent = [
-        path.read_bytes()
-        for path in (project.path.parent / f"pushed-{os.getpid()}-remote/files").rglob("*")
-        if path.is_file()
-    ]
-    assert f"only in the first commit of {project.path}".encode() in sent
-    assert not Path(f"/pushed-{os.getpid()}-remote").exists()
 
 
 @pytest.mark.slow

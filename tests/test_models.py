@@ -20,7 +20,7 @@ import pytest
 import yaml
 from conftest import SOURCE, Project, stages_run
 
-from lineage import promotion, records
+from lineage import production, promotion, records
 from lineage.accumulate import recover_folder
 from lineage.errors import BadInput, LineageError, Refused
 
@@ -177,7 +177,7 @@ def test_a_damaged_card_or_a_clone_without_data_is_said(trained: Project) -> Non
     assert (
         "models/production/model.json is damaged: " in message and "dvc checkout --force models/production" in message
     )
-    assert "lacks rows or files" in models(trained, "promote", "--version", "e0.1.0", code=1)
+    assert "model.json is damaged: " in models(trained, "promote", "--version", "e0.1.0", code=1)
     clone = Project(trained.path.parent / "clone", trained.environment)
     trained.git("clone", "--quiet", str(trained.path), str(clone.path))
     assert "models/production is missing although dvc.lock records it\n  → dvc pull" in models(clone, "info", code=2)
@@ -353,7 +353,7 @@ def test_a_promotion_that_dvc_did_not_record_says_how_to_go_on(inside: Project) 
     assert said[-2].startswith("dvc.lock does not name this yet: Unable to acquire lock")
     assert said[-2].endswith("\n  → dvc commit --force promote_model") and card(inside)["track_id"] == "again"
     message = refusal(lambda: promotion.promote_by_hand(None, "third", None, None, None, print), Refused)
-    assert "models/production lacks rows or files that dvc.lock records" in message, "as after a kill at that moment"
+    assert "models/production would lose rows or files, and its present bytes are recorded nowhere" in message
     assert "dvc checkout --force models/production" in message and card(inside)["track_id"] == "again"
     inside.dvc("commit", "--force", "promote_model")
     promotion.promote_by_hand(None, "third", None, None, None, said.append)
@@ -458,3 +458,19 @@ def test_killed_at_fifty_moments_production_is_always_whole(tmp_path: Path) -> N
     server.stdin.close()
     assert server.wait() == 0
     assert seen == {"a", "b"} and cut > 10, "the kills came in the middle of promotions"
+
+
+def test_a_promotion_killed_before_dvc_lock_names_it_goes_on(trained: Project) -> None:
+    """The folder was swapped, and then the process ended: nobody has to check anything out."""
+    model, card_path = (trained.path / f"models/production/{name}" for name in ("model.bin", "model.json"))
+    card = json.loads(card_path.read_text())
+    changed = model.read_bytes() + b"\n"
+    card.update(replaced=card["track_id"], track_id="next", model_hash=hashlib.md5(changed).hexdigest())
+    for path, content in ((model, changed), (card_path, json.dumps(card).encode())):
+        path.unlink()
+        path.write_bytes(content)
+    production.check_folders(trained.path)
+    card.update(replaced="another")
+    card_path.write_text(json.dumps(card))
+    with pytest.raises(Refused, match="models/production lacks rows or files"):
+        production.check_folders(trained.path)

@@ -144,7 +144,8 @@ def verify(
             broken = next(str(row[0]) for row in rows if row[-1])
             raise Refused(
                 "not everything holds",
-                f"dvc fetch --all-tags   # or, to send it: version_tag.py --version {broken} --push",
+                f"python scripts/experiment_explorer.py checkout --version {broken}   # fetches what is only in the remote"
+                f"\n  → python scripts/version_tag.py --version {broken} --push   # sends what is only here",
             )
 
     _in_project(work, debug)

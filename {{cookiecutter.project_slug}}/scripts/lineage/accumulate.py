@@ -80,7 +80,8 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
     Args:
         root: the project's root.
         path: the output (a file or a folder), relative to it.
-        contains: tells whether a file holds all rows of another; not used for folders, which are compared file by file.
+        contains: tells whether a file holds all rows of another. For a folder that lacks recorded files, it is asked
+            whether they may be missing, and is given the folder and the object that lists them.
     Returns:
         the output's path, or None when there is none yet and none is recorded.
     Raises:
@@ -115,14 +116,11 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
 
 def _holds_recorded(root: Path, base: Path, recorded: Recorded, contains: Contains) -> bool:
     """Tell whether a changed base still holds everything recorded, as after a kill between rename and `dvc.lock`."""
-    if base.is_dir():
-        manifest = recorded_manifest(root, recorded)
-        if manifest is not None:
-            return manifest.items() <= folder_manifest(base).items()
-    else:
-        known = cached_object(root, recorded.md5)
-        if known is not None:
-            return contains(base, known)
+    known = cached_object(root, recorded.md5)
+    if known is not None:
+        manifest = recorded_manifest(root, recorded) or {} if base.is_dir() else None
+        in_folder = manifest is not None and manifest.items() <= folder_manifest(base).items()
+        return in_folder or contains(base, known)
     raise Refused(
         f"{recorded.path} differs from what dvc.lock records, and the recorded version is not in the local cache to compare",
         f"dvc fetch {recorded.path}",

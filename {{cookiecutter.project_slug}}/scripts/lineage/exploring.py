@@ -76,7 +76,7 @@ def _fill(root: Path, project: Path) -> None:
         repo.checkout(force=True, allow_missing=True)
     wrong = [path for path, md5 in outputs.items() if not (project / path).exists() or path_md5(project / path) != md5]
     if wrong:
-        raise Refused(f"{wrong[0]} did not come back whole", "dvc fetch --all-tags")
+        raise Refused(f"{wrong[0]} did not come back whole", "make doctor")
 
 
 def worktrees(root: Path) -> list[Worktree]:

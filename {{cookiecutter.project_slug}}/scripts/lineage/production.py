@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from lineage import layout
 from lineage.accumulate import check_base, keep_recoverable, locked, recover_folder, replace_folder
 from lineage.errors import BadInput, Refused
 from lineage.leaderboard import best_runs, measured, metric_names
-from lineage.model_card import CARD, ModelCard, describe_environment, read_signature
+from lineage.model_card import CARD, ModelCard, describe_environment, read_card, read_signature
 from lineage.model_files import model_name
 from lineage.objects import copy_out, obtain
 from lineage.params import Promote, read_params
-from lineage.records import file_md5, recorded_output
+from lineage.records import cached_object, file_md5, recorded_output
 
 MODEL = "model.bin"
 STAGE = "promote_model"
@@ -93,10 +94,25 @@ def find_model(root: Path, row: dict[str, Any]) -> Path:
 
 
 def check_folders(root: Path) -> None:
-    """Complete what a killed process left, and refuse folders that are not what `dvc.lock` records."""
-    for folder in (layout.PRODUCTION, layout.CANDIDATES):
-        recover_folder(root / folder)
-        check_base(root, folder, lambda *_: False)
+    """Complete what a killed process left; refuse folders that are neither as `dvc.lock` records them nor our next state."""
+
+    def may_differ(folder: Path, listing: Path) -> bool:
+        files = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_bytes())}
+        objects = {name: cached_object(root, md5) for name, md5 in files.items()}
+        pruned = folder == root / layout.CANDIDATES  # candidates go when their bytes can be brought back
+        return all(objects.values()) and (pruned or _follows(root, objects.get(CARD)))
+
+    for name in (layout.PRODUCTION, layout.CANDIDATES):
+        recover_folder(root / name)
+        check_base(root, name, may_differ)
+
+
+def _follows(root: Path, recorded_card: Path | None) -> bool:
+    """Tell whether production is whole and replaced the recorded model: a process was killed before `dvc.lock` named it."""
+    card, model = read_card(root), root / layout.PRODUCTION / MODEL
+    if card is None or recorded_card is None or not model.is_file() or file_md5(model) != card.model_hash:
+        return False
+    return json.loads(recorded_card.read_bytes()).get("track_id") == card.replaced
 
 
 def change_models(models: Models, work: Callable[[], bool]) -> None:

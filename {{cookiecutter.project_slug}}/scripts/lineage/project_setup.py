@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lineage.steps import Step, done, failed, run, skipped
 
@@ -141,7 +140,7 @@ def check_remote(setup: Setup) -> Step:
     settings = config["remote"].get(name)
     if settings is None:
         return failed("remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL")
-    url = _absolute(config, name)
+    url = settings["url"]
     if url.startswith("s3://"):
         if setup.first:
             return done("remote", f"{url} (credentials are checked by make setup)")
@@ -167,21 +166,6 @@ def check_remote(setup: Setup) -> Step:
     except OSError as error:
         return failed("remote", f"{url}: {error.strerror}", f"dvc remote modify {name} url FOLDER && make setup")
     return done("remote", f"{url} (a folder)")
-
-
-def _absolute(config: Any, name: str) -> str:
-    """Return the remote's URL; a folder's is kept in the local configuration too, since it is absolute there.
-
-    From other commits DVC takes a relative folder to begin at /: `dvc push --all-tags` would send objects there.
-    """
-    url = str(config["remote"][name]["url"])
-    committed = config.load_one("repo").get("remote", {}).get(name, {}).get("url", url)
-    moved = not Path(url).exists() and Path(committed).exists()  # with the project
-    if "://" in url or not (url == committed or moved):
-        return url
-    with config.edit("local") as edited:
-        edited.setdefault("remote", {}).setdefault(name, {})["url"] = str(Path(committed).resolve())
-    return str(Path(committed).resolve())
 
 
 def _data(setup: Setup) -> Step:
