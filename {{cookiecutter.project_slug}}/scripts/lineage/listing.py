@@ -107,11 +107,14 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(box=None, header_style="bold")
     for place, name in enumerate(names):
         numeric = all(row[place] is None or isinstance(row[place], (int, float)) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        whole = numeric or place < len(names) - 1  # long text at the end is folded, not cut off
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*(escape(show(value)) for value in row))
-    piped = not sys.stdout.isatty()
-    Console(width=10_000 if piped else None).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    with console.capture() as printed:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def show(value: Any) -> str:
