@@ -450,13 +450,14 @@ def test_killed_at_fifty_moments_production_is_always_whole(tmp_path: Path) -> N
         os.kill(child, signal.SIGKILL)
         assert server.stdout.readline() == "dead\n"
         cut += any(path.name.startswith(".") for path in folder.parent.iterdir())
-        recover_folder(folder)  # what every command does first
         assert sorted(path.name for path in folder.iterdir()) == ["model.bin", "model.json"]
         content = json.loads((folder / "model.json").read_text())
         assert content["model_hash"] == md5(folder / "model.bin")
         seen.add(content["track_id"])
     server.stdin.close()
     assert server.wait() == 0
+    recover_folder(folder)  # what every command does first
+    assert [path.name for path in folder.parent.iterdir()] == ["production"]
     assert seen == {"a", "b"} and cut > 10, "the kills came in the middle of promotions"
 
 

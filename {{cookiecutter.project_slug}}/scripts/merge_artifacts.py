@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,30 +14,9 @@ from lineage.cli import guarded, new_app, say
 app = new_app("Merge (accumulate) or rebase (replace what matches) results databases and training data.")
 
 
-class Strategy(str, Enum):
-    merge = "merge"
-    rebase = "rebase"
-
-
-class OnConflict(str, Enum):
-    fail = "fail"
-    base = "base"
-    incoming = "incoming"
-    newest = "newest"
-
-
-class Cast(str, Enum):
-    text = "text"
-
-
-class Format(str, Enum):
-    table = "table"
-    json = "json"
-
-
-class Stage(str, Enum):
-    merge_data = "merge_data"
-    merge_results = "merge_results"
+Strategy = Literal["merge", "rebase"]
+OnConflict = Literal["fail", "base", "incoming", "newest"]
+Stage = Literal["merge_data", "merge_results"]
 
 
 @app.command()
@@ -67,15 +45,16 @@ def main(
     ] = None,
     on_conflict: Annotated[
         OnConflict, typer.Option(help="Which row wins under merge when one identity has two contents.")
-    ] = OnConflict.fail,
+    ] = "fail",
     cast: Annotated[
-        Cast | None, typer.Option(help="text: numbers become text where other files hold text in the column.")
+        Literal["text"] | None,
+        typer.Option(help="text: numbers become text where other files hold text in the column."),
     ] = None,
     backup_tag: Annotated[
         str | None, typer.Option(help="Make this Git tag first; the present output can be had from it.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")] = False,
-    format: Annotated[Format, typer.Option(help="How to print the plan.")] = Format.table,
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print the plan.")] = "table",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -88,7 +67,7 @@ def main(
 
     def work() -> None:
         if stage is not None:
-            merge = merging.merge_data_stage if stage is Stage.merge_data else merging.merge_results_stage
+            merge = merging.merge_data_stage if stage == "merge_data" else merging.merge_results_stage
             merge(say)
             return
         confirm = (lambda _: True) if yes else typer.confirm
@@ -103,25 +82,25 @@ def main(
                 raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
             how = (
                 TableRules(
-                    chosen.value,
+                    chosen,
                     keys,
                     id_column,
                     tuple(table or ()),
-                    on_conflict.value,
+                    on_conflict,
                     dry_run,
                     cast_text=cast is not None,
                 )
                 if tables
-                else DataRules(chosen.value, keys, on_conflict.value, dry_run, cast is not None)
+                else DataRules(chosen, keys, on_conflict, dry_run, cast is not None)
             )
             done = merging.merge_by_hand(base, patterns, output, how, confirm, ancestor_db, backup_tag)
             plans += done
-            lines += [line for plan in done for line in (f"{chosen.value} {plan.line()}", *plan.samples)]
+            lines += [line for plan in done for line in (f"{chosen} {plan.line()}", *plan.samples)]
             step = None if dry_run or all(plan.is_empty for plan in done) else merging.next_step(output)
             lines += [step] if step else []
         if not plans and not exp_db:
             raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
-        if format is Format.json:
+        if format == "json":
             say(json.dumps([plan.summary() for plan in plans], indent=2))
             return
         say("\n".join([*lines, *([f"recommended — {recommend(plans)}"] if dry_run else [])]))

@@ -5,6 +5,7 @@ Nothing is overwritten unless its exact bytes can be brought back, or all its ro
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import socket
@@ -27,6 +28,7 @@ from lineage.records import (
 )
 
 LOCK_SECONDS = 600.0
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 Contains = Callable[[Path, Path], bool]
 """Tells whether the first file holds every row of the second."""
@@ -228,15 +230,27 @@ def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
     build(new)
     for path in (*new.rglob("*"), new):
         flush_to_disk(path)
-    if folder.exists():
+    if folder.exists() and not _exchange(new, folder):
         folder.rename(old)
-    new.rename(folder)
+    if not folder.exists():
+        new.rename(folder)
     flush_to_disk(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _exchange(left: Path, right: Path) -> bool:
+    """Swap two folders in one step, so that neither name is ever missing (renameat2(2); Linux only, not all file systems)."""
+    function = getattr(ctypes.CDLL(None), "renameat2", None)
+    places = (AT_FDCWD, os.fsencode(left), AT_FDCWD, os.fsencode(right))
+    return function is not None and function(*places, RENAME_EXCHANGE) == 0
 
 
 def recover_folder(folder: Path) -> None:
-    """Bring a folder back to a whole state after a killed `replace_folder`: the old one, unless the new one is in place."""
+    """Bring a folder back to a whole state after a killed `replace_folder`: the old one, unless the new one is in place.
+
+    After an exchange, what was old lies under the name of the new.
+    """
     new, old = _swap_names(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
