@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import SOURCE
 
 from lineage.errors import BadInput, Refused
 from lineage.merge_parquet import DataRules, merge_data
@@ -151,3 +157,28 @@ def test_a_base_larger_than_the_memory_limit_gives_the_same_bytes(
     monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "lots")
     with pytest.raises(BadInput, match="LINEAGE_MEMORY_LIMIT=lots"):
         merge_data(*paths, tmp_path / "no.parquet", rules, "data")
+
+
+SLOW_WORK = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from lineage import cli
+cli.QUIET_SECONDS = float(sys.argv[2])
+with cli.progress("merging 3 files into out.db"):
+    time.sleep(0.8)
+"""
+
+
+@pytest.mark.parametrize("after", [0.1, 60.0])
+def test_long_work_is_shown_on_a_terminal_and_nowhere_else(after: float) -> None:
+    words = [sys.executable, "-B", "-c", SLOW_WORK, str(SOURCE / "scripts"), str(after)]
+    reader, terminal = pty.openpty()
+    subprocess.run(words, stderr=terminal, check=True, env={**os.environ, "TERM": "xterm"})
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
+        while part := os.read(reader, 4096):
+            shown += part
+    os.close(reader)
+    assert (b"merging 3 files into out.db" in shown) == (after < 1)
+    assert subprocess.run(words, capture_output=True, check=True).stderr == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -139,16 +140,21 @@ def _no_answer(error: Exception) -> Refused:
 
 
 def copy_out(source: Path, target: Path) -> None:
-    """Copy an object to a writable file, whole or not at all; blocks are shared where the file system can."""
+    """Copy an object to a writable file, whole or not at all; blocks are shared where the file system can.
+
+    The copy is not flushed to the disk: the object stays where it is.
+    """
     from dvc_objects.fs.system import reflink
 
-    def build(temporary: Path) -> bool:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
         try:
             reflink(str(source), str(temporary))
         except OSError:
             temporary.unlink(missing_ok=True)
             shutil.copyfile(source, temporary)
         temporary.chmod(0o644)
-        return True
-
-    write_whole(target, build, locked=False)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
