@@ -18,6 +18,7 @@ import yaml
 TEMPLATE = Path(__file__).parents[1]
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 sys.path.insert(0, str(SOURCE / "scripts"))
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for every process that a test starts
 sys.dont_write_bytecode = True  # cookiecutter would copy __pycache__ of the template into every project
 
 FOREIGN = ("GIT_", "DVC_", "AWS_", "XDG_", "MAKE", "MFLAGS")

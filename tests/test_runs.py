@@ -181,6 +181,7 @@ def start(project: Project) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["python", "scripts/train.py"], cwd=project.path, env=project.environment, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
 
 

@@ -80,18 +80,11 @@ def main(
                 continue
             if chosen is None or output is None:
                 raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
+            named, as_text = tuple(table or ()), cast is not None
             how = (
-                TableRules(
-                    chosen,
-                    keys,
-                    id_column,
-                    tuple(table or ()),
-                    on_conflict,
-                    dry_run,
-                    cast_text=cast is not None,
-                )
+                TableRules(chosen, keys, id_column, named, on_conflict, dry_run, cast_text=as_text)
                 if tables
-                else DataRules(chosen, keys, on_conflict, dry_run, cast is not None)
+                else DataRules(chosen, keys, on_conflict, dry_run, as_text)
             )
             done = merging.merge_by_hand(base, patterns, output, how, confirm, ancestor_db, backup_tag)
             plans += done

@@ -70,11 +70,17 @@ def read_card(root: Path) -> ModelCard | None:
 
 def describe_environment() -> dict[str, Any]:
     """Name Python, the platform and every loaded package with its version."""
-    from importlib.metadata import packages_distributions, version
+    from importlib.metadata import distributions  # its packages_distributions() misses most of them before Python 3.11
 
     loaded = {name.partition(".")[0] for name in sys.modules}
-    names = {name for module, found in packages_distributions().items() if module in loaded for name in found}
-    packages = {name: version(name) for name in sorted(names, key=str.lower)}
+    found = {
+        distribution.metadata["Name"]: distribution.version
+        for distribution in distributions()
+        if any(
+            path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded for path in distribution.files or ()
+        )
+    }
+    packages = dict(sorted(found.items(), key=lambda item: item[0].lower()))
     return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
 
 

@@ -134,7 +134,9 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
         if not batches and not work.missing_runs and not work.best:
             return
         journal = main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
-        if not journal.exists():  # else a collecting was killed, and the changes are its own
+        if journal.exists():  # a collecting was killed, and the changes are its own
+            _undo(main, [])
+        else:
             _refuse_changes(main)
         write_text(journal, work.head)
         copied = _bring(experiment, work, batches)
