@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from lineage.duckdb_source import is_duckdb
+from lineage.layout import PIPELINE_LOCK
 from lineage.merge_tables import holds_all_rows
 from lineage.objects import obtain
 from lineage.records import cached_object, recorded_output
-from lineage.repository import git
+from lineage.repository import common_folder, git
 
 VERSIONS = 200
 """Recorded versions, newest first, that are compared with a copy of unknown origin."""
@@ -38,7 +39,7 @@ def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Pat
         return None if recorded is None else obtain(root, recorded.md5)
     if holds_all_rows(base, source):
         return None
-    commits = (git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", "dvc.lock") or "").split()
+    commits = (git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", PIPELINE_LOCK) or "").split()
     hashes = dict.fromkeys(found.md5 for commit in commits if (found := recorded_output(root, name, commit)))
     objects = [path for md5 in hashes if (path := cached_object(root, md5))]
     return next((path for path in objects if holds_all_rows(source, path)), None)
@@ -47,7 +48,7 @@ def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Pat
 def _merge_base(root: Path, source: Path) -> str | None:
     """Where the branch of the worktree that holds `source` left ours; None when it lies in no other worktree of ours."""
     there = source.resolve().parent
-    places = [git(folder, "rev-parse", "--path-format=absolute", "--git-common-dir") for folder in (root, there)]
+    places = [common_folder(folder) for folder in (root, there)]
     tops = [git(folder, "rev-parse", "--show-toplevel") for folder in (root, there)]
     if places[0] is None or places[0] != places[1] or tops[0] == tops[1]:
         return None

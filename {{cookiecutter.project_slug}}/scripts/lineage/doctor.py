@@ -17,6 +17,7 @@ from lineage.project_setup import MERGE_DRIVER, Setup, check_remote, check_secre
 from lineage.records import cache_folder, cached_object, object_path, recorded_outputs
 from lineage.repository import git
 from lineage.steps import Step, done, failed, run, skipped
+from lineage.versions import tags
 
 MINIMUM = {"git": "2.31", "dvc": "3.67", "dulwich": "0.24.2"}
 SEND = "python scripts/doctor.py --send"  # dvc push --all-tags leaves out what only a tag names
@@ -131,7 +132,7 @@ def _remote(root: Path, setup: Setup) -> Step:
 
 def tagged_objects(root: Path) -> dict[str, set[str]]:
     """Map every version tag to the hashes of all that it records."""
-    names = [tag for tag in (git(root, "tag", "--list", "e*") or "").split() if re.fullmatch(r"e\d+\.\d+\.\d+", tag)]
+    names = [tag.version for tag in tags(root)]
     return {tag: with_files(root, recorded_outputs(root, tag).values()) for tag in names}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lineage.accumulate import write_whole
 from lineage.errors import Refused
-from lineage.records import cached_object, file_md5, object_path
+from lineage.records import cached_object, file_md5, object_path, read_listing
 
 if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
@@ -62,7 +61,7 @@ def obtain(root: Path, md5: str) -> Path:
 
 def listing(root: Path, md5: str) -> dict[str, str]:
     """The files (relative path to md5) of a recorded folder, whose hash ends in `.dir`; raises as `obtain`."""
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(obtain(root, md5).read_bytes())}
+    return read_listing(obtain(root, md5))
 
 
 def with_files(root: Path, hashes: Iterable[str]) -> set[str]:

@@ -18,7 +18,7 @@ from lineage.model_card import CARD, ModelCard, describe_environment, read_card,
 from lineage.model_files import model_name
 from lineage.objects import copy_out, obtain
 from lineage.params import Promote, read_params
-from lineage.records import cached_object, file_md5, recorded_output
+from lineage.records import cached_object, file_md5, read_listing, recorded_output
 
 MODEL = "model.bin"
 STAGE = "promote_model"
@@ -97,8 +97,7 @@ def check_folders(root: Path) -> None:
     """Complete what a killed process left; refuse folders that are neither as `dvc.lock` records them nor our next state."""
 
     def may_differ(folder: Path, listing: Path) -> bool:
-        files = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_bytes())}
-        objects = {name: cached_object(root, md5) for name, md5 in files.items()}
+        objects = {name: cached_object(root, md5) for name, md5 in read_listing(listing).items()}
         pruned = folder == root / layout.CANDIDATES  # candidates go when their bytes can be brought back
         return all(objects.values()) and (pruned or _follows(root, objects.get(CARD)))
 

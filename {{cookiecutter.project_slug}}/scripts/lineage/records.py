@@ -143,6 +143,9 @@ def cached_object(root: Path, md5: str) -> Path | None:
 def recorded_manifest(root: Path, recorded: Recorded) -> dict[str, str] | None:
     """The files (relative path to md5) of a recorded folder; None when the cache does not hold its listing."""
     listing = cached_object(root, recorded.md5)
-    if listing is None:
-        return None
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_bytes())}
+    return None if listing is None else read_listing(listing)
+
+
+def read_listing(path: Path) -> dict[str, str]:
+    """Read the object of a folder: its files, relative path to md5."""
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
