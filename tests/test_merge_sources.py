@@ -182,3 +182,20 @@ def test_long_work_is_shown_on_a_terminal_and_nowhere_else(after: float) -> None
     os.close(reader)
     assert (b"merging 3 files into out.db" in shown) == (after < 1)
     assert subprocess.run(words, capture_output=True, check=True).stderr == b""
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        "BEFORE INSERT ON t WHEN new.id = 'b' BEGIN SELECT RAISE(IGNORE); END",
+        "AFTER INSERT ON t WHEN new.id = 'b' BEGIN UPDATE t SET id = 'other' WHERE id = 'b'; END",
+    ],
+    ids=["a row is dropped", "a key is changed"],
+)
+def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, trigger: str) -> None:
+    base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("a", 1.0)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 2.0), ("c", 3.0)])
+    with closing(sqlite3.connect(base)) as connection, connection:
+        connection.execute(f"CREATE TRIGGER meddle {trigger}")
+    with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file is as it was"):
+        merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))
