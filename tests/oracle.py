@@ -46,9 +46,13 @@ def combine(
     old = list(base.rows) if base else []
     incoming = [row for sheet in sources for row in sheet.rows]
     settled: dict[tuple[Any, ...], Row] = {}
+    there = {key(row, identity) for row in old}
     for row in incoming:
         before = settled.get(key(row, identity))
-        if before is not None and key(before, columns) != key(row, columns):
+        if strategy == "merge" and on_conflict == "fail" and key(row, identity) in there:
+            if any(key(mine, identity) == key(row, identity) and key(mine, row) != key(row, row) for mine in old):
+                raise Conflict
+        elif before is not None and key(before, columns) != key(row, columns):
             if strategy == "merge" and on_conflict == "fail":
                 raise Conflict
             if strategy == "merge" and on_conflict == "base":
@@ -56,8 +60,9 @@ def combine(
         settled[key(row, identity)] = row
     if strategy == "rebase":
         replaced = {key(row, keys) for row in incoming}
-        names = {name: key(row, columns) for name, row in settled.items()}
-        equal = [row for row in old if names.get(key(row, identity)) == key(row, columns)]
+        equal = [
+            row for row in old if (rival := settled.get(key(row, identity))) and key(rival, rival) == key(row, rival)
+        ]
         present = {key(row, identity) for row in equal}
         if any(key(row, identity) in settled and key(row, keys) not in replaced for row in old):
             raise Conflict
@@ -67,7 +72,9 @@ def combine(
     for row in old:
         rival = settled.get(key(row, identity))
         present.add(key(row, identity))
-        if rival is not None and key(rival, columns) != key(row, columns):
+        if rival is not None and key(rival, rival) != key(
+            row, rival
+        ):  # its source may lack columns: nothing to compare
             if on_conflict == "fail":
                 raise Conflict
             if on_conflict == "incoming":

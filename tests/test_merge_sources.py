@@ -18,7 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import SOURCE
 
+from lineage.appending import check_arrived
+from lineage.databases import open_read_only
 from lineage.errors import BadInput, Refused
+from lineage.incoming_tables import tables_of
 from lineage.merge_parquet import DataRules, merge_data
 from lineage.merge_plan import recommend
 from lineage.merge_tables import TableRules, merge_databases
@@ -184,18 +187,29 @@ def test_long_work_is_shown_on_a_terminal_and_nowhere_else(after: float) -> None
     assert subprocess.run(words, capture_output=True, check=True).stderr == b""
 
 
-@pytest.mark.parametrize(
-    "trigger",
-    [
-        "BEFORE INSERT ON t WHEN new.id = 'b' BEGIN SELECT RAISE(IGNORE); END",
-        "AFTER INSERT ON t WHEN new.id = 'b' BEGIN UPDATE t SET id = 'other' WHERE id = 'b'; END",
-    ],
-    ids=["a row is dropped", "a key is changed"],
-)
-def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, trigger: str) -> None:
-    base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("a", 1.0)])
-    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 2.0), ("c", 3.0)])
-    with closing(sqlite3.connect(base)) as connection, connection:
-        connection.execute(f"CREATE TRIGGER meddle {trigger}")
+@pytest.mark.parametrize("clause", ["IGNORE", "REPLACE"], ids=["a row is dropped", "a row of the base is replaced"])
+def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, clause: str) -> None:
+    create = f"CREATE TABLE t (id TEXT PRIMARY KEY, v REAL UNIQUE ON CONFLICT {clause})"
+    base = database(tmp_path / "a.db", create, [("a", 1.0)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 1.0), ("c", 3.0)])
     with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file is as it was"):
+        merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))
+
+
+def test_keys_that_came_in_are_read_back_from_the_file(tmp_path: Path) -> None:
+    create = "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)"
+    new = database(tmp_path / "b.db", create, [("b", 2.0), ("c", 3.0)])
+    written = database(tmp_path / "out.db", create, [("a", 1.0), ("b", 2.0), ("d", 3.0)])  # c became d
+    with open_read_only(written) as connection, pytest.raises(Refused, match="not the 3 rows that belong there"):
+        check_arrived(connection, tables_of([new], None), [new])
+
+
+def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) -> None:
+    create = "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT)"
+    base = database(tmp_path / "a.db", create, [(f"{number:04}", "x" * 50) for number in range(500)])
+    content = base.read_bytes()
+    at = content.rindex(b"0250")  # in the index or the table: either way one of them has another key now
+    base.write_bytes(content[:at] + b"9250" + content[at + 4 :])
+    new = database(tmp_path / "b.db", create, [("new", "v")])
+    with pytest.raises(Refused, match="the merged database fails SQLite's integrity check: "):
         merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))

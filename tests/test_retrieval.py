@@ -121,7 +121,7 @@ def test_every_output_of_every_version_comes_from_the_remote_in_a_clean_clone(
     assert not (clone.path / "data/train.parquet").exists()
 
 
-def test_every_output_comes_from_s3_in_a_clean_clone(
+def test_every_output_of_every_version_comes_from_s3_in_a_clean_clone(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = copy_project(versions.project, tmp_path / "copy")
@@ -139,10 +139,10 @@ def test_every_output_comes_from_s3_in_a_clean_clone(
 
         remote = open_remote(project.path)
         assert remote is not None
-        for version in ("e0.1.0", "e1.10.1"):
+        for version in VERSIONS:
             send(project.path, remote, with_files(project.path, recorded_outputs(project.path, version).values()))
         clone = clone_of(project, tmp_path / "clone")
-        for version in ("e0.1.0", "e1.10.1"):
+        for version in VERSIONS:
             for artifact in recorded_outputs(clone.path, version):
                 found = read(get(clone, version, artifact, tmp_path / version / artifact))
                 assert found == expected(versions, version, artifact), f"{artifact} at {version}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Project, copy_project
 
-from lineage import versions
+from lineage import version_names, versions
 from lineage.errors import BadInput
 from lineage.objects import missing_in_remote, open_remote, with_files
 from lineage.records import recorded_outputs
@@ -46,7 +46,7 @@ def test_versions_are_sorted_by_number_and_other_tags_are_none(bake: object, bak
         "e0.0.1", "e0.9.0", "e0.9.9", "e0.9.10", "e0.10.0", "e1.0.0",
     ]  # fmt: skip
     assert {known.commit for known in versions.tags(project.path)} == {project.git("rev-parse", "HEAD")}
-    assert [versions.following("e0.9.10", part) for part in ("major", "minor", "patch")] == [
+    assert [version_names.following("e0.9.10", part) for part in ("major", "minor", "patch")] == [
         "e1.0.0",
         "e0.10.0",
         "e0.9.11",
@@ -73,7 +73,7 @@ HOSTILE = [
 @pytest.mark.parametrize("version", HOSTILE)
 def test_anything_else_is_no_version(version: str) -> None:
     with pytest.raises(BadInput, match=r"is not a version; allowed: e\{major\}\.\{minor\}\.\{patch\}, as in e0\.1\.0"):
-        versions.parse(version)
+        version_names.parse(version)
 
 
 @pytest.mark.slow
@@ -141,7 +141,8 @@ def test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_result
         "error: the results are of e0.2.0, which is free, and not of e0.1.1",
         f"  → {TAG} --version e0.2.0",
     ]
-    assert tag(tagged, "--next", "minor").startswith("tagged e0.2.0: ")
+    assert "dvc.lock" in tagged.git("status", "--porcelain"), "a refusal commits nothing"
+    assert tag(tagged, "--next", "minor", "--commit", "x").startswith("tagged e0.2.0: ")
     said = tag(tagged, "--next", "patch")
     assert said.startswith("tagged e0.2.1: ") and said.endswith(
         "its rows say e0.2.0; raise experiment.version before a run, and they agree\n"
@@ -159,7 +160,7 @@ def test_ten_who_ask_for_the_next_version_at_once_get_ten_different_ones(tagged:
     with ThreadPoolExecutor(10) as pool:
         said = list(pool.map(lambda n: tag((tagged, linked)[n % 2], "--next", "patch"), range(10)))
     names = [line.split(":")[0].removeprefix("tagged ") for line in said]
-    assert sorted(names, key=versions.parse) == [f"e0.1.{n}" for n in range(1, 11)]
+    assert sorted(names, key=version_names.parse) == [f"e0.1.{n}" for n in range(1, 11)]
     assert set(all_tags(tagged)) == {"e0.1.0", *names}
 
 
@@ -181,7 +182,7 @@ def test_a_suggestion_says_what_changed_and_which_number_that_raises(tagged: Pro
     lines = suggested()
     assert lines[:3] == [
         "e0.1.1   patch since e0.1.0",
-        "  experiment.py, data, model and sweep.grid are the same: a rerun or a fix",
+        "  experiment.py, data, model and sweep are the same: a rerun or a fix",
         f"  → {TAG} --next patch",
     ]
     assert lines[3].startswith("model=logistic_regression | f1_score=0.9353 | data=") and lines[3].endswith(" | text")

@@ -174,7 +174,7 @@ def test_where_no_experiment_can_start(trained: Project, tmp_path: Path) -> None
     assert f"error: {trained.path.parent}/exp-a exists already\n" in sh(trained, "setup", "a", code=1)
     trained.git("branch", "exp/b")
     assert "error: the branch exp/b exists already\n" in sh(trained, "setup", "b", code=1)
-    assert "error: git worktree add: " in sh(trained, "setup", "b/c", code=1), "Git cannot hold exp/b and exp/b/c"
+    assert "error: git worktree failed: " in sh(trained, "setup", "b/c", code=1), "Git cannot hold exp/b and exp/b/c"
     sh(trained, "setup", "d")
     assert f"this is another worktree\n  → cd {trained.path}\n" in sh(worktree(trained, "d"), "setup", "e", code=1)
     assert traces(trained)[0] == ["exp-a", "exp-d"]

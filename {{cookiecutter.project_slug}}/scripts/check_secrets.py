@@ -1,7 +1,5 @@
 """Refuse a commit that holds an AWS key, or any secret in the DVC configuration. Run by pre-commit on changed files."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

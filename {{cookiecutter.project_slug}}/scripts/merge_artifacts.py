@@ -1,15 +1,14 @@
 """Merge or rebase results databases and training data: the stages merge_data and merge_results, and by hand."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
-from lineage.cli import guarded, new_app, say
+from lineage.cli import new_app, say
 
 app = new_app("Merge (accumulate) or rebase (replace what matches) results databases and training data.")
 
@@ -21,42 +20,25 @@ Stage = Literal["merge_data", "merge_results"]
 
 @app.command()
 def main(
-    stage: Annotated[
-        Stage | None, typer.Option(help="Run a pipeline stage; everything else comes from params.yaml.")
-    ] = None,
-    strategy: Annotated[Strategy | None, typer.Option(help="What happens to rows that are there already.")] = None,
-    data_strategy: Annotated[
-        Strategy | None, typer.Option(help="The same for training data; default: --strategy.")
-    ] = None,
-    base_db: Annotated[str | None, typer.Option(help="The accumulated results database.")] = None,
-    exp_db: Annotated[list[str] | None, typer.Option(help="Incoming databases: files, folders or globs.")] = None,
-    output_db: Annotated[Path | None, typer.Option(help="Where the merged database goes; may be the base.")] = None,
-    table: Annotated[list[str] | None, typer.Option(help="Tables to merge; default: all.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Identity of tables without a primary key.")] = None,
-    ancestor_db: Annotated[
-        Path | None,
-        typer.Option(help="What the incoming databases began as a copy of; default: found in Git's history."),
-    ] = None,
-    base_data: Annotated[str | None, typer.Option(help="The accumulated parquet: file, folder or glob.")] = None,
-    exp_data: Annotated[list[str] | None, typer.Option(help="Incoming parquet: files, folders or globs.")] = None,
-    output_data: Annotated[Path | None, typer.Option(help="Where the merged parquet goes; may be the base.")] = None,
-    key_columns: Annotated[
-        list[str] | None, typer.Option(help="Identity of data rows; what rebase replaces by.")
-    ] = None,
-    on_conflict: Annotated[
-        OnConflict, typer.Option(help="Which row wins under merge when one identity has two contents.")
-    ] = "fail",
-    cast: Annotated[
-        Literal["text"] | None,
-        typer.Option(help="text: numbers become text where other files hold text in the column."),
-    ] = None,
-    backup_tag: Annotated[
-        str | None, typer.Option(help="Make this Git tag first; the present output can be had from it.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")] = False,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print the plan.")] = "table",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    stage: Annotated[Stage | None, Option(help="Run a pipeline stage, as params.yaml says.")] = None,
+    strategy: Annotated[Strategy | None, Option(help="What happens to rows that are there already.")] = None,
+    data_strategy: Annotated[Strategy | None, Option(help="For training data; default: --strategy.")] = None,
+    base_db: Annotated[str | None, Option(help="The accumulated results database.")] = None,
+    exp_db: Annotated[list[str] | None, Option(help="Incoming databases: files, folders or globs.")] = None,
+    output_db: Annotated[Path | None, Option(help="Where the merged database goes; may be the base.")] = None,
+    table: Annotated[list[str] | None, Option(help="Tables to merge; default: all.")] = None,
+    id_column: Annotated[str | None, Option(help="Identity of tables without a primary key.")] = None,
+    ancestor_db: Annotated[Path | None, Option(help="What they began as a copy of; default: as Git knows.")] = None,
+    base_data: Annotated[str | None, Option(help="The accumulated parquet: file, folder or glob.")] = None,
+    exp_data: Annotated[list[str] | None, Option(help="Incoming parquet: files, folders or globs.")] = None,
+    output_data: Annotated[Path | None, Option(help="Where the merged parquet goes; may be the base.")] = None,
+    key_columns: Annotated[list[str] | None, Option(help="Data: identity; rebase replaces by them.")] = None,
+    on_conflict: Annotated[OnConflict, Option(help="Who wins under merge: one identity, two contents.")] = "fail",
+    cast: Annotated[Literal["text"] | None, Option(help="Numbers become text beside text.")] = None,
+    backup_tag: Annotated[str | None, Option(help="First make this Git tag of the output as it is.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show what would happen; change nothing.")] = False,
+    format: Annotated[Literal["table", "json"], Option(help="How to print the plan.")] = "table",
+    yes: Annotated[bool, Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
 ) -> None:
     """Merge or rebase artifacts. Databases take --base-db, --exp-db, --output-db; data --base-data and so on."""
     from lineage import merging
@@ -65,40 +47,38 @@ def main(
     from lineage.merge_plan import Plan, recommend
     from lineage.merge_tables import TableRules
 
-    def work() -> None:
-        if stage is not None:
-            merge = merging.merge_data_stage if stage == "merge_data" else merging.merge_results_stage
-            merge(say)
-            return
-        confirm = (lambda _: True) if yes else typer.confirm
-        keys, plans, lines = tuple(key_columns or ()), list[Plan](), list[str]()
-        for chosen, base, patterns, output, tables in (
-            (strategy, base_db, exp_db, output_db, True),
-            (data_strategy or strategy, base_data, exp_data, output_data, False),
-        ):
-            if not patterns:
-                continue
-            if chosen is None or output is None:
-                raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
-            named, as_text = tuple(table or ()), cast is not None
-            how = (
-                TableRules(chosen, keys, id_column, named, on_conflict, dry_run, cast_text=as_text)
-                if tables
-                else DataRules(chosen, keys, on_conflict, dry_run, as_text)
-            )
-            done = merging.merge_by_hand(base, patterns, output, how, confirm, ancestor_db, backup_tag)
-            plans += done
-            lines += [line for plan in done for line in (f"{chosen} {plan.line()}", *plan.samples)]
+    if stage is not None:
+        merge = merging.merge_data_stage if stage == "merge_data" else merging.merge_results_stage
+        merge(say)
+        return
+    confirm = (lambda _: True) if yes else typer.confirm
+    keys, plans = tuple(key_columns or ()), list[Plan]()
+    for chosen, base, patterns, output, tables in (
+        (strategy, base_db, exp_db, output_db, True),
+        (data_strategy or strategy, base_data, exp_data, output_data, False),
+    ):
+        if not patterns:
+            continue
+        if chosen is None or output is None:
+            raise BadInput("--strategy and --output-db (or --output-data) are needed", "merge_artifacts.py --help")
+        named, as_text = tuple(table or ()), cast is not None
+        how = (
+            TableRules(chosen, keys, id_column, named, on_conflict, dry_run, cast_text=as_text)
+            if tables
+            else DataRules(chosen, keys, on_conflict, dry_run, as_text)
+        )
+        done = merging.merge_by_hand(base, patterns, output, how, confirm, ancestor_db, backup_tag)
+        plans += done
+        if format == "table":  # at once: the other artifact may still be refused
+            say("\n".join(line for plan in done for line in (f"{chosen} {plan.line()}", *plan.samples)))
             step = None if dry_run or all(plan.is_empty for plan in done) else merging.next_step(output)
-            lines += [step] if step else []
-        if not plans and not exp_db:
-            raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
-        if format == "json":
-            say(json.dumps([plan.summary() for plan in plans], indent=2))
-            return
-        say("\n".join([*lines, *([f"recommended — {recommend(plans)}"] if dry_run else [])]))
-
-    guarded(work, debug=debug)
+            say(step) if step else None
+    if not plans and not exp_db:
+        raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
+    if format == "json":
+        say(json.dumps([plan.summary() for plan in plans], indent=2))
+    elif dry_run:
+        say(f"recommended — {recommend(plans)}")
 
 
 def spread(words: list[str]) -> list[str]:

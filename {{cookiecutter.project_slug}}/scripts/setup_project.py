@@ -3,8 +3,6 @@
 Only the standard library is imported at the top: the interpreter that runs cookiecutter may have nothing else.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path
@@ -14,20 +12,17 @@ from lineage.project_setup import Setup, run_setup
 
 def main() -> int:
     """Run the steps, print one line for each, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description="Set up environment-independent parts: Git, DVC cache, remote, hooks, data."
-    )
+    parser = argparse.ArgumentParser(description="Set up all but the environment: Git, DVC cache, remote, hooks, data.")
     parser.add_argument("--first", action="store_true", help="freshly baked: no network, no hooks, one first commit")
     parser.add_argument("--cache-dir", help="folder of the shared DVC cache; default: [tool.lineage] in pyproject.toml")
     parser.add_argument("--profile", help="AWS profile for the S3 remote, kept in .dvc/config.local")
     parser.add_argument("--author", default="", help="'Name <mail>' for the first commit when Git knows nobody")
-    options = parser.parse_args()
-    root = Path(__file__).resolve().parents[1]
+    setup = Setup(Path(__file__).resolve().parents[1], **vars(parser.parse_args()))
     failed = False
-    for step in run_setup(Setup(root, options.first, options.cache_dir, options.profile, options.author)):
+    for step in run_setup(setup):
         print(step.line(), flush=True)
         failed |= step.failed
-    return 1 if failed and not options.first else 0
+    return 1 if failed and not setup.first else 0
 
 
 if __name__ == "__main__":

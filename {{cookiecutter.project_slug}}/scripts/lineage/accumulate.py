@@ -3,10 +3,9 @@
 Nothing is overwritten unless its exact bytes can be brought back, or all its rows live on in what replaces it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
+import re
 import shutil
 import socket
 import sys
@@ -14,18 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from lineage import records
 from lineage.errors import Refused
-from lineage.records import (
-    Recorded,
-    cached_object,
-    folder_manifest,
-    object_path,
-    path_md5,
-    recorded_manifest,
-    recorded_output,
-)
 
 LOCK_SECONDS = 600.0
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
@@ -45,6 +34,8 @@ def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[
     Raises:
         Refused: still locked after that time; names the process that holds it.
     """
+    from filelock import FileLock, Timeout
+
     folder = root / ".dvc" / "tmp" / "lineage" if (root / ".dvc").is_dir() else root
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f".{path.replace('/', '-')}.lock"
@@ -57,10 +48,8 @@ def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[
         try:
             lock.acquire(timeout=seconds)
         except Timeout:
-            raise Refused(
-                f"{path} is still being written by {_read_holder(holder)} after {seconds:.0f} s",
-                "wait for it, or end that process; then try again",
-            ) from None
+            problem = f"{path} is still being written by {_read_holder(holder)} after {seconds:.0f} s"
+            raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
@@ -91,42 +80,38 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
             version (a checkout without `dvc checkout`), or lacks recorded rows (edited by hand).
     """
     base = root / path
-    recorded = recorded_output(root, path)
+    recorded = records.recorded_md5(root, path)
     if recorded is None:
         return base if base.exists() else None
     if not base.exists():
-        command = "dvc checkout" if cached_object(root, recorded.md5) else "dvc pull"
-        raise Refused(
-            f"{path} is missing although dvc.lock records it; going on would start its history over",
-            f"{command} {path}",
-        )
-    md5 = path_md5(base)
-    if md5 == recorded.md5:
+        command = "dvc checkout" if records.cached_object(root, recorded) else "dvc pull"
+        problem = f"{path} is missing although dvc.lock records it; going on would start its history over"
+        raise Refused(problem, f"{command} {path}")
+    md5 = records.path_md5(base)
+    if md5 == recorded:
         return base
-    if cached_object(root, md5):
-        raise Refused(
-            f"{path} is not the version that dvc.lock records but another one; it was left behind by a git checkout",
-            "dvc checkout",
+    if records.cached_object(root, md5):
+        problem = (
+            f"{path} is not the version that dvc.lock records but another one; it was left behind by a git checkout"
         )
-    if not _holds_recorded(root, base, recorded, contains):
-        raise Refused(
-            f"{path} lacks rows or files that dvc.lock records; it was edited, or belongs to another commit",
-            f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}",
-        )
+        raise Refused(problem, "dvc checkout")
+    if not _holds_recorded(root, path, recorded, contains):
+        problem = f"{path} lacks rows or files that dvc.lock records; it was edited, or belongs to another commit"
+        raise Refused(problem, f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}")
     return base
 
 
-def _holds_recorded(root: Path, base: Path, recorded: Recorded, contains: Contains) -> bool:
+def _holds_recorded(root: Path, path: str, recorded: str, contains: Contains) -> bool:
     """Tell whether a changed base still holds everything recorded, as after a kill between rename and `dvc.lock`."""
-    known = cached_object(root, recorded.md5)
+    base, known = root / path, records.cached_object(root, recorded)
     if known is not None:
-        manifest = recorded_manifest(root, recorded) or {} if base.is_dir() else None
-        in_folder = manifest is not None and manifest.items() <= folder_manifest(base).items()
+        manifest = records.recorded_manifest(root, recorded) or {} if base.is_dir() else None
+        in_folder = manifest is not None and manifest.items() <= records.folder_manifest(base).items()
         return in_folder or contains(base, known)
-    raise Refused(
-        f"{recorded.path} differs from what dvc.lock records, and the recorded version is not in the local cache to compare",
-        f"dvc fetch {recorded.path}",
+    problem = (
+        f"{path} differs from what dvc.lock records, and the recorded version is not in the local cache to compare"
     )
+    raise Refused(problem, f"dvc fetch {path}")
 
 
 def keep_recoverable(root: Path, path: str) -> None:
@@ -137,22 +122,19 @@ def keep_recoverable(root: Path, path: str) -> None:
     Raises:
         Refused: the bytes are recorded nowhere.
     """
-    target, recorded = root / path, recorded_output(root, path)
-    files = {target / name: md5 for name, md5 in folder_manifest(target).items()} if target.is_dir() else {}
-    files = files or {target: path_md5(target)}
-    missing = [file for file, md5 in files.items() if not cached_object(root, md5)]
+    target, recorded = root / path, records.recorded_md5(root, path)
+    files = {target / name: md5 for name, md5 in records.folder_manifest(target).items()} if target.is_dir() else {}
+    files = files or {target: records.path_md5(target)}
+    missing = [file for file, md5 in files.items() if not records.cached_object(root, md5)]
     if not missing:
         return
     if recorded is None:
-        raise Refused(
-            f"{path} would be replaced, and its bytes are recorded nowhere",
-            f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
-        )
-    if recorded.md5 != path_md5(target):
-        raise Refused(
-            f"{path} would lose rows or files, and its present bytes are recorded nowhere",
-            f"dvc commit   # records it; by hand --backup-tag NAME pins it\n  → dvc checkout --force {path}   # or goes back",
-        )
+        problem = f"{path} would be replaced, and its bytes are recorded nowhere"
+        raise Refused(problem, f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it")
+    if recorded != records.path_md5(target):
+        problem = f"{path} would lose rows or files, and its present bytes are recorded nowhere"
+        remedy = f"dvc commit   # records it; by hand --backup-tag NAME pins it\n  → dvc checkout --force {path}   # or goes back"
+        raise Refused(problem, remedy)
     for file in missing:
         store_object(root, file, files[file])
 
@@ -166,8 +148,11 @@ def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = T
         locked: the caller holds the output's lock, so what killed processes left beside it can go.
     Returns:
         whether `output` changed. Equal bytes count as unchanged.
+    Raises:
+        Refused: another program is writing to the output, or did meanwhile.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
+    before = _state(output) if locked else None
     if locked:
         _sweep_temporaries(output)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
@@ -177,17 +162,18 @@ def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = T
         if output.is_file() and same_bytes(temporary, output):
             return False
         flush_to_disk(temporary)
+        if locked and _state(output) != before:
+            raise Refused(f"{output} was changed by another program meanwhile; it is as that left it", "try again")
         temporary.replace(output)
         flush_to_disk(output.parent)
         return True
     finally:
-        for leftover in output.parent.glob(f".{output.name}.{os.getpid()}.tmp*"):
-            leftover.unlink()
+        _sweep_temporaries(output, os.getpid())
 
 
 def store_object(root: Path, file: Path, md5: str) -> None:
     """Copy a file into DVC's cache under its hash, whole and read-only as DVC does it."""
-    place = object_path(root, md5)
+    place = records.object_path(root, md5)
 
     def build(temporary: Path) -> bool:
         shutil.copyfile(file, temporary)
@@ -197,15 +183,31 @@ def store_object(root: Path, file: Path, md5: str) -> None:
     write_whole(place, build, locked=False)
 
 
-def _sweep_temporaries(output: Path) -> None:
-    """Remove what killed processes left."""
-    for leftover in output.parent.glob(f".{output.name}.*.tmp*"):
-        leftover.unlink()
+def _sweep_temporaries(output: Path, process: int | None = None) -> None:
+    """Remove what killed processes, or one process, left."""
+    name = re.compile(rf"\.{re.escape(output.name)}\.{process or '[0-9]+'}\.tmp.*")
+    for leftover in output.parent.iterdir():
+        if name.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
+
+
+def _state(output: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written to or replaced.
+
+    Raises:
+        Refused: it is a database with a write-ahead log, which would be replayed over the file that takes its place.
+    """
+    log = output.with_name(f"{output.name}-wal")
+    if log.exists() and log.stat().st_size:
+        remedy = f"sqlite3 {output} 'PRAGMA journal_mode = DELETE'"
+        raise Refused(f"{output} has rows in its write-ahead log; a program has it open, or was killed", remedy)
+    about = output.stat() if output.exists() else None
+    return about and (about.st_ino, about.st_size, about.st_mtime_ns)
 
 
 def same_bytes(left: Path, right: Path) -> bool:
     """Compare two files by size, then by content."""
-    return left.stat().st_size == right.stat().st_size and path_md5(left) == path_md5(right)
+    return left.stat().st_size == right.stat().st_size and records.path_md5(left) == records.path_md5(right)
 
 
 def flush_to_disk(path: Path) -> None:

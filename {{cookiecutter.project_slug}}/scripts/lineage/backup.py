@@ -1,10 +1,8 @@
 """Pin the bytes of an accumulated output by a Git tag, without touching HEAD, index or working tree."""
 
-from __future__ import annotations
-
 import os
-import subprocess
 from pathlib import Path
+from subprocess import PIPE, check_output
 from tempfile import TemporaryDirectory
 
 import yaml
@@ -12,7 +10,7 @@ import yaml
 from lineage.accumulate import store_object
 from lineage.errors import BadInput, Refused
 from lineage.layout import PIPELINE_LOCK
-from lineage.records import file_md5, recorded_output
+from lineage.records import file_md5, recorded_md5
 from lineage.repository import git
 
 
@@ -21,8 +19,7 @@ def where_recorded(root: Path, name: str) -> str:
     md5 = file_md5(root / name) if (root / name).is_file() else None
     tags = (git(root, "tag", "--sort=-creatordate") or "").split()
     for revision in [*tags, "HEAD"] if md5 else []:
-        recorded = recorded_output(root, name, revision)
-        if recorded is not None and recorded.md5 == md5:
+        if recorded_md5(root, name, revision) == md5:
             return f"that of {revision}: dvc get . {name} --rev {revision}"
     return "in no commit; --backup-tag NAME would pin it"
 
@@ -42,14 +39,12 @@ def pin(root: Path, name: str, tag: str) -> None:
         raise BadInput(f"{name} does not exist, so there is nothing to back up", "leave --backup-tag out")
     if git(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
         raise Refused("a tag needs a Git repository with a commit", "git add --all && git commit")
-    if git(root, "check-ref-format", f"refs/tags/{tag}") is None or git(
-        root, "rev-parse", "-q", "--verify", f"refs/tags/{tag}"
-    ):
+    ref = f"refs/tags/{tag}"
+    if git(root, "check-ref-format", ref) is None or git(root, "rev-parse", "-q", "--verify", ref):
         raise BadInput(f"--backup-tag {tag!r}: there is such a tag, or Git takes no such name", "choose another name")
     md5 = file_md5(root / name)
     store_object(root, root / name, md5)
-    recorded = recorded_output(root, name, "HEAD")
-    commit = "HEAD" if recorded and recorded.md5 == md5 else _commit_beside(root, name, md5, tag)
+    commit = "HEAD" if recorded_md5(root, name, "HEAD") == md5 else _commit_beside(root, name, md5, tag)
     if git(root, "tag", "--annotate", "--message", f"{name} before it was rebased", "--", tag, commit) is None:
         raise Refused(f"Git could not make the tag {tag}", f"git tag -a {tag}   # says why")
 
@@ -60,24 +55,19 @@ def _commit_beside(root: Path, name: str, md5: str, tag: str) -> str:
     lock = root / PIPELINE_LOCK
     content = yaml.safe_load(lock.read_bytes()) if lock.is_file() else {}
     outputs = [out for stage in (content.get("stages") or {}).values() for out in stage.get("outs") or []]
-    pointer = PIPELINE_LOCK
-    for out in outputs:
-        out.update(output if out["path"] == name else {})
-    if not any(out["path"] == name for out in outputs):
+    pointer, named = PIPELINE_LOCK, [out for out in outputs if out["path"] == name]
+    for out in named:
+        out.update(output)
+    if not named:
         pointer, content = f"{name}.dvc", {"outs": [{**output, "path": Path(name).name}]}
     with TemporaryDirectory() as folder:
-        environment = {**os.environ, "GIT_INDEX_FILE": f"{folder}/index"}
-        text = yaml.safe_dump(content, sort_keys=False)
+        index = {**os.environ, "GIT_INDEX_FILE": f"{folder}/index"}
 
         def plumbing(*arguments: str, stdin: str = "") -> str:
-            command = ["git", *arguments]
-            done = subprocess.run(
-                command, cwd=root, env=environment, input=stdin, capture_output=True, text=True, check=True
-            )
-            return done.stdout.strip()
+            return check_output(["git", *arguments], cwd=root, env=index, input=stdin, stderr=PIPE, text=True).strip()
 
         plumbing("read-tree", "HEAD")
-        blob = plumbing("hash-object", "-w", "--stdin", stdin=text)
+        blob = plumbing("hash-object", "-w", "--stdin", stdin=yaml.safe_dump(content, sort_keys=False))
         prefix = plumbing("rev-parse", "--show-prefix")
         plumbing("update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{pointer}")
         return plumbing("commit-tree", plumbing("write-tree"), "-p", "HEAD", "-m", f"Back up {name} as {tag}")

@@ -1,14 +1,12 @@
 """What an incoming database began as a copy of: only what changed since then is news."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lineage.duckdb_source import is_duckdb
 from lineage.layout import PIPELINE_LOCK
 from lineage.merge_tables import holds_all_rows
 from lineage.objects import obtain
-from lineage.records import cached_object, recorded_output
+from lineage.records import cached_object, recorded_md5
 from lineage.repository import common_folder, git
 
 VERSIONS = 200
@@ -33,14 +31,13 @@ def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Pat
     """
     if base is None or is_duckdb(source):
         return None
-    branch_point = _merge_base(root, source)
-    if branch_point is not None:
-        recorded = recorded_output(root, name, branch_point)
-        return None if recorded is None else obtain(root, recorded.md5)
+    if branch_point := _merge_base(root, source):
+        recorded = recorded_md5(root, name, branch_point)
+        return None if recorded is None else obtain(root, recorded)
     if holds_all_rows(base, source):
         return None
     commits = (git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", PIPELINE_LOCK) or "").split()
-    hashes = dict.fromkeys(found.md5 for commit in commits if (found := recorded_output(root, name, commit)))
+    hashes = dict.fromkeys(found for commit in commits if (found := recorded_md5(root, name, commit)))
     objects = [path for md5 in hashes if (path := cached_object(root, md5))]
     return next((path for path in objects if holds_all_rows(source, path)), None)
 
@@ -52,5 +49,4 @@ def _merge_base(root: Path, source: Path) -> str | None:
     tops = [git(folder, "rev-parse", "--show-toplevel") for folder in (root, there)]
     if places[0] is None or places[0] != places[1] or tops[0] == tops[1]:
         return None
-    head = git(there, "rev-parse", "HEAD")
-    return git(root, "merge-base", "HEAD", head) if head else None
+    return git(root, "merge-base", "HEAD", git(there, "rev-parse", "HEAD") or "")

@@ -1,10 +1,7 @@
 """`models/candidates`: the best models, kept as long as their bytes exist nowhere else."""
 
-from __future__ import annotations
-
 import re
 import shutil
-from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lineage import layout
@@ -14,13 +11,11 @@ from lineage.model_card import read_card
 from lineage.model_files import checked_md5, model_name, models_in
 from lineage.objects import copy_out, is_whole, missing_in_remote, open_remote
 from lineage.production import Models
-from lineage.records import Recorded, cached_object, recorded_manifest
+from lineage.records import cached_object, recorded_manifest
 from lineage.repository import git
 
 
-def choose_surplus(
-    models: Models, files: Mapping[str, Path], keep: int, *, ask_remote: bool
-) -> tuple[set[str], set[str]]:
+def choose_surplus(models: Models, files: dict[str, Path], keep: int, *, ask_remote: bool) -> tuple[set[str], set[str]]:
     """Find the candidates beyond the best `keep`.
 
     Args:
@@ -41,7 +36,7 @@ def choose_surplus(
     return free, surplus - free
 
 
-def find_recoverable(root: Path, hashes: Collection[str], *, ask_remote: bool) -> set[str]:
+def find_recoverable(root: Path, hashes: set[str], *, ask_remote: bool) -> set[str]:
     """Tell which bytes can be brought back: whole in the cache and named by a commit, or in the remote.
 
     Args:
@@ -53,24 +48,24 @@ def find_recoverable(root: Path, hashes: Collection[str], *, ask_remote: bool) -
     """
     cached = {md5 for md5 in hashes if (path := cached_object(root, md5)) and is_whole(path, md5)}
     found = cached & named_by_commits(root, cached) if cached else set()
-    left = set(hashes) - found
+    left = hashes - found
     remote = open_remote(root) if left and ask_remote else None
     return found if remote is None else found | left - missing_in_remote(root, remote, left)
 
 
-def named_by_commits(root: Path, hashes: Collection[str]) -> set[str]:
+def named_by_commits(root: Path, hashes: set[str]) -> set[str]:
     """Tell which hashes are in a folder that the `dvc.lock` of any commit of any branch or tag names."""
     options = ("--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
     history = git(root, "log", *options, "--", layout.PIPELINE_LOCK) or ""
     left = set(hashes)
     for md5 in dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\.dir\b", history)):
-        left -= set((recorded_manifest(root, Recorded(layout.CANDIDATES, md5)) or {}).values())
+        left -= set((recorded_manifest(root, md5) or {}).values())
         if not left:
             break
-    return set(hashes) - left
+    return hashes - left
 
 
-def write_candidates(root: Path, kept: Mapping[str, Path]) -> bool:
+def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
     """Make the folder hold exactly these models (run id to file); other files in it stay. Returns whether it changed."""
     folder = root / layout.CANDIDATES
     present = models_in(folder)

@@ -1,34 +1,23 @@
 """How every command starts, says things, and ends."""
 
-from __future__ import annotations
-
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from functools import wraps
 from threading import Timer
+from typing import Any, Literal
 
 import typer
 
 from lineage.errors import LineageError
 
+Format = Literal["table", "json", "csv", "md"]
+"""How a listing is printed."""
 
-class Format(str, Enum):
-    """How a listing is printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
-
-
-class Mode(str, Enum):
-    """What is best: the largest value, or the smallest."""
-
-    max = "max"
-    min = "min"
-
+Mode = Literal["max", "min"]
+"""What is best: the largest value, or the smallest."""
 
 QUIET_SECONDS = 2.0
 
@@ -67,30 +56,47 @@ def progress(text: str) -> Iterator[None]:
         bar.stop()
 
 
-def new_app(help_text: str) -> typer.Typer:
-    """Make a Typer application with plain messages: no boxes, no tracebacks."""
-    return typer.Typer(help=help_text, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+class Commands(typer.Typer):
+    """An application whose commands all have `--debug`, and all end with 0, or a message and 1, 2 or 130."""
+
+    def command(self, *words: Any, **options: Any) -> Callable[[Any], Any]:
+        """Register a command, as `typer.Typer.command` does."""
+        register = super().command(*words, **options)
+        return lambda function: register(_guarded(function))
 
 
-def guarded(work: Callable[[], None], *, debug: bool = False) -> None:
-    """Run `work`; turn a `LineageError` into its message on standard error and its exit code.
+def new_app(help_text: str) -> Commands:
+    """Make an application with plain messages: no boxes, no tracebacks."""
+    return Commands(help=help_text, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-    Raises:
-        typer.Exit: with 1 (refused or failed) or 2 (bad input), or 130 after Ctrl-C.
-    """
-    try:
-        work()
-    except LineageError as error:
-        if debug or os.environ.get("LINEAGE_DEBUG"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted: nothing that was accumulated before has changed", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except OSError as error:
-        if debug or os.environ.get("LINEAGE_DEBUG"):
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}; nothing was changed", file=sys.stderr)
-        raise typer.Exit(1) from None
+
+def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors that a user can cause into messages on standard error and exit codes."""
+    signature = inspect.signature(function)
+    own = signature.parameters.get("debug")
+
+    @wraps(function)
+    def command(*, debug: bool, **options: Any) -> None:
+        try:
+            function(**options, **({"debug": debug} if own else {}))
+        except (LineageError, OSError) as error:
+            if debug or os.environ.get("LINEAGE_DEBUG"):
+                raise
+            print(f"error: {_describe(error)}", file=sys.stderr)
+            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+        except KeyboardInterrupt:
+            print("interrupted: nothing that was accumulated before has changed", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    parameter = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=DEBUG, annotation=bool)
+    others = [value for name, value in signature.parameters.items() if name != "debug"]
+    command.__signature__ = signature.replace(parameters=[*others, parameter])  # type: ignore[attr-defined]
+    command.__annotations__ = {**function.__annotations__, "debug": bool}
+    return command
+
+
+def _describe(error: LineageError | OSError) -> str:
+    if isinstance(error, LineageError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}; nothing was changed"

@@ -1,7 +1,6 @@
 """Make a base table ready for incoming columns: new ones, and types that drifted."""
 
-from __future__ import annotations
-
+import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,13 @@ from lineage.databases import Column, Table, affinity, create_statement, describ
 from lineage.errors import BadInput
 from lineage.incoming_tables import Incoming
 from lineage.merge_plan import SOURCE
-from lineage.sql import quote, quote_all
+from lineage.sql import fold, quote
 
 EXACT_INTEGER = 1 << 53
 """Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
+
+FLOATING = re.compile("REAL|FLOA|DOUB", re.IGNORECASE)
+"""Declared types in which SQLite keeps every number as floating point (sqlite.org/datatype3.html, 3.1)."""
 
 
 @dataclass
@@ -28,14 +30,14 @@ class Fitted:
 def fit_base(
     connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path], cast_text: bool
 ) -> Fitted:
-    """Add the columns that the base lacks and widen those whose type is too narrow for what comes in.
+    """Make the base's table if there is none, add the columns that it lacks, and widen those too narrow for what comes in.
 
     Whole numbers widen to floating point (to NUMERIC where that would round one); a column that holds nothing but NULL
     takes the type of the values that arrive, since its own was guessed from a NULL.
 
     Args:
-        connection: inside a transaction; the table exists in `main`.
-        base: the table as it was, None when it has just been created from the incoming columns.
+        connection: to the base.
+        base: the table as it is; None: there is none.
         incoming: rows and declared types of the sources.
         sources: the files, for messages.
         cast_text: numbers become text where the column holds text too.
@@ -44,9 +46,10 @@ def fit_base(
     Raises:
         BadInput: numbers on one side, text on the other; names file, table, column and both types.
     """
+    if base is None:
+        connection.execute(create_statement(incoming.table))
     table = describe_tables(connection)[incoming.name]
-    declared = {column.name.lower(): column for column in table.columns}
-    wanted: dict[str, Column] = {}
+    declared = {fold(column.name): column for column in table.columns}
     fitted = Fitted()
     for key, column in incoming.columns.items():
         known = declared.get(key)
@@ -60,10 +63,8 @@ def fit_base(
             )
             fitted.added.append(column.name)
         elif fitting.type != known.type:
-            wanted[key] = fitting
-            fitted.widened.append(f"{known.name} {known.type or 'untyped'} → {fitting.type}")
-    if wanted:
-        _rebuild(connection, table.name, wanted)
+            _redeclare(connection, table.name, known, fitting.type)
+            fitted.widened.append(f"{known.name} {known.type or 'untyped'} → {fitting.type or 'untyped'}")
     return Fitted() if base is None else fitted
 
 
@@ -77,82 +78,74 @@ def _common_type(
 ) -> str:
     if len(types) == 1:
         return next(iter(types))
-    classes = _storage_classes(connection, incoming, column)
+    values = _values(connection, incoming, column)
+    classes = {row[0] for row in connection.execute(f"SELECT DISTINCT typeof(v) FROM ({values})")}
     numbers, strings = classes & {"integer", "real"}, "text" in classes
     if numbers and strings and any(affinity(declared) == "number" for declared in types):
         if cast_text:
             name = quote(column.name)
             connection.execute(f"UPDATE {incoming.temporary} SET {name} = {_as_text(connection, name)}")
             return "TEXT"
-        number, value = connection.execute(
-            f"SELECT {quote(SOURCE)}, {quote(column.name)} FROM {incoming.temporary}"
-            f" WHERE {quote(column.name)} IS NOT NULL LIMIT 1"
-        ).fetchone()
-        kinds = ("text", "numbers") if isinstance(value, str) else ("numbers", "text")
-        raise BadInput(
-            f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {kinds[0]}"
-            f" where others hold {kinds[1]}",
-            "give the column one type in all sources, or: merge_artifacts.py … --cast text",
+        first = f"SELECT {quote(SOURCE)}, {quote(column.name)} FROM {incoming.temporary} WHERE {quote(column.name)} IS NOT NULL"
+        number, value = connection.execute(f"{first} LIMIT 1").fetchone()
+        here, there = ("text", "numbers") if isinstance(value, str) else ("numbers", "text")
+        problem = (
+            f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {here} where others hold {there}"
         )
-    if not numbers:
-        return _first(types, "text", column.type) if strings else column.type
-    if numbers == {"integer"} and not any("REAL" in declared.upper() for declared in types):
-        return _first(types, "number", column.type)
-    return "NUMERIC" if _would_round(connection, incoming, column) else "REAL"
+        raise BadInput(problem, "give the column one type in all sources, or: merge_artifacts.py … --cast text")
+    if numbers and strings:
+        return ""  # any other type would turn numbers into text, or text that looks like one into a number
+    if affinity(column.type) == "any" or not (numbers or strings):
+        return column.type
+    if strings:
+        return _first(types, "text", column.type, "TEXT")
+    if numbers == {"integer"} and not any(map(FLOATING.search, types)):
+        return _first(types, "number", column.type, "INTEGER")
+    rounded = f"typeof(v) = 'integer' AND v NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}"
+    return "" if connection.execute(f"SELECT 1 FROM ({values}) WHERE {rounded} LIMIT 1").fetchone() else "REAL"
 
 
-def _first(types: set[str], kind: str, otherwise: str) -> str:
-    return min((declared for declared in types if affinity(declared) == kind), default=otherwise)
+def _first(types: set[str], kind: str, known: str, otherwise: str) -> str:
+    """A type of a kind: the known one if it is of that kind, so that a table is not changed for another spelling."""
+    fitting = (declared for declared in types if affinity(declared) == kind)
+    return known if affinity(known) == kind else min(fitting, default=otherwise)
 
 
-def _sides(connection: sqlite3.Connection, incoming: Incoming, column: Column) -> list[str]:
-    """The tables, quoted, that have the column."""
-    base = describe_tables(connection)[incoming.name]
-    has_base = any(name.lower() == column.name.lower() for name in base.column_names)
-    return [incoming.temporary, *([f"main.{quote(incoming.name)}"] if has_base else [])]
+def _values(connection: sqlite3.Connection, incoming: Incoming, column: Column) -> str:
+    """Query for the column's values on both sides, as `v`."""
+    names = map(fold, describe_tables(connection)[incoming.name].column_names)
+    sides = [incoming.temporary, *([f"main.{quote(incoming.name)}"] if fold(column.name) in names else [])]
+    return " UNION ALL ".join(f"SELECT {quote(column.name)} AS v FROM {side}" for side in sides)
 
 
-def _storage_classes(connection: sqlite3.Connection, incoming: Incoming, column: Column) -> set[str]:
-    queries = [
-        f"SELECT DISTINCT typeof({quote(column.name)}) FROM {side}" for side in _sides(connection, incoming, column)
-    ]
-    return {row[0] for query in queries for row in connection.execute(query)}
+def _redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:
+    """Give a column another declared type in the text of its table; constraints, triggers and views stay as they are.
 
+    SQLite reads a whole number in a REAL column as floating point (sqlite.org/datatype3.html, 2), so no row is rewritten.
 
-def _would_round(connection: sqlite3.Connection, incoming: Incoming, column: Column) -> bool:
-    name = quote(column.name)
-    return any(
+    Raises:
+        BadInput: the text of the table is not understood.
+    """
+    query = "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?"
+    old = connection.execute(query, (name,)).fetchone()[0]
+    spelled = "|".join(re.escape(form.format(column.name)) for form in ("{}", "[{}]", "`{}`", quote("{}"), "'{}'"))
+    words = r"\s+" + r"\s*".join(map(re.escape, column.type.split())) if column.type else ""
+    new = re.sub(rf"([(,]\s*(?:{spelled})){words}(?![\w(])", rf"\1 {kind}", old, count=1, flags=re.IGNORECASE)
+    before, place = describe_tables(connection)[name].columns, f"main.{quote(name)} SET {quote(column.name)}"
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (new, name))
+    connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
+    expected = tuple(replace(known, type=kind) if known == column else known for known in before)
+    if describe_tables(connection)[name].columns != expected:
+        problem = f"table {name!r} of the base declares {column.name!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
+        raise BadInput(problem, f"create the table anew with {column.name} {kind}")
+    if affinity(kind) == "text":
+        connection.execute(f"UPDATE {place} = {_as_text(connection, quote(column.name))}")
+    elif FLOATING.search(column.type) and not kind:  # 5.0 lies in the file as 5
         connection.execute(
-            f"SELECT 1 FROM {side} WHERE typeof({name}) = 'integer'"
-            f" AND {name} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER} LIMIT 1"
-        ).fetchone()
-        for side in _sides(connection, incoming, column)
-    )
-
-
-def _rebuild(connection: sqlite3.Connection, name: str, wanted: dict[str, Column]) -> None:
-    """Copy a table into one with other declared types; rows keep their order, indexes come back."""
-    table = describe_tables(connection)[name]
-    columns = tuple(wanted.get(column.name.lower(), column) for column in table.columns)
-    indexes = connection.execute(
-        "SELECT sql FROM main.sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL ORDER BY name",
-        (name,),
-    ).fetchall()
-    old = f"{name} (before widening)"
-    connection.execute(f"ALTER TABLE main.{quote(name)} RENAME TO {quote(old)}")
-    connection.execute(create_statement(Table(name, columns)))
-    names = quote_all(column.name for column in columns)
-    texts = {key for key, column in wanted.items() if affinity(column.type) == "text"}
-    values = ", ".join(
-        _as_text(connection, quote(column.name)) if column.name.lower() in texts else quote(column.name)
-        for column in columns
-    )
-    connection.execute(
-        f"INSERT INTO main.{quote(name)} ({names}) SELECT {values} FROM main.{quote(old)} ORDER BY rowid"
-    )
-    connection.execute(f"DROP TABLE main.{quote(old)}")
-    for (statement,) in indexes:
-        connection.execute(statement)
+            f"UPDATE {place} = CAST({quote(column.name)} AS REAL) WHERE typeof({quote(column.name)}) = 'integer'"
+        )
+    connection.execute(f"REINDEX main.{quote(name)}")
 
 
 def _as_text(connection: sqlite3.Connection, name: str) -> str:

@@ -1,23 +1,20 @@
 """What differs between two versions: params, metrics, data, predictions, code."""
 
-from __future__ import annotations
-
 import math
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lineage import layout
-from lineage.databases import describe_tables, read_only_uri
+from lineage.databases import attached, describe_tables, open_read_only
 from lineage.errors import BadInput, LineageError
 from lineage.leaderboard import metric_names
 from lineage.objects import obtain
 from lineage.recording import PREDICTIONS
 from lineage.repository import git, has_commit, main_root
-from lineage.sql import quote, same, text
+from lineage.sql import quote, quote_all, text
 from lineage.versions import Results, params_of
 
 HEADER = ("section", "name", "v1", "v2", "delta", "percent")
@@ -44,9 +41,9 @@ def compare(root: Path, left: Results, right: Results, keys: Sequence[str], limi
     for name in dict.fromkeys([*metric_names(left.database), *metric_names(right.database)]):
         rows.append(("metrics", name, *(values := (runs[0].get(name), runs[1].get(name))), *change(*values)))
     for path, column in ((layout.TRAIN_DATA, "data_hash"), (layout.TEST_DATA, "test_hash")):
-        rows += _data(root, path, runs[0][column], runs[1][column], keys)
+        rows += _data(root, path, runs[0].get(column), runs[1].get(column), keys)
     rows += _predictions(left, right, limit)
-    commits = [results.tag.commit if results.tag else results.runs[0]["git_commit"] for results in (left, right)]
+    commits = [results.tag.commit if results.tag else results.runs[0].get("git_commit") for results in (left, right)]
     return rows + list(_code(root, *commits))
 
 
@@ -101,17 +98,16 @@ def data_changes(left: Path, right: Path, keys: Sequence[str]) -> dict[str, tupl
             columns = ", ".join(_alike(name, types[0][name] == types[1][name]) for name in shared) or "1 AS nothing"
             for name, file in zip("lr", files):
                 connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {file}")
-            key = same("l", "r", keys if keys and set(keys) <= set(shared) else shared) or "true"
-            whole = same("l", "r", shared) or "true"
-            [counts] = ask(
+            key = quote_all(keys if keys and set(keys) <= set(shared) else shared) or "*"
+            whole = quote_all(shared) or "*"
+            [(before, after, added, removed, new)] = ask(
                 "SELECT (SELECT count(*) FROM l), (SELECT count(*) FROM r),"
-                f" (SELECT count(*) FROM r WHERE NOT EXISTS (FROM l WHERE {key})),"
-                f" (SELECT count(*) FROM l WHERE NOT EXISTS (FROM r WHERE {key})),"
-                f" (SELECT count(*) FROM r WHERE NOT EXISTS (FROM l WHERE {whole}))"
+                f" (SELECT count(*) FROM (SELECT {key} FROM r EXCEPT ALL SELECT {key} FROM l)),"
+                f" (SELECT count(*) FROM (SELECT {key} FROM l EXCEPT ALL SELECT {key} FROM r)),"
+                f" (SELECT count(*) FROM (SELECT {whole} FROM r EXCEPT ALL SELECT {whole} FROM l))"
             )
         except duckdb.Error as error:
             raise BadInput(f"the data cannot be compared: {str(error).splitlines()[0]}") from None
-    before, after, added, removed, new = counts
     found = {"rows added": added, "rows removed": removed, "rows changed": new - added}
     kinds = {name: (types[0].get(name), types[1].get(name)) for name in [*types[0], *types[1]]}
     schema = {f"column {name}": pair for name, pair in kinds.items() if pair[0] != pair[1]}
@@ -126,14 +122,21 @@ def _alike(name: str, one_type: bool) -> str:
 
 def _predictions(left: Results, right: Results, limit: int) -> list[Difference]:
     """Items that both best runs predicted, and those of which the prediction differs."""
-    with closing(sqlite3.connect(read_only_uri(left.database), uri=True)) as connection:
-        connection.execute("ATTACH ? AS other", (read_only_uri(right.database),))
+    needed = {"track_id", "item_id", "predicted"}
+    with open_read_only(left.database) as connection, attached(connection, right.database, "other"):
         tables = [describe_tables(connection, schema).get(PREDICTIONS) for schema in ("main", "other")]
-        if not all(table and {"item_id", "predicted"} <= set(table.column_names) for table in tables):
-            return [("predictions", "items in both (item_id, predicted are not recorded)", None, None, None, None)]
+        if not all(table and needed <= set(table.column_names) for table in tables):
+            return [
+                ("predictions", f"items in both ({', '.join(sorted(needed))} are not recorded)", None, None, None, None)
+            ]
+        place = "row_number() OVER (PARTITION BY item_id ORDER BY rowid) AS place"  # an item may be predicted twice
+        sides = [
+            f"(SELECT item_id, predicted, {place} FROM {schema}.{PREDICTIONS} WHERE track_id = ?)"
+            for schema in ("main", "other")
+        ]
         pairs = connection.execute(
-            f"SELECT l.item_id, l.predicted, r.predicted FROM main.{PREDICTIONS} l JOIN other.{PREDICTIONS} r"
-            " ON l.item_id = r.item_id WHERE l.track_id = ? AND r.track_id = ? ORDER BY l.item_id",
+            f"SELECT l.item_id, l.predicted, r.predicted FROM {sides[0]} l JOIN {sides[1]} r"
+            " ON l.item_id = r.item_id AND l.place = r.place ORDER BY l.item_id, l.place",
             (left.runs[0]["track_id"], right.runs[0]["track_id"]),
         ).fetchall()
     flipped = [pair for pair in pairs if pair[1] != pair[2]]

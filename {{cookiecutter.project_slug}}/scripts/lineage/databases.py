@@ -1,17 +1,19 @@
 """SQLite files: opened without side effects, described, checked."""
 
-from __future__ import annotations
-
+import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.errors import BadInput
-from lineage.sql import quote
+from lineage.errors import BadInput, Refused
+from lineage.sql import fold, quote, quote_all
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
+INTEGRITY = "sqlite3 {path} 'PRAGMA integrity_check'"
+WRITE_ERRORS = ("database or disk is full", "disk I/O error", "attempt to write a readonly database")
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,112 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            raise BadInput(f"{path}: {error}", "close the program that writes to it, then try again") from error
-        raise BadInput(f"{path}: {error}", f"sqlite3 {path} 'PRAGMA integrity_check'") from error
+        raise _unreadable(path, error) from error
     finally:
         connection.close()
+
+
+@contextmanager
+def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -> Iterator[None]:
+    """Attach a database that is only read. What is still open in a transaction at the end is rolled back.
+
+    Args:
+        connection: outside a transaction.
+        path: the database.
+        name: its schema in SQL.
+    Raises:
+        BadInput: it cannot be read. Errors of what is written pass.
+    """
+    try:
+        connection.execute(f"ATTACH ? AS {name}", (read_only_uri(path),))
+        try:
+            yield
+        finally:
+            connection.rollback()
+            connection.execute(f"DETACH {name}")
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        check_not_interrupted(error)
+        if str(error) in WRITE_ERRORS:
+            raise
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> BadInput:
+    is_locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+    remedy = "close the program that writes to it, then try again" if is_locked else INTEGRITY.format(path=path)
+    return BadInput(f"{path}: {error}", remedy)
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """Copy a database as it is at one moment, with what its write-ahead log holds.
+
+    Args:
+        path: the database; another process may write to it.
+        target: a file that does not exist.
+    """
+    with closing(sqlite3.connect(read_only_uri(path), uri=True, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        count_rows(reader, "sqlite_master")  # takes the lock that keeps writers out
+        if reader.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            with closing(sqlite3.connect(target)) as copy:
+                reader.backup(copy)
+        else:
+            shutil.copyfile(path, target)
+
+
+@contextmanager
+def integrity_checked(database: Path) -> Iterator[None]:
+    """Let SQLite check the integrity of a file on another core, while the block reads it too.
+
+    Raises:
+        Refused: it finds damage.
+    """
+    uri = read_only_uri(database)
+    with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as checker, ThreadPoolExecutor(1) as pool:
+        check = pool.submit(lambda: checker.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        try:
+            yield
+            problem = check.result()
+        except BaseException:
+            checker.interrupt()  # the pool waits for its thread
+            raise
+    if problem != "ok":
+        raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
+
+
+def insert_rows(connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: str) -> None:
+    """Insert what a query gives into a table of `main`. Other columns are NULL: a default would be a value that nobody sent.
+
+    Args:
+        connection: to the database.
+        name: the table.
+        columns: those that the query gives.
+        rows: the query.
+    """
+    known = connection.execute(f"PRAGMA main.table_info({quote(name)})").fetchall()
+    given = set(map(fold, columns))
+    absent = [row[1] for row in known if row[4] is not None and not row[3] and fold(row[1]) not in given]
+    nulls = f"SELECT *{', NULL' * len(absent)} FROM ({rows})"
+    connection.execute(f"INSERT INTO main.{quote(name)} ({quote_all([*columns, *absent])}) {nulls if absent else rows}")
+
+
+@contextmanager
+def triggers_off(connection: sqlite3.Connection) -> Iterator[None]:
+    """Take the triggers out, and put them back at the end: a merged row arrives as it was sent."""
+    query = "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' ORDER BY rowid"
+    triggers = connection.execute(query).fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER main.{quote(name)}")
+    yield
+    for _, statement in triggers:
+        connection.execute(statement)
+
+
+def count_rows(connection: sqlite3.Connection, rows: str) -> int:
+    """Count the rows of what may stand behind FROM."""
+    return int(connection.execute(f"SELECT count(*) FROM {rows}").fetchone()[0])
 
 
 def check_not_interrupted(error: sqlite3.Error) -> None:
@@ -97,8 +200,24 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
     tables = {}
     for (name,) in names:
         rows = connection.execute(f"PRAGMA {quote(schema)}.table_info({quote(name)})").fetchall()
-        tables[name] = Table(name, tuple(Column(row[1], row[2], row[5]) for row in rows))
+        columns = (Column(row[1], "" if row[2] == "ANY" else row[2], row[5]) for row in rows)  # of a STRICT table
+        tables[name] = Table(name, tuple(columns))
     return tables
+
+
+def row_number(connection: sqlite3.Connection, name: str) -> str:
+    """What numbers the rows of a table of `main` in SQL: a name of SQLite's that no column hides.
+
+    Raises:
+        BadInput: there is none, since the table is WITHOUT ROWID or has columns of all those names.
+    """
+    hidden = {fold(column) for column in describe_tables(connection)[name].column_names}
+    for alias in sorted({"rowid", "oid", "_rowid_"} - hidden):
+        with suppress(sqlite3.OperationalError):
+            connection.execute(f"SELECT {alias} FROM main.{quote(name)} LIMIT 0")
+            return alias
+    problem = f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID, or names its columns rowid, oid and _rowid_"
+    raise BadInput(problem, f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # copies it into an ordinary table")
 
 
 def create_statement(table: Table, schema: str = "main") -> str:

@@ -1,7 +1,5 @@
 """Examine a project and its machine: one line per check, and for each that fails the command that helps."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -9,11 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from lineage.errors import BadInput
 from lineage.objects import is_whole, missing_in_remote, open_remote, send, with_files
-from lineage.project_setup import MERGE_DRIVER, Setup, check_remote, check_secrets
+from lineage.project_setup import MERGE_DRIVER, Setup, check_remote, check_secrets, dvc_config
 from lineage.records import cache_folder, cached_object, object_path, recorded_outputs
 from lineage.repository import git
 from lineage.steps import Step, done, failed, run, skipped
@@ -42,8 +39,8 @@ def examine(root: Path) -> Iterator[Step]:
         try:
             yield check()
         except Exception as error:  # a broken configuration, say, breaks DVC too
-            problem = " ".join(str(getattr(error, "problem", error)).split())
-            yield failed(name, problem, getattr(error, "remedy", None) or "make setup")
+            problem, remedy = getattr(error, "problem", error), getattr(error, "remedy", None)
+            yield failed(name, " ".join(str(problem).split()), remedy or "make setup")
 
 
 def _tool(root: Path, name: str) -> Step:
@@ -60,16 +57,10 @@ def _merge_driver(root: Path) -> Step:
     return done("merge", "git merge knows dvc.lock")
 
 
-def _config(root: Path) -> Any:
-    from dvc.config import Config
-
-    return Config(dvc_dir=str(root / ".dvc"))
-
-
 def _links(root: Path) -> Step:
     """Ask DVC which of the configured link types work between cache and workspace; it tries them."""
     works = re.search(r"^Cache types: (.*)$", run(root, sys.executable, "-m", "dvc", "version").stdout, re.MULTILINE)
-    for kind in _config(root)["cache"].get("type") or ["reflink"]:
+    for kind in dvc_config(root)["cache"].get("type") or ["reflink"]:
         if works and kind in works[1].split(", "):
             return done("links", f"{kind} works between cache and workspace")
     remedy = "dvc config --local cache.type reflink,hardlink,copy   # with the cache on this file system"
@@ -78,11 +69,10 @@ def _links(root: Path) -> Step:
 
 def _cache(root: Path) -> Step:
     folder = cache_folder(root)
-    if _config(root)["cache"].get("shared") == "group":
-        closed = [path for path in (folder, *folder.glob("files/md5/*")) if path.stat().st_mode & 0o2070 != 0o2070]
-        if closed:
-            remedy = f"find {folder} -type d -exec chmod g+rwxs {{}} +"
-            return failed("cache", f"{len(closed)} folders are closed to the group, as {closed[0]}", remedy)
+    paths = (folder, *folder.glob("files/md5/*")) if dvc_config(root)["cache"].get("shared") == "group" else ()
+    if closed := [path for path in paths if path.stat().st_mode & 0o2070 != 0o2070]:
+        remedy = f"find {folder} -type d -exec chmod g+rwxs {{}} +"
+        return failed("cache", f"{len(closed)} folders are closed to the group, as {closed[0]}", remedy)
     return done("cache", str(folder))
 
 
@@ -91,9 +81,8 @@ def _outputs(root: Path) -> Step:
     if dangling := [path for path in recorded if (root / path).is_symlink() and not (root / path).exists()]:
         return failed("outputs", f"links that lead nowhere: {', '.join(dangling)}", "dvc fetch && dvc checkout")
     if absent := [path for path, md5 in recorded.items() if cached_object(root, md5) is None]:
-        return failed(
-            "outputs", f"not in the cache: {', '.join(absent)}", "dvc fetch   # or here, if made here: dvc commit"
-        )
+        remedy = "dvc fetch   # or here, if made here: dvc commit"
+        return failed("outputs", f"not in the cache: {', '.join(absent)}", remedy)
     hashes = with_files(root, recorded.values())
     if wrong := [md5 for md5 in hashes if not cached_object(root, md5) or not is_whole(object_path(root, md5), md5)]:
         place = object_path(root, wrong[0])
@@ -102,8 +91,8 @@ def _outputs(root: Path) -> Step:
 
 
 def _worktrees(root: Path) -> Step:
-    listed = (git(root, "worktree", "list", "--porcelain") or "").splitlines()
-    trees = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
+    listed = git(root, "worktree", "list", "--porcelain") or ""
+    trees = [Path(folder) for folder in re.findall("^worktree (.*)$", listed, re.MULTILINE)]
     cache = cache_folder(root).resolve()
     for tree in trees:
         if (tree / ".dvc").is_dir() and cache_folder(tree).resolve() != cache:
@@ -124,16 +113,13 @@ def _remote(root: Path, setup: Setup) -> Step:
         remote.fs.pipe(probe, b"probe")
         remote.fs.remove(probe)
     except Exception as error:  # every kind of remote has exceptions of its own
-        return failed(
-            "remote", f"{checked.text}, but cannot be written: {error}", "make setup   # as one who may write"
-        )
+        return failed("remote", f"{checked.text}, but cannot be written: {error}", "make setup   # as one who may")
     return done("remote", f"{checked.text}, can be written")
 
 
 def tagged_objects(root: Path) -> dict[str, set[str]]:
     """Map every version tag to the hashes of all that it records."""
-    names = [tag.version for tag in tags(root)]
-    return {tag: with_files(root, recorded_outputs(root, tag).values()) for tag in names}
+    return {tag.version: with_files(root, recorded_outputs(root, tag.version).values()) for tag in tags(root)}
 
 
 def _tags(root: Path) -> Step:
@@ -141,12 +127,10 @@ def _tags(root: Path) -> Step:
     every = set().union(*wanted.values())
     unsent = missing_in_remote(root, remote, every) if remote else every
     lost = {md5 for md5 in unsent if cached_object(root, md5) is None}
-    for gone, words, remedy in (
-        (lost, "have lost objects: neither cache nor remote has them", f"{SEND}   # on the machine that made them"),
-        (unsent if remote else set(), "are not in the remote", SEND),
-    ):
-        if broken := [tag for tag, objects in wanted.items() if objects & gone]:
-            return failed("tags", f"{', '.join(broken)} {words}", remedy)
+    gone = lost or (unsent if remote else set())
+    if broken := ", ".join(tag for tag, objects in wanted.items() if objects & gone):
+        words = "have lost objects: neither cache nor remote has them" if lost else "are not in the remote"
+        return failed("tags", f"{broken} {words}", f"{SEND}   # on the machine that made them" if lost else SEND)
     return done("tags", f"{len(wanted)} whole{'' if remote else ', in the cache only'}")
 
 
@@ -157,7 +141,6 @@ def send_tags(root: Path) -> int:
         BadInput: there is no remote.
         Refused: an object is nowhere; the remote does not answer.
     """
-    remote = open_remote(root)
-    if remote is None:
+    if (remote := open_remote(root)) is None:
         raise BadInput("there is no remote to send to", "dvc remote add --default storage URL")
     return len(send(root, remote, set().union(*tagged_objects(root).values())))

@@ -28,14 +28,12 @@ def as_sqlite(sources: Sequence[Path], folder: Path) -> list[Path]:
     Raises:
         BadInput: a source is neither, is open elsewhere, or holds a number that SQLite cannot.
     """
-    files = []
-    for number, path in enumerate(sources):
-        if not is_duckdb(path):
+    files = [folder / f"{number}.db" if is_duckdb(path) else path for number, path in enumerate(sources)]
+    for path, file in zip(sources, files):
+        if file is path:
             check_is_sqlite(path)
-            files.append(path)
-            continue
-        files.append(folder / f"{number}.db")
-        _convert(path, files[-1])
+        else:
+            _convert(path, file)
     return files
 
 
@@ -51,33 +49,25 @@ def _convert(path: Path, target: Path) -> None:
     import duckdb
 
     try:
-        with (
-            closing(duckdb.connect(str(path), read_only=True)) as source,
-            closing(sqlite3.connect(target)) as copy,
-            copy,
-        ):
+        with closing(duckdb.connect(str(path), read_only=True)) as duck, closing(sqlite3.connect(target)) as copy, copy:
             query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORDER BY 1"
-            for (name,) in source.execute(query).fetchall():
-                _copy_table(source, copy, name)
+            for (name,) in duck.execute(query).fetchall():
+                _copy_table(duck, copy, name)
     except duckdb.Error as error:
         raise BadInput(f"{path}: {str(error).splitlines()[0]}", "close the program that writes to it") from error
     except OverflowError as error:
         raise BadInput(f"{path} holds a whole number beyond 64 bits, which SQLite cannot store") from error
 
 
-def _copy_table(source: DuckDBPyConnection, copy: sqlite3.Connection, name: str) -> None:
-    described = source.execute(f"DESCRIBE {quote(name)}").fetchall()
-    keys = source.execute(
-        "SELECT constraint_column_names FROM duckdb_constraints() WHERE schema_name = 'main'"
-        f" AND constraint_type = 'PRIMARY KEY' AND table_name = {text(name)}"
-    ).fetchall()
-    key = keys[0][0] if keys else []
+def _copy_table(duck: DuckDBPyConnection, copy: sqlite3.Connection, name: str) -> None:
+    described = duck.execute(f"DESCRIBE {quote(name)}").fetchall()
+    wanted = f"schema_name = 'main' AND constraint_type = 'PRIMARY KEY' AND table_name = {text(name)}"
+    query = f"SELECT constraint_column_names FROM duckdb_constraints() WHERE {wanted}"
+    (key,) = duck.execute(query).fetchone() or ([],)
     columns = [Column(row[0], _kind(row[1]), key.index(row[0]) + 1 if row[0] in key else 0) for row in described]
     copy.execute(create_statement(Table(name, tuple(columns))))
-    values = ", ".join(
-        f"{quote(column.name)}::VARCHAR" if column.type == "TEXT" else quote(column.name) for column in columns
-    )
-    cursor = source.execute(f"SELECT {values} FROM {quote(name)}")
+    values = ", ".join(quote(column.name) + "::VARCHAR" * (column.type == "TEXT") for column in columns)
+    cursor = duck.execute(f"SELECT {values} FROM {quote(name)}")
     insert = f"INSERT INTO {quote(name)} VALUES ({', '.join('?' * len(columns))})"
     while rows := cursor.fetchmany(BATCH_ROWS):
         copy.executemany(insert, [[str(v) if isinstance(v, Decimal) else v for v in row] for row in rows])

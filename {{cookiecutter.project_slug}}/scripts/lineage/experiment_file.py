@@ -44,14 +44,10 @@ def load_experiment(root: Path) -> ExperimentFile:
         spec.loader.exec_module(module)
     except Exception as error:
         line = getattr(error, "lineno", None)
-        raise BadInput(
-            f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}" + (f" (line {line})" if line else ""),
-            f"python {EXPERIMENT}",
-        ) from error
+        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}" + f" (line {line})" * bool(line)
+        raise BadInput(problem, f"python {EXPERIMENT}") from error
     names = list(ExperimentFile.__dataclass_fields__)
-    missing = [name for name in names if not callable(getattr(module, name, None))]
-    if missing:
-        raise BadInput(
-            f"{EXPERIMENT} has no function {missing[0]}()", f"define {', '.join(names)}; see docs/use-cases.md"
-        )
+    if missing := [name for name in names if not callable(getattr(module, name, None))]:
+        problem = f"{EXPERIMENT} has no function {missing[0]}()"
+        raise BadInput(problem, f"define {', '.join(names)}; see docs/use-cases.md")
     return ExperimentFile(*(getattr(module, name) for name in names))

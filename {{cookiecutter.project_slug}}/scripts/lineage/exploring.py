@@ -1,8 +1,5 @@
 """The verbs behind `checkout`, `worktrees` and `cleanup`: a version as a folder beside the project."""
 
-from __future__ import annotations
-
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +8,10 @@ from lineage.objects import obtain, with_files
 from lineage.records import path_md5, recorded_outputs
 from lineage.repository import common_folder, git, main_root, must_git
 from lineage.versions import find_tag
+from lineage.worktrees import add_worktree, check_outputs, remove_worktree, unsaved
 
 MARKER = "lineage-explore"
 """A file in Git's own folder of a worktree that `checkout` made; it goes when the worktree goes."""
-
-LOCAL = ".dvc/config.local"
 
 
 @dataclass(frozen=True)
@@ -27,20 +23,6 @@ class Worktree:
     changes: list[str]
 
 
-def add_worktree(root: Path, commit: str, folder: Path) -> Path:
-    """Make a detached worktree of a commit with this machine's DVC configuration; return the project's root in it."""
-    must_git(root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(folder), commit)
-    project = folder / (git(root, "rev-parse", "--show-prefix") or "")
-    if (main_root(root) / LOCAL).exists():
-        shutil.copyfile(main_root(root) / LOCAL, project / LOCAL)
-    return project
-
-
-def remove_worktree(root: Path, folder: Path) -> None:
-    """Remove a worktree whatever is in it; nothing happens when it is not one."""
-    git(root, "worktree", "remove", "--force", "--force", str(folder))
-
-
 def checkout(root: Path, version: str) -> Path:
     """Make `../explore-VERSION`: the version's code, with every DVC output present and verified.
 
@@ -48,13 +30,12 @@ def checkout(root: Path, version: str) -> Path:
         Refused: no such tag, the folder exists, or an output cannot be brought back; nothing is left behind.
     """
     tag = find_tag(root, version)
-    top = Path(git(root, "rev-parse", "--show-toplevel") or root)
-    folder = top.parent / f"explore-{version}"
+    folder = Path(git(root, "rev-parse", "--show-toplevel") or root).parent / f"explore-{version}"
     if folder.exists():
         mine = folder in [made.folder for made in worktrees(root)]
         cleaning = f"python scripts/experiment_explorer.py cleanup --version {version}"
         raise Refused(f"{folder} exists", cleaning if mine else f"mv {folder} {folder}.old")
-    project = add_worktree(root, tag.commit, folder)
+    project = add_worktree(root, folder, "--detach", tag.commit)
     try:
         own = Path(git(folder, "rev-parse", "--absolute-git-dir") or "")
         (own / MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
@@ -69,21 +50,18 @@ def _fill(root: Path, project: Path) -> None:
     """Check the outputs of a worktree out, and verify each."""
     from dvc.repo import Repo
 
-    outputs = recorded_outputs(project)
-    for md5 in with_files(main_root(root), outputs.values()):
+    for md5 in with_files(main_root(root), recorded_outputs(project).values()):
         obtain(main_root(root), md5)
-    with Repo(str(project)) as repo:
-        repo.checkout(force=True, allow_missing=True)
-    wrong = [path for path, md5 in outputs.items() if not (project / path).exists() or path_md5(project / path) != md5]
-    if wrong:
-        raise Refused(f"{wrong[0]} did not come back whole", "make doctor")
+    if (project / ".dvc").is_dir():
+        with Repo(str(project)) as repo:
+            repo.checkout(force=True, allow_missing=True)
+    check_outputs(project)
 
 
 def worktrees(root: Path) -> list[Worktree]:
     """The worktrees that `checkout` made and that still exist, with what is changed in each."""
-    common = common_folder(root) or root
     prefix, found = git(root, "rev-parse", "--show-prefix") or "", []
-    for marker in sorted(common.glob(f"worktrees/*/{MARKER}")):
+    for marker in sorted((common_folder(root) or root).glob(f"worktrees/*/{MARKER}")):
         folder = Path(marker.with_name("gitdir").read_text(encoding="utf-8").strip()).parent
         version, commit = marker.read_text(encoding="utf-8").split()
         if (folder / ".git").is_file():
@@ -93,14 +71,12 @@ def worktrees(root: Path) -> list[Worktree]:
 
 def _changes(folder: Path, prefix: str, commit: str) -> list[str]:
     """What would be lost with a worktree: commits, changed and new files, also those that Git ignores, changed outputs."""
-    changes = [] if git(folder, "rev-parse", "HEAD") == commit else ["commits"]
-    outputs = recorded_outputs(folder / prefix, commit)
-    for entry in (git(folder, "status", "--porcelain", "-z", "--no-renames", "--ignored") or "").split("\0")[:-1]:
-        name = entry[3:].removeprefix(prefix).rstrip("/")
-        known = any(f"{name}/".startswith(f"{path}/") for path in [*outputs, ".dvc"]) or "__pycache__" in name
-        changes += [] if known and entry.startswith("!!") else [name]
-    present = {path: folder / prefix / path for path in outputs}
-    return changes + [path for path, place in present.items() if place.exists() and path_md5(place) != outputs[path]]
+    project = folder / prefix
+    commits = [] if git(folder, "rev-parse", "HEAD") == commit else ["commits"]
+    present = {path: md5 for path, md5 in recorded_outputs(project, commit).items() if (project / path).exists()}
+    outputs = [path for path, md5 in present.items() if path_md5(project / path) != md5]
+    changed, unknown = unsaved(folder, prefix)
+    return [*commits, *changed, *unknown, *outputs]
 
 
 def cleanup(root: Path, version: str | None, force: bool) -> list[Worktree]:
@@ -122,7 +98,7 @@ def cleanup(root: Path, version: str | None, force: bool) -> list[Worktree]:
         if made.changes and not force:
             raise Refused(f"{made.folder} has changes: {', '.join(made.changes[:5])}", "save them, or cleanup --force")
         if root.is_relative_to(made.folder):
-            raise Refused(f"{made.folder} is where you are", f"cd {main_root(root)}")
+            raise Refused(f"{made.folder} is where you are", f"cd {(common_folder(root) or root).parent}")
     for made in chosen:
         must_git(root, "worktree", "remove", "--force", str(made.folder))
     return chosen

@@ -1,16 +1,14 @@
 """Rows of incoming SQLite databases, lined up by column name in temporary tables."""
 
-from __future__ import annotations
-
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.databases import Column, Table, check_not_interrupted, describe_tables, open_read_only, read_only_uri
+from lineage.databases import Column, Table, attached, describe_tables, open_read_only, row_number
 from lineage.errors import BadInput
-from lineage.merge_plan import ROW, SOURCE
-from lineage.sql import quote, quote_all, same
+from lineage.merge_plan import NUMBER, RESERVED, SOURCE
+from lineage.sql import all_of, fold, quote, quote_all, same
 
 
 @dataclass
@@ -19,13 +17,24 @@ class Incoming:
 
     Attributes:
         name: the table's name.
-        columns: by lower-case name (SQLite compares names so), in order of first appearance.
+        found: the table in each source that has it.
+        columns: by folded name, in order of first appearance.
         types: every declared type that a column has in some source.
+        lacking: by a column's name, the numbers of the sources that have the table without it.
+        copies: numbers of the sources that began as copies of the base.
     """
 
     name: str
+    found: Mapping[Path, Table]
     columns: dict[str, Column] = field(default_factory=dict)
     types: dict[str, set[str]] = field(default_factory=dict)
+    lacking: dict[str, list[int]] = field(default_factory=dict)
+    copies: list[int] = field(default_factory=list)
+
+    @property
+    def replaceable(self) -> str:
+        """Quoted name of the temporary table of base rows that rebase may replace for a copy."""
+        return f"temp.{quote('replaceable ' + self.name)}"
 
     @property
     def temporary(self) -> str:
@@ -36,61 +45,80 @@ class Incoming:
     def table(self) -> Table:
         return Table(self.name, tuple(self.columns.values()))
 
+    def missing_from(self, base: Table | None) -> list[str]:
+        """The columns of the base that no source has."""
+        return [name for name in base.column_names if fold(name) not in self.columns] if base else []
 
-def tables_of(sources: Sequence[Path]) -> dict[str, list[Path]]:
-    """Map every table to the sources that have it."""
-    found: dict[str, list[Path]] = {}
+
+def line_up(name: str, found: Mapping[Path, Table], sources: Sequence[Path]) -> Incoming:
+    """Line up the columns of one table of all sources. Their order does not depend on that of the sources.
+
+    Args:
+        name: the table's name.
+        found: the sources that have it.
+        sources: all of them.
+    """
+    incoming = Incoming(name, found)
+    for table in sorted(found.values(), key=lambda table: table.column_names):
+        for column in table.columns:
+            incoming.columns.setdefault(fold(column.name), column)
+            incoming.types.setdefault(fold(column.name), set()).add(column.type)
+    names = {number: set(map(fold, found[path].column_names)) for number, path in enumerate(sources) if path in found}
+    for key, column in incoming.columns.items():
+        incoming.lacking[column.name] = [number for number, there in names.items() if key not in there]
+    return incoming
+
+
+def tables_of(sources: Sequence[Path], base: Path | None) -> dict[str, dict[Path, Table]]:
+    """Map the name of every table, and every source that has it, to the table there.
+
+    Names that differ in case only are one name to SQLite; the base's spelling counts, else the first source's.
+    """
+    spelled: dict[str, str] = {}
+    found: dict[str, dict[Path, Table]] = {}
+    if base is not None:
+        with open_read_only(base) as connection:
+            spelled = {fold(name): name for name in describe_tables(connection)}
     for path in sources:
         with open_read_only(path) as connection:
-            for name in describe_tables(connection):
-                found.setdefault(name, []).append(path)
+            for name, table in describe_tables(connection).items():
+                found.setdefault(spelled.setdefault(fold(name), name), {})[path] = table
+                if taken := RESERVED & set(map(fold, table.column_names)):
+                    raise BadInput(f"{path}: table {name!r} has a column {min(taken)!r}, a name of ours", "rename it")
     return found
 
 
-def collect(connection: sqlite3.Connection, sources: Sequence[Path], names: Sequence[str]) -> dict[str, Incoming]:
-    """Copy the rows of the named tables into temporary tables whose columns have no type, so that values stay as they are.
+def collect(
+    connection: sqlite3.Connection, tables: Mapping[str, Mapping[Path, Table]], sources: Sequence[Path]
+) -> dict[str, Incoming]:
+    """Copy the rows of tables into temporary tables whose columns have no type, so that values stay as they are.
 
     Args:
         connection: in autocommit mode, outside a transaction (a database cannot be detached within one).
+        tables: as in `tables_of`.
         sources: database files.
-        names: tables.
     Raises:
         BadInput: a source cannot be read.
     """
-    collected = {name: Incoming(name) for name in names}
+    collected = {name: line_up(name, found, sources) for name, found in tables.items()}
     for incoming in collected.values():
-        connection.execute(f"CREATE TEMP TABLE {quote('incoming ' + incoming.name)} ({quote(SOURCE)}, {quote(ROW)})")
+        columns = [f"{NUMBER} INTEGER PRIMARY KEY", quote(SOURCE), *(quote(c.name) for c in incoming.columns.values())]
+        connection.execute(f"CREATE TABLE {incoming.temporary} ({', '.join(columns)})")
+        connection.execute(f"CREATE TABLE {incoming.replaceable} (source, base_row)")
     for number, path in enumerate(sources):
-        connection.execute("ATTACH ? AS source", (read_only_uri(path),))
-        try:
-            tables = describe_tables(connection, "source")
-            for name in names:
-                if name in tables:
-                    _copy_rows(connection, number, tables[name], collected[name])
-        except sqlite3.DatabaseError as error:
-            check_not_interrupted(error)
-            raise BadInput(f"{path}: {error}", f"sqlite3 {path} 'PRAGMA integrity_check'") from error
-        finally:
-            connection.execute("DETACH source")
+        with attached(connection, path):
+            for name, found in tables.items():
+                if path in found:
+                    names = quote_all(found[path].column_names)
+                    values = f"SELECT {number}, {names} FROM source.{quote(name)}"
+                    connection.execute(f"INSERT INTO {collected[name].temporary} ({quote(SOURCE)}, {names}) {values}")
     return collected
-
-
-def _copy_rows(connection: sqlite3.Connection, number: int, table: Table, incoming: Incoming) -> None:
-    for column in table.columns:
-        key = column.name.lower()
-        if key not in incoming.columns:
-            incoming.columns[key] = column
-            connection.execute(f"ALTER TABLE {incoming.temporary} ADD COLUMN {quote(column.name)}")
-        incoming.types.setdefault(key, set()).add(column.type)
-    columns = quote_all(table.column_names)
-    connection.execute(
-        f"INSERT INTO {incoming.temporary} ({quote(SOURCE)}, {quote(ROW)}, {columns})"
-        f" SELECT {number}, row_number() OVER (), {columns} FROM source.{quote(table.name)}"
-    )
 
 
 def drop_unchanged(connection: sqlite3.Connection, number: int, ancestor: Path, collected: dict[str, Incoming]) -> None:
     """Forget the rows of one source that its ancestor holds too: they are old copies, unchanged since the branch point.
+
+    What the source dropped or changed since then, and main did not, is noted: a rebase may replace that, and no other row.
 
     Args:
         connection: in autocommit mode, outside a transaction.
@@ -100,16 +128,24 @@ def drop_unchanged(connection: sqlite3.Connection, number: int, ancestor: Path, 
     """
     with open_read_only(ancestor) as reader:
         tables = describe_tables(reader)
-    connection.execute("ATTACH ? AS ancestor", (read_only_uri(ancestor),))
-    for incoming in collected.values():
-        if incoming.name not in tables:
-            continue
-        known = {name.lower() for name in tables[incoming.name].column_names}
-        shared = [column.name for key, column in incoming.columns.items() if key in known]
-        new = [f"b.{quote(column.name)} IS NULL" for key, column in incoming.columns.items() if key not in known]
-        equal = " AND ".join([f"b.{quote(SOURCE)} = {number}", same("a", "b", shared), *new])
-        connection.execute(
-            f"DELETE FROM {incoming.temporary} WHERE rowid IN"
-            f" (SELECT b.rowid FROM ancestor.{quote(incoming.name)} a JOIN {incoming.temporary} b ON {equal})"
-        )
-    connection.execute("DETACH ancestor")
+    present = describe_tables(connection)
+    with attached(connection, ancestor, "ancestor"):
+        for name in collected.keys() & tables.keys():
+            incoming, then = collected[name], f"ancestor.{quote(name)}"
+            incoming.copies.append(number)
+            copied = f"b.{quote(SOURCE)} = {number} AND {_as_then('b', incoming.table, tables[name])}"
+            if name in present:
+                connection.execute(
+                    f"INSERT INTO {incoming.replaceable} SELECT {number}, m.{row_number(connection, name)} FROM {then} a"
+                    f" JOIN main.{quote(name)} m ON {_as_then('m', present[name], tables[name])}"
+                    f" LEFT JOIN {incoming.temporary} b ON {copied} WHERE b.{NUMBER} IS NULL"
+                )
+            gone = f"SELECT b.{NUMBER} FROM {then} a JOIN {incoming.temporary} b ON {copied}"
+            connection.execute(f"DELETE FROM {incoming.temporary} WHERE {NUMBER} IN ({gone})")
+
+
+def _as_then(alias: str, table: Table, then: Table) -> str:
+    """A row of `table` is row `a` of the ancestor; columns that came later are NULL."""
+    known = set(map(fold, then.column_names))
+    new = [f"{alias}.{quote(name)} IS NULL" for name in table.column_names if fold(name) not in known]
+    return all_of([same("a", alias, [name for name in table.column_names if fold(name) in known]), *new])

@@ -1,7 +1,5 @@
 """Where things lie in the project. Paths are relative to its root."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lineage.errors import BadInput
@@ -35,6 +33,5 @@ def find_root(start: Path | None = None) -> Path:
     for folder in (here, *here.parents):
         if (folder / PARAMS).is_file() and (folder / PIPELINE).is_file():
             return folder
-    raise BadInput(
-        f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)", "cd into the project"
-    )
+    problem = f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)"
+    raise BadInput(problem, "cd into the project")

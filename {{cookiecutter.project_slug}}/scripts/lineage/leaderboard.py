@@ -1,7 +1,5 @@
 """Read runs back from the results database, best first. Nothing here writes."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import math
@@ -16,7 +14,11 @@ from lineage.errors import BadInput
 from lineage.recording import METRIC_ROW_COLUMNS, METRICS
 from lineage.sql import quote
 
+Row = dict[str, Any]
+"""A row of `metrics`: its columns by name."""
+
 CONDITION = re.compile(r"([\w.]+)\s*(!=|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 LOSS = re.compile(r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE)
 
 
@@ -30,8 +32,7 @@ def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
     kinds = {column.name: affinity(column.type) for column in table.columns}
     parts, values = ["1"], []
     for text in where:
-        found = CONDITION.fullmatch(text)
-        if found is None:
+        if (found := CONDITION.fullmatch(text)) is None:
             raise BadInput(f"{text!r} is not a condition", "write it as in --where model_C=1.0 --where 'f1_score>=0.9'")
         name, operator, value = found[1].replace(".", "_"), found[2], found[3]
         if name not in kinds:
@@ -40,11 +41,12 @@ def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
         if value == "NULL" and operator in ("=", "!="):
             parts.append(f"{quote(name)} IS {'NOT ' if operator == '!=' else ''}NULL")
             continue
-        if kinds[name] == "number" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.IGNORECASE):
+        if kinds[name] == "number" and not re.fullmatch(NUMBER, value):
             raise BadInput(f"{text!r}: {name} holds numbers, and {value!r} is none")
         if kinds[name] == "text" and operator not in ("=", "!="):
             raise BadInput(f"{text!r}: {name} holds text, which can be = or != only")
-        parts.append(f"{quote(name)} {operator} ?")
+        cast = f"CAST(? AS {'NUMERIC' if re.fullmatch(NUMBER, value) else 'TEXT'})" if kinds[name] == "any" else "?"
+        parts.append(f"{quote(name)} {operator} {cast}")
         values.append(value)
     return " AND ".join(parts), values
 
@@ -52,11 +54,7 @@ def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
 def metric_names(database: Path) -> list[str]:
     """Names of the metrics that the database holds, in the order of its columns."""
     with open_read_only(database) as connection:
-        return _metric_names(connection)
-
-
-def _metric_names(connection: sqlite3.Connection) -> list[str]:
-    table = describe_tables(connection).get(METRICS)
+        table = describe_tables(connection).get(METRICS)
     if table is None:
         raise BadInput(f"the database has no table {METRICS!r}")
     return [name for name in table.column_names if name not in METRIC_ROW_COLUMNS and not name.startswith("model_")]
@@ -64,8 +62,7 @@ def _metric_names(connection: sqlite3.Connection) -> list[str]:
 
 def measured(value: Any) -> float | None:
     """The number that a metric's value is compared by; None for NULL, text, NaN and infinities."""
-    is_number = isinstance(value, (int, float)) and math.isfinite(value)
-    return float(value) if is_number else None
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def best_runs(
@@ -76,7 +73,7 @@ def best_runs(
     track_ids: Sequence[str] | None = None,
     where: Sequence[str] = (),
     limit: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Read rows of `metrics`, best first, the earlier run first on a tie; runs without a number to compare come last.
 
     Args:
@@ -89,10 +86,9 @@ def best_runs(
     Raises:
         BadInput: no such metric or column, or a condition that cannot be.
     """
+    if metric not in (names := metric_names(database)):
+        raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}")
     with open_read_only(database) as connection:
-        names = _metric_names(connection)
-        if metric not in names:
-            raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}")
         condition, values = _conditions(describe_tables(connection)[METRICS], where)
         if track_ids is not None:  # as one value: a database may take no more than 999
             condition += " AND track_id IN (SELECT value FROM json_each(?))"
@@ -100,9 +96,6 @@ def best_runs(
         column, direction = quote(metric), "DESC" if mode == "max" else "ASC"
         number = f"(typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999)"
         connection.row_factory = sqlite3.Row
-        cursor = connection.execute(
-            f"SELECT * FROM {quote(METRICS)} WHERE {condition}"
-            f" ORDER BY {number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id LIMIT ?",
-            (*values, -1 if limit is None else limit),
-        )
-        return [dict(row) for row in cursor]
+        order = f"{number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id"
+        query = f"SELECT * FROM {quote(METRICS)} WHERE {condition} ORDER BY {order} LIMIT ?"
+        return [dict(row) for row in connection.execute(query, (*values, -1 if limit is None else limit))]

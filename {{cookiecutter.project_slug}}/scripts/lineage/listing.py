@@ -1,7 +1,5 @@
 """Print rows as a table, JSON, CSV or Markdown."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sys
@@ -37,16 +35,15 @@ def print_leaderboard(
     if database is None or metric is None or mode is None:
         root = layout.find_root()
         promote = read_params(root / layout.PARAMS).promote
-        database = database or root / layout.DATABASE
-        metric = metric or promote.metric
-        guess = promote.mode if metric == promote.metric else "min" if looks_like_loss(metric) else "max"
-        mode = mode or guess
+        database, metric = database or root / layout.DATABASE, metric or promote.metric
+        by_name = "min" if looks_like_loss(metric) else "max"
+        mode = mode or (promote.mode if metric == promote.metric else by_name)
     if not database.exists():
         raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
     rows = best_runs(database, metric, mode, limit=limit, where=where)
     params = sorted({name for row in rows for name in row if name.startswith("model_") and name != "model_hash"})
     names = ["version", "track_id", *params, *metric_names(database)]
-    print_rows(names, [[row[name] for name in names] for row in rows], form)
+    print_rows(names, [[row.get(name) for name in names] for row in rows], form)
 
 
 def print_version(root: Path, version: str, database: Path | None, form: str) -> None:
@@ -56,13 +53,11 @@ def print_version(root: Path, version: str, database: Path | None, form: str) ->
     """
     results = find_results(root, version, database)
     run, tag = results.runs[0], results.tag
-    about = {"commit": tag.commit, "day": tag.day, "description": tag.text} if tag else {"commit": None}
-    params, metrics = params_of(run), metric_names(results.database)
     sections: dict[str, dict[str, Any]] = {
-        "tag": about,
+        "tag": {"commit": tag.commit, "day": tag.day, "description": tag.text} if tag else {"commit": None},
         "run": {"runs": len(results.runs), **{name: run.get(name) for name in METRIC_ROW_COLUMNS}},
-        "params": params,
-        "metrics": {name: run[name] for name in metrics},
+        "params": params_of(run),
+        "metrics": {name: run[name] for name in metric_names(results.database)},
         "artifacts": recorded_outputs(root, tag.commit) if tag else {},
     }
     rows = [(section, name, value) for section, pairs in sections.items() for name, value in pairs.items()]
@@ -85,11 +80,9 @@ def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -
         form: table, json, csv or md.
     """
     if form == "json":
-        print(json.dumps([dict(zip(names, row)) for row in rows], indent=2))
+        print(json.dumps([dict(zip(names, row)) for row in rows], indent=2, default=str))
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+        csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
     elif form == "md":
         print("| " + " | ".join(names) + " |")
         print("|" + " --- |" * len(names))
@@ -119,6 +112,4 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def show(value: Any) -> str:
     """Write a value for people: floats with four decimals, NULL as a dash."""
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,12 +1,10 @@
 """Git's merge driver for what DVC records: `dvc.lock` stage by stage, folders file by file, tables and data row by row."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,24 +39,22 @@ def drive(root: Path, ancestor: Path, ours: Path, theirs: Path, path: str) -> in
         base, mine, other = (yaml.safe_load(file.read_bytes()) or {} for file in (ancestor, ours, theirs))
         if path == layout.PIPELINE_LOCK:
             stages = [side.get("stages") or {} for side in (base, mine, other)]
-            merged = {**mine, "stages": _three_way(stages, lambda _, *sides: _stage(root, *sides))}
+            merged = {**mine, "stages": _three_way(lambda _, *sides: _stage(root, *sides), *stages)}
         else:
             merged = {**mine, "outs": _outputs(root, base, mine, other, None)}
         write_text(ours, yaml.safe_dump(merged, sort_keys=False, allow_unicode=True, width=1000))
     except (LineageError, yaml.YAMLError) as error:
-        labels = [word for label in ("ours", "base", "theirs") for word in ("-L", label)]
+        labels = ("-L", "ours", "-L", "base", "-L", "theirs")
         subprocess.run(["git", "merge-file", "--quiet", *labels, ours, ancestor, theirs], check=False)
-        reason = error.problem if isinstance(error, LineageError) else error
-        print(f"{path} is left with conflict marks: {reason}", file=sys.stderr)
+        print(f"{path} is left with conflict marks: {getattr(error, 'problem', error)}", file=sys.stderr)
         print(f"  → git checkout --ours {path} && git add {path}   # or --theirs; then: dvc checkout", file=sys.stderr)
         return 1
     print(f"{path} merged; next: dvc checkout && dvc repro", file=sys.stderr)
     return 0
 
 
-def _three_way(sides: Iterable[Entries], both_changed: Callable[..., Any]) -> Entries:
+def _three_way(both_changed: Callable[..., Any], base: Entries, ours: Entries, theirs: Entries) -> Entries:
     """Take what only one side changed; ask `both_changed(name, base, ours, theirs)` about the rest. None: not there."""
-    base, ours, theirs = sides
     merged = {}
     for name in dict.fromkeys([*ours, *theirs]):
         old, mine, other = (side.get(name) for side in (base, ours, theirs))
@@ -96,14 +92,14 @@ def _outputs(root: Path, base: Any, ours: Any, theirs: Any, params: Entries | No
         return mine
 
     sides = [{out["path"]: out for out in side.get("outs") or []} for side in (base, ours, theirs)]
-    return list(_three_way(sides, merge).values())
+    return list(_three_way(merge, *sides).values())
 
 
 def _folders(root: Path, base: str, ours: str, theirs: str) -> Entries:
     def clash(name: str, *_: Any) -> Any:
         raise Refused(f"both sides changed {name}")
 
-    files = _three_way((listing(root, md5) if md5.endswith(".dir") else {} for md5 in (base, ours, theirs)), clash)
+    files = _three_way(clash, *(listing(root, md5) if md5.endswith(".dir") else {} for md5 in (base, ours, theirs)))
     entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
     size = sum(obtain(root, md5).stat().st_size for md5 in files.values())
     with tempfile.TemporaryDirectory() as folder:

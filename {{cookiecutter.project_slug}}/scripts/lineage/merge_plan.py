@@ -4,17 +4,21 @@ Both engines (SQLite for results, DuckDB for parquet) read the same standard SQL
 NOT IN over keys or correlated subqueries: NULL equals NULL, and either engine finds an index by itself.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from lineage.errors import BadInput, Refused
-from lineage.sql import quote, quote_all, same
+from lineage.sql import all_of, fold, quote, quote_all, same
 
 SOURCE, ROW = "lineage source", "lineage row"
-"""Columns of the incoming side that say where a row comes from: number of the source, place in it."""
+"""Columns of the incoming side: the number of a row's source, and a number of its own that rises in the order of the files.
+
+`rowid` would not do: a column of that name hides it.
+"""
+
+NUMBER = quote(ROW)
+RESERVED = frozenset({SOURCE, ROW})
 
 KEPT, KEYS, THERE = "temp.lineage_kept", "temp.lineage_keys", "temp.lineage_there"
 SAMPLES = 5
@@ -26,7 +30,7 @@ class Engine(Protocol):
     def execute(self, query: str, /) -> Any: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sides:
     """Two tables to merge.
 
@@ -37,7 +41,11 @@ class Sides:
         incoming: quoted name of the other side, with the columns `SOURCE` and `ROW`.
         columns: the incoming columns.
         identity: the columns that make two rows the same row.
-        row: quoted column of the base that numbers its rows.
+        row: what numbers the rows of the base, in SQL.
+        filled: columns of the identity that are known to hold no NULL on the incoming side.
+        lacking: by column, the numbers of the sources that do not have it; there is nothing to compare for their rows.
+        copies: numbers of the sources that began as copies of the base.
+        replaceable: table of `source` and `base_row`: what rebase may replace for a copy, since it has not changed since then.
     """
 
     engine: Engine
@@ -46,11 +54,25 @@ class Sides:
     incoming: str
     columns: Sequence[str]
     identity: Sequence[str]
-    row: str = "rowid"
+    row: str = NUMBER
+    filled: Sequence[str] = ()
+    lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    copies: Sequence[int] = ()
+    replaceable: str = ""
+
+    @property
+    def equal(self) -> str:
+        """Row `a` of the base and row `b` of the incoming side have the same contents, as far as the source of `b` has columns."""
+        conditions = []
+        for column in self.columns:
+            numbers = ", ".join(map(str, self.lacking.get(column, ())))
+            lacks = f"b.{quote(SOURCE)} IN ({numbers}) OR " if numbers else ""
+            conditions.append(f"({lacks}{same('a', 'b', [column])})")
+        return all_of(conditions)
 
     def beside(self, left: str, right: str) -> str:
         """Rows `a` of one table beside the rows `b` of another that have the same identity."""
-        return f"FROM {left} a JOIN {right} b ON {same('a', 'b', self.identity)}"
+        return f"FROM {left} a JOIN {right} b ON {same('a', 'b', self.identity, self.filled)}"
 
     def count(self, rows: str) -> int:
         """Count the rows of a FROM clause."""
@@ -65,9 +87,10 @@ class Plan:
         name: the table, or the data file.
         added: incoming rows that come in, those that take the place of base rows included.
         replaced: base rows that go.
-        present: incoming rows that are there already.
-        overridden: incoming rows whose identity a later source has too, with other contents (rebase only).
-        conflicts: incoming rows with the identity of another row and different contents.
+        present: incoming rows that are there already, or come from another source too.
+        overridden: incoming rows whose identity a later one has too, with other contents (rebase only).
+        conflicts: incoming rows with other contents than the base's row of their identity or, where it has none, than
+            the row that comes in.
         samples: the first conflicts, as lines.
         new_columns: columns that the base lacks.
         missing_columns: columns of the base that no incoming row has.
@@ -98,7 +121,7 @@ class Plan:
         parts = [f"{self.name}: +{self.added} ~{self.replaced} ={self.present} !{self.conflicts}"]
         parts += [f"new columns: {', '.join(self.new_columns)}"] if self.new_columns else []
         parts += [f"wider types: {', '.join(self.widened)}"] if self.widened else []
-        parts += [f"{self.overridden} incoming rows gave way to a later source"] if self.overridden else []
+        parts += [f"{self.overridden} incoming rows gave way to a later one"] if self.overridden else []
         return ", ".join(parts)
 
     def summary(self) -> dict[str, Any]:
@@ -137,46 +160,61 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
         keys: what rebase replaces by.
         on_conflict: `fail`, `base`, `incoming` or `newest` (by the column `timestamp`).
     Raises:
-        BadInput: `newest` without a column `timestamp`.
+        BadInput: `newest` without a column `timestamp`, or where it is part of the identity and cannot decide.
     """
-    if on_conflict == "newest" and "timestamp" not in sides.columns:
+    if on_conflict == "newest" and "timestamp" not in map(fold, sides.columns):
         raise BadInput(f"{sides.name}: on_conflict: newest needs a column 'timestamp'", "choose base or incoming")
     kept = _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
-    equal, pair = same("a", "b", sides.columns), sides.beside(sides.base, kept)
-    later = "b.timestamp > a.timestamp" if on_conflict == "newest" else "TRUE"
+    repeated = f"SELECT a.{NUMBER} AS l, b.{NUMBER} AS r {sides.beside(kept, sides.incoming)} WHERE NOT ({same('a', 'b', sides.columns)})"
+    pairs = f"SELECT base_row AS l, kept_row AS r FROM {THERE} WHERE"
+    later = "b.timestamp > a.timestamp OR a.timestamp IS NULL" if on_conflict == "newest" else "TRUE"
     sides.engine.execute(
-        f"CREATE TEMP TABLE lineage_there AS SELECT a.{sides.row} AS base_row, b.rowid AS kept_row, {equal} AS is_equal,"
-        f" {later} AS is_later {pair}"
+        f"CREATE TEMP TABLE lineage_there AS SELECT a.{sides.row} AS base_row, b.{NUMBER} AS kept_row,"
+        f" {sides.equal} AS is_equal, {later} AS is_later {sides.beside(sides.base, kept)}"
     )
     result = Plan(sides.name)
+    differ = f"{pairs} NOT is_equal"
+    if kept == KEPT and strategy == "merge":  # every row that comes counts, not only the one that is kept
+        differ = f"SELECT a.{sides.row} AS l, b.{NUMBER} AS r {sides.beside(sides.base, sides.incoming)} WHERE NOT ({sides.equal})"
+        repeated += f" AND a.{NUMBER} NOT IN (SELECT kept_row FROM {THERE})"
+    comes = f"FROM {kept} b WHERE b.{NUMBER} NOT IN (SELECT kept_row FROM {THERE}"
     if strategy == "rebase":
-        sides.engine.execute(
-            f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)} FROM {sides.incoming}"
-        )
-        matching = f"SELECT a.{sides.row} FROM {sides.base} a JOIN {KEYS} k ON {same('a', 'k', keys)}"
-        stays = f"SELECT base_row FROM {THERE} WHERE is_equal"
-        result.leaves = f"{matching} WHERE a.{sides.row} NOT IN ({stays})"
-        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT kept_row FROM {THERE} WHERE is_equal)"
-        if kept == KEPT:
-            result.overridden = sides.count(f"{sides.beside(kept, sides.incoming)} WHERE NOT ({equal})")
-        blocked = f"FROM {THERE} WHERE base_row NOT IN ({matching})"  # another key, but the same identity
-        if sides.count(blocked):
-            _add_conflicts(result, sides, pair, f"a.{sides.row} NOT IN ({matching})")
+        matching = _matching(sides, keys)
+        result.leaves = f"{matching} AND a.{sides.row} NOT IN (SELECT base_row FROM {THERE} WHERE is_equal)"
+        comes += " WHERE is_equal)"
+        result.overridden = sides.count(f"FROM ({repeated}) AS overridden") if kept == KEPT else 0
+        differ = f"{pairs} NOT is_equal AND base_row NOT IN ({matching})"  # the same identity, and another key
+    elif on_conflict in ("incoming", "newest"):
+        won = f"FROM {THERE} WHERE NOT is_equal AND is_later"
+        result.leaves = f"SELECT base_row {won}"
+        comes += f") OR b.{NUMBER} IN (SELECT kept_row {won})"
     else:
-        comes = f"FROM {kept} b WHERE b.rowid NOT IN (SELECT kept_row FROM {THERE})"
-        if on_conflict in ("incoming", "newest"):
-            won = f"FROM {THERE} WHERE NOT is_equal AND is_later"
-            result.leaves = f"SELECT base_row {won}"
-            comes += f" OR b.rowid IN (SELECT kept_row {won})"
-        if sides.count(f"FROM {THERE} WHERE NOT is_equal"):
-            _add_conflicts(result, sides, pair, f"NOT ({equal})")
-        elif kept == KEPT:
-            _add_conflicts(result, sides, sides.beside(kept, sides.incoming), f"NOT ({equal})")
+        comes += ")"
+    _add_conflicts(result, sides, differ, (sides.base, sides.row))
+    if strategy == "merge" and kept == KEPT:
+        _add_conflicts(result, sides, repeated, (kept, NUMBER))
+    if on_conflict == "newest" and result.conflicts and "timestamp" in map(fold, sides.identity):
+        raise BadInput(
+            f"{sides.name}: newest cannot decide: timestamp is part of the identity", "choose base or incoming"
+        )
     result.arrives = f"SELECT {quote_all(sides.columns)} {comes} ORDER BY {quote_all(sides.identity)}"
     result.added = sides.count(comes)
-    result.present = sides.count(f"FROM {kept}") - result.added
     result.replaced = sides.count(f"FROM ({result.leaves}) AS gone") if result.leaves else 0
+    new = result.added if strategy == "rebase" else result.added - result.replaced
+    result.present = sides.count(f"FROM {sides.incoming}") - new - result.overridden - result.conflicts
     return result
+
+
+def _matching(sides: Sides, keys: Sequence[str]) -> str:
+    """Query for the numbers of the base rows that rebase may replace, to which more conditions can be added by AND."""
+    sides.engine.execute(
+        f"CREATE TEMP TABLE lineage_keys AS SELECT DISTINCT {quote_all(keys)}, {quote(SOURCE)} FROM {sides.incoming}"
+    )
+    numbers, allowed = ", ".join(map(str, sides.copies)), "TRUE"
+    if numbers:
+        old = f"SELECT base_row FROM {sides.replaceable} o WHERE o.source = k.{quote(SOURCE)}"
+        allowed = f"(k.{quote(SOURCE)} NOT IN ({numbers}) OR a.{sides.row} IN ({old}))"
+    return f"SELECT DISTINCT a.{sides.row} FROM {sides.base} a JOIN {KEYS} k ON {same('a', 'k', keys)} WHERE {allowed}"
 
 
 def _settle(sides: Sides, winner: str) -> str:
@@ -187,27 +225,33 @@ def _settle(sides: Sides, winner: str) -> str:
     repeated = f"FROM (SELECT 1 FROM {sides.incoming} GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
     if not sides.count(repeated):
         return sides.incoming
-    order = {
-        "base": f"{quote(SOURCE)}, {quote(ROW)}",
-        "newest": f"timestamp DESC, {quote(SOURCE)} DESC, {quote(ROW)} DESC",
-    }.get(winner, f"{quote(SOURCE)} DESC, {quote(ROW)} DESC")
-    ranked = (
-        f"SELECT *, row_number() OVER (PARTITION BY {identity} ORDER BY {order}) AS lineage_rank FROM {sides.incoming}"
+    order = {"base": NUMBER, "newest": f"timestamp DESC, {NUMBER} DESC"}.get(winner, f"{NUMBER} DESC")
+    place = f"row_number() OVER (PARTITION BY {identity} ORDER BY {order})"
+    first = f"SELECT {NUMBER} FROM (SELECT {NUMBER}, {place} AS place FROM {sides.incoming}) AS ranked WHERE place = 1"
+    sides.engine.execute(
+        f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM {sides.incoming} WHERE {NUMBER} IN ({first})"
     )
-    sides.engine.execute(f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM ({ranked}) AS ranked WHERE lineage_rank = 1")
     return KEPT
 
 
-def _add_conflicts(result: Plan, sides: Sides, pair: str, condition: str) -> None:
-    """Count the rows of `pair` that meet `condition`, and describe the first ones."""
-    count = sides.count(f"{pair} WHERE {condition}")
+def _add_conflicts(result: Plan, sides: Sides, pairs: str, left: tuple[str, str]) -> None:
+    """Count conflicts, and describe the first ones.
+
+    Args:
+        result: takes them in.
+        sides: where the tables are.
+        pairs: query for the numbers `l` of rows there and `r` of incoming ones.
+        left: the table of the rows there, and the column that numbers them.
+    """
+    count = sides.count(f"FROM ({pairs}) AS conflicts")
     result.conflicts += count
     if not count or result.samples:
         return
+    order = ", ".join(f"b.{quote(column)}" for column in sides.identity)
+    first = f"SELECT p.l, p.r FROM ({pairs}) AS p JOIN {sides.incoming} b ON b.{NUMBER} = p.r ORDER BY {order}, p.l, p.r LIMIT {SAMPLES}"
     both = ", ".join(f"a.{quote(column)}, b.{quote(column)}" for column in sides.columns)
-    order = ", ".join(f"a.{quote(column)}" for column in sides.identity)
-    rows = sides.engine.execute(f"SELECT {both} {pair} WHERE {condition} ORDER BY {order} LIMIT {SAMPLES}").fetchall()
-    for row in rows:
+    numbered = f"({first}) AS f JOIN {left[0]} a ON a.{left[1]} = f.l JOIN {sides.incoming} b ON b.{NUMBER} = f.r"
+    for row in sides.engine.execute(f"SELECT {both} FROM {numbered} ORDER BY {order}, f.l, f.r").fetchall():
         values = {column: (row[2 * place], row[2 * place + 1]) for place, column in enumerate(sides.columns)}
         key = ", ".join(f"{column}={values[column][0]!r}" for column in sides.identity)
         changed = [f"{column}: {a!r} | {b!r}" for column, (a, b) in values.items() if a != b][:SAMPLES]

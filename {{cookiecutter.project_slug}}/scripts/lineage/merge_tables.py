@@ -4,30 +4,21 @@ SQLite itself moves the rows from file to file: a value keeps its storage class 
 engine promises. Rows are lined up by column name; a column that one side lacks is NULL there.
 """
 
-from __future__ import annotations
-
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lineage import databases
+from lineage.appending import NotAllNew, Tables, append_rows, check_arrived
 from lineage.column_types import fit_base
-from lineage.databases import (
-    Table,
-    check_is_sqlite,
-    check_not_interrupted,
-    create_statement,
-    describe_tables,
-    open_read_only,
-    read_only_uri,
-)
 from lineage.duckdb_source import as_sqlite
 from lineage.errors import BadInput, Refused
 from lineage.incoming_tables import Incoming, collect, drop_unchanged, tables_of
 from lineage.merge_plan import Plan, Sides, plan
-from lineage.sql import quote, quote_all
+from lineage.sql import fold, quote, quote_all
 
 INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C; a long statement would swallow it."""
@@ -73,126 +64,148 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
         Refused: a conflict; see `merge_plan.plan`.
     """
     try:
-        with (
-            TemporaryDirectory(prefix="lineage-") as folder,
-            closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection,
-        ):
+        with TemporaryDirectory(prefix="lineage-") as folder:
             files = as_sqlite(sources, Path(folder))
-            return _fill(connection, base, sources, files, rules)
-    except sqlite3.OperationalError as error:
-        check_not_interrupted(error)
-        remedy = "df -h .   # is the disk full?"
-        raise Refused(
-            f"the merged database cannot be written, and the old one is as it was: {error}", remedy
-        ) from error
+            tables = _wanted_tables(files, base, rules)
+            plain = rules.strategy == "merge" and not rules.dry_run and not rules.ancestors
+            appended = _append(base, files, output, tables) if plain else None
+            plans = appended or _compare(base, sources, files, output, tables, rules)
+            with databases.integrity_checked(output), databases.open_read_only(output) as connection:
+                if appended:
+                    check_arrived(connection, tables, files)
+            return plans
+    except sqlite3.IntegrityError as error:
+        raise BadInput(f"an incoming row breaks a rule of the base: {error}", "correct the incoming file") from error
     except sqlite3.DatabaseError as error:
-        raise BadInput(f"{base}: {error}", f"sqlite3 {base} 'PRAGMA integrity_check'") from error
+        databases.check_not_interrupted(error)
+        if str(error) in databases.WRITE_ERRORS:
+            raise _not_written(error) from error
+        remedy = databases.INTEGRITY.format(path=base) if base else None
+        raise BadInput(f"{base or 'the incoming databases'}: {error}", remedy) from error
 
 
-def _fill(
-    connection: sqlite3.Connection, base: Path | None, sources: Sequence[Path], files: Sequence[Path], rules: TableRules
-) -> list[Plan]:
-    names = _wanted_tables(files, rules)
+def _not_written(reason: object) -> Refused:
+    problem = f"the merged database cannot be written, and the old one is as it was: {reason}"
+    return Refused(problem, "df -h .   # is the disk full?")
+
+
+@contextmanager
+def _opened(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
+    """Open a copy of the base, or an empty database, as one that can be thrown away when anything fails."""
+    output.unlink(missing_ok=True)
     if base is not None:
-        check_is_sqlite(base)
-        with closing(sqlite3.connect(read_only_uri(base), uri=True)) as reader:
-            reader.backup(connection)  # consistent even while the base has a write-ahead log
-    connection.set_progress_handler(lambda: None, INSTRUCTIONS)
-    connection.execute("PRAGMA journal_mode = MEMORY")
-    connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
-    collected = collect(connection, files, names)
-    for number, path in enumerate(sources):
-        if path in rules.ancestors:
-            drop_unchanged(connection, number, rules.ancestors[path], collected)
-    connection.execute("BEGIN IMMEDIATE")
-    changes = [_merge_table(connection, collected[name], sources, rules) for name in names]
-    connection.execute("COMMIT")
-    problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
-    return changes
+        databases.check_is_sqlite(base)
+        try:
+            databases.copy_database(base, output)
+        except OSError as error:
+            raise _not_written(error.strerror) from error
+    with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection:
+        connection.set_progress_handler(lambda: None, INSTRUCTIONS)
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
+        with databases.triggers_off(connection):
+            yield connection
+
+
+def _append(base: Path | None, files: Sequence[Path], output: Path, tables: Tables) -> list[Plan] | None:
+    """Merge rows that are all new; None when some are not."""
+    with _opened(base, output) as connection:
+        try:
+            return append_rows(connection, tables, files)
+        except NotAllNew:
+            return None
+
+
+def _compare(
+    base: Path | None, sources: Sequence[Path], files: Sequence[Path], output: Path, tables: Tables, rules: TableRules
+) -> list[Plan]:
+    """Merge or rebase by comparing what comes with what is there."""
+    with _opened(base, output) as connection:
+        collected = collect(connection, tables, files)
+        for number, path in enumerate(sources):
+            if path in rules.ancestors:
+                drop_unchanged(connection, number, rules.ancestors[path], collected)
+        connection.execute("BEGIN IMMEDIATE")
+        plans = [_merge_table(connection, incoming, sources, rules) for incoming in collected.values()]
+        connection.execute("COMMIT")
+        return plans
 
 
 def holds_all_rows(database: Path, recorded: Path) -> bool:
     """Tell whether `database` has every row of every table of `recorded`."""
-    with open_read_only(database) as connection:
-        connection.execute("ATTACH ? AS recorded", (read_only_uri(recorded),))
-        present = describe_tables(connection)
-        for name, table in describe_tables(connection, "recorded").items():
+    with databases.open_read_only(database) as connection, databases.attached(connection, recorded, "recorded"):
+        present = databases.describe_tables(connection)
+        for name, table in databases.describe_tables(connection, "recorded").items():
             if name not in present or not set(table.column_names) <= set(present[name].column_names):
                 return False
-            columns = quote_all(table.column_names)
-            missing = connection.execute(
-                f"SELECT 1 FROM (SELECT {columns} FROM recorded.{quote(name)}"
-                f" EXCEPT SELECT {columns} FROM main.{quote(name)}) LIMIT 1"
-            ).fetchone()
-            if missing:
+            values = f"SELECT {quote_all(table.column_names)} FROM"
+            missing = f"{values} recorded.{quote(name)} EXCEPT {values} main.{quote(name)} LIMIT 1"
+            if connection.execute(missing).fetchone():
                 return False
     return True
 
 
-def _wanted_tables(sources: Sequence[Path], rules: TableRules) -> list[str]:
-    found = tables_of(sources)
+def _wanted_tables(sources: Sequence[Path], base: Path | None, rules: TableRules) -> Tables:
+    found = tables_of(sources, base)
+    spelled = {fold(name): name for name in found}
     for name in rules.tables:
-        if sources and name not in found:
-            raise BadInput(
-                f"table {name!r} is in none of the {len(sources)} incoming databases; they have: "
-                + (", ".join(sorted(found)) or "no tables")
-            )
-    return list(rules.tables) if rules.tables else sorted(found)
+        if sources and fold(name) not in spelled:
+            known = ", ".join(sorted(found)) or "no tables"
+            raise BadInput(f"table {name!r} is in none of the {len(sources)} incoming databases; they have: {known}")
+    names = [spelled.get(fold(name), name) for name in rules.tables] or sorted(found)
+    wanted = {name: found.get(name, {}) for name in names}
+    columns = {fold(column) for tables in wanted.values() for table in tables.values() for column in table.column_names}
+    if rules.id_column and fold(rules.id_column) not in columns:
+        raise BadInput(f"--id-column {rules.id_column!r} is no column of {', '.join(wanted)}", "leave it out")
+    return wanted
 
 
 def _merge_table(
     connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: TableRules
 ) -> Plan:
-    base = describe_tables(connection).get(incoming.name)
+    base = databases.describe_tables(connection).get(incoming.name)
     if not incoming.columns:
         return Plan(incoming.name)
-    identity = _identity(base or incoming.table, incoming, rules, sources)
-    if rules.strategy == "rebase":
-        _require_columns(incoming, rules.key_columns, sources)
-    if base is None:
-        connection.execute(create_statement(incoming.table))
+    if rules.strategy == "rebase" and not rules.key_columns:
+        raise BadInput("rebase needs key columns: what decides which rows are replaced?", "set merge.key_columns")
+    identity, strategy = (base or incoming.table).primary_key, rules.strategy
+    _require_columns(incoming.name, incoming.found, identity)
+    if not identity:
+        by_hand = rules.id_column and fold(rules.id_column) in incoming.columns
+        identity = (rules.id_column,) if rules.id_column and by_hand else incoming.table.column_names
+    if strategy == "rebase" and not rules.tables and not incoming.columns.keys() & set(map(fold, rules.key_columns)):
+        strategy = "merge"  # an asset table of xetrack has no version: its rows are merged by their key
+    if strategy == "rebase":
+        everywhere = {**incoming.found, **({Path("the base"): base} if base else {})}
+        _require_columns(incoming.name, everywhere, rules.key_columns)
     fitted = fit_base(connection, base, incoming, sources, rules.cast_text)
     target = f"main.{quote(incoming.name)}"
-    sides = Sides(connection, incoming.name, target, incoming.temporary, incoming.table.column_names, identity)
-    result = plan(sides, rules.strategy, rules.key_columns, rules.on_conflict)
+    columns, row = incoming.table.column_names, databases.row_number(connection, incoming.name)
+    sides = Sides(connection, incoming.name, target, incoming.temporary, columns, identity, row)
+    sides.lacking, sides.copies, sides.replaceable = incoming.lacking, incoming.copies, incoming.replaceable
+    result = plan(sides, strategy, rules.key_columns, rules.on_conflict)
     result.new_columns, result.widened = fitted.added, fitted.widened
-    result.missing_columns = (
-        [name for name in base.column_names if name.lower() not in incoming.columns] if base else []
-    )
-    if not rules.dry_run and (rules.strategy == "rebase" or rules.on_conflict == "fail"):
+    result.missing_columns = incoming.missing_from(base)
+    if not rules.dry_run and (strategy == "rebase" or rules.on_conflict == "fail"):
         result.refuse_conflicts()
     if not rules.dry_run and not result.is_empty:
         expected = sides.count(f"FROM {target}") + result.added - result.replaced
         if result.leaves:
-            connection.execute(f"DELETE FROM {target} WHERE rowid IN ({result.leaves})")
-        connection.execute(f"INSERT INTO {target} ({quote_all(sides.columns)}) {result.arrives}")
-        arrived = sides.beside(f"({result.arrives})", target)
+            connection.execute(f"DELETE FROM {target} WHERE {sides.row} IN ({result.leaves})")
+        databases.insert_rows(connection, incoming.name, sides.columns, result.arrives)
+        arrived = sides.beside(target, f"({result.arrives})")
         if sides.count(f"FROM {target}") != expected or sides.count(arrived) != result.added:
-            raise Refused(
-                f"{sides.name}: not the {expected} rows that belong there were written; the old file is as it was"
-            )
+            wrong = f"not the {expected} rows that belong there were written; the old file is as it was"
+            raise Refused(f"{sides.name}: {wrong}")
     connection.execute(f"DROP TABLE {incoming.temporary}")
     return result
 
 
-def _identity(known: Table, incoming: Incoming, rules: TableRules, sources: Sequence[Path]) -> tuple[str, ...]:
-    """The columns that make two rows the same: the primary key, else `--id-column`, else all of them."""
-    if known.primary_key:
-        _require_columns(incoming, known.primary_key, sources)
-        return known.primary_key
-    if rules.id_column and rules.id_column.lower() in incoming.columns:
-        return (rules.id_column,)
-    return incoming.table.column_names
-
-
-def _require_columns(incoming: Incoming, names: Sequence[str], sources: Sequence[Path]) -> None:
-    if not names:
-        raise BadInput("rebase needs key columns: what decides which rows are replaced?", "set merge.key_columns")
-    for name in names:
-        if name.lower() not in incoming.columns:
-            raise BadInput(
-                f"{', '.join(map(str, sources))}: table {incoming.name!r} has no column {name!r}; it has: "
-                + ", ".join(incoming.table.column_names)
-            )
+def _require_columns(table: str, found: Mapping[Path, databases.Table], names: Sequence[str]) -> None:
+    """Raise `BadInput` unless a table has the columns in every file: where one is missing, its rows would all be NULL there."""
+    for path, here in found.items():
+        known = set(map(fold, here.column_names))
+        for name in names:
+            if fold(name) not in known:
+                columns = ", ".join(here.column_names)
+                raise BadInput(f"{path}: table {table!r} has no column {name!r}; it has: {columns}")

@@ -1,14 +1,12 @@
 """The verbs behind `merge_artifacts.py`: which files are merged, by which rules, into which guarded output."""
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lineage import layout, merge_parquet, merge_tables, report
-from lineage.accumulate import check_base, keep_recoverable, locked, write_whole
+from lineage.accumulate import check_base, keep_recoverable, locked, same_bytes, write_whole
 from lineage.backup import pin, where_recorded
 from lineage.branch_point import find_ancestor
 from lineage.cli import progress
@@ -17,7 +15,7 @@ from lineage.merge_parquet import DataRules
 from lineage.merge_plan import Plan
 from lineage.merge_tables import TableRules
 from lineage.params import read_params
-from lineage.records import recorded_output
+from lineage.records import recorded_md5
 
 Say = Callable[[str], None]
 
@@ -37,10 +35,8 @@ def merge_data_stage(say: Say) -> None:
         base = check_base(root, layout.TRAIN_DATA, merge_parquet.holds_all_rows)
         batches = find_files(root / layout.INCOMING_DATA, ".parquet")
         if not batches and base is None:
-            raise BadInput(
-                f"{layout.INCOMING_DATA}/ holds no .parquet file, and there is no {layout.TRAIN_DATA} yet",
-                f"drop a batch into {layout.INCOMING_DATA}/",
-            )
+            problem = f"{layout.INCOMING_DATA}/ holds no .parquet file, and there is no {layout.TRAIN_DATA} yet"
+            raise BadInput(problem, f"drop a batch into {layout.INCOMING_DATA}/")
         change = Plan(layout.TRAIN_DATA)
         if batches:
             [change] = write(Job(root, layout.TRAIN_DATA, [base] if base else [], batches, target, rules))
@@ -115,9 +111,12 @@ def write(job: Job, approve: Callable[[list[Plan]], bool] = lambda plans: True) 
         if job.rules.dry_run or not approve(plans):
             return False
         in_place = list(job.base) == [job.target]
-        if in_place and any(plan.replaced for plan in plans):
+        if in_place and all(plan.is_empty for plan in plans):
+            return False
+        overwrites = job.target.exists() and not (in_place or same_bytes(temporary, job.target))
+        if overwrites or (in_place and any(plan.replaced for plan in plans)):
             keep_recoverable(job.root, job.name)
-        return not in_place or not all(plan.is_empty for plan in plans)
+        return True
 
     write_whole(job.target, build)
     return plans
@@ -153,8 +152,7 @@ def merge_by_hand(
     sources, bases = expand(patterns, ending), expand([base], ending) if base else []
     if tables and len(bases) > 1:
         raise BadInput(f"{base} is {len(bases)} databases; the base is one", "merge the others in by --exp-db")
-    root = _root_of(output)
-    name = output.resolve().relative_to(root).as_posix()
+    root, name = _place_of(output)
 
     def approve(plans: list[Plan]) -> bool:
         replaced = sum(plan.replaced for plan in plans)
@@ -165,8 +163,6 @@ def merge_by_hand(
             raise Refused("not confirmed; nothing was changed")
         if backup_tag:
             pin(root, name, backup_tag)
-        if output.exists() and bases != [output]:
-            keep_recoverable(root, name)
         return True
 
     with locked(root, name):
@@ -181,9 +177,8 @@ def merge_by_hand(
 
 def next_step(output: Path) -> str | None:
     """The command that records an output which DVC tracks, after it was written by hand."""
-    root = _root_of(output)
-    name = output.resolve().relative_to(root).as_posix()
-    return f"next: dvc commit {name} && git commit --all" if recorded_output(root, name) else None
+    root, name = _place_of(output)
+    return f"next: dvc commit {name} && git commit --all" if recorded_md5(root, name) else None
 
 
 def _ancestors(root: Path, name: str, base: Path | None, sources: Sequence[Path]) -> dict[Path, Path]:
@@ -192,9 +187,16 @@ def _ancestors(root: Path, name: str, base: Path | None, sources: Sequence[Path]
 
 
 def find_files(folder: Path, ending: str) -> list[Path]:
-    """The files below `folder` with that ending, in the order of their names; hidden ones are left out."""
-    found = (path for path in folder.rglob(f"*{ending}") if path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """The files below `folder` with that ending, in the order of their names; hidden ones are left out.
+
+    Raises:
+        BadInput: a link that leads nowhere.
+    """
+    found = (path for path in folder.rglob(f"*{ending}") if path.is_file() or path.is_symlink())
+    files = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    if lost := [path for path in files if not path.exists()]:
+        raise BadInput(f"{lost[0]} is a link that leads nowhere", "dvc checkout   # or remove it")
+    return files
 
 
 def expand(patterns: Sequence[str], ending: str) -> list[Path]:
@@ -206,6 +208,8 @@ def expand(patterns: Sequence[str], ending: str) -> list[Path]:
     files: dict[Path, None] = {}
     for pattern in patterns:
         path = Path(pattern)
+        if not pattern:
+            raise BadInput("an empty word stands where a path belongs; is a variable not set?")
         if path.is_dir():
             matched = find_files(path, ending)
         elif path.exists():
@@ -218,8 +222,11 @@ def expand(patterns: Sequence[str], ending: str) -> list[Path]:
     return list(files)
 
 
-def _root_of(output: Path) -> Path:
+def _place_of(output: Path) -> tuple[Path, str]:
+    """The project's root, or outside a project the folder, and the output relative to it; a link is not followed."""
+    place = output.parent.resolve() / output.name
     try:
-        return layout.find_root(output.resolve().parent)
+        root = layout.find_root(place.parent)
     except BadInput:
-        return output.resolve().parent
+        root = place.parent
+    return root, place.relative_to(root).as_posix()

@@ -1,7 +1,5 @@
 """What a model in production says about itself: `models/production/model.json`."""
 
-from __future__ import annotations
-
 import json
 import platform
 import sys
@@ -74,11 +72,9 @@ def describe_environment() -> dict[str, Any]:
 
     loaded = {name.partition(".")[0] for name in sys.modules}
     found = {
-        distribution.metadata["Name"]: distribution.version
-        for distribution in distributions()
-        if any(
-            path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded for path in distribution.files or ()
-        )
+        package.metadata["Name"]: package.version
+        for package in distributions()
+        if any(path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded for path in package.files or ())
     }
     packages = dict(sorted(found.items(), key=lambda item: item[0].lower()))
     return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}

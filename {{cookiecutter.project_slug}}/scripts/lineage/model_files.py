@@ -1,7 +1,5 @@
 """Model files: their names, what is accepted as one, and bytes that depend on the model only."""
 
-from __future__ import annotations
-
 import json
 import re
 import zipfile
@@ -66,15 +64,13 @@ def make_reproducible(path: Path) -> None:
         schema = json.loads(archive.read("schema.json"))
         contents = {name: archive.read(name) for name in archive.namelist() if name != "schema.json"}
         compression = archive.getinfo("schema.json").compress_type
-    numbers: dict[int, int] = {}
-    names: dict[str, str] = {}
+    numbers, names = dict[int, int](), dict[str, str]()
     _renumber(schema, numbers, names)
     temporary = path.with_name(f".{path.name}.reproducible.tmp")
     with zipfile.ZipFile(temporary, "w") as archive:
-        for old, new in sorted(names.items(), key=lambda item: item[1]):
-            archive.writestr(zipfile.ZipInfo(new, FIXED_DATE), contents[old], compression)
-        text = json.dumps(schema, indent=2)
-        archive.writestr(zipfile.ZipInfo("schema.json", FIXED_DATE), text, compression)
+        entries = [(new, contents[old]) for old, new in sorted(names.items(), key=lambda item: item[1])]
+        for name, content in [*entries, ("schema.json", json.dumps(schema, indent=2).encode())]:
+            archive.writestr(zipfile.ZipInfo(name, FIXED_DATE), content, compression)
     temporary.replace(path)
 
 

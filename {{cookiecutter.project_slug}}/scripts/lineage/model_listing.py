@@ -1,9 +1,6 @@
 """Look at models, and copy one out of the project. Nothing here changes the project."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from lineage import layout
@@ -14,7 +11,7 @@ from lineage.model_card import read_card
 from lineage.model_files import model_name, models_in
 from lineage.objects import copy_out
 from lineage.production import Say, find_model, find_run, open_models
-from lineage.records import file_md5, recorded_output
+from lineage.records import file_md5, recorded_md5
 
 
 def list_models(form: str) -> None:
@@ -35,8 +32,7 @@ def list_models(form: str) -> None:
     rows += [{"track_id": track_id} for track_id in kept if track_id not in {row["track_id"] for row in rows}]
     params = sorted({name for row in rows for name in row if name.startswith("model_") and name != "model_hash"})
     names = ["version", "track_id", models.promote.metric, *params]
-    lines = [[kept[row["track_id"]], *(row.get(name) for name in names)] for row in rows]
-    print_rows(["kept as", *names], lines, form)
+    print_rows(["kept as", *names], [[kept[row["track_id"]], *map(row.get, names)] for row in rows], form)
 
 
 def show_model(run_id: str | None, form: str) -> None:
@@ -51,15 +47,14 @@ def show_model(run_id: str | None, form: str) -> None:
     else:
         root = layout.find_root()
         _check_present(root)
-        card = read_card(root)
-        if card is None:
+        if (card := read_card(root)) is None:
             raise Refused("nothing is in production yet", "dvc repro")
-        content = asdict(card)
+        content = vars(card)
     if form == "json":
         print(json.dumps(content, indent=2))
-        return
-    flat = [(name, json.dumps(value) if isinstance(value, dict) else value) for name, value in content.items()]
-    print_rows(["name", "value"], flat, form)
+    else:
+        flat = [(name, json.dumps(value) if isinstance(value, dict) else value) for name, value in content.items()]
+        print_rows(["name", "value"], flat, form)
 
 
 def download(run_id: str | None, version: str | None, output: Path, say: Say) -> None:
@@ -87,5 +82,5 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
 def _check_present(root: Path) -> None:
     """Refuse to call nothing what only was not pulled."""
     for folder in (layout.PRODUCTION, layout.CANDIDATES):
-        if recorded_output(root, folder) is not None and not (root / folder).exists():
+        if recorded_md5(root, folder) is not None and not (root / folder).exists():
             raise BadInput(f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 REQUESTS = 16
 """Requests to the remote at the same time."""
 
+CHUNK_BYTES = 1 << 30
+
 
 def is_whole(path: Path, md5: str) -> bool:
     """Tell whether the bytes of a file have a hash (a folder's listing has its hash without `.dir`)."""
@@ -71,15 +73,22 @@ def with_files(root: Path, hashes: Iterable[str]) -> set[str]:
 
 
 def open_remote(root: Path) -> HashFileDB | None:
-    """The project's default remote, or None when there is none."""
+    """The project's default remote, or None when there is none.
+
+    Raises:
+        Refused: it cannot be used as it is configured.
+    """
     from dvc.config import NoRemoteError
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo(str(root)) as repo:
-        try:
+    try:
+        with Repo(str(root)) as repo:
             return repo.cloud.get_remote_odb()
-        except NoRemoteError:
-            return None
+    except NoRemoteError:
+        return None
+    except DvcException as error:
+        raise Refused(f"the remote cannot be used: {' '.join(str(error).split())}", "dvc remote list") from error
 
 
 def missing_in_remote(root: Path, remote: HashFileDB, hashes: Iterable[str]) -> set[str]:
@@ -99,7 +108,7 @@ def missing_in_remote(root: Path, remote: HashFileDB, hashes: Iterable[str]) -> 
         except FileNotFoundError:
             return False
         known = cached_object(root, md5)
-        return known is None or known.stat().st_size == size
+        return known is None or known.stat().st_size == size or not is_whole(known, md5)
 
     try:
         with ThreadPoolExecutor(REQUESTS) as pool:
@@ -132,28 +141,52 @@ def send(root: Path, remote: HashFileDB, hashes: Iterable[str]) -> set[str]:
 
 
 def _no_answer(error: Exception) -> Refused:
-    return Refused(
-        f"the remote does not answer: {type(error).__name__}: {' '.join(str(error).split())}",
-        "make setup   # says what is wrong",
-    )
+    problem = f"the remote does not answer: {type(error).__name__}: {' '.join(str(error).split())}"
+    raise Refused(problem, "make setup   # says what is wrong")
 
 
-def copy_out(source: Path, target: Path) -> None:
+def bring(root: Path, md5: str, target: Path) -> None:
+    """Write the bytes of a hash to a file, whole or not at all. What was written is verified.
+
+    A damaged object in the cache is replaced from the remote.
+
+    Raises:
+        Refused: as `obtain`.
+    """
+    known = cached_object(root, md5)
+    if known is None or not copy_out(known, target, md5):
+        copy_out(obtain(root, md5), target)
+
+
+def copy_out(source: Path, target: Path, md5: str | None = None) -> bool:
     """Copy an object to a writable file, whole or not at all; blocks are shared where the file system can.
 
     The copy is not flushed to the disk: the object stays where it is.
-    """
-    from dvc_objects.fs.system import reflink
 
+    Args:
+        source: the object.
+        target: a file to make or replace.
+        md5: its hash, if it has to be verified; a copy with another one is dropped.
+    Returns:
+        whether the copy was made.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        try:
-            reflink(str(source), str(temporary))
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            shutil.copyfile(source, temporary)
+        _copy_file(source, temporary)
+        if md5 is not None and not is_whole(temporary, md5):
+            return False
         temporary.chmod(0o644)
         temporary.replace(target)
+        return True
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    try:
+        with source.open("rb") as reader, target.open("wb") as writer:
+            while os.copy_file_range(reader.fileno(), writer.fileno(), CHUNK_BYTES):  # shares blocks, or copies
+                pass
+    except (OSError, AttributeError):  # not between any two file systems, and on Linux only
+        shutil.copyfile(source, target)

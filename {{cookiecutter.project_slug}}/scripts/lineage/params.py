@@ -1,9 +1,6 @@
 """`params.yaml`, read once and checked as a whole."""
 
-from __future__ import annotations
-
 import difflib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,12 +8,13 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lineage.errors import BadInput
+from lineage.recording import flatten
 from lineage.sql import check_name
+from lineage.version_names import VERSION
 
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 Name = Annotated[str, AfterValidator(check_name)]
-VERSION = r"^e(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
 
 
 class Section(BaseModel):
@@ -86,17 +84,16 @@ def read_params(path: Path) -> Params:
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        raise BadInput("\n".join(f"{path.name}: {_explain(problem, content)}" for problem in error.errors())) from None
+        raise BadInput("\n".join(f"{path.name}: {_explain(problem)}" for problem in error.errors())) from None
     _check_sweep(path, params)
     return params
 
 
 def _check_sweep(path: Path, params: Params) -> None:
     if params.sweep.jobs != -1 and params.sweep.jobs < 1:
-        raise BadInput(
-            f"{path.name}: sweep.jobs: {params.sweep.jobs} is not allowed; allowed: -1 (all cores) or a positive whole number"
-        )
-    known = list(_param_keys("model", params.model))
+        problem = f"{path.name}: sweep.jobs: {params.sweep.jobs} is not allowed; allowed: -1 (all cores) or a positive whole number"
+        raise BadInput(problem)
+    known = [key for key, _ in flatten("model", params.model, ".")]
     places = [("grid", key) for key in params.sweep.grid]
     places += [(f"runs[{number}]", key) for number, point in enumerate(params.sweep.runs) for key in point]
     for place, key in places:
@@ -107,21 +104,16 @@ def _check_sweep(path: Path, params: Params) -> None:
             raise BadInput(f"{path.name}: sweep.grid.{key}: the list is empty; give at least one value")
 
 
-def _param_keys(prefix: str, params: dict[str, Any]) -> Iterator[str]:
-    """Yield `model.C`, `model.optimizer.rate`: the keys whose values are no mapping."""
-    for name, value in params.items():
-        yield from _param_keys(f"{prefix}.{name}", value) if isinstance(value, dict) else [f"{prefix}.{name}"]
-
-
-def _explain(problem: Any, content: dict[str, Any]) -> str:
+def _explain(problem: Any) -> str:
     """Turn one pydantic error into a line that names key, value and what is allowed."""
     where = ".".join(str(part) for part in problem["loc"])
     kind, value = problem["type"], problem["input"]
     if kind == "extra_forbidden":
-        allowed = _known_keys(problem["loc"][:-1])
-        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        *parents, key = problem["loc"]
+        section: Any = Params.model_fields[parents[0]].annotation if parents else Params
+        close = difflib.get_close_matches(str(key), section.model_fields, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"{where} is not a known key{hint}; allowed here: {', '.join(allowed)}"
+        return f"{where} is not a known key{hint}; allowed here: {', '.join(section.model_fields)}"
     if kind == "missing":
         return f"{where} is missing"
     if kind == "literal_error":
@@ -130,10 +122,3 @@ def _explain(problem: Any, content: dict[str, Any]) -> str:
         return f"{where}: {value!r} is not a version; allowed: e{{major}}.{{minor}}.{{patch}}, as in e0.1.0"
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {value!r} is not allowed: {reason[:1].lower()}{reason[1:]}"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    section: Any = Params
-    for part in location:
-        section = section.model_fields[part].annotation
-    return list(section.model_fields)

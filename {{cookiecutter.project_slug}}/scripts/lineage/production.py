@@ -1,24 +1,22 @@
 """The model folders: which run is asked for, where its bytes are, and the one way in which production changes."""
 
-from __future__ import annotations
-
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from lineage import layout
 from lineage.accumulate import check_base, keep_recoverable, locked, recover_folder, replace_folder
 from lineage.errors import BadInput, Refused
-from lineage.leaderboard import best_runs, measured, metric_names
+from lineage.leaderboard import Row, best_runs, measured, metric_names
 from lineage.model_card import CARD, ModelCard, describe_environment, read_card, read_signature
 from lineage.model_files import model_name
 from lineage.objects import copy_out, obtain
 from lineage.params import Promote, read_params
-from lineage.records import cached_object, file_md5, read_listing, recorded_output
+from lineage.records import cached_object, file_md5, read_listing, recorded_md5
 
 MODEL = "model.bin"
 STAGE = "promote_model"
@@ -53,7 +51,7 @@ def open_models(say: Say, database: Path | None = None, **chosen: str | None) ->
     return Models(root, database, promote.model_copy(update={k: v for k, v in chosen.items() if v is not None}), say)
 
 
-def find_run(models: Models, run_id: str | None, version: str | None) -> dict[str, Any]:
+def find_run(models: Models, run_id: str | None, version: str | None) -> Row:
     """Read the row of a run, or of a version's best run that has a model.
 
     Raises:
@@ -74,7 +72,7 @@ def find_run(models: Models, run_id: str | None, version: str | None) -> dict[st
     raise Refused(f"{what} has no model: its runs failed or saved none")
 
 
-def find_model(root: Path, row: dict[str, Any]) -> Path:
+def find_model(root: Path, row: Row) -> Path:
     """Find a file with the bytes of a run's model: in the model folders, else in the cache or the remote.
 
     Raises:
@@ -114,27 +112,24 @@ def _follows(root: Path, recorded_card: Path | None) -> bool:
     return json.loads(recorded_card.read_bytes()).get("track_id") == card.replaced
 
 
-def change_models(models: Models, work: Callable[[], bool]) -> None:
-    """Change the model folders outside `dvc repro`, and leave DVC consistent.
+@contextmanager
+def locked_folders(root: Path) -> Iterator[None]:
+    """Hold the lock of the model folders, which are complete and as recorded.
 
-    Args:
-        models: of the project.
-        work: does it; returns whether anything changed.
     Raises:
         Refused: another process holds the lock for too long, or the folders are not what `dvc.lock` records.
     """
-    with locked(models.root, layout.PRODUCTION):
-        check_folders(models.root)
-        if work():
-            record_models(models)
+    with locked(root, layout.PRODUCTION):
+        check_folders(root)
+        yield
 
 
 def record_models(models: Models) -> None:
-    """Write the new hashes of the stage's outputs into `dvc.lock`, and nothing else.
+    """After a change outside `dvc repro`, write the new hashes of the stage's outputs into `dvc.lock`, and nothing else.
 
     `dvc commit` would record the deps and params of the moment, too: the stage would then not run for them.
     """
-    if recorded_output(models.root, layout.PRODUCTION) is None:
+    if recorded_md5(models.root, layout.PRODUCTION) is None:
         models.say("next: dvc repro   # records it")
         return
     from dvc.repo import Repo
@@ -145,18 +140,14 @@ def record_models(models: Models) -> None:
             stage.add_outs(allow_missing=True)
             stage.dump(update_pipeline=False)
     except Exception as error:  # DVC is busy or its cache cannot be written; the models themselves are in place
-        problem = " ".join(str(error).split())
-        models.say(f"dvc.lock does not name this yet: {problem}\n  → dvc commit --force {STAGE}")
+        models.say(f"dvc.lock does not name this yet: {' '.join(str(error).split())}\n  → dvc commit --force {STAGE}")
     models.say(f"next: git add {layout.PIPELINE_LOCK} && git commit -m 'Change the models'")
 
 
-def make_card(
-    models: Models, row: dict[str, Any], before: ModelCard | None, reason: str, *, by_hand: bool
-) -> ModelCard:
+def make_card(models: Models, row: Row, before: ModelCard | None, reason: str, *, by_hand: bool) -> ModelCard:
     """Collect what `model.json` says about a run's model."""
-    trained = recorded_output(models.root, layout.TRAINED_MODELS) if by_hand else None
     names = ("track_id", "version", "git_commit", "git_dirty", "data_hash", "test_hash", "model_hash")
-    copied: dict[str, Any] = {name: row.get(name) for name in names}
+    copied: Row = {name: row.get(name) for name in names}
     return ModelCard(
         **copied,
         params={name: value for name, value in row.items() if name.startswith("model_") and name != "model_hash"},
@@ -164,7 +155,7 @@ def make_card(
         promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaced=before.track_id if before else None,
         reason=reason,
-        chosen_over=trained.md5 if trained else None,
+        chosen_over=recorded_md5(models.root, layout.TRAINED_MODELS) if by_hand else None,
         input_signature=read_signature(models.root, row["data_hash"], models.say),  # loads what experiment.py needs
         environment=describe_environment(),
     )

@@ -1,7 +1,5 @@
 """Show how a sweep goes: one line per run and, on a terminal, a live line below them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -3,16 +3,16 @@
 Nothing but the standard library is imported at the top; DVC is used where the interpreter has it.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lineage.steps import Step, done, failed, run, skipped
 
@@ -20,6 +20,7 @@ LINK_TYPES = "reflink,hardlink,copy"
 """No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
+FIRST_COMMIT = "Start from the experiment template"
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/merge_lock.py %O %A %B %P'  # what merge=dvc means to Git
 
 
@@ -67,16 +68,15 @@ def run_setup(setup: Setup) -> Iterator[Step]:
 
 
 def repository_top(root: Path) -> Path | None:
-    """The top of the Git work tree that `root` is in, or None."""
-    result = run(root, "git", "rev-parse", "--show-toplevel")
-    return Path(result.stdout.strip()).resolve() if result.returncode == 0 else None
+    """The top of the Git work tree that `root` is in, or None (also without Git)."""
+    result = run(root, "git", "rev-parse", "--show-toplevel") if shutil.which("git") else None
+    return Path(result.stdout.strip()).resolve() if result and result.returncode == 0 else None
 
 
 def _git(setup: Setup) -> Step:
-    try:
-        top = repository_top(setup.root)
-    except OSError:
+    if shutil.which("git") is None:
         return failed("git", "git is not installed", "install git, then: make setup")
+    top = repository_top(setup.root)
     if top == setup.root.resolve():
         return done("git", "repository is there")
     if top is not None and run(setup.root, "git", "check-ignore", "--quiet", ".").returncode != 0:
@@ -91,22 +91,25 @@ def check_secrets(setup: Setup) -> Step:
     """Look for a secret in the committed configuration."""
     from lineage.secrets import REMEDY, find_secrets
 
-    found = find_secrets(setup.root / ".dvc" / "config")
-    if found:
+    if found := find_secrets(setup.root / ".dvc" / "config"):
         text = f".dvc/config is committed and holds a secret: {', '.join(found)}"
         return failed("secrets", text, REMEDY.format(option=found[0], path=".dvc/config"))
     return done("secrets", "none in .dvc/config")
 
 
 def _no_dvc(setup: Setup) -> Step:
-    missing = "DVC is not installed in the interpreter that runs this"
-    return skipped("dvc", missing, "make setup   # installs it, then sets up cache, remote and data")
+    return skipped("dvc", "DVC is not installed in the interpreter that runs this", "make setup   # installs it first")
+
+
+def dvc_config(root: Path) -> Any:
+    """DVC's configuration of a project, all levels of it."""
+    from dvc.config import Config
+
+    return Config(dvc_dir=str(root / ".dvc"))
 
 
 def _cache(setup: Setup) -> Step:
-    from dvc.config import Config
-
-    config = Config(dvc_dir=str(setup.root / ".dvc"))
+    config = dvc_config(setup.root)
     local = config.load_one("local").get("cache", {})
     folder = Path(local.get("dir") or setup.cache_dir or _configured_cache(setup.root)).expanduser()
     folder = folder if folder.is_absolute() else (setup.root / folder).resolve()
@@ -131,14 +134,10 @@ def _configured_cache(root: Path) -> str:
 
 def check_remote(setup: Setup) -> Step:
     """Ask an S3 remote for an object; make a missing folder."""
-    from dvc.config import Config
-
-    config = Config(dvc_dir=str(setup.root / ".dvc"))
-    name = config["core"].get("remote")
-    if name is None:
+    config = dvc_config(setup.root)
+    if (name := config["core"].get("remote")) is None:
         return skipped("remote", "none configured: nothing leaves this machine", "dvc remote add --default storage URL")
-    settings = config["remote"].get(name)
-    if settings is None:
+    if (settings := config["remote"].get(name)) is None:
         return failed("remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL")
     url = settings["url"]
     if url.startswith("s3://"):
@@ -146,8 +145,7 @@ def check_remote(setup: Setup) -> Step:
             return done("remote", f"{url} (credentials are checked by make setup)")
         from lineage.s3_remote import check_s3
 
-        problem = check_s3(name, {**settings, "profile": setup.profile or settings.get("profile")})
-        if problem:
+        if problem := check_s3(name, {**settings, "profile": setup.profile or settings.get("profile")}):
             return failed("remote", *problem)
         if setup.profile:  # kept only when it works
             with config.edit("local") as edited:
@@ -158,9 +156,8 @@ def check_remote(setup: Setup) -> Step:
     if "://" in url:
         return done("remote", f"{url} (not checked)")
     if not Path(url).exists() and not (setup.root / "data/incoming").exists():  # a clone, which brought no data along
-        return failed(
-            "remote", f"{url} does not exist here", f"dvc remote modify --local {name} url FOLDER && make setup"
-        )
+        remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
+        return failed("remote", f"{url} does not exist here", remedy)
     try:
         Path(url).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -172,24 +169,16 @@ def _data(setup: Setup) -> Step:
     """Put tracked data that lies in the workspace, unchanged, into the cache."""
     from dvc.repo import Repo
 
-    stored, changed, missing = [], [], []
     with Repo(str(setup.root)) as repo:
-        for stage in repo.index.stages:
-            if not stage.is_data_source:
-                continue
-            out = stage.outs[0]
-            name = os.path.relpath(out.fs_path, setup.root)
-            if not out.exists:
-                missing.append(name)
-            elif out.changed_checksum():
-                changed.append(name)
-            elif out.changed_cache():
-                repo.commit(stage.addressing, force=True)
-                stored.append(name)
+        sources = [stage.outs[0] for stage in repo.index.stages if stage.is_data_source]
+        outs = {os.path.relpath(out.fs_path, setup.root): out for out in sources}
+        missing = [name for name, out in outs.items() if not out.exists]
+        changed = [name for name, out in outs.items() if out.exists and out.changed_checksum()]
+        stored = [name for name, out in outs.items() if name not in {*missing, *changed} and out.changed_cache()]
+        for name in stored:
+            repo.commit(outs[name].stage.addressing, force=True)
     if changed:
-        return skipped(
-            "data", f"changed since it was recorded: {', '.join(changed)}", "dvc repro   # records and uses it"
-        )
+        return skipped("data", f"changed since it was recorded: {', '.join(changed)}", "dvc repro   # records it")
     if missing:
         return done("data", f"not here yet: {', '.join(missing)}")
     return done("data", f"put into the cache: {', '.join(stored)}" if stored else "in the cache")
@@ -208,11 +197,7 @@ def _hooks(setup: Setup) -> Step:
 
 
 def _commit(setup: Setup) -> Step:
-    try:
-        top = repository_top(setup.root)
-    except OSError:
-        return skipped("commit", "git is not installed")
-    if top != setup.root.resolve():
+    if repository_top(setup.root) != setup.root.resolve():
         return skipped("commit", "not a repository of its own")
     if run(setup.root, "git", "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0:
         return done("commit", "the repository has commits")
@@ -223,11 +208,10 @@ def _commit(setup: Setup) -> Step:
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
         text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
     run(setup.root, "git", "add", "--all")
-    command = ("commit", "--quiet", "--no-verify", "-m", "Start from the experiment template")
-    result = run(setup.root, "git", *identity, *command)
+    result = run(setup.root, "git", *identity, "commit", "--quiet", "--no-verify", "-m", FIRST_COMMIT)
     if result.returncode != 0:
         reason = " ".join((result.stderr or result.stdout).split())[:200]
-        return failed("commit", reason, 'git add --all && git commit -m "Start from the experiment template"')
+        return failed("commit", reason, f'git add --all && git commit -m "{FIRST_COMMIT}"')
     return done("commit", text)
 
 
@@ -238,16 +222,12 @@ def _configured_author(root: Path) -> str:
 
 
 def _pull(setup: Setup) -> Step:
-    missing = _missing(setup.root)
-    if not missing:
+    if not (missing := _missing(setup.root)):
         return done("pull", "everything recorded is here")
     if check_remote(setup).failed:  # DVC alone would try for minutes
-        return skipped(
-            "pull", f"not tried, still missing: {', '.join(missing)}", "make setup   # when the remote answers"
-        )
+        return skipped("pull", f"not tried, still missing: {', '.join(missing)}", "make setup   # when it answers")
     subprocess.run([sys.executable, "-m", "dvc", "pull"], cwd=setup.root, stdout=subprocess.DEVNULL, check=False)
-    absent = _missing(setup.root)
-    if absent:
+    if absent := _missing(setup.root):
         remedy = "dvc push   # where they were made; then here: make setup"
         return failed("pull", f"not in the remote: {', '.join(absent)}", remedy)
     return done("pull", f"fetched {len(missing)}: {', '.join(missing)}")

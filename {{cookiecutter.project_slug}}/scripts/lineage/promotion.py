@@ -1,22 +1,21 @@
 """The verbs that change models: the stage `promote_model` with its gate, and promotion, candidates and pruning by hand."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any
 
 from lineage import layout, production
-from lineage.accumulate import locked
 from lineage.candidates import choose_surplus, write_candidates
 from lineage.errors import Refused
 from lineage.experiment_file import load_experiment
-from lineage.leaderboard import best_runs, measured
+from lineage.leaderboard import Row, best_runs, measured
 from lineage.model_card import ModelCard, read_card
 from lineage.model_files import checked_md5, models_in
 from lineage.params import Promote
 from lineage.production import Models, Say, open_models
-from lineage.records import cached_object, file_md5, recorded_output
+from lineage.records import cached_object, file_md5, recorded_md5
+
+TO_RECORD = "git add dvc.lock && git commit   # a commit that names them\n  → dvc push   # or a copy in the remote"
 
 
 def promote_stage(say: Say) -> None:
@@ -27,8 +26,7 @@ def promote_stage(say: Say) -> None:
         Refused: the guard of `accumulate`; a model whose bytes are not those of its row.
     """
     models = open_models(say)
-    with locked(models.root, layout.PRODUCTION):
-        production.check_folders(models.root)
+    with production.locked_folders(models.root):
         new = models_in(models.root / layout.TRAINED_MODELS)
         rows = best_runs(models.database, models.promote.metric, models.promote.mode, track_ids=list(new))
         _check_new(models.root, new, rows)
@@ -53,26 +51,16 @@ def promote_by_hand(
         Refused: the run's model is nowhere, or production is not what `dvc.lock` records.
     """
     models = open_models(say, database, metric=metric, mode=mode)
-    metric, mode = models.promote.metric, models.promote.mode
-
-    def work() -> bool:
+    with production.locked_folders(models.root):
         if run_id is None and version is None:
             where = [f"test_hash={file_md5(models.root / layout.TEST_DATA)}"]
-            rows = best_runs(models.database, metric, mode, where=where)
-            return _gate(models, None, [row for row in rows if row["model_hash"] is not None])
-        row, before = production.find_run(models, run_id, version), read_card(models.root)
-        if before and (before.track_id, before.model_hash) == (row["track_id"], row["model_hash"]):
-            say(f"production: {before.track_id} ({before.version}) is there already")
-            return False
-        reason = (
-            f"by hand ({f'--run-id {run_id}' if run_id else f'--version {version}'}): {metric} {_show(row[metric])}"
-        )
-        if before:
-            reason += f" replaces {_show(before.metrics.get(metric))}"
-            reason += ", measured on other test data" * (before.test_hash != row["test_hash"])
-        return _promote(models, row, before, reason, by_hand=True)
-
-    production.change_models(models, work)
+            rows = best_runs(models.database, models.promote.metric, models.promote.mode, where=where)
+            changed = _gate(models, None, [row for row in rows if row["model_hash"] is not None])
+        else:
+            option = f"--run-id {run_id}" if run_id else f"--version {version}"
+            changed = _promote_chosen(models, production.find_run(models, run_id, version), option)
+        if changed:
+            production.record_models(models)
 
 
 def add_candidate(file: Path, run_id: str, say: Say) -> None:
@@ -90,21 +78,17 @@ def add_candidate(file: Path, run_id: str, say: Say) -> None:
     md5, row = checked_md5(models.root, file), production.find_run(models, run_id, None)
     if md5 != row["model_hash"]:
         raise Refused(f"{file} (md5 {md5}) is not the model that run {run_id} recorded (md5 {row['model_hash']})")
-
-    def work() -> bool:
-        present = models_in(models.root / layout.CANDIDATES)
-        if run_id in present:
-            if checked_md5(models.root, present[run_id]) != md5:
-                remedy = f"dvc checkout --force {layout.CANDIDATES}"
-                raise Refused(f"{present[run_id]} holds other bytes; it is not overwritten", remedy)
+    with production.locked_folders(models.root):
+        metric, present = models.promote.metric, models_in(models.root / layout.CANDIDATES)
+        if run_id not in present:
+            write_candidates(models.root, {**present, run_id: file})
+            say(f"candidates: {run_id} ({row['version']}) added, {metric} {_show(row[metric])}")
+            production.record_models(models)
+        elif checked_md5(models.root, present[run_id]) == md5:
             say(f"candidates: {run_id} is there already")
-            return False
-        changed = write_candidates(models.root, {**present, run_id: file})
-        metric = models.promote.metric
-        say(f"candidates: {run_id} ({row['version']}) added, {metric} {_show(row[metric])}")
-        return changed
-
-    production.change_models(models, work)
+        else:
+            remedy = f"dvc checkout --force {layout.CANDIDATES}"
+            raise Refused(f"{present[run_id]} holds other bytes; it is not overwritten", remedy)
 
 
 def prune(keep: int, say: Say) -> None:
@@ -114,48 +98,40 @@ def prune(keep: int, say: Say) -> None:
         Refused: a model to drop could not be brought back; nothing is dropped.
     """
     models = open_models(say)
-
-    def work() -> bool:
+    with production.locked_folders(models.root):
         present = models_in(models.root / layout.CANDIDATES)
         free, stuck = choose_surplus(models, present, keep, ask_remote=True)
         if stuck:
-            raise Refused(
-                f"{len(stuck)} models could not be brought back, so nothing is pruned: {', '.join(sorted(stuck))}",
-                "git add dvc.lock && git commit   # a commit that names them\n  → dvc push   # or a copy in the remote",
-            )
+            problem = f"{len(stuck)} models could not be brought back, so nothing is pruned: {', '.join(sorted(stuck))}"
+            raise Refused(problem, TO_RECORD)
         changed = write_candidates(models.root, {name: path for name, path in present.items() if name not in free})
         say(f"candidates: {len(present) - len(free)} kept in {layout.CANDIDATES}/ ({len(free)} pruned)")
-        return changed
+        if changed:
+            production.record_models(models)
 
-    production.change_models(models, work)
 
-
-def _check_new(root: Path, new: dict[str, Path], rows: list[dict[str, Any]]) -> None:
+def _check_new(root: Path, new: dict[str, Path], rows: list[Row]) -> None:
     """Refuse a new model without a row, or with other bytes than its row says."""
     for row in rows:
         if checked_md5(root, new[row["track_id"]]) != row["model_hash"]:
             raise Refused(f"{new[row['track_id']]} is not the model that run {row['track_id']} recorded")
-    unknown = sorted(set(new) - {row["track_id"] for row in rows})
-    if unknown:
+    if unknown := sorted(set(new) - {row["track_id"] for row in rows}):
         raise Refused(f"run {unknown[0]} has a model but no row in {layout.DATABASE}", "dvc repro merge_results")
 
 
 def _keep_candidates(models: Models, new: dict[str, Path]) -> None:
     """Add the best of the new models, drop what is beyond `keep` and recoverable; new ones are in the cache anyway."""
-    present = models_in(models.root / layout.CANDIDATES)
-    both = {**present, **new}
+    old = models_in(models.root / layout.CANDIDATES)
+    both = {**old, **new}
     free, stuck = choose_surplus(models, both, models.promote.keep, ask_remote=False)
-    free |= {name for name in stuck - set(present) if cached_object(models.root, file_md5(new[name]))}
+    free |= {name for name in stuck - set(old) if cached_object(models.root, file_md5(new[name]))}
     if write_candidates(models.root, {name: path for name, path in both.items() if name not in free}):
-        pruned = len(free & set(present))
-        models.say(f"candidates: {len(both) - len(free)} kept in {layout.CANDIDATES}/ ({pruned} pruned)")
-    if stuck - free:
-        models.say(
-            f"candidates: {len(stuck - free)} beyond promote.keep stay until a commit of dvc.lock names their bytes"
-        )
+        models.say(f"candidates: {len(both) - len(free)} kept in {layout.CANDIDATES}/ ({len(free & set(old))} pruned)")
+    if held := stuck - free:
+        models.say(f"candidates: {len(held)} beyond promote.keep stay until a commit of dvc.lock names their bytes")
 
 
-def _gate(models: Models, strategy: str | None, rows: list[dict[str, Any]]) -> bool:
+def _gate(models: Models, strategy: str | None, rows: list[Row]) -> bool:
     """Let the best of the runs challenge production; say what was decided and why.
 
     Args:
@@ -175,18 +151,15 @@ def _gate(models: Models, strategy: str | None, rows: list[dict[str, Any]]) -> b
         say(f"production: {before.track_id} stays; no new run has a model and a value of {metric}")
         return False
     challenger, value = numbers[0], numbers[0][metric]
-    tied = sum(row[metric] == value for row in numbers)
-    if tied > 1:
+    if (tied := sum(row[metric] == value for row in numbers)) > 1:
         say(f"{tied} runs tie at {metric} {value:.4f}; the earliest, {challenger['track_id']}, stands for them")
     if before is None:
         return _promote(models, challenger, None, f"first model of the project, {metric}={value:.4f}")
-    why = ""
-    trained = recorded_output(models.root, layout.TRAINED_MODELS)
     if before.track_id == challenger["track_id"]:
         why = "; it is the best of the newest runs"
     elif strategy == "merge":
         why = " (promote.strategy: merge keeps new models as candidates only)"
-    elif strategy and trained and before.chosen_over == trained.md5:
+    elif strategy and before.chosen_over and before.chosen_over == recorded_md5(models.root, layout.TRAINED_MODELS):
         why = "; it was chosen by hand when these runs were there already"
     else:
         old = _value_of_incumbent(models, before, challenger)
@@ -205,29 +178,38 @@ def beats(value: float, old: float, promote: Promote) -> bool:
     return gain > 0 and (gain >= promote.min_improvement or math.isclose(gain, promote.min_improvement))
 
 
-def _value_of_incumbent(models: Models, before: ModelCard, challenger: dict[str, Any]) -> float | None:
+def _value_of_incumbent(models: Models, before: ModelCard, row: Row) -> float | None:
     """The incumbent's metric on the challenger's test data; it is evaluated again when its own were others."""
     metric, test = models.promote.metric, models.root / layout.TEST_DATA
-    if before.test_hash == challenger["test_hash"] is not None and metric in before.metrics:
+    if before.test_hash == row["test_hash"] is not None and metric in before.metrics:
         return measured(before.metrics[metric])
-    if file_md5(test) != challenger["test_hash"]:
-        problem = f"run {challenger['track_id']} was measured on other test data than {layout.TEST_DATA}"
-        raise Refused(problem, "dvc repro")
+    if file_md5(test) != row["test_hash"]:
+        raise Refused(f"run {row['track_id']} was measured on other test data than {layout.TEST_DATA}", "dvc repro")
     experiment = load_experiment(models.root)
     try:
         model = experiment.load_model(models.root / layout.PRODUCTION / production.MODEL)
         metrics, _ = experiment.evaluate(model, experiment.load_data(test))
         return measured(float(metrics.get(metric, math.nan)))
     except Exception as error:
-        raise Refused(
-            f"the model in production cannot be measured on the new test data: {type(error).__name__}: {error}",
-            "set promote.strategy: merge to keep it, or read “Your own task in a project that has run already” in docs/use-cases.md",
-        ) from error
+        problem = f"the model in production cannot be measured on the new test data: {type(error).__name__}: {error}"
+        remedy = "set promote.strategy: merge to keep it, or read “Your own task in a project that has run already” in docs/use-cases.md"
+        raise Refused(problem, remedy) from error
 
 
-def _promote(
-    models: Models, row: dict[str, Any], before: ModelCard | None, reason: str, *, by_hand: bool = False
-) -> bool:
+def _promote_chosen(models: Models, row: Row, option: str) -> bool:
+    """Put a run's model into production without a gate; returns whether production changed."""
+    metric, before = models.promote.metric, read_card(models.root)
+    if before and (before.track_id, before.model_hash) == (row["track_id"], row["model_hash"]):
+        models.say(f"production: {before.track_id} ({before.version}) is there already")
+        return False
+    reason = f"by hand ({option}): {metric} {_show(row[metric])}"
+    if before:
+        reason += f" replaces {_show(before.metrics.get(metric))}"
+        reason += ", measured on other test data" * (before.test_hash != row["test_hash"])
+    return _promote(models, row, before, reason, by_hand=True)
+
+
+def _promote(models: Models, row: Row, before: ModelCard | None, reason: str, *, by_hand: bool = False) -> bool:
     source = production.find_model(models.root, row)
     card = production.make_card(models, row, before, reason, by_hand=by_hand)
     production.put_into_production(models.root, source, card)

@@ -1,17 +1,16 @@
 """The verb behind `experiment_explorer.py verify`: does everything that a version names still hold?"""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lineage import layout
-from lineage.errors import LineageError, Refused
+from lineage.errors import BadInput, LineageError, Refused
 from lineage.objects import is_whole, listing, missing_in_remote, open_remote, with_files
 from lineage.records import cached_object, recorded_outputs
 from lineage.repository import git, git_bytes, has_commit, main_root
@@ -36,8 +35,13 @@ def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], b
     """
     storage = main_root(root)
     remote, hashes, state = open_remote(storage), dict[str, set[str]](), dict[str, bool | None]()
+    unreadable: dict[str, str] = {}
     for tag in chosen:
-        mine = hashes[tag.version] = set(recorded_outputs(root, tag.commit).values())
+        mine = hashes[tag.version] = set()
+        try:
+            mine |= set(recorded_outputs(root, tag.commit).values())
+        except BadInput as error:
+            unreadable[tag.version] = error.problem
         _look(storage, mine, state)  # before a damaged listing is replaced from the remote, to be read
         with suppress(Refused):  # a listing that is nowhere is among the lost objects
             mine |= with_files(storage, mine)
@@ -46,13 +50,16 @@ def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], b
     rows: list[list[str | None]] = []
     whole = True
     for tag in chosen:
-        answers = {
-            "commit": None if has_commit(root, tag.commit) else f"{tag.commit[:7]} is not in this clone",
-            **_check_objects(hashes[tag.version], state, absent),
-            **_check_runs(root, storage, tag),
-        }
         lock = git(root, "cat-file", "-e", f"{tag.commit}:./{layout.PIPELINE_LOCK}") is not None
-        answers["dvc.lock"] = None if lock else f"{tag.version} has none: it was tagged without results"
+        answers: Answers = {
+            "commit": None if has_commit(root, tag.commit) else f"{tag.commit[:7]} is not in this clone",
+            "dvc.lock": unreadable.get(tag.version)
+            or (None if lock else "there is none: it was tagged without results"),
+        }
+        if tag.version not in unreadable:
+            answers |= {**_check_objects(hashes[tag.version], state, absent), **_check_runs(root, storage, tag)}
+            if answers.get("remote") and not _sendable(root, storage, tag) & (absent or set()):
+                answers["remote"] = None  # what is not there is marked `push: false`
         problems = [f"{name}: {answers[name]}" for name in LINKS if answers.get(name)]
         cells = [("no" if answers[name] else "yes") if name in answers else None for name in LINKS]
         rows.append([tag.version, *cells, "; ".join(problems) or None])
@@ -60,11 +67,32 @@ def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], b
     return rows, whole
 
 
+def remedy(rows: Sequence[Sequence[str | None]]) -> str:
+    """The command that helps with the first link that is broken, in the first version that has one."""
+    row = next(row for row in rows if row[-1])
+    link = next(name for name, cell in zip(HEADER, row) if cell == "no")
+    explorer, tag = "python scripts/experiment_explorer.py", f"python scripts/version_tag.py --version {row[0]}"
+    return {
+        "commit": "git fetch --unshallow --tags   # or, in a full clone: git fetch --tags",
+        "cache": f"{tag} --push   # on the machine that made it",
+        "md5": f"{explorer} checkout --version {row[0]}   # fetches whole objects",
+        "remote": f"{tag} --push   # sends what is only here",
+    }.get(link, f"{explorer} show --version {row[0]}   # what it names; a version is made good by the next one")
+
+
 def _look(storage: Path, hashes: Iterable[str], state: dict[str, bool | None]) -> None:
     """Note for each object whether its bytes in the cache are whole (None: it is not there)."""
     for md5 in set(hashes) - set(state):
         known = cached_object(storage, md5)
         state[md5] = None if known is None else is_whole(known, md5)
+
+
+def _sendable(root: Path, storage: Path, tag: Tag) -> set[str]:
+    """The objects of a tag that belong into the remote."""
+    sent = set(recorded_outputs(root, tag.commit, pushed=True).values())
+    with suppress(Refused):
+        sent |= with_files(storage, sent)
+    return sent
 
 
 def _check_objects(mine: set[str], state: dict[str, bool | None], absent: set[str] | None) -> Answers:
@@ -88,29 +116,49 @@ def _check_runs(root: Path, storage: Path, tag: Tag) -> Answers:
     except KeyError as error:
         return {"row": f"{layout.PIPELINE_LOCK} names no {error.args[0]}"}
     wrong = [run["track_id"] for run in runs if models.get(f"{run['track_id']}_model.bin") != run["model_hash"]]
-    data = {(run["data_hash"], run["test_hash"]) for run in runs}
+    data = {(run.get("data_hash"), run.get("test_hash")) for run in runs}
     agrees = data == {(outputs.get(layout.TRAIN_DATA), outputs.get(layout.TEST_DATA))}
-    return {
-        "row": None,
-        "model": f"run {wrong[0]} recorded another model" if wrong else None,
-        "data": None if agrees else "the rows name other data",
-        "code": next(filter(None, (_check_code(root, tag, run) for run in runs)), None),
-    }
+    stale = _check_lock(root, tag, outputs)
+    if not agrees:
+        stale["data"].insert(0, "the rows name other data")
+    stale["code"] += [problem for run in runs if (problem := _check_code(root, tag, run))]
+    answers = {name: next(iter(problems), None) for name, problems in stale.items()}
+    if not answers["code"] and any(run.get("git_dirty") != 0 for run in runs):
+        del answers["code"]  # what else than the files of dvc.lock ran is not known
+    return {"row": None, "model": f"run {wrong[0]} recorded another model" if wrong else None, **answers}
+
+
+def _check_lock(root: Path, tag: Tag, outputs: dict[str, str]) -> dict[str, list[str]]:
+    """Compare what `dvc.lock` says of each stage with the tag; return what differs in `code`, and in `data`.
+
+    DVC writes down each command and param, and the hash of each file, as they were when the stage ran.
+    """
+    found: dict[str, list[str]] = {"data": [], "code": []}
+    lock, pipeline, params = (
+        yaml.safe_load(git_bytes(root, "show", f"{tag.commit}:./{name}") or b"") or {}
+        for name in (layout.PIPELINE_LOCK, layout.PIPELINE, layout.PARAMS)
+    )
+    for name, stage in lock["stages"].items():
+        command = (pipeline.get("stages", {}).get(name) or {}).get("cmd", "${")
+        if "${" not in command and stage["cmd"] != command:  # a template would have to be filled in
+            found["code"].append(f"stage {name} ran {stage['cmd']!r}, and {layout.PIPELINE} says {command!r}")
+        for key, value in ((stage.get("params") or {}).get(layout.PARAMS) or {}).items():
+            now = reduce(lambda part, word: part.get(word) if isinstance(part, dict) else None, key.split("."), params)
+            if now != value:
+                found["code"].append(f"{name} ran with {key}: {value}, and {layout.PARAMS} says {now}")
+        for dependency in stage.get("deps") or []:
+            path, md5 = dependency["path"], dependency.get("md5")
+            if outputs.get(path, md5) != md5:
+                found["data"].append(f"{name} ran with another {path}")
+            code = git_bytes(root, "cat-file", "blob", f"{tag.commit}:./{path}") if path not in outputs else None
+            if code is not None and hashlib.md5(code, usedforsecurity=False).hexdigest() != md5:
+                found["code"].append(f"{path} is not what {layout.PIPELINE_LOCK} says ran")
+    return found
 
 
 def _check_code(root: Path, tag: Tag, run: dict[str, Any]) -> str | None:
-    """Say what differs between the code that ran and the code at the tag.
-
-    `dvc.lock` has the hash of each file that `train` depends on, as it was when it ran. A run of a clean tree also
-    names its commit, which vouches for all of `scripts/` and for what experiment.py imports.
-    """
-    lock = yaml.safe_load(git_bytes(root, "show", f"{tag.commit}:./{layout.PIPELINE_LOCK}") or b"")
-    for dependency in lock["stages"]["train"]["deps"]:
-        path, md5 = dependency["path"], dependency.get("md5")
-        code = git_bytes(root, "cat-file", "blob", f"{tag.commit}:./{path}") if path.endswith(".py") else None
-        if code is not None and hashlib.md5(code, usedforsecurity=False).hexdigest() != md5:
-            return f"{path} is not what {layout.PIPELINE_LOCK} says ran"
-    if run["git_dirty"] != 0:
+    """Say which Python file differs between the commit that ran, if its tree was clean, and the tag."""
+    if run.get("git_dirty") != 0:
         return None
     if not has_commit(root, run["git_commit"]):
         return f"commit {str(run['git_commit'])[:7]}, which ran, is not in this clone"

@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lineage.databases import Column, Table, create_statement
+from lineage.databases import Column, Table, count_rows, create_statement
 from lineage.errors import BadInput, Refused
-from lineage.sql import quote_all
 
 if TYPE_CHECKING:
     import pandas as pd
 
 METRICS, PREDICTIONS = "metrics", "predictions"
 UNSYNCED = "PRAGMA synchronous = OFF"
-TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+DECLARED: dict[type, str] = {int: "INTEGER", float: "REAL", str: "TEXT"}
+DTYPES = {"i": "INTEGER", "u": "INTEGER", "b": "INTEGER", "f": "REAL"}
+"""Declared types by the kind of a numpy dtype; others become text."""
+
 KEY = ("track_id", "timestamp")
 """xetrack's primary key."""
 
@@ -51,13 +53,7 @@ class Provenance:
 
     def cells(self) -> list[Cell]:
         """The columns, as every row has them."""
-        return [
-            ("version", "TEXT", self.version),
-            ("git_commit", "TEXT", self.git_commit),
-            ("git_dirty", "INTEGER", self.git_dirty),
-            ("data_hash", "TEXT", self.data_hash),
-            ("dvc_hash", "TEXT", self.dvc_hash),
-        ]
+        return [(name, "INTEGER" if name == "git_dirty" else "TEXT", value) for name, value in asdict(self).items()]
 
 
 FACTS = {
@@ -100,31 +96,25 @@ def write_run(
     """
     from xetrack import Tracker
 
-    taken = [name for name in metrics if str(name).startswith("model_")]
-    if taken:
+    if taken := [name for name in metrics if str(name).startswith("model_")]:
         raise BadInput(f"metric {taken[0]!r} would look like a param (they begin with model_)", "rename it")
     columns = [*provenance.cells(), *cells]
     columns += [(str(name), "REAL", to_metric(name, value)) for name, value in metrics.items()]
-    check_columns(METRICS, [*KEY, *(name for name, _, _ in columns)])
-    expected = {METRICS: 1}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(f"{UNSYNCED}; BEGIN")
-        connection.execute(create_statement(_table(METRICS, [(name, kind) for name, kind, _ in columns])))
+        _create_table(connection, METRICS, [(name, kind) for name, kind, _ in columns])
         if predictions is not None:
             kinds = [(name, kind) for name, kind, _ in provenance.cells()]
-            kinds += [(str(name), _frame_type(predictions[name])) for name in predictions.columns]
-            check_columns(PREDICTIONS, [*KEY, *(name for name, _ in kinds)])
-            connection.execute(create_statement(_table(PREDICTIONS, kinds)))
-            _insert_predictions(connection, track_id, provenance, predictions)
-            expected[PREDICTIONS] = len(predictions)
+            kinds += [(str(name), DTYPES.get(predictions[name].dtype.kind, "TEXT")) for name in predictions.columns]
+            _create_table(connection, PREDICTIONS, kinds)
+            insert = f"INSERT INTO {PREDICTIONS} VALUES ({', '.join('?' * len([*KEY, *kinds]))})"
+            connection.executemany(insert, _prediction_rows(track_id, provenance, predictions))
         connection.execute("COMMIT")
     tracker = Tracker(db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False)
-    try:
+    with closing(tracker.engine):
         tracker.conn.execute(UNSYNCED)
         tracker.log({name: value for name, _, value in columns})
-    finally:
-        tracker.engine.close()
-    _check_counts(path, expected)
+    _check_counts(path, {METRICS: 1} if predictions is None else {METRICS: 1, PREDICTIONS: len(predictions)})
 
 
 def fact_cells(facts: Mapping[str, Value]) -> list[Cell]:
@@ -145,35 +135,31 @@ def param_cells(runs: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
     flat = [list(flatten("model", params)) for params in runs]
     kinds: dict[str, str] = {}
     for name, value in (pair for pairs in flat for pair in pairs):
-        found = {kinds.get(name), None if value is None else _declared(value)}
+        found = {kinds.get(name), DECLARED.get(type(value))}
         kinds[name] = next((kind for kind in ("TEXT", "REAL", "INTEGER") if kind in found), "")
     for pairs in flat:
         check_columns(METRICS, [*METRIC_ROW_COLUMNS, *(name for name, _ in pairs)])
     return [[(name, kinds[name] or "TEXT", value) for name, value in pairs] for pairs in flat]
 
 
-def flatten(prefix: str, params: Mapping[str, Any]) -> Iterable[tuple[str, Value]]:
+def flatten(prefix: str, params: Mapping[str, Any], joint: str = "_") -> Iterator[tuple[str, Value]]:
     """Yield `prefix_key` and a plain value for each param, nested mappings included."""
     for key, value in params.items():
-        if isinstance(value, Mapping):
-            yield from flatten(f"{prefix}_{key}", value)
-        else:
-            yield f"{prefix}_{key}", to_plain(value)
+        name = f"{prefix}{joint}{key}"
+        yield from flatten(name, value, joint) if isinstance(value, Mapping) else [(name, to_plain(value))]
 
 
 def to_plain(value: Any) -> Value:
     """Turn numpy scalars, paths, dates and containers into what SQLite stores; xetrack would pickle them."""
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
         value = value.item()
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        return str(value)
-    if value is None or isinstance(value, (int, float, str)):
+    if isinstance(value, int):
+        return int(value) if -(1 << 63) <= value < 1 << 63 else str(value)
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if value is None or isinstance(value, str):
         return value
-    return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def to_metric(name: str, value: Any) -> float | None:
@@ -182,8 +168,7 @@ def to_metric(name: str, value: Any) -> float | None:
     Raises:
         BadInput: not a number.
     """
-    plain = to_plain(value)
-    if plain is not None and not isinstance(plain, (int, float)):
+    if isinstance(plain := to_plain(value), str):
         raise BadInput(f"metric {name!r} is {value!r}, not a number", "return numbers from evaluate() in experiment.py")
     return None if plain is None else float(plain)
 
@@ -197,10 +182,8 @@ def check_columns(table: str, names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if not NAME.fullmatch(name) or table in name or not _is_free_word(name):
-            raise BadInput(
-                f"{name!r} cannot be a column of {table}",
-                f"use letters, digits and _ (at most 64), no SQL keyword, and not the word {table!r}",
-            )
+            remedy = f"use letters, digits and _ (at most 64), no SQL keyword, and not the word {table!r}"
+            raise BadInput(f"{name!r} cannot be a column of {table}", remedy)
         if name.lower() in seen:
             raise BadInput(f"{seen[name.lower()]!r} and {name!r} would be one column of {table}", "rename one of them")
         seen[name.lower()] = name
@@ -208,48 +191,29 @@ def check_columns(table: str, names: Sequence[str]) -> None:
 
 def _is_free_word(name: str) -> bool:
     """Ask SQLite whether it takes the name unquoted, as xetrack writes it."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        try:
-            connection.execute(f"CREATE TABLE t ({name} TEXT)")
-        except sqlite3.OperationalError:
-            return False
-    return True
+    with closing(sqlite3.connect(":memory:")) as connection, suppress(sqlite3.OperationalError):
+        connection.execute(f"CREATE TABLE t ({name} TEXT)")
+        return True
+    return False
 
 
-def _declared(value: Value) -> str:
-    if isinstance(value, float):
-        return "REAL"
-    return "INTEGER" if isinstance(value, int) else "TEXT"
-
-
-def _frame_type(column: pd.Series) -> str:
-    return {"i": "INTEGER", "u": "INTEGER", "b": "INTEGER", "f": "REAL"}.get(column.dtype.kind, "TEXT")
-
-
-def _table(name: str, columns: Sequence[tuple[str, str]]) -> Table:
+def _create_table(connection: sqlite3.Connection, table: str, columns: Sequence[tuple[str, str]]) -> None:
+    """Create a table of xetrack's key and the columns (name, declared type), whose names are checked."""
+    check_columns(table, [*KEY, *(name for name, _ in columns)])
     keys = [Column(key, "TEXT", place) for place, key in enumerate(KEY, start=1)]
-    return Table(name, (*keys, *(Column(column, kind, 0) for column, kind in columns)))
+    connection.execute(create_statement(Table(table, (*keys, *(Column(name, kind, 0) for name, kind in columns)))))
 
 
-def _insert_predictions(
-    connection: sqlite3.Connection, track_id: str, provenance: Provenance, predictions: pd.DataFrame
-) -> None:
-    """Insert one row per test item; timestamps are one microsecond apart, since (track_id, timestamp) is the key."""
-    shared = tuple(value for _, _, value in provenance.cells())
-    names = [*KEY, *(name for name, _, _ in provenance.cells()), *map(str, predictions.columns)]
-    began = datetime.now()
+def _prediction_rows(track_id: str, provenance: Provenance, predictions: pd.DataFrame) -> Iterator[tuple[Value, ...]]:
+    """Yield one row per test item; timestamps are one microsecond apart, since (track_id, timestamp) is the key."""
+    shared, began = [value for _, _, value in provenance.cells()], datetime.now()
     columns = [[to_plain(value) for value in predictions[name].tolist()] for name in predictions.columns]
-    rows = (
-        (track_id, (began + timedelta(microseconds=place)).strftime(TIMESTAMP_FORMAT), *shared, *values)
-        for place, values in enumerate(zip(*columns))
-    )
-    marks = ", ".join("?" * len(names))
-    connection.executemany(f"INSERT INTO {PREDICTIONS} ({quote_all(names)}) VALUES ({marks})", rows)
+    for place, values in enumerate(zip(*columns)):
+        yield track_id, (began + timedelta(microseconds=place)).strftime("%Y-%m-%d %H:%M:%S.%f"), *shared, *values
 
 
 def _check_counts(path: Path, expected: Mapping[str, int]) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for table, rows in expected.items():
-            found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            if found != rows:
+            if (found := count_rows(connection, table)) != rows:
                 raise Refused(f"{path.name}: {found} of {rows} rows arrived in table {table}")

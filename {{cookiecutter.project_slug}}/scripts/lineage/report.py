@@ -1,8 +1,7 @@
 """The small files that DVC shows: metrics of the newest best run, and data for its plots."""
 
-from __future__ import annotations
-
 import csv
+import io
 import json
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ from lineage.databases import describe_tables, open_read_only
 from lineage.leaderboard import best_runs, metric_names
 from lineage.recording import PREDICTIONS
 from lineage.sql import quote
+from lineage.version_names import version_key
 
 PLOTTED = ("actual", "predicted")
 SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
@@ -44,11 +44,6 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     write_csv(root / layout.PLOTS / "predictions.csv", PLOTTED, _predictions(database, best["track_id"]))
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Sort key of `eX.Y.Z`: by number, not by letter."""
-    return tuple(int(part) for part in version.removeprefix("e").split("."))
-
-
 def sweep_lines(runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: str) -> list[tuple[Any, ...]]:
     """Make the lines of parallel coordinates: one for each run and axis.
 
@@ -63,17 +58,14 @@ def sweep_lines(runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: s
     """
     params = [name for name in runs[0] if name.startswith("model_") and name != "model_hash"] if runs else []
     axes = [name for name in params if len({run[name] for run in runs}) > 1]
-    lines = []
+    rows = []
     for axis in [*axes, *metrics]:
         known = sorted({run[axis] for run in runs if run[axis] is not None})
         places = {value: float(rank) if axis in axes else value for rank, value in enumerate(known)}
         low, high = (places[known[0]], places[known[-1]]) if known else (0.0, 0.0)
-        lines += [
-            (run["track_id"], axis, (places[value] - low) / (high - low) if high > low else 0.5, value, run[score])
-            for run in runs
-            if (value := run[axis]) is not None
-        ]
-    return lines
+        scale = {value: (place - low) / (high - low) if high > low else 0.5 for value, place in places.items()}
+        rows += [(run["track_id"], axis, scale[run[axis]], run[axis], run[score]) for run in runs if run[axis] in scale]
+    return rows
 
 
 def _predictions(database: Path, track_id: str) -> list[tuple[Any, ...]]:
@@ -82,32 +74,18 @@ def _predictions(database: Path, track_id: str) -> list[tuple[Any, ...]]:
         if table is None or not set(PLOTTED) <= set(table.column_names):
             return []
         columns = ", ".join(quote(name) for name in PLOTTED)
-        with closing(
-            connection.execute(
-                f"SELECT {columns} FROM {quote(PREDICTIONS)} WHERE track_id = ? ORDER BY timestamp", (track_id,)
-            )
-        ) as cursor:
+        query = f"SELECT {columns} FROM {quote(PREDICTIONS)} WHERE track_id = ? ORDER BY timestamp"
+        with closing(connection.execute(query, (track_id,))) as cursor:
             return cursor.fetchall()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a CSV file whole."""
-
-    def build(temporary: Path) -> bool:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-        return True
-
-    write_whole(path, build)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(path, text.getvalue())
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
-
-    def build(temporary: Path) -> bool:
-        temporary.write_text(text, encoding="utf-8")
-        return True
-
-    write_whole(path, build)
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="") >= 0)

@@ -1,7 +1,5 @@
 """What Git says about the code that runs."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
@@ -40,8 +38,8 @@ def git(root: Path, *arguments: str) -> str | None:
     return None if output is None else output.decode("utf-8", errors="surrogateescape").rstrip("\n")
 
 
-def must_git(root: Path, *arguments: str, remedy: str | None = None) -> None:
-    """Run git in `root`.
+def must_git(root: Path, *arguments: str, remedy: str | None = None) -> str:
+    """As `git`, where an answer is needed.
 
     Raises:
         Refused: it fails; says what git said.
@@ -49,7 +47,9 @@ def must_git(root: Path, *arguments: str, remedy: str | None = None) -> None:
     done = _run(root, arguments)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).decode("utf-8", errors="replace").split())
-        raise Refused(f"git {arguments[0]} failed: {said}", remedy)
+        command = next(word for word in arguments if word[0] != "-" and "=" not in word)
+        raise Refused(f"git {command} failed: {said}", remedy)
+    return done.stdout.decode("utf-8", errors="surrogateescape").rstrip("\n")
 
 
 def has_commit(root: Path, commit: object) -> bool:

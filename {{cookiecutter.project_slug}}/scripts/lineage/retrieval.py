@@ -1,8 +1,8 @@
 """The verb behind `experiment_explorer.py get`: an artifact of a version, brought back byte by byte."""
 
-from __future__ import annotations
-
 import difflib
+import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,11 +11,11 @@ from typing import Literal
 
 from lineage import layout
 from lineage.errors import BadInput, Refused
-from lineage.exploring import add_worktree, remove_worktree
-from lineage.objects import copy_out, listing, obtain
-from lineage.records import path_md5, recorded_outputs
+from lineage.objects import bring, listing
+from lineage.records import file_md5, recorded_outputs
 from lineage.repository import common_folder, git, git_bytes, main_root
 from lineage.versions import Tag, find_tag
+from lineage.worktrees import add_worktree, remove_worktree
 
 Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
 Sources = dict[str, tuple[str, str]]
@@ -45,23 +45,31 @@ def get(root: Path, version: str, artifact: str, output: Path | None, strategy: 
     target = target / PurePosixPath(path).name if output and target.is_dir() else target
     if root.is_relative_to(target.resolve()) or ".git" in target.resolve().parts:
         raise BadInput(f"--output {target} would replace the project", "give a path that does not exist yet")
-    if not force and (target.exists() or target.is_symlink()):
+    present = target.exists() or target.is_symlink()
+    if present and not force:
         raise Refused(f"{target} exists, and nothing is overwritten", "give another --output, or --force to replace it")
+    if present and not (target.is_file() or target.is_dir() or target.is_symlink()):
+        raise BadInput(f"--output {target} is neither a file nor a folder", "give another --output")
     wanted = Wanted(root, tag, path, recorded_outputs(root, tag.commit))
     wanted.check_exists()
     target.parent.mkdir(parents=True, exist_ok=True)
     problems = []
     for name in WAYS if strategy == "auto" else [strategy]:
         with TemporaryDirectory(prefix=".get.", suffix=".tmp", dir=target.parent) as folder:
-            made = Path(folder) / "new"
+            made, old = Path(folder) / "new", Path(folder) / "old"
             try:
                 WAYS[name](wanted, made)
             except Refused as error:
                 problems.append(error)
                 continue
-            if target.is_dir() and not target.is_symlink():
-                target.rename(Path(folder) / "old")
-            made.replace(target)
+            if present:
+                target.rename(old)
+            try:
+                made.rename(target)
+            except OSError:
+                if present:
+                    old.rename(target)
+                raise
             return target
     raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
 
@@ -130,45 +138,53 @@ def _within(path: str, folder: str) -> bool:
 
 def _from_objects(wanted: Wanted, target: Path) -> None:
     found = wanted.files(wanted.path)
-    if wanted.path not in found:
-        target.mkdir()
+    if not found:
+        raise Refused(f"{wanted.path} is not in {wanted.tag.version}, as far as its listings can be read", "dvc fetch")
     for name, (kind, source) in found.items():
-        file = target if name == wanted.path else target / PurePosixPath(name).relative_to(wanted.path)
+        file = _place(wanted, target, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
         if kind == "md5":
-            copy_out(obtain(main_root(wanted.root), source), file)
-        elif kind not in (LINK, MODULE):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(git_bytes(wanted.root, "cat-file", "blob", source) or b"")
+            bring(main_root(wanted.root), source, file)
+        elif kind == LINK:
+            file.symlink_to(_blob(wanted, source).decode("utf-8", errors="surrogateescape"))
+        elif kind != MODULE:
+            file.write_bytes(_blob(wanted, source))
             file.chmod(int(kind[-3:], 8))
 
 
+def _place(wanted: Wanted, made: Path, name: str) -> Path:
+    return made if name == wanted.path else made / PurePosixPath(name).relative_to(wanted.path)
+
+
+def _blob(wanted: Wanted, blob: str) -> bytes:
+    return git_bytes(wanted.root, "cat-file", "blob", blob) or b""
+
+
 def _from_dvc(wanted: Wanted, target: Path) -> None:
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     top, prefix = common_folder(wanted.root) or wanted.root, git(wanted.root, "rev-parse", "--show-prefix") or ""
     try:
         Repo.get(str(top.parent), prefix + wanted.path, out=str(target), rev=wanted.tag.commit)
-    except (DvcException, OSError) as error:
+    except Exception as error:  # DVC's libraries have exceptions of their own
         raise Refused(f"dvc get: {error}") from None
     _verify(wanted, target)
 
 
 def _from_worktree(wanted: Wanted, target: Path) -> None:
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     folder = target.with_name("worktree")
     try:
-        project = add_worktree(wanted.root, wanted.tag.commit, folder)
+        project = add_worktree(wanted.root, folder, "--detach", wanted.tag.commit)
         names = [name for name in wanted.outputs if _within(name, wanted.path) or _within(wanted.path, name)]
         if names:
             with Repo(str(project)) as repo:
                 bring = repo.pull if repo.config["core"].get("remote") else repo.checkout
                 bring(targets=[str(project / name) for name in names])
         source = project / wanted.path
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    except (DvcException, OSError) as error:
+        shutil.copytree(source, target, symlinks=True) if source.is_dir() else shutil.copy(source, target)
+    except Exception as error:
         raise Refused(f"worktree: {error}") from None
     finally:
         remove_worktree(wanted.root, folder)
@@ -176,10 +192,19 @@ def _from_worktree(wanted: Wanted, target: Path) -> None:
 
 
 def _verify(wanted: Wanted, made: Path) -> None:
-    """Raise `Refused` unless what DVC made has the recorded hash; `obtain` has checked what comes from the cache."""
-    md5 = wanted.outputs.get(wanted.path)
-    if md5 is not None and path_md5(made) != md5:
-        raise Refused(f"{wanted.path} of {wanted.tag.version} did not come back as {md5}")
+    """Raise `Refused` unless every file that DVC made is what DVC or Git recorded; `bring` has checked what it wrote."""
+    for name, (kind, source) in wanted.files(wanted.path).items():
+        file = _place(wanted, made, name)
+        if kind == LINK:
+            whole = file.is_symlink() and os.fsencode(file.readlink()) == _blob(wanted, source)
+        else:
+            is_plain = file.is_file() and not file.is_symlink()
+            recorded = (
+                source if kind == "md5" else hashlib.md5(_blob(wanted, source), usedforsecurity=False).hexdigest()
+            )
+            whole = kind == MODULE or (is_plain and file_md5(file) == recorded)
+        if not whole:
+            raise Refused(f"{name} of {wanted.tag.version} did not come back as it was recorded ({source})")
 
 
 WAYS = {"cache": _from_objects, "dvc-get": _from_dvc, "worktree": _from_worktree}

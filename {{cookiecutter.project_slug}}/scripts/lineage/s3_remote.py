@@ -1,7 +1,5 @@
 """Ask an S3 remote whether it can be used, and say in one line what is wrong and what helps."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,10 +29,8 @@ def check_s3(name: str, settings: dict[str, Any]) -> tuple[str, str] | None:
         _list_one(settings)
     except failures.ProfileNotFound:
         known = ", ".join(Session().available_profiles) or "none"
-        return (
-            f"no AWS profile named {settings['profile']!r} on this machine; there are: {known}",
-            "make setup PROFILE=name   # one of these, or a new one written into ~/.aws/credentials",
-        )
+        remedy = "make setup PROFILE=name   # one of these, or a new one written into ~/.aws/credentials"
+        return f"no AWS profile named {settings['profile']!r} on this machine; there are: {known}", remedy
     except failures.NoCredentialsError:
         return f"no credentials for {url}", CREDENTIALS.format(name=name)
     except failures.ClientError as error:
@@ -61,15 +57,10 @@ def _list_one(settings: dict[str, Any]) -> None:
     for option, variable in (("credentialpath", "AWS_SHARED_CREDENTIALS_FILE"), ("configpath", "AWS_CONFIG_FILE")):
         if settings.get(option):
             os.environ.setdefault(variable, settings[option])  # as DVC does
-    client = Session(profile=settings.get("profile")).create_client(
-        "s3",
-        region_name=settings.get("region"),
-        endpoint_url=settings.get("endpointurl"),
-        verify=settings.get("ssl_verify"),
-        aws_access_key_id=settings.get("access_key_id"),
-        aws_secret_access_key=settings.get("secret_access_key"),
-        aws_session_token=settings.get("session_token"),
-        config=Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1}),
-    )
+    keys = {f"aws_{name}": settings.get(name) for name in ("access_key_id", "secret_access_key", "session_token")}
+    place = {"region_name": settings.get("region"), "endpoint_url": settings.get("endpointurl")}
+    once = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1})
+    session = Session(profile=settings.get("profile"))
+    client = session.create_client("s3", verify=settings.get("ssl_verify"), config=once, **place, **keys)
     parts = urlsplit(settings["url"])
     client.list_objects_v2(Bucket=parts.netloc, Prefix=parts.path.lstrip("/"), MaxKeys=1)

@@ -1,28 +1,12 @@
 """Find secrets in a tracked DVC configuration file, and AWS keys in any file."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
-SECRET_OPTIONS = frozenset(
-    {
-        "access_key_id",
-        "secret_access_key",
-        "session_token",
-        "sse_customer_key",
-        "password",
-        "passphrase",
-        "token",
-        "account_key",
-        "sas_token",
-        "connection_string",
-        "client_secret",
-        "gdrive_client_secret",
-        "oss_key_id",
-        "oss_key_secret",
-        "custom_auth_header",
-    }
+SECRET_OPTION = re.compile(
+    "access_key_id|secret_access_key|session_token|sse_customer_key|password|passphrase|token|account_key|sas_token"
+    "|connection_string|client_secret|gdrive_client_secret|oss_key_id|oss_key_secret|custom_auth_header",
+    re.IGNORECASE,
 )
 """Options of DVC remotes that are secret (dvc.org/doc/command-reference/remote/modify)."""
 
@@ -42,15 +26,14 @@ def find_secrets(config: Path) -> list[str]:
     Args:
         config: the file; a missing one holds none.
     """
-    if not config.is_file():
-        return []
+    text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
     found, section = [], ""
-    for line in config.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in text.splitlines():
         if header := SECTION.match(line.strip()):
             section = "".join(f"{part}." for part in header.groups() if part)
         elif option := OPTION.match(line):
             name, value = option.groups()
-            if name.lower() in SECRET_OPTIONS or USER_INFO.match(value):
+            if SECRET_OPTION.fullmatch(name) or USER_INFO.match(value):
                 found.append(section + name.lower())
     return found
 

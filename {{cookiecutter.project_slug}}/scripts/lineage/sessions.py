@@ -4,8 +4,6 @@ Runs are written beside DVC's folders, and moved there when all have ended. So a
 and what is unfinished waits until a session asks for the same: same code, data and params, by hash.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import itertools
@@ -13,7 +11,7 @@ import json
 import platform
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,9 +24,10 @@ from lineage.databases import open_read_only
 from lineage.errors import BadInput
 from lineage.params import Params, Sweep
 from lineage.recording import METRICS, Cell, Provenance, Value, param_cells
-from lineage.records import cached_object, file_md5, folder_manifest, is_temporary, path_md5, recorded_output
+from lineage.records import cached_object, file_md5, folder_manifest, is_temporary, path_md5, recorded_md5
 from lineage.repository import code_state
 
+Say = Callable[[str], None]
 PIPELINE_FILES = (layout.PIPELINE_LOCK, "results", "models", "data")
 PLACES = ((layout.UNFINISHED_RUNS, layout.RUNS), (layout.UNFINISHED_MODELS, layout.TRAINED_MODELS))
 MAX_SEED = (1 << 32) - 1
@@ -68,7 +67,7 @@ class Run:
         return ", ".join(f"{key}={value}" for key, value in self.point.items()) or "params as they stand"
 
 
-def plan_runs(root: Path, params: Params, warn: Callable[[str], None]) -> list[Run]:
+def plan_runs(root: Path, params: Params, warn: Say) -> list[Run]:
     """Work out the runs of a session: each point of the sweep once. Nothing is written.
 
     Args:
@@ -79,13 +78,9 @@ def plan_runs(root: Path, params: Params, warn: Callable[[str], None]) -> list[R
         BadInput: a param cannot be recorded, or a seed cannot be one.
     """
     inputs = {name: _contents(root / name) for name in sorted(_inputs(root)) if (root / name).exists()}
-    lock = root / "requirements.lock"
-    facts: dict[str, Value] = {
-        "test_hash": inputs[layout.TEST_DATA],
-        "python": platform.python_version(),
-        "lock_hash": file_md5(lock) if lock.is_file() else None,
-    }
-    points = list(sweep_points(params.sweep))
+    facts: dict[str, Value] = {"test_hash": inputs[layout.TEST_DATA], "python": platform.python_version()}
+    facts["lock_hash"] = _contents(root / "requirements.lock")
+    points = sweep_points(params.sweep)
     shared = [inputs, params.experiment.version, facts, params.sweep.threads if len(points) > 1 else None]
     models = [_with_point(params.model, point) for point in points]
     provenance = describe_origin(root, params.experiment.version, inputs[layout.TRAIN_DATA], warn)
@@ -95,19 +90,17 @@ def plan_runs(root: Path, params: Params, warn: Callable[[str], None]) -> list[R
         text = json.dumps([*shared, model, cells], sort_keys=True, default=str)
         known_by = hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
         own = {**facts, "platform": platform.platform(), "run_hash": known_by, "seed": _seed(model)}
-        track_id = f"{began}-{secrets.token_hex(4)}"  # not from `random`, which users seed
-        runs.setdefault(known_by, Run(track_id, point, model, cells, provenance, own))
+        # the id is not from `random`, which users seed
+        runs.setdefault(known_by, Run(f"{began}-{secrets.token_hex(4)}", point, model, cells, provenance, own))
     if len(runs) < len(points):
         warn(f"the sweep's {len(points)} points are {len(runs)} different runs; equal ones are done once")
     return list(runs.values())
 
 
-def sweep_points(sweep: Sweep) -> Iterator[dict[str, Any]]:
-    """Yield what each run changes: the product of `sweep.grid`, then `sweep.runs`; neither: one run that changes nothing."""
-    if sweep.grid or not sweep.runs:
-        for values in itertools.product(*sweep.grid.values()):
-            yield dict(zip(sweep.grid, values))
-    yield from sweep.runs
+def sweep_points(sweep: Sweep) -> list[dict[str, Any]]:
+    """List what each run changes: the product of `sweep.grid`, then `sweep.runs`; neither: one run that changes nothing."""
+    products = itertools.product(*sweep.grid.values()) if sweep.grid or not sweep.runs else ()
+    return [*(dict(zip(sweep.grid, values)) for values in products), *sweep.runs]
 
 
 def _with_point(model: dict[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,28 +116,25 @@ def _with_point(model: dict[str, Any], point: Mapping[str, Any]) -> dict[str, An
 
 def _seed(params: dict[str, Any]) -> int:
     seed = params.get("seed", 0)
-    if type(seed) is not int or not 0 <= seed <= MAX_SEED:
-        raise BadInput(
-            f"params.yaml: model.seed: {seed!r} is not allowed; allowed: a whole number from 0 to {MAX_SEED}"
-        )
-    return seed
+    if type(seed) is int and 0 <= seed <= MAX_SEED:
+        return seed
+    raise BadInput(f"params.yaml: model.seed: {seed!r} is not allowed; allowed: a whole number from 0 to {MAX_SEED}")
 
 
 def _inputs(root: Path) -> set[str]:
     """The files and folders that training depends on: what dvc.yaml says, so that users add their own code there."""
     stages = yaml.safe_load((root / layout.PIPELINE).read_text(encoding="utf-8")).get("stages", {})
-    listed = stages.get("train", {}).get("deps", [])
-    return {layout.EXPERIMENT, layout.TRAIN_DATA, layout.TEST_DATA, *map(str, listed)}
+    return {layout.EXPERIMENT, layout.TRAIN_DATA, layout.TEST_DATA, *map(str, stages.get("train", {}).get("deps", []))}
 
 
 def _contents(path: Path) -> Any:
-    """The md5 of a file; of a folder, those of its files, without what Python leaves there when it runs."""
+    """The md5 of a file (None: not there); of a folder, those of its files, without what Python leaves there when it runs."""
     if path.is_dir():
         return {name: md5 for name, md5 in folder_manifest(path).items() if "__pycache__" not in name}
-    return file_md5(path)
+    return file_md5(path) if path.is_file() else None
 
 
-def describe_origin(root: Path, version: str, data_hash: str, warn: Callable[[str], None]) -> Provenance:
+def describe_origin(root: Path, version: str, data_hash: str, warn: Say) -> Provenance:
     """Collect what every row of this session says about code and data.
 
     Args:
@@ -154,14 +144,12 @@ def describe_origin(root: Path, version: str, data_hash: str, warn: Callable[[st
         warn: is told what cannot be traced.
     """
     code = code_state(root, written_by_pipeline=PIPELINE_FILES)
-    lock = root / layout.PIPELINE_LOCK
-    recorded = recorded_output(root, layout.TRAIN_DATA)
     if code.commit is None:
         warn("outside a Git repository, or before its first commit: rows cannot lead back to the code")
-    if recorded is None or recorded.md5 != data_hash:
+    if recorded_md5(root, layout.TRAIN_DATA) != data_hash:
         warn(f"{layout.TRAIN_DATA} is not what dvc.lock records: rows cannot lead back to the data; use dvc repro")
     dirty = None if code.dirty is None else int(code.dirty)
-    return Provenance(version, code.commit, dirty, data_hash, file_md5(lock) if lock.is_file() else None)
+    return Provenance(version, code.commit, dirty, data_hash, _contents(root / layout.PIPELINE_LOCK))
 
 
 def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
@@ -172,9 +160,8 @@ def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
         runs: of this session.
     """
     _recall(root)
-    for folder, _ in PLACES:
-        for path in filter(is_temporary, list((root / folder).iterdir())):  # of a run that was killed
-            path.unlink()
+    for path in filter(is_temporary, [path for folder, _ in PLACES for path in (root / folder).iterdir()]):
+        path.unlink()  # of a run that was killed
     wanted = {run.facts["run_hash"] for run in runs}
     ended = {_complete(root, path): path.stem for path in sorted((root / layout.UNFINISHED_RUNS).glob("*.db"))}
     return {known_by: track_id for known_by, track_id in ended.items() if known_by in wanted}

@@ -1,8 +1,14 @@
 """SQL text, built by pure functions from quoted names."""
 
-from __future__ import annotations
-
+import string
 from collections.abc import Iterable, Sequence
+
+ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def fold(name: str) -> str:
+    """The form by which SQLite and DuckDB tell names apart: both look past the case of ASCII letters, and of no others."""
+    return name.translate(ASCII_LOWER)
 
 
 def quote(name: str) -> str:
@@ -20,13 +26,30 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def same(left: str, right: str, columns: Sequence[str]) -> str:
+def all_of(conditions: Sequence[str]) -> str:
+    """Join conditions by AND, as a balanced tree: SQLite refuses expressions that are more than 1,000 deep."""
+    if len(conditions) < 3:
+        return " AND ".join(conditions)
+    half = len(conditions) // 2
+    return f"({all_of(conditions[:half])}) AND ({all_of(conditions[half:])})"
+
+
+def same(left: str, right: str, columns: Sequence[str], filled: Sequence[str] = ()) -> str:
     """Compare two aliases on `columns`; NULL equals NULL.
 
     An anti-join written with `NOT IN` or `=` finds nothing new as soon as one key is NULL. SQLite and DuckDB both read
     this spelling; SQLite since 3.39 (2022).
+
+    Args:
+        left, right: the aliases. In SQLite the collation of `right` counts, which is written first.
+        columns: what is compared.
+        filled: columns that hold no NULL on one side. There `=` says the same, and DuckDB skips the parts of a file
+            whose values lie outside those that are looked for.
     """
-    return " AND ".join(f"{left}.{quote(name)} IS NOT DISTINCT FROM {right}.{quote(name)}" for name in columns)
+    operators = ("=" if name in filled else "IS NOT DISTINCT FROM" for name in columns)
+    return all_of(
+        [f"{right}.{quote(name)} {operator} {left}.{quote(name)}" for name, operator in zip(columns, operators)]
+    )
 
 
 def check_name(name: str) -> str:

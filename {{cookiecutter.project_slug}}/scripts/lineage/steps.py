@@ -1,7 +1,5 @@
 """How one step of a setup or an examination ended, and how it is printed. The standard library only."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path

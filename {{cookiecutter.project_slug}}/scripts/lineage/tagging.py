@@ -1,7 +1,5 @@
 """The verb behind `version_tag.py`: suggest, tag, push and list versions."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,9 +13,10 @@ from lineage.errors import LineageError, Refused
 from lineage.leaderboard import best_runs
 from lineage.objects import obtain, open_remote, send, with_files
 from lineage.params import Params, read_params
-from lineage.records import recorded_output, recorded_outputs
+from lineage.records import recorded_md5, recorded_outputs
 from lineage.repository import git, git_bytes, main_root, must_git
-from lineage.versions import Part, Tag, find_results, find_tag, following, params_at, params_of, parse, tags
+from lineage.version_names import Part, following, parse
+from lineage.versions import Tag, find_results, find_tag, params_at, params_of, tags
 
 Say = Callable[[str], None]
 TAG = "python scripts/version_tag.py"
@@ -33,7 +32,8 @@ def suggest(root: Path, text: str | None, say: Say) -> None:
         text: last part of the description; None: `experiment.description`.
         say: is told.
     """
-    params, last = read_params(root / layout.PARAMS), next(reversed(tags(root)), None)
+    params, known = read_params(root / layout.PARAMS), tags(root)
+    last = known[-1] if known else None
     written = params.experiment.version
     part, reasons = _changes(root, params, last) if last else ("minor", ["there is no version yet"])
     version = following(last.version, part) if last else written
@@ -41,7 +41,7 @@ def suggest(root: Path, text: str | None, say: Say) -> None:
     say("\n".join(f"  {reason}" for reason in reasons))
     if version == written:
         say(f"  → {TAG} --version {version}")
-    elif last and part == "patch" and written == last.version:
+    elif part == "patch" and written in [tag.version for tag in known]:
         say(f"  → {TAG} --next patch")
     else:
         say(f"  → set experiment.version: {version} in params.yaml (it says {written}), then: dvc repro")
@@ -51,27 +51,30 @@ def suggest(root: Path, text: str | None, say: Say) -> None:
 def _changes(root: Path, params: Params, last: Tag) -> tuple[Part, list[str]]:
     """Find what changed since a version: the number to raise, and the reasons."""
     major, minor = list[str](), list[str]()
-    if (root / layout.EXPERIMENT).read_bytes() != git_bytes(root, "show", f"{last.commit}:./{layout.EXPERIMENT}"):
-        major.append(f"{layout.EXPERIMENT} changed")
+    code = ("*.py", ":(exclude)scripts/lineage", ":(exclude)scripts/*.py", ":(exclude)tests")
+    changed = must_git(root, "diff", "--name-only", "--no-ext-diff", "--relative", last.commit, "--", *code)
+    major += [f"{name} changed" for name in changed.splitlines()]
     for path in (layout.TRAIN_DATA, layout.TEST_DATA):
-        before, now = (recorded_output(root, path, revision) for revision in (last.commit, None))
-        if before and now and before.md5 != now.md5:
-            files = [obtain(main_root(root), recorded.md5) for recorded in (before, now)]
+        before, now = (recorded_md5(root, path, revision) for revision in (last.commit, None))
+        if before and now and before != now:
+            files = [obtain(main_root(root), md5) for md5 in (before, now)]
             found = data_changes(files[0], files[1], params.merge.data_key_columns)
             gone = path == layout.TEST_DATA or found["rows removed"][1] or found["rows changed"][1]
             said = ", ".join(f"{name}: {pair[1]}" for name, pair in found.items())
-            (major if gone else minor).append(f"{path} {'replaced' if gone else 'grew'} ({said})")
+            what = "replaced" if gone else "grew" if found["rows added"][1] else "has other columns"
+            (major if gone else minor).append(f"{path} {what} ({said})")
     old, new = _settings(params_at(root, last.commit)), _settings(params.model_dump())
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    minor += [f"{name}: {old.get(name)} → {new.get(name)}" for name in changed]
-    same = "experiment.py, data, model and sweep.grid are the same: a rerun or a fix"
+    differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    minor += [f"{name}: {old.get(name)} → {new.get(name)}" for name in differing]
+    same = "experiment.py, data, model and sweep are the same: a rerun or a fix"
     return "major" if major else "minor" if minor else "patch", [*major, *minor] or [same]
 
 
 def _settings(params: dict[str, Any]) -> dict[str, Any]:
     """What training reads of `params.yaml`, by key."""
     model, sweep = params.get("model") or {}, params.get("sweep") or {}
-    return {**{f"model.{name}": value for name, value in model.items()}, "sweep.grid": sweep.get("grid") or {}}
+    grid = {f"sweep.{name}": sweep.get(name) or [] for name in ("grid", "runs")}
+    return {**{f"model.{name}": value for name, value in model.items()}, **grid}
 
 
 def _newest_run(root: Path, params: Params) -> dict[str, Any]:
@@ -139,9 +142,10 @@ def tag_version(
             raise Refused(problem, f"set experiment.version: {version} in params.yaml, then: dvc repro")
         _check_pipeline(root)
         line = describe(root, params, _newest_run(root, params), list(taken.values())[-1] if taken else None, text)
+        _name_tag(root, version, part, written)  # a refusal comes before anything is committed
         if message is not None:
             _commit(root, message)
-        changed = (git(root, "status", "--porcelain", "--", ".") or "").splitlines()
+        changed = must_git(root, "status", "--porcelain", "--untracked-files=all", "--", ".").splitlines()
         if changed:
             names = ", ".join(entry[3:] for entry in changed[:5])
             raise Refused(f"the tree is not clean: {names}", f'{TAG} … --commit "message"   # new files: git add them')
@@ -172,20 +176,30 @@ def _commit(root: Path, message: str) -> None:
     if strange:
         names = ", ".join(strange[:5])
         raise Refused(f"new files are not tracked: {names}", "git add them, or name them in .gitignore")
+    index = must_git(root, "write-tree")
     must_git(root, "add", "--update", "--", ".")
     must_git(root, "add", "--", *(name for name in NEW_FILES if (root / name).exists()))
-    if git(root, "diff", "--cached", "--quiet") is None:
-        must_git(root, "commit", f"--message={message}", remedy="git status")
+    if git(root, "diff", "--cached", "--quiet", "--", ".") is None:
+        try:
+            must_git(root, "commit", f"--message={message}", "--", ".", remedy="git status")
+        except Refused:  # a hook, say: the index goes back to what it was
+            must_git(root, "read-tree", index)
+            raise
+
+
+def _name_tag(root: Path, version: str | None, part: Part | None, written: str) -> str:
+    """Find the name of the tag; raise `Refused` when the results are of another one that is free."""
+    known = [tag.version for tag in tags(root)]
+    name = version or (following(known[-1], part or "patch") if known else written)
+    if name != written and written not in known:
+        raise Refused(f"the results are of {written}, which is free, and not of {name}", f"{TAG} --version {written}")
+    return name
 
 
 def _make_tag(root: Path, version: str | None, part: Part | None, written: str, line: str) -> str:
     """Create the tag; Git lets one process have a name, and another one that asked for the next tries again."""
     while True:
-        known = [tag.version for tag in tags(root)]
-        name = version or (following(known[-1], part or "patch") if known else written)
-        if name != written and written not in known:
-            problem = f"the results are of {written}, which is free, and not of {name}"
-            raise Refused(problem, f"{TAG} --version {written}")
+        known, name = tags(root), _name_tag(root, version, part, written)
         message = line if name == written else f"{line}\n\nThe rows say {written}."
         try:
             must_git(root, "tag", "--annotate", "--cleanup=whitespace", f"--message={message}", name, "HEAD")
@@ -208,12 +222,12 @@ def push(root: Path, tag: Tag, say: Say) -> None:
     upstream = git(root, "config", f"branch.{branch}.remote") or "origin"
     if upstream not in (git(root, "remote") or "").splitlines():
         raise Refused("no Git remote to push to", f"git remote add origin URL\n  → {again}")
-    hashes = with_files(storage, recorded_outputs(root, tag.commit).values())
+    hashes = with_files(storage, recorded_outputs(root, tag.commit, pushed=True).values())
     sent = send(storage, remote, hashes)
     say(f"{len(hashes)} objects of {tag.version} are in the remote, {len(sent)} of them new")
     names = [f"refs/tags/{tag.version}"]
     if branch and git(root, "rev-parse", "HEAD") == tag.commit:
-        names.append(f"HEAD:{git(root, 'config', f'branch.{branch}.merge') or f'refs/heads/{branch}'}")
+        names.append(f"HEAD:refs/heads/{branch}")  # whatever it tracks: a tag moves no other branch
     must_git(root, "push", "--atomic", upstream, *names, remedy=f"git pull   # then: {again}")
     say(f"pushed {', '.join(names)} to {upstream}")
 

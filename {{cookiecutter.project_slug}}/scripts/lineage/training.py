@@ -1,13 +1,10 @@
 """The verb behind `train.py`: params and data in, one database and one model per run out."""
 
-from __future__ import annotations
-
 import copy
 import random
 import sqlite3
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,11 +19,10 @@ from lineage.params import Params, read_params
 from lineage.progress import show_progress
 from lineage.recording import fact_cells, to_metric, write_run
 from lineage.records import file_md5
-from lineage.sessions import Run, find_done, finish, plan_runs
+from lineage.sessions import Run, Say, find_done, finish, plan_runs
 from lineage.workers import count_workers, do_all
 
 SHOWN_FAILURES = 20
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,10 @@ def train_stage(say: Say, warn: Say, *, debug: bool = False) -> None:
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     with locked(root, layout.RUNS):
         runs = plan_runs(root, params, warn)
-        done = find_done(root, runs)
-        if done:
+        if done := find_done(root, runs):
             say(f"{len(done)} of {len(runs)} runs are there already, from a session that did not end")
-        missing = [run for run in runs if run.facts["run_hash"] not in done]
         threads = params.sweep.threads if len(runs) > 1 else 0
-        outcomes = _do_runs(root, missing, params, threads, debug)
+        outcomes = _do_runs(root, [run for run in runs if run.facts["run_hash"] not in done], params, threads, debug)
         _warn_of_gaps([outcome for outcome in outcomes if outcome.error is None], warn)
         _judge([outcome for outcome in outcomes if outcome.error is not None], len(runs), params.sweep.on_error, warn)
         finish(root, [*done.values(), *(outcome.run.track_id for outcome in outcomes)])
@@ -113,10 +107,8 @@ def do_run(root: Path, run: Run) -> Outcome:
     """
     try:
         return _attempt(root, run)
-    except LineageError as error:
-        return _fail(root, run, str(error))
     except (Exception, SystemExit) as error:
-        return _fail(root, run, _said(error))
+        return _fail(root, run, str(error) if isinstance(error, LineageError) else _said(error))
 
 
 def _attempt(root: Path, run: Run) -> Outcome:
@@ -180,11 +172,8 @@ def _temporary(path: Path) -> Path:
 
 def _said(error: BaseException) -> str:
     """The exception, and the last line of experiment.py that it came through."""
-    lines = [
-        place.lineno
-        for place in traceback.extract_tb(error.__traceback__)
-        if place.filename.endswith(layout.EXPERIMENT)
-    ]
+    places = traceback.extract_tb(error.__traceback__)
+    lines = [place.lineno for place in places if place.filename.endswith(layout.EXPERIMENT)]
     return f"{type(error).__name__}: {error}" + (f" ({layout.EXPERIMENT}, line {lines[-1]})" if lines else "")
 
 

@@ -1,24 +1,20 @@
 """Versions: tags `e{major}.{minor}.{patch}` of Git, and the results that they name."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from lineage import layout
-from lineage.errors import BadInput, Refused
+from lineage.errors import Refused
 from lineage.leaderboard import best_runs
 from lineage.objects import listing, obtain
-from lineage.params import VERSION
-from lineage.records import recorded_output
-from lineage.repository import git, git_bytes, main_root
-
-Part = Literal["major", "minor", "patch"]
+from lineage.records import recorded_md5
+from lineage.repository import git, git_bytes, main_root, must_git
+from lineage.version_names import VERSION, parse
 
 
 @dataclass(frozen=True)
@@ -51,23 +47,10 @@ def params_of(run: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("model_"): run[name] for name in names}
 
 
-def parse(version: str) -> tuple[int, int, int]:
-    """Read `eX.Y.Z`, the key by which versions are sorted.
-
-    Raises:
-        BadInput: anything else.
-    """
-    found = re.fullmatch(VERSION, version)
-    if found is None:
-        raise BadInput(f"{version!r} is not a version; allowed: e{{major}}.{{minor}}.{{patch}}, as in e0.1.0")
-    major, minor, patch = map(int, found.groups())
-    return major, minor, patch
-
-
 def tags(root: Path) -> list[Tag]:
-    """All tags that are versions, sorted by number."""
+    """All tags that are versions, sorted by number; raises `Refused` when Git does not answer."""
     form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(creatordate:short)%00%(contents:subject)"
-    lines = (git(root, "for-each-ref", f"--format={form}", "refs/tags/e*") or "").splitlines()
+    lines = must_git(root, "for-each-ref", f"--format={form}", "refs/tags/e*").splitlines()
     fields = [line.split("\0") for line in lines]
     found = [Tag(name, peeled or own, day, text) for name, own, peeled, day, text in fields if re.match(VERSION, name)]
     return sorted(found, key=lambda tag: parse(tag.version))
@@ -88,14 +71,6 @@ def find_tag(root: Path, version: str) -> Tag:
         remedy = "git fetch --unshallow --tags" if shallow else "git fetch --tags   # if a colleague made it"
         raise Refused(f"there is no tag {version}; the nearest: {', '.join(near)}", remedy)
     return known[version]
-
-
-def following(version: str, part: Part) -> str:
-    """The version after another: its major, minor or patch number raised."""
-    major, minor, patch = parse(version)
-    if part == "patch":
-        return f"e{major}.{minor}.{patch + 1}"
-    return f"e{major}.{minor + 1}.0" if part == "minor" else f"e{major + 1}.0.0"
 
 
 def params_at(root: Path, commit: str) -> dict[str, Any]:
@@ -128,11 +103,11 @@ def find_results(root: Path, version: str, database: Path | None = None) -> Resu
     params = params_at(root, tag.commit if tag else "HEAD")
     written, ids = params["experiment"]["version"] if tag else version, None
     if database is None and tag is not None:
-        pair = [recorded_output(root, path, tag.commit) for path in (layout.DATABASE, layout.RUNS)]
+        pair = [recorded_md5(root, path, tag.commit) for path in (layout.DATABASE, layout.RUNS)]
         if pair[0] is None or pair[1] is None:
             raise Refused(f"{version} has no results: no {layout.DATABASE} in its {layout.PIPELINE_LOCK}")
-        database = obtain(main_root(root), pair[0].md5)
-        ids = [name.removesuffix(".db") for name in listing(main_root(root), pair[1].md5)]
+        database = obtain(main_root(root), pair[0])
+        ids = [name.removesuffix(".db") for name in listing(main_root(root), pair[1])]
     database = database or root / layout.DATABASE
     promote = params["promote"]
     runs = best_runs(database, promote["metric"], promote["mode"], track_ids=ids, where=[f"version={written}"])

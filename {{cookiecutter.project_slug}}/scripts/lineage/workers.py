@@ -1,14 +1,12 @@
 """Do tasks in processes of their own, so that one that dies takes no other with it."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 TRIES = 2
@@ -26,11 +24,7 @@ def count_workers(jobs: int, threads: int) -> int:
 
 
 def do_all(
-    tasks: Sequence[Task],
-    work: Callable[[Task], Result],
-    died: Callable[[Task, str], Result],
-    workers: int,
-    threads: int,
+    tasks: list[Task], work: Callable[[Task], Result], died: Callable[[Task, str], Result], workers: int, threads: int
 ) -> Generator[Result, None, None]:
     """Yield the result of each task as it comes, in any order.
 
@@ -75,10 +69,8 @@ def _new_worker(threads: int) -> Any:
     from joblib.externals.loky import ProcessPoolExecutor
     from joblib.externals.loky.backend import get_context
 
-    variables = {"PYTHONHASHSEED": "0", **(dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {})}
-    return ProcessPoolExecutor(
-        1, context=get_context("loky"), env=variables, initializer=_begin, initargs=(os.getpid(),)
-    )
+    env = {"PYTHONHASHSEED": "0", **(dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {})}
+    return ProcessPoolExecutor(1, context=get_context("loky"), env=env, initializer=_begin, initargs=(os.getpid(),))
 
 
 def _begin(parent: int) -> None:

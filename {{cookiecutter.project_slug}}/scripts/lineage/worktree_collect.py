@@ -1,7 +1,5 @@
 """What an experiment in a worktree recorded since it began, and how it is brought home into the main working tree."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing
@@ -16,7 +14,7 @@ from lineage.errors import BadInput, Refused
 from lineage.leaderboard import best_runs, metric_names
 from lineage.merge_tables import TableRules, merge_databases
 from lineage.model_files import model_name
-from lineage.objects import copy_out, listing, obtain, open_remote, send, with_files
+from lineage.objects import bring, listing, obtain, open_remote, send, with_files
 from lineage.params import read_params
 from lineage.recording import METRICS
 from lineage.records import file_md5, recorded_outputs
@@ -62,36 +60,23 @@ def look_at(experiment: Experiment) -> Work:
         Refused: an object of its records is nowhere.
     """
     main = experiment.main
-    head = git(main, "rev-parse", "--verify", "--quiet", f"refs/heads/{experiment.branch}")
-    if head is None:
+    if (head := git(main, "rev-parse", "--verify", "--quiet", f"refs/heads/{experiment.branch}")) is None:
         names = git(main, "for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/exp/")
         known = ", ".join((names or "none").split())
         raise BadInput(f"there is no experiment {experiment.name} (branch {experiment.branch}); there are: {known}")
     base = git(main, "rev-parse", "--verify", "--quiet", experiment.base) or git(main, "merge-base", "HEAD", head)
-    then, here = recorded_outputs(main, base) if base else {}, recorded_outputs(main, "HEAD")
-    outputs = recorded_outputs(main, head)
-    ancestor, home, database = (
-        obtain(main, recorded[layout.DATABASE]) if layout.DATABASE in recorded else None
-        for recorded in (then, here, outputs)
-    )
+    then, here, outputs = (recorded_outputs(main, commit) if commit else {} for commit in (base, "HEAD", head))
+    ancestor, home, database = (_database(main, recorded) for recorded in (then, here, outputs))
     runs = run_ids(database) - run_ids(ancestor)
-    best = _best(main, database, runs)
     models = {**files_of(main, here, layout.PRODUCTION), **files_of(main, here, layout.CANDIDATES)}
-    known_batches = {
-        *files_of(main, then, layout.INCOMING_DATA).values(),
-        *files_of(main, here, layout.INCOMING_DATA).values(),
-    }
-    batches = files_of(main, outputs, layout.INCOMING_DATA)
-    return Work(
-        head,
-        outputs,
-        database,
-        ancestor,
-        runs,
-        runs - run_ids(home),
-        None if best and best["model_hash"] in models.values() else best,
-        {name: md5 for name, md5 in batches.items() if md5 not in known_batches},
-    )
+    best = _best(main, database, runs, set(models.values()))
+    old, home_batches, batches = (files_of(main, recorded, layout.INCOMING_DATA) for recorded in (then, here, outputs))
+    new = {name: md5 for name, md5 in batches.items() if md5 not in {*old.values(), *home_batches.values()}}
+    return Work(head, outputs, database, ancestor, runs, runs - run_ids(home), best, new)
+
+
+def _database(main: Path, recorded: dict[str, str]) -> Path | None:
+    return obtain(main, recorded[layout.DATABASE]) if layout.DATABASE in recorded else None
 
 
 def run_ids(database: Path | None) -> set[str]:
@@ -109,12 +94,13 @@ def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]
     return listing(root, outputs[folder]) if folder in outputs else {}
 
 
-def _best(main: Path, database: Path | None, runs: set[str]) -> dict[str, Any] | None:
+def _best(main: Path, database: Path | None, runs: set[str], models: set[str]) -> dict[str, Any] | None:
+    """The row of the best of some runs, unless its model is among the known ones or was not kept."""
     promote = read_params(main / layout.PARAMS).promote
     if database is None or not runs or promote.metric not in metric_names(database):
         return None
     row = best_runs(database, promote.metric, promote.mode, track_ids=list(runs), limit=1)[0]
-    return row if row[promote.metric] is not None and row["model_hash"] else None
+    return row if row[promote.metric] is not None and row["model_hash"] not in {None, "", *models} else None
 
 
 def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) -> None:
@@ -127,8 +113,7 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
     """
     main = experiment.main
     with locked(main, "the main working tree"):
-        remote = open_remote(main)
-        if remote is not None:
+        if (remote := open_remote(main)) is not None:
             say(f"sent {len(send(main, remote, with_files(main, work.outputs.values())))} objects to the remote")
         batches = work.missing_batches if with_data else {}
         if not batches and not work.missing_runs and not work.best:
@@ -140,8 +125,7 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
             _refuse_changes(main)
         write_text(journal, work.head)
         copied = _bring(experiment, work, batches)
-        done = run_dvc(main, "repro", show=True)
-        if done.returncode != 0:
+        if run_dvc(main, "repro", show=True).returncode != 0:
             _undo(main, copied)
             journal.unlink()
             remedy = f"mend what the lines above name, in ../{experiment.folder.name}; then collect again"
@@ -149,7 +133,7 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
         if work.best:  # under its own run id; the next promotion may prune it again
             target = main / layout.CANDIDATES / model_name(work.best["track_id"])
             if not target.exists():
-                copy_out(obtain(main, work.best["model_hash"]), target)
+                bring(main, work.best["model_hash"], target)
             run_dvc(main, "commit", "--force", "promote_model")
         _commit(main, f"Collect {experiment.branch}: {len(work.missing_runs)} runs, {len(batches)} batches")
         journal.unlink()
@@ -172,7 +156,7 @@ def _bring(experiment: Experiment, work: Work, batches: dict[str, str]) -> list[
         target = main / layout.INCOMING_DATA / name
         if target.exists() and file_md5(target) != md5:  # another batch of that name
             target = target.with_name(f"{PurePosixPath(name).stem}-{label}{target.suffix}")
-        copy_out(obtain(main, md5), target)
+        bring(main, md5, target)
         copied.append(target)
     if work.missing_runs and work.database:
         target = main / layout.INCOMING_RESULTS / f"{label}.db"
@@ -192,14 +176,12 @@ def export_runs(database: Path, ancestor: Path | None, runs: set[str], target: P
     """
 
     def build(temporary: Path) -> bool:
-        merge_databases(
-            None, [database], temporary, TableRules("merge", ancestors={database: ancestor} if ancestor else {})
-        )
+        rules = TableRules("merge", ancestors={database: ancestor} if ancestor else {})
+        merge_databases(None, [database], temporary, rules)
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
             for name, table in describe_tables(connection).items():
                 if "track_id" in table.column_names:
-                    wanted = "SELECT value FROM json_each(?)"
-                    statement = f"DELETE FROM {quote(name)} WHERE track_id NOT IN ({wanted})"
+                    statement = f"DELETE FROM {quote(name)} WHERE track_id NOT IN (SELECT value FROM json_each(?))"
                     connection.execute(statement, (json.dumps(sorted(runs)),))
         return True
 

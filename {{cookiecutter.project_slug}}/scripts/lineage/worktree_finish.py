@@ -1,46 +1,30 @@
 """Finish an experiment: a checklist of what would be lost, and the removal of its worktree and branch."""
 
-from __future__ import annotations
-
 import json
-import os
 import re
-import shutil
-from dataclasses import dataclass
 
 from lineage.accumulate import locked
 from lineage.errors import LineageError, Refused
 from lineage.objects import missing_in_remote, open_remote, with_files
-from lineage.records import cached_object, recorded_outputs
+from lineage.records import cached_object
 from lineage.repository import git
 from lineage.steps import Step, done, failed
 from lineage.worktree_collect import Work, collect, look_at
-from lineage.worktree_start import Experiment, Say, run_dvc
+from lineage.worktree_start import Experiment, Say, erase, run_dvc
+from lineage.worktrees import unsaved
 
 VERSION_TAG = re.compile(r"tag (e\d+\.\d+\.\d+) (.+)")
-MADE_AGAIN = re.compile(
-    r"\.venv/?|\.dvc/(tmp|cache|config\.local)\b.*|dvc_plots/|.*\.tmp|(.*/)?(__pycache__/|[^/]*\.pyc|\.\w+_cache/"
-    r"|\.ipynb_checkpoints/|\.DS_Store|[^/]*\.egg-info/)"
-)
-"""Ignored files that a tool writes anew."""
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """Options of `finish_worktree.sh`."""
-
-    collect: bool = False
-    decline_data: bool = False
-    force: bool = False
-
-
-def finish(experiment: Experiment, wishes: Wishes, say: Say) -> None:
+def finish(experiment: Experiment, say: Say, *, collect_first: bool, decline_data: bool, force: bool) -> None:
     """Show the checklist and, when nothing would be lost, remove worktree and branch.
 
     Args:
         experiment: from `find_experiment`.
-        wishes: what to do about lines that fail.
-        say: called with each line.
+        say: called with the checklist, and with what was done.
+        collect_first: bring home what it made before looking.
+        decline_data: its new batches are not wanted in main.
+        force: remove it although lines fail, once its name was typed.
     Raises:
         BadInput: no such experiment.
         Refused: something would be lost; `collect` could not be done; the name was not typed.
@@ -48,14 +32,15 @@ def finish(experiment: Experiment, wishes: Wishes, say: Say) -> None:
     with locked(experiment.main, experiment.folder.name):
         work = look_at(experiment)
         steps = own_state(experiment)
-        if wishes.collect and not any(step.failed for step in steps):
-            collect(experiment, work, with_data=not wishes.decline_data, say=say)
+        if collect_first and not any(step.failed for step in steps):
+            collect(experiment, work, with_data=not decline_data, say=say)
             work = look_at(experiment)
-        steps += checklist(experiment, work, decline_data=wishes.decline_data)
-        for step in steps:
-            say(step.line())
-        _decide(experiment, [step for step in steps if step.failed], say, force=wishes.force)
-        _remove(experiment)
+        steps += checklist(experiment, work, decline_data=decline_data)
+        say("\n".join(step.line() for step in steps))
+        if losses := ", ".join(step.name for step in steps if step.failed):
+            _confirm(experiment, losses, say, force=force)
+        if not erase(experiment):
+            raise Refused(f"the branch {experiment.branch} could not be deleted", f"git branch -D {experiment.branch}")
     say(f"removed {experiment.folder} and the branch {experiment.branch}")
 
 
@@ -68,20 +53,13 @@ def own_state(experiment: Experiment) -> list[Step]:
 
 def _tree(experiment: Experiment) -> Step:
     folder = experiment.folder
-    branch = git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
-    if branch != experiment.branch:
+    if (branch := git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")) != experiment.branch:
         where = f"is on {branch or 'no branch'}, not on {experiment.branch}"
         return failed("tree", f"{folder.name} {where}", experiment.go(f"git switch {experiment.branch}"))
-    status = git(folder, "status", "--porcelain", "--ignored", "-z")
-    if status is None:
-        return failed("tree", "git status fails there", experiment.go("git status"))
-    listed = status.split("\0")
-    ignored = [line[3:] for line in listed if line.startswith("!! ")]
-    if changed := [line[3:] or line for line in listed if line and not line.startswith("!! ")]:
+    changed, unknown = unsaved(folder)
+    if changed:
         text = f"{len(changed)} not committed: {', '.join(changed[:5])}"
         return failed("tree", text, experiment.go('git add --all && git commit -m "…"'))
-    recorded = recorded_outputs(folder)
-    unknown = [path for path in ignored if path.rstrip("/") not in recorded and not MADE_AGAIN.fullmatch(path)]
     if unknown:
         text = f"{len(unknown)} ignored by Git and unknown to DVC: {', '.join(unknown[:5])}"
         return failed("tree", text, experiment.go(f"mv {unknown[0]} ELSEWHERE   # or delete it"))
@@ -106,6 +84,7 @@ def checklist(experiment: Experiment, work: Work, *, decline_data: bool) -> list
     """
     collecting = f"./scripts/finish_worktree.sh {experiment.name} --collect"
     runs, batches = len(work.missing_runs), ", ".join(work.missing_batches)
+    best = f"the best, of run {work.best['track_id']}, is neither in production nor a candidate" if work.best else ""
     wanted = "" if decline_data else batches
     return [
         _tag(experiment, work),
@@ -113,11 +92,7 @@ def checklist(experiment: Experiment, work: Work, *, decline_data: bool) -> list
         failed("runs", f"{runs} of {len(work.runs)} runs are not in main's committed database", collecting)
         if runs
         else done("runs", f"{len(work.runs)} of its own, all in main's database"),
-        failed(
-            "model", f"the best, of run {work.best['track_id']}, is neither in production nor a candidate", collecting
-        )
-        if work.best
-        else done("model", "its best is in main, or it has none"),
+        failed("model", best, collecting) if best else done("model", "its best is in main, or it has none"),
         failed("data", f"new batches that main lacks: {wanted}", f"{collecting}   # or: --decline-data")
         if wanted
         else done("data", f"declined: {batches}" if batches else "no batch that main lacks"),
@@ -125,8 +100,7 @@ def checklist(experiment: Experiment, work: Work, *, decline_data: bool) -> list
 
 
 def _tag(experiment: Experiment, work: Work) -> Step:
-    own = git(experiment.main, "rev-list", "--count", work.head, "--not", "HEAD")
-    if own == "0":
+    if (own := git(experiment.main, "rev-list", "--count", work.head, "--not", "HEAD")) == "0":
         return done("tag", "not needed: main has all its commits")
     form = "--format=%(objecttype) %(refname:lstrip=2) %(contents:subject)"
     tags = (git(experiment.main, "for-each-ref", f"--points-at={work.head}", form, "refs/tags") or "").splitlines()
@@ -141,13 +115,10 @@ def _tag(experiment: Experiment, work: Work) -> Step:
 def _remote(experiment: Experiment, work: Work) -> Step:
     main = experiment.main
     try:
-        wanted = with_files(main, work.outputs.values())
-        remote = open_remote(main)
+        wanted, remote = with_files(main, work.outputs.values()), open_remote(main)
         if remote is None:
             if absent := [md5 for md5 in wanted if cached_object(main, md5) is None]:
-                return failed(
-                    "remote", f"none, and the cache lacks {len(absent)} objects", "dvc remote add --default …"
-                )
+                return failed("remote", f"none; the cache lacks {len(absent)} objects", "dvc remote add --default …")
             return done("remote", f"none configured: {len(wanted)} objects are in the shared cache, pinned by the tag")
         missing = missing_in_remote(main, remote, wanted)
     except LineageError as error:
@@ -157,33 +128,15 @@ def _remote(experiment: Experiment, work: Work) -> Step:
     return done("remote", f"has all {len(wanted)} objects")
 
 
-def _decide(experiment: Experiment, losses: list[Step], say: Say, *, force: bool) -> None:
-    if not losses:
-        return
-    names = ", ".join(step.name for step in losses)
+def _confirm(experiment: Experiment, losses: str, say: Say, *, force: bool) -> None:
+    """Raise `Refused` unless the user wants to lose what the named lines say."""
     if not force:
-        raise Refused(
-            f"{experiment.branch} is not home yet: {names}",
-            "do what each ✗ says; --collect does remote, runs, model, data",
-        )
-    say(f"This would be lost or left behind: {names} (each ✗ above).")
+        problem = f"{experiment.branch} is not home yet: {losses}"
+        raise Refused(problem, "do what each ✗ says; --collect does remote, runs, model, data")
+    say(f"This would be lost or left behind: {losses} (each ✗ above).")
     try:
         typed = input(f"Type {experiment.name} to remove it all the same: ")
     except EOFError:
         typed = ""
     if typed.strip() != experiment.name:
         raise Refused("not confirmed; nothing was removed")
-
-
-def _remove(experiment: Experiment) -> None:
-    """Remove folder, then Git's record of it, then the branch: a kill between any two leaves a state that finishes again."""
-    main, folder = experiment.main, experiment.folder
-    trash = folder.with_name(f".{folder.name}.removed.tmp")
-    os.chdir(main)  # this process may have been started in the folder that goes
-    if folder.exists():
-        folder.rename(trash)  # at once: half a folder would look like work that is not committed
-    shutil.rmtree(trash, ignore_errors=True)
-    git(main, "worktree", "remove", "--force", "--force", str(folder))
-    git(main, "update-ref", "-d", experiment.base)
-    if git(main, "branch", "-D", experiment.branch) is None:
-        raise Refused(f"the branch {experiment.branch} could not be deleted", f"git branch -D {experiment.branch}")

@@ -1,25 +1,23 @@
 """Start an experiment in a Git worktree beside the main one: same cache, same credentials, every output present."""
 
-from __future__ import annotations
-
+import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, CompletedProcess
+from subprocess import DEVNULL, PIPE, CompletedProcess, run
 
 from lineage import layout
-from lineage.accumulate import locked, same_bytes
+from lineage.accumulate import locked
 from lineage.errors import BadInput, Refused
-from lineage.objects import listing, obtain, with_files
-from lineage.records import cache_folder, cached_object, recorded_outputs
+from lineage.objects import obtain, with_files
+from lineage.records import cache_folder, recorded_outputs
 from lineage.report import write_text
 from lineage.repository import git
-from lineage.steps import run
+from lineage.worktrees import add_worktree, check_outputs, remove_worktree
 
 Say = Callable[[str], None]
 NAME = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
@@ -69,18 +67,15 @@ def find_experiment(name: str) -> Experiment:
     listed = git(root, "worktree", "list", "--porcelain")
     if not listed or git(root, "rev-parse", "--show-prefix"):
         raise BadInput(f"{root} is not the top of a Git repository, which worktrees need", "make setup")
-    first = listed.split("\n\n", 1)[0].splitlines()
-    main = Path(first[0].removeprefix("worktree "))
-    if "bare" in first:
+    place, *facts = listed.split("\n\n", 1)[0].splitlines()
+    main = Path(place.removeprefix("worktree "))
+    if "bare" in facts:
         raise BadInput(f"{main} is a bare repository: it has no main working tree to bring results home to")
     if not NAME.fullmatch(name) or git(root, "check-ref-format", "--branch", f"exp/{name}") is None:
         allowed = "letters, digits, - _ . + and /, as in deeper-net or ada/deeper-net"
         raise BadInput(f"{name!r} cannot be the name of a branch and a folder", f"use {allowed}")
     if git(main, "rev-parse", "--verify", "--quiet", "HEAD") is None:
-        raise Refused(
-            "the project has no commit yet, so there is nothing to branch from",
-            'git add --all && git commit -m "Start"',
-        )
+        raise Refused("the project has no commit yet to branch from", 'git add --all && git commit -m "Start"')
     return Experiment(main, name)
 
 
@@ -99,14 +94,17 @@ def start(experiment: Experiment, shared_cache: str | None, say: Say) -> None:
     main, folder = experiment.main, experiment.folder
     if layout.find_root() != main.resolve():
         raise Refused("an experiment starts from the main working tree, and this is another worktree", f"cd {main}")
-    cache = _check_cache(main, shared_cache)
+    cache = cache_folder(main)
+    if shared_cache and (wanted := Path(shared_cache).expanduser().resolve()) != cache.resolve():
+        remedy = f"cp -rn {cache}/. {wanted} && dvc cache dir --local {wanted}   # moves main; then try again"
+        raise Refused(f"main uses the cache {cache}; with {wanted} the experiment would share nothing with it", remedy)
     if git(main, "status", "--porcelain"):
         say("note: what is not committed here stays here; the experiment starts from the last commit")
     journal = main / ".dvc/tmp/lineage" / f"{folder.name}.setup"
     with locked(main, folder.name):
         found = journal.read_text(encoding="utf-8") if journal.exists() else ""
         if found == "adding":  # killed before Git was done
-            _undo(experiment)
+            erase(experiment)
         if found != "added":
             _refuse_existing(experiment)
             for md5 in with_files(main, recorded_outputs(main, "HEAD").values()):
@@ -114,17 +112,16 @@ def start(experiment: Experiment, shared_cache: str | None, say: Say) -> None:
             write_text(journal, "adding")
         try:
             if found != "added":
-                _add(experiment)
+                git(main, "update-ref", experiment.base, "HEAD")
+                add_worktree(main, folder, "-b", experiment.branch, experiment.base)
                 write_text(journal, "added")
-            _share_configuration(main, folder, cache)
             if (main / ".venv").is_dir() and not (folder / ".venv").exists():
                 (folder / ".venv").symlink_to((main / ".venv").resolve())
-            done = run_dvc(folder, "checkout")
-            _check_outputs(folder, done.stderr)
+            check_outputs(folder, run_dvc(folder, "checkout").stderr)
             git(main, "worktree", "lock", "--reason", f"{LOCK_REASON} {experiment.name}", str(folder))
         except BaseException:
             if found != "added":
-                _undo(experiment)
+                erase(experiment)
                 journal.unlink(missing_ok=True)
             raise
         journal.unlink()
@@ -142,9 +139,7 @@ def run_dvc(root: Path, *arguments: str, show: bool = False) -> CompletedProcess
     """
     command = [sys.executable, "-m", "dvc", *arguments]
     for wait in (*WAITS, None):
-        done = subprocess.run(
-            command, cwd=root, stdout=None if show else PIPE, stderr=PIPE, text=True, check=False, stdin=DEVNULL
-        )
+        done = run(command, cwd=root, stdin=DEVNULL, stdout=None if show else PIPE, stderr=PIPE, text=True, check=False)
         if wait is None or not any(words in done.stderr for words in (*BUSY, TORN)):
             break
         if TORN in done.stderr:
@@ -156,15 +151,6 @@ def run_dvc(root: Path, *arguments: str, show: bool = False) -> CompletedProcess
     return done
 
 
-def _check_cache(main: Path, shared_cache: str | None) -> Path:
-    cache = cache_folder(main)
-    wanted = Path(shared_cache).expanduser().resolve() if shared_cache else cache.resolve()
-    if wanted != cache.resolve():
-        remedy = f"cp -rn {cache}/. {wanted} && dvc cache dir --local {wanted}   # moves main; then try again"
-        raise Refused(f"main uses the cache {cache}; with {wanted} the experiment would share nothing with it", remedy)
-    return cache
-
-
 def _refuse_existing(experiment: Experiment) -> None:
     main, folder, branch = experiment.main, experiment.folder, experiment.branch
     if folder.exists() or folder.is_symlink():
@@ -173,47 +159,18 @@ def _refuse_existing(experiment: Experiment) -> None:
         raise Refused(f"the branch {branch} exists already", f"git branch -m {branch} {branch}-old   # or another name")
 
 
-def _add(experiment: Experiment) -> None:
-    git(experiment.main, "update-ref", experiment.base, "HEAD")
-    hooks_off = "core.hooksPath=/dev/null"  # post-checkout would look for data before the cache is known
-    command = ("worktree", "add", "--quiet", "-b", experiment.branch, str(experiment.folder), experiment.base)
-    done = run(experiment.main, "git", "-c", hooks_off, *command)
-    if done.returncode != 0:
-        raise Refused(f"git worktree add: {' '.join(done.stderr.split())}", "choose another name")
+def erase(experiment: Experiment) -> bool:
+    """Remove folder, then Git's record of it, then the branch: a kill between any two leaves a state that finishes again.
 
-
-def _share_configuration(main: Path, folder: Path, cache: Path) -> None:
-    """Give a worktree main's local DVC configuration; what is relative in it keeps its place."""
-    from dvc.config import Config
-
-    local = main / ".dvc/config.local"
-    if local.exists():
-        shutil.copy(local, folder / ".dvc/config.local")  # with its mode: it may hold credentials
-    ours, config = Config(dvc_dir=str(main / ".dvc")), Config(dvc_dir=str(folder / ".dvc"))
-    with config.edit("local") as edited:
-        edited.update(ours.load_one("local"))
-        edited["cache"]["dir"] = str(cache)
-        for name, settings in ours["remote"].items():
-            if config["remote"].get(name, {}).get("url") != settings["url"]:
-                edited["remote"].setdefault(name, {})["url"] = str(settings["url"])
-
-
-def _check_outputs(folder: Path, reason: str) -> None:
-    """Raise unless every recorded file is there, and is its object or has its hash."""
-    for path, md5 in recorded_outputs(folder).items():
-        files = listing(folder, md5) if md5.endswith(".dir") else {"": md5}
-        for place, known in ((folder / path / name, cached_object(folder, file)) for name, file in files.items()):
-            if known is None or not place.is_file() or not (place.samefile(known) or same_bytes(place, known)):
-                raise Refused(f"{path} is not as dvc.lock records it: {' '.join(reason.split())[-300:]}", "make doctor")
-
-
-def _undo(experiment: Experiment) -> None:
-    """Remove folder, administrative folder and branch that a setup made and did not complete."""
-    folder = experiment.folder
-    common = git(experiment.main, "rev-parse", "--path-format=absolute", "--git-common-dir") or ""
-    for pointer in Path(common, "worktrees").glob("*/gitdir"):
-        if pointer.read_text(encoding="utf-8").strip() == str(folder / ".git"):
-            shutil.rmtree(pointer.parent)
-    shutil.rmtree(folder, ignore_errors=True)
-    git(experiment.main, "branch", "-D", experiment.branch)
-    git(experiment.main, "update-ref", "-d", experiment.base)
+    Returns:
+        whether the branch was there and could be deleted.
+    """
+    main, folder = experiment.main, experiment.folder
+    trash = folder.with_name(f".{folder.name}.removed.tmp")
+    os.chdir(main)  # this process may have been started in the folder that goes
+    if folder.exists():
+        folder.rename(trash)  # at once: half a folder would look like work that is not committed
+    shutil.rmtree(trash, ignore_errors=True)
+    remove_worktree(main, folder)
+    git(main, "update-ref", "-d", experiment.base)
+    return git(main, "branch", "-D", experiment.branch) is not None
