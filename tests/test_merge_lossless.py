@@ -332,6 +332,24 @@ def test_more_than_a_thousand_columns(tmp_path: Path) -> None:
     assert merge(base, new).line() == "t: +1 ~0 =1 !0"
 
 
+def test_long_decimals_and_times_of_a_duckdb_file_are_the_same_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "a.db")) as connection:
+        connection.execute(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, long DECIMAL(20, 2), short DECIMAL(5, 2), moment TIMESTAMPTZ)"
+        )
+        connection.execute("INSERT INTO t VALUES (1, 123456789012345678.91, 1.5, '2024-01-01 00:00:00+00')")
+    for zone in ("UTC", "Asia/Tokyo"):
+        monkeypatch.setenv("TZ", zone)
+        merge(None, tmp_path / "a.db")
+        assert query(tmp_path / "out.db", "SELECT * FROM t") == [
+            (1, "123456789012345678.91", 1.5, "2024-01-01 00:00:00+00")
+        ]
+
+
 # --- Files and folders -----------------------------------------------------------------------------------------------
 
 

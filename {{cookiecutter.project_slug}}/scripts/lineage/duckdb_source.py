@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MAGIC, MAGIC_OFFSET = b"DUCK", 8
 BATCH_ROWS = 50_000
+EXACT_DIGITS = 15
+"""Of decimal numbers that floating point keeps (IEEE 754), as which SQLite stores fractions; longer ones become text."""
+
 AS_THEY_ARE = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTEGER"}
 """DuckDB types whose Python values SQLite stores as they are, besides whole numbers; others become text."""
 
@@ -50,6 +54,7 @@ def _convert(path: Path, target: Path) -> None:
 
     try:
         with closing(duckdb.connect(str(path), read_only=True)) as duck, closing(sqlite3.connect(target)) as copy, copy:
+            duck.execute("SET TimeZone = 'UTC'")  # or a time would be another text on another machine
             query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORDER BY 1"
             for (name,) in duck.execute(query).fetchall():
                 _copy_table(duck, copy, name)
@@ -74,6 +79,6 @@ def _copy_table(duck: DuckDBPyConnection, copy: sqlite3.Connection, name: str) -
 
 
 def _kind(duckdb_type: str) -> str:
-    if duckdb_type.startswith("DECIMAL"):
-        return "NUMERIC"
+    if digits := re.match(r"DECIMAL\((\d+)", duckdb_type):
+        return "NUMERIC" if int(digits[1]) <= EXACT_DIGITS else "TEXT"
     return AS_THEY_ARE.get(duckdb_type) or ("INTEGER" if duckdb_type.endswith(("INT", "INTEGER")) else "TEXT")
