@@ -18,7 +18,7 @@ def main(
     version: Annotated[str | None, Option(help="Tag this version; it is the one in params.yaml.")] = None,
     next: Annotated[Part | None, Option(help="Tag the next one instead: the number to raise.")] = None,
     description: Annotated[str | None, Option(help="Default: experiment.description.")] = None,
-    commit: Annotated[str | None, Option(help="First commit all changes, with this message.")] = None,
+    commit: Annotated[str | None, Option(help="First commit changed tracked files, saying this.")] = None,
     push: Annotated[bool, Option("--push", help="Push its DVC objects, then commit and tag.")] = False,
     list: Annotated[bool, Option("--list", help="List all versions with their metrics.")] = False,
     format: Annotated[Format, Option(help="How to print the list.")] = "table",
