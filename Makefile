@@ -25,7 +25,7 @@ setup: .venv/.installed  ## the environment for demo, tests and baked projects, 
 demo: setup  ## bake build/digit-experiments and run it on real data (S3=1: with a real S3 server on loopback)
 	@python tools/demo.py $(if $(S3),--s3)
 
-test: setup  ## everything, under 15 minutes on 2 cores
+test: setup  ## everything, about 15 minutes on 2 cores
 	python -m pytest --numprocesses 2 --dist worksteal
 
 test-fast: setup  ## under a minute

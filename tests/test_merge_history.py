@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from conftest import SOURCE, Project
 
@@ -177,24 +178,30 @@ def test_a_merge_killed_at_100_moments_leaves_the_old_file_or_the_new_one(tmp_pa
         assert connection.execute("SELECT count(*), min(id), max(id) FROM t").fetchone() == (80_000, 0, 79_999)
 
 
+def data(path: Path, first: int, rows: int) -> None:
+    select = f"SELECT range AS id, random() AS v, random()::VARCHAR AS note FROM range({first}, {first + rows})"
+    duckdb.sql(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+
+
 @pytest.mark.slow
-def test_ctrl_c_in_a_long_merge_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    table(tmp_path / "base.db", 0, 10)
-    table(tmp_path / "new.db", 0, 1_500_000)
-    before = (tmp_path / "base.db").read_bytes()
-    words = ["--strategy", "merge", "--base-db", "base.db", "--output-db", "base.db", "--exp-db", "new.db"]
+@pytest.mark.parametrize(("kind", "make"), [("db", table), ("data", data)])
+def test_ctrl_c_in_a_long_merge_leaves_everything_as_it_was(tmp_path: Path, kind: str, make: Any) -> None:
+    make(tmp_path / "base.x", 0, 10)
+    make(tmp_path / "new.x", 10, 3_000_000)
+    before = (tmp_path / "base.x").read_bytes()
+    words = [f"--base-{kind}", "base.x", f"--output-{kind}", "base.x", f"--exp-{kind}", "new.x"]
     merge = subprocess.Popen(
-        [sys.executable, "-B", SOURCE / "scripts/merge_artifacts.py", *words],
+        [sys.executable, "-B", SOURCE / "scripts/merge_artifacts.py", "--strategy", "merge", *words],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    while not list(tmp_path.glob(".base.db.*.tmp")):
+    while not list(tmp_path.glob(".base.x.*tmp" if kind == "db" else ".base.x.lock")):
         time.sleep(0.01)
     time.sleep(0.3)
     merge.send_signal(signal.SIGINT)
-    _, errors = merge.communicate(timeout=30)
+    _, errors = merge.communicate(timeout=60)
     assert (merge.returncode, errors) == (130, "interrupted: nothing that was accumulated before has changed\n")
-    assert (tmp_path / "base.db").read_bytes() == before
-    assert not list(tmp_path.glob(".base.db.*.tmp*"))
+    assert (tmp_path / "base.x").read_bytes() == before
+    assert not list(tmp_path.glob(".base.x.*.tmp*"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import decimal
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -437,28 +436,3 @@ def test_text_that_is_none_and_damaged_pages_are_errors_without_a_traceback(tmp_
     damaged.write_bytes(content)
     with pytest.raises(BadInput):
         merge_files(base, damaged)
-
-
-@pytest.mark.slow
-def test_ctrl_c_in_a_long_parquet_merge_says_so(tmp_path: Path) -> None:
-    import signal
-
-    import duckdb
-
-    for name, first in (("base", 0), ("new", 1_000_000)):
-        select = f"SELECT range AS id, random() AS x, random()::VARCHAR AS s FROM range({first}, {first} + 3000000)"
-        duckdb.sql(f"COPY ({select}) TO '{tmp_path}/{name}.parquet'")
-    before = (tmp_path / "base.parquet").read_bytes()
-    words = ("--strategy", "merge", "--base-data", "base.parquet", "--exp-data", "new.parquet", "--on-conflict", "base")
-    command = [sys.executable, "-B", SOURCE / "scripts/merge_artifacts.py", *words, "--output-data", "base.parquet"]
-    restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 — a shell's background jobs ignore it
-    command += ["--key-columns", "id"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=restore) as merging:
-        while not list(tmp_path.glob(".base.parquet*.lock")):
-            time.sleep(0.01)
-        time.sleep(0.5)
-        merging.send_signal(signal.SIGINT)
-        _, errors = merging.communicate(timeout=60)
-    assert (merging.returncode, errors) == (130, "interrupted: nothing that was accumulated before has changed\n")
-    assert (tmp_path / "base.parquet").read_bytes() == before
-    shutil.rmtree(tmp_path)
