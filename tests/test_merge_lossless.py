@@ -200,6 +200,37 @@ def test_a_wider_column_keeps_constraints_triggers_views_and_references(tmp_path
         connection.execute("INSERT INTO t (name) VALUES ('B')")
 
 
+TEXTS = {
+    "a comment before": ("id TEXT PRIMARY KEY, -- the number\n n INTEGER", "n"),
+    "a comment between": ("id TEXT PRIMARY KEY, n /* of it */ INTEGER", "n"),
+    "a longer name beside": ("id TEXT PRIMARY KEY, n2 TEXT, n INTEGER(10)", "n"),
+    "a quote in the name": ('id TEXT PRIMARY KEY, "q""t" INTEGER', 'q"t'),
+    "more words": ("id TEXT PRIMARY KEY,\n\tn UNSIGNED  BIG INT NOT NULL", "n"),
+    "part of the key": ("id TEXT, n INTEGER, PRIMARY KEY (id, n)", "n"),
+}
+
+
+@pytest.mark.parametrize(("columns", "name"), TEXTS.values(), ids=TEXTS)
+def test_a_column_is_found_in_the_text_of_its_table(tmp_path: Path, columns: str, name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    base = database(tmp_path / "a.db", f"CREATE TABLE t ({columns})", f"INSERT INTO t (id, {quoted}) VALUES ('a', 1)")
+    key = f"id, {quoted}" if "(id" in columns else "id"
+    new = f"CREATE TABLE t (id TEXT, {quoted} REAL, PRIMARY KEY ({key}))"
+    merge(base, database(tmp_path / "b.db", new, f"INSERT INTO t (id, {quoted}) VALUES ('b', 0.5)"))
+    found = query(tmp_path / "out.db", f"SELECT id, {quoted}, typeof({quoted}) FROM t")
+    assert found == [("a", 1.0, "real"), ("b", 0.5, "real")]
+
+
+@pytest.mark.parametrize(
+    "columns", ["id INTEGER PRIMARY KEY, n", "id REAL PRIMARY KEY CHECK (id <> ', n INTEGER'), n INTEGER"]
+)
+def test_a_table_whose_text_cannot_be_changed_is_refused(tmp_path: Path, columns: str) -> None:
+    base = database(tmp_path / "a.db", f"CREATE TABLE t ({columns})", t=[(1, 1)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id REAL PRIMARY KEY, n REAL)", t=[(0.5, 0.5)])
+    with pytest.raises(BadInput, match=r"table 't' of the base declares '\w+' as INTEGER, and needs REAL"):
+        merge(base, new)
+
+
 def test_collations_of_the_base_do_not_make_two_texts_one(tmp_path: Path) -> None:
     base = database(tmp_path / "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT COLLATE NOCASE)", t=[(1, "abc")])
     new = database(tmp_path / "b.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", t=[(1, "ABC")])

@@ -18,6 +18,9 @@ EXACT_INTEGER = 1 << 53
 FLOATING = re.compile("REAL|FLOA|DOUB", re.IGNORECASE)
 """Declared types in which SQLite keeps every number as floating point (sqlite.org/datatype3.html, 3.1)."""
 
+SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
+"""What stands between words of SQL: blanks and comments."""
+
 
 @dataclass
 class Fitted:
@@ -126,25 +129,29 @@ def _redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: 
     Raises:
         BadInput: the text of the table is not understood.
     """
+    table, cell, c = describe_tables(connection)[name], quote(column.name), column.name
     query = "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?"
     old = connection.execute(query, (name,)).fetchone()[0]
-    spelled = "|".join(re.escape(form.format(column.name)) for form in ("{}", "[{}]", "`{}`", quote("{}"), "'{}'"))
-    words = r"\s+" + r"\s*".join(map(re.escape, column.type.split())) if column.type else ""
-    new = re.sub(rf"([(,]\s*(?:{spelled})){words}(?![\w(])", rf"\1 {kind}", old, count=1, flags=re.IGNORECASE)
-    before, place = describe_tables(connection)[name].columns, f"main.{quote(name)} SET {quote(column.name)}"
+    spelled = "|".join(map(re.escape, (c, f"[{c}]", f"`{c}`", cell, f"'{c}'")))
+    words = f"{SPACE}+" + f"{SPACE}*".join(map(re.escape, column.type.split())) if column.type else ""
+    pattern = rf"([(,]{SPACE}*(?:{spelled})){words}(?![\w(])"
+    new = re.sub(pattern, rf"\1 {kind}", old, count=1, flags=re.IGNORECASE | re.DOTALL)
+    numbers_rows = table.primary_key == (c,) and "INTEGER" in (column.type.upper(), kind.upper())
     connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (new, name))
+    update = "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?"
+    connection.execute(update, (old if numbers_rows else new, name))  # a key that is the row's number stays one
     connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
-    expected = tuple(replace(known, type=kind) if known == column else known for known in before)
+    expected = tuple(replace(known, type=kind) if known == column else known for known in table.columns)
     if describe_tables(connection)[name].columns != expected:
-        problem = f"table {name!r} of the base declares {column.name!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
-        raise BadInput(problem, f"create the table anew with {column.name} {kind}")
-    if affinity(kind) == "text":
-        connection.execute(f"UPDATE {place} = {_as_text(connection, quote(column.name))}")
-    elif FLOATING.search(column.type) and not kind:  # 5.0 lies in the file as 5
-        connection.execute(
-            f"UPDATE {place} = CAST({quote(column.name)} AS REAL) WHERE typeof({quote(column.name)}) = 'integer'"
+        problem = (
+            f"table {name!r} of the base declares {c!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
         )
+        raise BadInput(problem, f"create the table anew with {c} {kind}")
+    if affinity(kind) == "text":
+        connection.execute(f"UPDATE main.{quote(name)} SET {cell} = {_as_text(connection, cell)}")
+    elif FLOATING.search(column.type) and not kind:  # 5.0 lies in the file as 5
+        real = f"CAST({cell} AS REAL) WHERE typeof({cell}) = 'integer'"
+        connection.execute(f"UPDATE main.{quote(name)} SET {cell} = {real}")
     connection.execute(f"REINDEX main.{quote(name)}")
 
 

@@ -29,6 +29,7 @@ FLOATS = ("FLOAT", "DOUBLE")
 RESERVED = frozenset({"file_row_number", SOURCE, ROW})
 """Names that the engine and the plan give to columns of their own."""
 
+DOWNLOADS = ("autoinstall_known_extensions", "autoload_known_extensions")
 ROWS_PER_FILE = 1 << 40
 """More than any file has, so that the rows of several files have numbers of their own."""
 
@@ -57,11 +58,7 @@ def open_engine() -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     with TemporaryDirectory(prefix="lineage-") as folder:  # DuckDB's own choice is a folder in the project
-        config: dict[str, Any] = {
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "temp_directory": folder,
-        }
+        config: dict[str, Any] = {"temp_directory": folder, **dict.fromkeys(DOWNLOADS, "false")}
         limit = memory_limit()
         try:
             with closing(duckdb.connect(config={**config, "memory_limit": limit} if limit else config)) as connection:
