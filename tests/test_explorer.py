@@ -192,7 +192,7 @@ def test_data_compare_with_null_keys_other_types_and_other_columns(tmp_path: Pat
     assert comparison.data_changes(left, left, [])["rows changed"] == (None, 0)
     assert comparison.data_changes(left, right, ["nobody"])["rows added"] == (None, 2), "without keys: whole rows"
     right.write_bytes(b"no parquet")
-    with pytest.raises(BadInput, match="the data cannot be compared"):
+    with pytest.raises(BadInput, match="DuckDB cannot read the data: "):
         comparison.data_changes(left, right, ["id"])
 
 

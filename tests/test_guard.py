@@ -127,7 +127,7 @@ def test_old_tag_without_checkout_refuses_to_build_on_newer_results(trained: Pro
     next_version(trained, "e0.9.0")
     output = trained.repro(code=255)
     assert (
-        f"error: {DATABASE} is not the version that dvc.lock records but another one; it was left behind by a git"
+        f"error: {DATABASE} is not the version that dvc.lock records but another one, left behind by a git"
         " checkout\n  → dvc checkout\n" in output
     )
     assert md5(trained.path / DATABASE) == newer
@@ -149,7 +149,7 @@ def test_back_on_main_without_checkout_refuses_to_build_on_older_results(trained
     trained.git("checkout", "--quiet", "main")
     next_version(trained, "e0.3.0")
     output = trained.repro(code=255)
-    assert "it was left behind by a git checkout\n  → dvc checkout\n" in output
+    assert "another one, left behind by a git checkout\n  → dvc checkout\n" in output
     trained.dvc("checkout")
     trained.repro()
     assert versions(trained) == ["e0.1.0", "e0.2.0", "e0.3.0"]

@@ -15,7 +15,7 @@ from versions_project import VERSIONS, Files, Versions
 from lineage import layout, records, retrieval
 from lineage.errors import BadInput, Refused
 from lineage.objects import send, with_files
-from lineage.records import recorded_outputs
+from lineage.records import object_path, recorded_outputs
 
 sys.path.insert(0, str(TEMPLATE / "tools"))
 from s3_server import s3_server
@@ -38,7 +38,7 @@ def expected(versions: Versions, version: str, artifact: str) -> Files:
     return inside
 
 
-def get(project: Project, version: str, artifact: str, output: Path, strategy: retrieval.Strategy = "cache") -> Path:
+def get(project: Project, version: str, artifact: str, output: Path, strategy: str = "cache") -> Path:
     return retrieval.get(project.path, version, artifact, output, strategy, force=False)
 
 
@@ -107,7 +107,7 @@ def test_every_artifact_of_every_version_comes_from_the_cache_and_a_dirty_tree_s
 
 @pytest.mark.parametrize("strategy", ["cache", "auto"])
 def test_every_output_of_every_version_comes_from_the_remote_in_a_clean_clone(
-    versions: Versions, tmp_path: Path, strategy: retrieval.Strategy
+    versions: Versions, tmp_path: Path, strategy: str
 ) -> None:
     clone = clone_of(versions.project, versions.project.path.parent / f"clone-{strategy}")  # the remote lies at ../../
     clone.dvc(
@@ -150,7 +150,7 @@ def test_every_output_of_every_version_comes_from_s3_in_a_clean_clone(
 
 @pytest.mark.parametrize("strategy", ["dvc-get", "worktree"])
 def test_other_strategies_bring_the_same_bytes_and_leave_a_dirty_tree_alone(
-    versions: Versions, tmp_path: Path, strategy: retrieval.Strategy
+    versions: Versions, tmp_path: Path, strategy: str
 ) -> None:
     project = copy_project(versions.project, tmp_path / "copy")
     before = make_dirty(project)
@@ -160,6 +160,22 @@ def test_other_strategies_bring_the_same_bytes_and_leave_a_dirty_tree_alone(
         assert found == expected(versions, "e0.1.0", artifact), artifact
     assert state(project) == before
     assert len(project.git("worktree", "list").splitlines()) == 1
+
+
+@pytest.mark.parametrize("strategy", ["cache", "dvc-get", "worktree"])
+def test_force_replaces_a_link_to_the_cache_and_never_writes_through_it(
+    versions: Versions, tmp_path: Path, strategy: str
+) -> None:
+    """`dvc get --force` empties the object behind such a link, where the user is root, and ends with 0."""
+    project = copy_project(versions.project, tmp_path / "copy")
+    md5 = recorded_outputs(project.path, "e0.1.0")["data/train.parquet"]
+    cached = object_path(project.path, md5)
+    whole, links = cached.read_bytes(), cached.stat().st_nlink
+    (output := tmp_path / "train.parquet").hardlink_to(cached)
+    assert retrieval.get(project.path, "e0.1.0", "data/train.parquet", output, strategy, force=True) == output
+    assert (output.read_bytes(), cached.read_bytes()) == (whole, whole)
+    assert cached.stat().st_nlink == links or strategy == "dvc-get", "the old link is gone"
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
 def test_auto_goes_on_to_dvc_where_an_output_has_a_remote_of_its_own(versions: Versions, tmp_path: Path) -> None:
@@ -333,7 +349,7 @@ def test_a_project_in_a_folder_of_a_larger_repository(bake: Bakery, tmp_path: Pa
     project.commit("start")
     project.git("tag", "-a", "-m", "x", "e0.1.0")
     whole = read(project.path / "data/test.parquet")
-    strategies: tuple[retrieval.Strategy, ...] = ("cache", "dvc-get", "worktree")
+    strategies = ("cache", "dvc-get", "worktree")
     for strategy in strategies:
         assert read(get(project, "e0.1.0", "data/test.parquet", tmp_path / strategy, strategy)) == whole
         code = get(project, "e0.1.0", "experiment.py", tmp_path / f"{strategy}.py", strategy)

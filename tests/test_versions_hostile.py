@@ -304,7 +304,7 @@ def test_predictions_of_one_item_are_compared_in_their_order(project: Project, t
     assert found["items in both"]["v1"] == 360
     with closing(sqlite3.connect(rogue)) as connection, connection:
         connection.execute("ALTER TABLE predictions DROP COLUMN predicted")
-    assert "items in both (item_id, predicted, track_id are not recorded)" in explore(project, *words)
+    assert "items in both (item_id, predicted, track_id not recorded)" in explore(project, *words)
 
 
 def test_conditions_on_a_column_without_a_type(project: Project, tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ app = new_app("Examine tools, cache, links, remote, worktrees, secrets and tags;
 
 
 @app.command()
-def doctor(
-    send: Annotated[bool, Option("--send", help="First send all that version tags name.")] = False,
-) -> None:
+def doctor(send: Annotated[bool, Option("--send", help="First send all that version tags name.")] = False) -> None:
     """Examine the project; exit 1 when something is wrong."""
     from lineage import layout
     from lineage.doctor import examine, send_tags

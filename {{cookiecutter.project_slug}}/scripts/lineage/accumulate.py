@@ -91,9 +91,7 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
     if md5 == recorded:
         return base
     if records.cached_object(root, md5):
-        problem = (
-            f"{path} is not the version that dvc.lock records but another one; it was left behind by a git checkout"
-        )
+        problem = f"{path} is not the version that dvc.lock records but another one, left behind by a git checkout"
         raise Refused(problem, "dvc checkout")
     if not _holds_recorded(root, path, recorded, contains):
         problem = f"{path} lacks rows or files that dvc.lock records; it was edited, or belongs to another commit"
@@ -108,9 +106,7 @@ def _holds_recorded(root: Path, path: str, recorded: str, contains: Contains) ->
         manifest = records.recorded_manifest(root, recorded) or {} if base.is_dir() else None
         in_folder = manifest is not None and manifest.items() <= records.folder_manifest(base).items()
         return in_folder or contains(base, known)
-    problem = (
-        f"{path} differs from what dvc.lock records, and the recorded version is not in the local cache to compare"
-    )
+    problem = f"{path} differs from what dvc.lock records, and the recorded version is not in the cache to compare"
     raise Refused(problem, f"dvc fetch {path}")
 
 
@@ -232,7 +228,7 @@ def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
     build(new)
     for path in (*new.rglob("*"), new):
         flush_to_disk(path)
-    if folder.exists() and not _exchange(new, folder):
+    if folder.exists() and not exchange(new, folder):
         folder.rename(old)
     if not folder.exists():
         new.rename(folder)
@@ -241,8 +237,12 @@ def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _exchange(left: Path, right: Path) -> bool:
-    """Swap two folders in one step, so that neither name is ever missing (renameat2(2); Linux only, not all file systems)."""
+def exchange(left: Path, right: Path) -> bool:
+    """Swap two files or folders in one step, so that neither name is ever missing.
+
+    Returns:
+        whether that was possible (renameat2(2): on Linux only, and not on all file systems).
+    """
     function = getattr(ctypes.CDLL(None), "renameat2", None)
     places = (AT_FDCWD, os.fsencode(left), AT_FDCWD, os.fsencode(right))
     return function is not None and function(*places, RENAME_EXCHANGE) == 0

@@ -3,18 +3,18 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lineage import layout
 from lineage.databases import attached, describe_tables, open_read_only
-from lineage.errors import BadInput, LineageError
+from lineage.errors import LineageError
 from lineage.leaderboard import metric_names
 from lineage.objects import obtain
+from lineage.parquet_files import open_engine, scan
 from lineage.recording import PREDICTIONS
 from lineage.repository import git, has_commit, main_root
-from lineage.sql import quote, quote_all, text
+from lineage.sql import quote, quote_all
 from lineage.versions import Results, params_of
 
 HEADER = ("section", "name", "v1", "v2", "delta", "percent")
@@ -84,30 +84,25 @@ def data_changes(left: Path, right: Path, keys: Sequence[str]) -> dict[str, tupl
     Raises:
         BadInput: a file is not parquet.
     """
-    import duckdb
-
-    with closing(duckdb.connect()) as connection:
+    with open_engine() as connection:
 
         def ask(query: str) -> list[tuple[Any, ...]]:
             return connection.execute(query).fetchall()
 
-        try:
-            files = [f"read_parquet({text(str(path))})" for path in (left, right)]
-            types = [{row[0]: row[1] for row in ask(f"DESCRIBE FROM {file}")} for file in files]
-            shared = [name for name in types[0] if name in types[1]]
-            columns = ", ".join(_alike(name, types[0][name] == types[1][name]) for name in shared) or "1 AS nothing"
-            for name, file in zip("lr", files):
-                connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {file}")
-            key = quote_all(keys if keys and set(keys) <= set(shared) else shared) or "*"
-            whole = quote_all(shared) or "*"
-            [(before, after, added, removed, new)] = ask(
-                "SELECT (SELECT count(*) FROM l), (SELECT count(*) FROM r),"
-                f" (SELECT count(*) FROM (SELECT {key} FROM r EXCEPT ALL SELECT {key} FROM l)),"
-                f" (SELECT count(*) FROM (SELECT {key} FROM l EXCEPT ALL SELECT {key} FROM r)),"
-                f" (SELECT count(*) FROM (SELECT {whole} FROM r EXCEPT ALL SELECT {whole} FROM l))"
-            )
-        except duckdb.Error as error:
-            raise BadInput(f"the data cannot be compared: {str(error).splitlines()[0]}") from None
+        files = [scan(path) for path in (left, right)]
+        types = [{row[0]: row[1] for row in ask(f"DESCRIBE FROM {file}")} for file in files]
+        shared = [name for name in types[0] if name in types[1]]
+        columns = ", ".join(_alike(name, types[0][name] == types[1][name]) for name in shared) or "1 AS nothing"
+        for name, file in zip("lr", files):
+            connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {file}")
+        key = quote_all(keys if keys and set(keys) <= set(shared) else shared) or "*"
+        whole = quote_all(shared) or "*"
+        [(before, after, added, removed, new)] = ask(
+            "SELECT (SELECT count(*) FROM l), (SELECT count(*) FROM r),"
+            f" (SELECT count(*) FROM (SELECT {key} FROM r EXCEPT ALL SELECT {key} FROM l)),"
+            f" (SELECT count(*) FROM (SELECT {key} FROM l EXCEPT ALL SELECT {key} FROM r)),"
+            f" (SELECT count(*) FROM (SELECT {whole} FROM r EXCEPT ALL SELECT {whole} FROM l))"
+        )
     found = {"rows added": added, "rows removed": removed, "rows changed": new - added}
     kinds = {name: (types[0].get(name), types[1].get(name)) for name in [*types[0], *types[1]]}
     schema = {f"column {name}": pair for name, pair in kinds.items() if pair[0] != pair[1]}
@@ -127,7 +122,7 @@ def _predictions(left: Results, right: Results, limit: int) -> list[Difference]:
         tables = [describe_tables(connection, schema).get(PREDICTIONS) for schema in ("main", "other")]
         if not all(table and needed <= set(table.column_names) for table in tables):
             return [
-                ("predictions", f"items in both ({', '.join(sorted(needed))} are not recorded)", None, None, None, None)
+                ("predictions", f"items in both ({', '.join(sorted(needed))} not recorded)", None, None, None, None)
             ]
         place = "row_number() OVER (PARTITION BY item_id ORDER BY rowid) AS place"  # an item may be predicted twice
         sides = [

@@ -4,7 +4,6 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lineage.errors import Refused
 from lineage.experiment_file import load_experiment
 from lineage.objects import obtain
 from lineage.records import file_md5
+from lineage.steps import Say
 
 CARD = "model.json"
 
@@ -80,7 +80,7 @@ def describe_environment() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
 
 
-def read_signature(root: Path, data_hash: str | None, say: Callable[[str], None]) -> dict[str, str] | None:
+def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str] | None:
     """Read columns and dtypes of the training data of a hash, as `load_data` of `experiment.py` returns them.
 
     Args:

@@ -10,8 +10,9 @@ from lineage.listing import print_rows
 from lineage.model_card import read_card
 from lineage.model_files import model_name, models_in
 from lineage.objects import copy_out
-from lineage.production import Say, find_model, find_run, open_models
+from lineage.production import find_model, find_run, open_models
 from lineage.records import file_md5, recorded_md5
+from lineage.steps import Say
 
 
 def list_models(form: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,10 +17,10 @@ from lineage.model_files import model_name
 from lineage.objects import copy_out, obtain
 from lineage.params import Promote, read_params
 from lineage.records import cached_object, file_md5, read_listing, recorded_md5
+from lineage.steps import Say
 
 MODEL = "model.bin"
 STAGE = "promote_model"
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     """
     steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", check_secrets)]
     if importlib.util.find_spec("dvc") is None:
-        steps += [("dvc", _no_dvc), ("commit", _commit)]
+        absent = skipped("dvc", "DVC is not installed in the interpreter that runs this", "make setup   # installs it")
+        steps += [("dvc", lambda _: absent), ("commit", _commit)]
     else:
         steps += [("cache", _cache), ("remote", check_remote), ("data", _data)]
         steps += [("commit", _commit)] if setup.first else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
@@ -95,10 +96,6 @@ def check_secrets(setup: Setup) -> Step:
         text = f".dvc/config is committed and holds a secret: {', '.join(found)}"
         return failed("secrets", text, REMEDY.format(option=found[0], path=".dvc/config"))
     return done("secrets", "none in .dvc/config")
-
-
-def _no_dvc(setup: Setup) -> Step:
-    return skipped("dvc", "DVC is not installed in the interpreter that runs this", "make setup   # installs it first")
 
 
 def dvc_config(root: Path) -> Any:
@@ -235,7 +232,6 @@ def _pull(setup: Setup) -> Step:
 
 def _missing(root: Path) -> list[str]:
     """Outputs that have been recorded and are not in the workspace."""
-    from dvc.repo import Repo
+    from lineage.records import recorded_outputs
 
-    with Repo(str(root)) as repo:
-        return [os.path.relpath(out.fs_path, root) for out in repo.index.outs if out.hash_info and not out.exists]
+    return [path for path in recorded_outputs(root) if not (root / path).exists()]

@@ -12,8 +12,9 @@ from lineage.leaderboard import Row, best_runs, measured
 from lineage.model_card import ModelCard, read_card
 from lineage.model_files import checked_md5, models_in
 from lineage.params import Promote
-from lineage.production import Models, Say, open_models
+from lineage.production import Models, open_models
 from lineage.records import cached_object, file_md5, recorded_md5
+from lineage.steps import Say
 
 TO_RECORD = "git add dvc.lock && git commit   # a commit that names them\n  → dvc push   # or a copy in the remote"
 

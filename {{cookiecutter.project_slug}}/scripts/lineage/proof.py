@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,17 @@ Answers = dict[str, "str | None"]
 """By link: None when it holds, else what is wrong. A link that is not there could not be looked at."""
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What a tag records: the hash of each output, the hashes of all objects behind them, and of those that belong into
+    the remote; or why that cannot be read."""
+
+    outputs: dict[str, str]
+    objects: set[str]
+    sent: set[str]
+    problem: str | None = None
+
+
 def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], bool]:
     """Follow the chain row → tag → commit → dvc.lock → objects → md5 → model → data → code of each version.
 
@@ -33,38 +45,22 @@ def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], b
     Raises:
         Refused: the remote does not answer.
     """
-    storage = main_root(root)
-    remote, hashes, state = open_remote(storage), dict[str, set[str]](), dict[str, bool | None]()
-    unreadable: dict[str, str] = {}
-    for tag in chosen:
-        mine = hashes[tag.version] = set()
-        try:
-            mine |= set(recorded_outputs(root, tag.commit).values())
-        except BadInput as error:
-            unreadable[tag.version] = error.problem
-        _look(storage, mine, state)  # before a damaged listing is replaced from the remote, to be read
-        with suppress(Refused):  # a listing that is nowhere is among the lost objects
-            mine |= with_files(storage, mine)
-        _look(storage, mine, state)
+    storage, state = main_root(root), dict[str, bool | None]()
+    remote, records = open_remote(storage), [_read(root, storage, tag, state) for tag in chosen]
     absent = None if remote is None else missing_in_remote(storage, remote, state)
     rows: list[list[str | None]] = []
-    whole = True
-    for tag in chosen:
+    for tag, recorded in zip(chosen, records):
         lock = git(root, "cat-file", "-e", f"{tag.commit}:./{layout.PIPELINE_LOCK}") is not None
         answers: Answers = {
             "commit": None if has_commit(root, tag.commit) else f"{tag.commit[:7]} is not in this clone",
-            "dvc.lock": unreadable.get(tag.version)
-            or (None if lock else "there is none: it was tagged without results"),
+            "dvc.lock": recorded.problem or (None if lock else "there is none: it was tagged without results"),
         }
-        if tag.version not in unreadable:
-            answers |= {**_check_objects(hashes[tag.version], state, absent), **_check_runs(root, storage, tag)}
-            if answers.get("remote") and not _sendable(root, storage, tag) & (absent or set()):
-                answers["remote"] = None  # what is not there is marked `push: false`
+        if not recorded.problem:
+            answers |= _check_objects(recorded, state, absent) | _check_runs(root, storage, tag, recorded.outputs)
         problems = [f"{name}: {answers[name]}" for name in LINKS if answers.get(name)]
         cells = [("no" if answers[name] else "yes") if name in answers else None for name in LINKS]
         rows.append([tag.version, *cells, "; ".join(problems) or None])
-        whole = whole and not problems
-    return rows, whole
+    return rows, not any(row[-1] for row in rows)
 
 
 def remedy(rows: Sequence[Sequence[str | None]]) -> str:
@@ -80,34 +76,37 @@ def remedy(rows: Sequence[Sequence[str | None]]) -> str:
     }.get(link, f"{explorer} show --version {row[0]}   # what it names; a version is made good by the next one")
 
 
-def _look(storage: Path, hashes: Iterable[str], state: dict[str, bool | None]) -> None:
-    """Note for each object whether its bytes in the cache are whole (None: it is not there)."""
-    for md5 in set(hashes) - set(state):
-        known = cached_object(storage, md5)
-        state[md5] = None if known is None else is_whole(known, md5)
+def _read(root: Path, storage: Path, tag: Tag, state: dict[str, bool | None]) -> Recorded:
+    """Read what a tag records, and note for each object whether its bytes in the cache are whole (None: it is not there)."""
+
+    def look(hashes: Iterable[str]) -> None:
+        for md5 in set(hashes) - set(state):
+            known = cached_object(storage, md5)
+            state[md5] = None if known is None else is_whole(known, md5)
+
+    try:
+        outputs, sent = (recorded_outputs(root, tag.commit, pushed=pushed) for pushed in (False, True))
+    except BadInput as error:
+        return Recorded({}, set(), set(), error.problem)
+    found = [set(outputs.values()), set(sent.values())]
+    look(found[0])  # before a damaged listing is replaced from the remote, to be read
+    for hashes in found:
+        with suppress(Refused):  # a listing that is nowhere is among the lost objects
+            hashes.update(with_files(storage, hashes))
+    look(found[0])
+    return Recorded(outputs, found[0], found[1])
 
 
-def _sendable(root: Path, storage: Path, tag: Tag) -> set[str]:
-    """The objects of a tag that belong into the remote."""
-    sent = set(recorded_outputs(root, tag.commit, pushed=True).values())
-    with suppress(Refused):
-        sent |= with_files(storage, sent)
-    return sent
+def _check_objects(recorded: Recorded, state: dict[str, bool | None], absent: set[str] | None) -> Answers:
+    lost = {md5 for md5 in recorded.objects if state[md5] is None and (absent is None or md5 in absent)}
+    found = {"cache": ("nowhere", lost)}
+    found["md5"] = ("damaged in the cache", {md5 for md5 in recorded.objects if state[md5] is False})
+    found |= {} if absent is None else {"remote": ("not there", recorded.sent & absent)}
+    return {name: f"{len(bad)} objects are {how}, as {min(bad)}" if bad else None for name, (how, bad) in found.items()}
 
 
-def _check_objects(mine: set[str], state: dict[str, bool | None], absent: set[str] | None) -> Answers:
-    lost = {md5 for md5 in mine if state[md5] is None and (absent is None or md5 in absent)}
-    damaged, unsent = {md5 for md5 in mine if state[md5] is False}, mine & (absent or set())
-    answers: Answers = {"cache": f"{len(lost)} objects are nowhere, as {min(lost)}" if lost else None}
-    answers["md5"] = f"{len(damaged)} objects are damaged in the cache, as {min(damaged)}" if damaged else None
-    if absent is not None:
-        answers["remote"] = f"{len(unsent)} objects are not there, as {min(unsent)}" if unsent else None
-    return answers
-
-
-def _check_runs(root: Path, storage: Path, tag: Tag) -> Answers:
+def _check_runs(root: Path, storage: Path, tag: Tag, outputs: dict[str, str]) -> Answers:
     """Check the runs that `results/runs` holds at a tag: their rows, and what these say."""
-    outputs = recorded_outputs(root, tag.commit)
     try:
         runs = find_results(root, tag.version).runs
         models = listing(storage, outputs[layout.TRAINED_MODELS])

@@ -7,9 +7,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from lineage import layout
+from lineage.accumulate import exchange
 from lineage.errors import BadInput, Refused
 from lineage.objects import bring, listing
 from lineage.records import file_md5, recorded_outputs
@@ -17,14 +17,13 @@ from lineage.repository import common_folder, git, git_bytes, main_root
 from lineage.versions import Tag, find_tag
 from lineage.worktrees import add_worktree, remove_worktree
 
-Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
 Sources = dict[str, tuple[str, str]]
 """Each file's path, with `md5` and its hash, or with its mode in Git and its blob."""
 
 LINK, MODULE = "120000", "160000"
 
 
-def get(root: Path, version: str, artifact: str, output: Path | None, strategy: Strategy, force: bool) -> Path:
+def get(root: Path, version: str, artifact: str, output: Path | None, strategy: str, force: bool) -> Path:
     """Bring back a file or folder of a version. HEAD, index, stash and working tree are left alone.
 
     Args:
@@ -62,14 +61,10 @@ def get(root: Path, version: str, artifact: str, output: Path | None, strategy: 
             except Refused as error:
                 problems.append(error)
                 continue
-            if present:
-                target.rename(old)
-            try:
-                made.rename(target)
-            except OSError:
+            if not (present and exchange(made, target)):
                 if present:
-                    old.rename(target)
-                raise
+                    target.rename(old)
+                made.rename(target)
             return target
     raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
 
@@ -199,10 +194,8 @@ def _verify(wanted: Wanted, made: Path) -> None:
             whole = file.is_symlink() and os.fsencode(file.readlink()) == _blob(wanted, source)
         else:
             is_plain = file.is_file() and not file.is_symlink()
-            recorded = (
-                source if kind == "md5" else hashlib.md5(_blob(wanted, source), usedforsecurity=False).hexdigest()
-            )
-            whole = kind == MODULE or (is_plain and file_md5(file) == recorded)
+            known = source if kind == "md5" else hashlib.md5(_blob(wanted, source), usedforsecurity=False).hexdigest()
+            whole = kind == MODULE or (is_plain and file_md5(file) == known)
         if not whole:
             raise Refused(f"{name} of {wanted.tag.version} did not come back as it was recorded ({source})")
 

@@ -11,7 +11,7 @@ import json
 import platform
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,8 +26,8 @@ from lineage.params import Params, Sweep
 from lineage.recording import METRICS, Cell, Provenance, Value, param_cells
 from lineage.records import cached_object, file_md5, folder_manifest, is_temporary, path_md5, recorded_md5
 from lineage.repository import code_state
+from lineage.steps import Say
 
-Say = Callable[[str], None]
 PIPELINE_FILES = (layout.PIPELINE_LOCK, "results", "models", "data")
 PLACES = ((layout.UNFINISHED_RUNS, layout.RUNS), (layout.UNFINISHED_MODELS, layout.TRAINED_MODELS))
 MAX_SEED = (1 << 32) - 1

@@ -1,8 +1,12 @@
 """How one step of a setup or an examination ended, and how it is printed. The standard library only."""
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+Say = Callable[[str], None]
+"""What is told how work goes on."""
 
 MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 

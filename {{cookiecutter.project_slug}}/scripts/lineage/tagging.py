@@ -1,7 +1,6 @@
 """The verb behind `version_tag.py`: suggest, tag, push and list versions."""
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from lineage.objects import obtain, open_remote, send, with_files
 from lineage.params import Params, read_params
 from lineage.records import recorded_md5, recorded_outputs
 from lineage.repository import git, git_bytes, main_root, must_git
+from lineage.steps import Say
 from lineage.version_names import Part, following, parse
 from lineage.versions import Tag, find_results, find_tag, params_at, params_of, tags
 
-Say = Callable[[str], None]
 TAG = "python scripts/version_tag.py"
 NEW_FILES = (layout.PIPELINE_LOCK, layout.METRICS_FILE)
 """What the first `dvc repro` makes for Git to track."""

@@ -19,7 +19,8 @@ from lineage.params import Params, read_params
 from lineage.progress import show_progress
 from lineage.recording import fact_cells, to_metric, write_run
 from lineage.records import file_md5
-from lineage.sessions import Run, Say, find_done, finish, plan_runs
+from lineage.sessions import Run, find_done, finish, plan_runs
+from lineage.steps import Say
 from lineage.workers import count_workers, do_all
 
 SHOWN_FAILURES = 20

@@ -21,8 +21,8 @@ from lineage.records import file_md5, recorded_outputs
 from lineage.report import write_text
 from lineage.repository import git
 from lineage.sql import quote
-from lineage.steps import run
-from lineage.worktree_start import Experiment, Say, run_dvc
+from lineage.steps import Say, run
+from lineage.worktree_start import Experiment, run_dvc
 
 INCOMING = (layout.INCOMING_DATA, layout.INCOMING_RESULTS)
 WRITTEN = (layout.PIPELINE_LOCK, layout.METRICS_FILE, *(f"{folder}.dvc" for folder in INCOMING))

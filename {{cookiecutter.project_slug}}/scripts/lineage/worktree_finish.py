@@ -8,9 +8,9 @@ from lineage.errors import LineageError, Refused
 from lineage.objects import missing_in_remote, open_remote, with_files
 from lineage.records import cached_object
 from lineage.repository import git
-from lineage.steps import Step, done, failed
+from lineage.steps import Say, Step, done, failed
 from lineage.worktree_collect import Work, collect, look_at
-from lineage.worktree_start import Experiment, Say, erase, run_dvc
+from lineage.worktree_start import Experiment, erase, run_dvc
 from lineage.worktrees import unsaved
 
 VERSION_TAG = re.compile(r"tag (e\d+\.\d+\.\d+) (.+)")

@@ -5,7 +5,6 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, run
@@ -17,9 +16,9 @@ from lineage.objects import obtain, with_files
 from lineage.records import cache_folder, recorded_outputs
 from lineage.report import write_text
 from lineage.repository import git
+from lineage.steps import Say
 from lineage.worktrees import add_worktree, check_outputs, remove_worktree
 
-Say = Callable[[str], None]
 NAME = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
 WAITS = (1, 2, 4, 8, 16)
 """Seconds between tries when another DVC command holds the lock of a working tree; DVC itself gives up after three."""
