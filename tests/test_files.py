@@ -81,6 +81,7 @@ FILES = [
     "scripts/lineage/version_names.py",
     "scripts/lineage/parquet_files.py",
     "scripts/lineage/appending.py",
+    "scripts/lineage/arrow_types.py",
     "scripts/lineage/branch_point.py",
     "scripts/lineage/candidates.py",
     "scripts/lineage/cli.py",

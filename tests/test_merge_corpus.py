@@ -430,9 +430,10 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(tmp_path: Path) -> None:
         "  id=2 — v: 2.0 | 0.5, w: None | 'x'",
         "recommended — rebase: 1 incoming rows have known keys and changed values, which merge would not take",
     ]
-    [plan] = json.loads(
-        command(tmp_path, "--strategy", "rebase", "--key-columns", "id", "--format", "json", *words).stdout
-    )
+    as_json = ["--strategy", "rebase", "--key-columns", "id", "--format", "json"]
+    told = json.loads(command(tmp_path, *as_json, *words).stdout)
+    assert told["recommended"] == "merge: the 2 rows that come are new"
+    [plan] = told["plans"]
     assert (plan["added"], plan["replaced"], plan["present"], plan["new_columns"]) == (2, 1, 0, ["w"])
     assert (tmp_path / "base.db").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".db") == ["base.db", "new.db"]

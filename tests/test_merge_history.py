@@ -184,8 +184,11 @@ def data(path: Path, first: int, rows: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "ended by a scheduler"])
 @pytest.mark.parametrize(("kind", "make"), [("db", table), ("data", data)])
-def test_ctrl_c_in_a_long_merge_leaves_everything_as_it_was(tmp_path: Path, kind: str, make: Any) -> None:
+def test_a_long_merge_that_is_interrupted_leaves_everything_as_it_was(
+    tmp_path: Path, kind: str, make: Any, how: signal.Signals
+) -> None:
     make(tmp_path / "base.x", 0, 10)
     make(tmp_path / "new.x", 10, 3_000_000)
     before = (tmp_path / "base.x").read_bytes()
@@ -200,7 +203,7 @@ def test_ctrl_c_in_a_long_merge_leaves_everything_as_it_was(tmp_path: Path, kind
     while not list(tmp_path.glob(".base.x.*tmp" if kind == "db" else ".base.x.lock")):
         time.sleep(0.01)
     time.sleep(0.3)
-    merge.send_signal(signal.SIGINT)
+    merge.send_signal(how)
     _, errors = merge.communicate(timeout=60)
     assert (merge.returncode, errors) == (130, "interrupted: nothing that was accumulated before has changed\n")
     assert (tmp_path / "base.x").read_bytes() == before

@@ -23,7 +23,7 @@ from lineage.databases import open_read_only
 from lineage.errors import BadInput, Refused
 from lineage.incoming_tables import tables_of
 from lineage.merge_parquet import DataRules, merge_data
-from lineage.merge_plan import recommend
+from lineage.merge_plan import Plan, recommend
 from lineage.merge_tables import TableRules, merge_databases
 
 
@@ -200,8 +200,11 @@ def test_keys_that_came_in_are_read_back_from_the_file(tmp_path: Path) -> None:
     create = "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)"
     new = database(tmp_path / "b.db", create, [("b", 2.0), ("c", 3.0)])
     written = database(tmp_path / "out.db", create, [("a", 1.0), ("b", 2.0), ("d", 3.0)])  # c became d
-    with open_read_only(written) as connection, pytest.raises(Refused, match="not the 3 rows that belong there"):
-        check_arrived(connection, tables_of([new], None), [new])
+    with (
+        open_read_only(written) as connection,
+        pytest.raises(Refused, match="not the 3 rows that belong there were written"),
+    ):
+        check_arrived(connection, [Plan("t", rows=3)], tables_of([new], None), [new])
 
 
 def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) -> None:

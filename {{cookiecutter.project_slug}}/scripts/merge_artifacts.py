@@ -76,7 +76,8 @@ def main(
     if not plans and not exp_db:
         raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
     if format == "json":
-        say(json.dumps([plan.summary() for plan in plans], indent=2))
+        told = {"plans": [plan.summary() for plan in plans], "recommended": recommend(plans) if dry_run else None}
+        say(json.dumps(told, indent=2))
     elif dry_run:
         say(f"recommended — {recommend(plans)}")
 

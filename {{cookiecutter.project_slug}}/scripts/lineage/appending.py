@@ -11,7 +11,7 @@ from typing import Any
 
 from lineage.column_types import fit_base
 from lineage.databases import Table, attached, count_rows, describe_tables, insert_rows, row_number
-from lineage.errors import Refused
+from lineage.errors import BadInput
 from lineage.incoming_tables import Incoming, line_up
 from lineage.merge_plan import Plan
 from lineage.sql import fold, quote, quote_all
@@ -36,49 +36,54 @@ def append_rows(connection: sqlite3.Connection, tables: Tables, sources: Sequenc
     Returns:
         one plan per table.
     Raises:
-        BadInput: a source cannot be read.
-        NotAllNew: rows have to be compared. The copy of the base is spoilt then.
+        BadInput: a row of the base has no number, or the type of a column does not fit.
+        NotAllNew: rows have to be compared, or a file cannot be read. The copy of the base is spoilt then.
     """
     known, plans = describe_tables(connection), list[Plan]()
-    before = {name: count_rows(connection, f"main.{quote(name)}") for name in known}
+    if count_rows(connection, "main.sqlite_master WHERE instr(upper(sql), 'CONFLICT')"):
+        raise NotAllNew  # a clause ON CONFLICT of the base may drop rows without a word
     for name, found in tables.items():
         incoming, base = line_up(name, found, sources), known.get(name)
         _check_alike(base, incoming, found)
         if base:
             row_number(connection, name)  # refuses now what could not be compared the next time
-        added = fit_base(connection, base, incoming, sources, cast_text=False).added
-        plans.append(Plan(name, new_columns=added, missing_columns=incoming.missing_from(base)))
+        added, _ = fit_base(connection, base, incoming, sources, cast_text=False)
+        rows = count_rows(connection, f"main.{quote(name)}")
+        plans.append(Plan(name, rows=rows, new_columns=added, missing_columns=incoming.missing_from(base)))
     firsts = {path: _first_keys(connection, path, tables) for path in sources}
     try:
         for path in sorted(sources, key=firsts.__getitem__):
             with attached(connection, path):
                 connection.execute("BEGIN")
                 for plan in plans:
-                    plan.added += _append(connection, tables[plan.name].get(path))
+                    if table := tables[plan.name].get(path):
+                        plan.added += (written := _append(connection, table))
+                        plan.rows += written
                 connection.execute("COMMIT")
-    except (sqlite3.IntegrityError, TypeError) as error:  # keys of several kinds have no order in Python
-        raise NotAllNew from error
-    for plan in plans:
-        if count_rows(connection, f"main.{quote(plan.name)}") != before.get(plan.name, 0) + plan.added:
-            raise NotAllNew  # the base's ON CONFLICT clause drops rows
+    except (sqlite3.IntegrityError, TypeError, BadInput) as error:
+        raise NotAllNew from error  # keys of several kinds have no order in Python; damage here may be the base's
     return plans
 
 
-def check_arrived(connection: sqlite3.Connection, tables: Tables, sources: Sequence[Path]) -> None:
-    """Read back what `append_rows` wrote: every key of every source.
+def check_arrived(
+    connection: sqlite3.Connection, plans: Sequence[Plan], tables: Tables, sources: Sequence[Path]
+) -> None:
+    """Read back what `append_rows` wrote: as many rows as there should be, and every key of every source.
 
     Raises:
-        Refused: one is missing.
+        Refused: a row is missing.
     """
+    lost = {plan.name: count_rows(connection, f"main.{quote(plan.name)}") - plan.rows for plan in plans}
     for path in sources:
         with attached(connection, path):
             for name in (name for name, found in tables.items() if path in found):
-                there, came = f"main.{quote(name)}", f"source.{quote(name)}"
+                came, there = f"source.{quote(name)}", f"main.{quote(name)}"
                 equal = " AND ".join(f"a.{quote(key)} = b.{quote(key)}" for key in tables[name][path].primary_key)
-                if count_rows(connection, f"{came} a JOIN {there} b ON {equal}") != count_rows(connection, came):
-                    rows = count_rows(connection, there)
-                    problem = f"{name}: not the {rows} rows that belong there were written; the old file is as it was"
-                    raise Refused(problem)
+                arrived = count_rows(connection, f"{came} a JOIN {there} b ON {equal}")
+                lost[name] = lost[name] or count_rows(connection, came) - arrived
+    for plan in plans:
+        if lost[plan.name]:
+            raise plan.not_written()
 
 
 def _check_alike(base: Table | None, incoming: Incoming, found: Mapping[Path, Table]) -> None:
@@ -91,27 +96,24 @@ def _check_alike(base: Table | None, incoming: Incoming, found: Mapping[Path, Ta
 
 
 def _first_keys(connection: sqlite3.Connection, path: Path, tables: Tables) -> list[tuple[Any, ...]]:
-    """The smallest key of each table in a source (empty: no row, or no such table); `NotAllNew` when one is NULL."""
+    """The smallest key of each table in a source (empty: no row, or no such table); `NotAllNew` when some key is NULL."""
     keys: list[tuple[Any, ...]] = []
     with attached(connection, path):
         for name, found in tables.items():
             first: tuple[Any, ...] = ()
             if path in found:
-                key = [quote(column) for column in found[path].primary_key]
-                order = f"{' OR '.join(f'{column} IS NULL' for column in key)} DESC, {', '.join(key)}"
-                query = f"SELECT {', '.join(key)} FROM source.{quote(name)} ORDER BY {order} LIMIT 1"
+                key, rows = [quote(column) for column in found[path].primary_key], f"FROM source.{quote(name)}"
+                is_null = f"SELECT 1 {rows} WHERE {' OR '.join(f'{column} IS NULL' for column in key)} LIMIT 1"
+                if connection.execute(is_null).fetchone():
+                    raise NotAllNew
+                query = f"SELECT {', '.join(key)} {rows} ORDER BY {', '.join(key)} LIMIT 1"
                 first = connection.execute(query).fetchone() or ()
-            if None in first:
-                raise NotAllNew
             keys.append(first)
     return keys
 
 
-def _append(connection: sqlite3.Connection, table: Table | None) -> int:
-    """Append the rows of one table of the attached source; return how many it has."""
-    if table is None:
-        return 0
-    source, values = f"source.{quote(table.name)}", f"SELECT {quote_all(table.column_names)}"
-    rows = f"{values} FROM {source} ORDER BY {quote_all(table.primary_key)}"
-    insert_rows(connection, table.name, table.column_names, rows)
-    return count_rows(connection, source)
+def _append(connection: sqlite3.Connection, table: Table) -> int:
+    """Append the rows of one table of the attached source; return how many were written."""
+    names = quote_all(table.column_names)
+    rows = f"SELECT {names} FROM source.{quote(table.name)} ORDER BY {quote_all(table.primary_key)}"
+    return insert_rows(connection, table.name, table.column_names, rows)

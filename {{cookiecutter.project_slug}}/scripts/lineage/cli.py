@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(*, debug: bool, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a scheduler sends is cleaned up after, too
         try:
             function(**options, **({"debug": debug} if own else {}))
         except (LineageError, OSError) as error:

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from lineage.databases import Column, Table, affinity, create_statement, describe_tables
@@ -22,20 +22,12 @@ SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
 """What stands between words of SQL: blanks and comments."""
 
 
-@dataclass
-class Fitted:
-    """What became of a base table: names of columns added, and `name OLD → NEW` of columns widened."""
-
-    added: list[str] = field(default_factory=list)
-    widened: list[str] = field(default_factory=list)
-
-
 def fit_base(
     connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path], cast_text: bool
-) -> Fitted:
+) -> tuple[list[str], list[str]]:
     """Make the base's table if there is none, add the columns that it lacks, and widen those too narrow for what comes in.
 
-    Whole numbers widen to floating point (to NUMERIC where that would round one); a column that holds nothing but NULL
+    Whole numbers widen to floating point (to no type where that would round one); a column that holds nothing but NULL
     takes the type of the values that arrive, since its own was guessed from a NULL.
 
     Args:
@@ -45,30 +37,26 @@ def fit_base(
         sources: the files, for messages.
         cast_text: numbers become text where the column holds text too.
     Returns:
-        what changed; empty when the table is new.
+        names of columns added, and `name OLD → NEW` of columns widened; none when the table is new.
     Raises:
         BadInput: numbers on one side, text on the other; names file, table, column and both types.
     """
     if base is None:
         connection.execute(create_statement(incoming.table))
     table = describe_tables(connection)[incoming.name]
-    declared = {fold(column.name): column for column in table.columns}
-    fitted = Fitted()
+    declared, added, widened = {fold(column.name): column for column in table.columns}, list[str](), list[str]()
     for key, column in incoming.columns.items():
         known = declared.get(key)
         types = incoming.types[key] | ({known.type} if known else set())
-        fitting = replace(
-            known or column, type=_common_type(connection, incoming, known or column, types, sources, cast_text)
-        )
+        kind = _common_type(connection, incoming, known or column, types, sources, cast_text)
         if known is None:
-            connection.execute(
-                f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {quote(column.name)} {fitting.type}".rstrip()
-            )
-            fitted.added.append(column.name)
-        elif fitting.type != known.type:
-            _redeclare(connection, table.name, known, fitting.type)
-            fitted.widened.append(f"{known.name} {known.type or 'untyped'} → {fitting.type or 'untyped'}")
-    return Fitted() if base is None else fitted
+            add = f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
+            connection.execute(add.rstrip())
+            added.append(column.name)
+        elif kind != known.type:
+            _redeclare(connection, table.name, known, kind)
+            widened.append(f"{known.name} {known.type or 'untyped'} → {kind or 'untyped'}")
+    return ([], []) if base is None else (added, widened)
 
 
 def _common_type(
@@ -143,9 +131,7 @@ def _redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: 
     connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
     expected = tuple(replace(known, type=kind) if known == column else known for known in table.columns)
     if describe_tables(connection)[name].columns != expected:
-        problem = (
-            f"table {name!r} of the base declares {c!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
-        )
+        problem = f"table {name!r} declares {c!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
         raise BadInput(problem, f"create the table anew with {c} {kind}")
     if affinity(kind) == "text":
         connection.execute(f"UPDATE main.{quote(name)} SET {cell} = {_as_text(connection, cell)}")

@@ -147,7 +147,7 @@ def integrity_checked(database: Path) -> Iterator[None]:
         raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
 
 
-def insert_rows(connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: str) -> None:
+def insert_rows(connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: str) -> int:
     """Insert what a query gives into a table of `main`. Other columns are NULL: a default would be a value that nobody sent.
 
     Args:
@@ -155,12 +155,15 @@ def insert_rows(connection: sqlite3.Connection, name: str, columns: Sequence[str
         name: the table.
         columns: those that the query gives.
         rows: the query.
+    Returns:
+        how many rows were written.
     """
     known = connection.execute(f"PRAGMA main.table_info({quote(name)})").fetchall()
     given = set(map(fold, columns))
     absent = [row[1] for row in known if row[4] is not None and not row[3] and fold(row[1]) not in given]
     nulls = f"SELECT *{', NULL' * len(absent)} FROM ({rows})"
-    connection.execute(f"INSERT INTO main.{quote(name)} ({quote_all([*columns, *absent])}) {nulls if absent else rows}")
+    insert = f"INSERT INTO main.{quote(name)} ({quote_all([*columns, *absent])}) {nulls if absent else rows}"
+    return connection.execute(insert).rowcount
 
 
 @contextmanager

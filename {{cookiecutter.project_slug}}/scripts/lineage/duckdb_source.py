@@ -1,21 +1,15 @@
 """A DuckDB file as a source of results: its tables are copied into a SQLite file, which is then merged like any other."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lineage.databases import Column, Table, check_is_sqlite, create_statement
 from lineage.errors import BadInput
-from lineage.sql import quote, text
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from lineage.sql import Engine, quote, text
 
 MAGIC, MAGIC_OFFSET = b"DUCK", 8
 BATCH_ROWS = 50_000
@@ -64,7 +58,7 @@ def _convert(path: Path, target: Path) -> None:
         raise BadInput(f"{path} holds a whole number beyond 64 bits, which SQLite cannot store") from error
 
 
-def _copy_table(duck: DuckDBPyConnection, copy: sqlite3.Connection, name: str) -> None:
+def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str) -> None:
     described = duck.execute(f"DESCRIBE {quote(name)}").fetchall()
     wanted = f"schema_name = 'main' AND constraint_type = 'PRIMARY KEY' AND table_name = {text(name)}"
     query = f"SELECT constraint_column_names FROM duckdb_constraints() WHERE {wanted}"

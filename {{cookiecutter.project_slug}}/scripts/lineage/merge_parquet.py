@@ -4,21 +4,16 @@ Files are lined up with UNION ALL BY NAME. What already has an order is never so
 and only the new rows are ordered by their identity, so that the same inputs give the same bytes at the cost of a copy.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lineage import parquet_files as files
+from lineage.arrow_types import merged_metadata
 from lineage.errors import BadInput, Refused
-from lineage.merge_plan import NUMBER, SOURCE, Plan, Sides, plan
-from lineage.sql import fold, quote, quote_all, text
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from lineage.merge_plan import ARRIVING, NUMBER, SOURCE, Plan, Sides, plan
+from lineage.sql import Engine, fold, quote, quote_all
 
 
 @dataclass(frozen=True)
@@ -59,9 +54,7 @@ def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rule
         schemas = files.read_schemas(connection, [*base, *sources])
         known, incoming = schemas[: len(base)], schemas[len(base) :]
         before = files.common_columns(known, rules.cast_text)
-        ordered = sorted(
-            incoming, key=lambda schema: list(schema.columns)
-        )  # so that the order of sources does not matter
+        ordered = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order they are given in
         columns = files.common_columns([*known, *ordered], rules.cast_text)
         spelled = {fold(column): column for column in columns}
         keys = [spelled.get(fold(key), key) for key in rules.key_columns]
@@ -71,6 +64,7 @@ def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rule
         for schema in schemas:
             files.require_columns(schema, keys)
             files.check_exact(connection, schema, columns)
+        metadata = merged_metadata(connection, known, incoming, columns)
         _load(connection, incoming, columns)
         _load_base(connection, known, columns)
         compared = [column for column in columns if any(column in schema.columns for schema in incoming)]
@@ -89,19 +83,17 @@ def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rule
         stays = f"SELECT {quote_all(columns)} FROM temp.base"
         if result.leaves and result.replaced:
             stays += f" WHERE {NUMBER} NOT IN ({result.leaves}) ORDER BY {NUMBER}"
-        connection.execute(f"CREATE TEMP TABLE arriving AS {result.arrives}")
-        query = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM temp.arriving"
-        kept = sides.count("FROM temp.base") - result.replaced
-        _write(connection, query, output, name)
-        _verify(connection, output, kept, result, identity)
+        query = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM {ARRIVING}"
+        _write(connection, query, output, name, metadata)
+        _verify(connection, output, result, identity)
         return result
 
 
-def _write(connection: DuckDBPyConnection, query: str, output: Path, name: str) -> None:
+def _write(connection: Engine, query: str, output: Path, name: str, metadata: Mapping[str, str]) -> None:
     import duckdb
 
     try:
-        connection.execute(f"COPY ({query}) TO {text(str(output))} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(files.copy_statement(query, output, metadata))
     except duckdb.IOException as error:
         nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
         reason = nested.group(1) if nested else str(error).splitlines()[0]
@@ -109,12 +101,12 @@ def _write(connection: DuckDBPyConnection, query: str, output: Path, name: str) 
         raise Refused(f"{name} cannot be written, and is as it was: {reason}", remedy) from error
 
 
-def _verify(connection: DuckDBPyConnection, output: Path, kept: int, result: Plan, identity: Sequence[str]) -> None:
+def _verify(connection: Engine, output: Path, result: Plan, identity: Sequence[str]) -> None:
     """Read the written file back: so many rows, and the keys of those that came in, by checksum."""
     keys = f"SELECT count(*), sum(hash({quote_all(identity)}))"
-    arrived = f"{keys} FROM {files.scan(output, numbered=True)} WHERE file_row_number >= {kept}"
-    if connection.execute(arrived).fetchone() != connection.execute(f"{keys} FROM temp.arriving").fetchone():
-        raise Refused(f"{result.name}: not the rows that belong there were written; the old file is as it was")
+    arrived = f"{keys} FROM {files.scan(output, numbered=True)} WHERE file_row_number >= {result.rows - result.added}"
+    if connection.execute(arrived).fetchone() != connection.execute(f"{keys} FROM {ARRIVING}").fetchone():
+        raise result.not_written()
 
 
 def holds_all_rows(file: Path, recorded: Path) -> bool:
@@ -132,24 +124,12 @@ def write_new_rows(file: Path, ancestor: Path, output: Path) -> None:
     with files.open_engine() as connection:
         schemas = files.read_schemas(connection, [file, ancestor])
         columns = files.common_columns(schemas)
-        new, old = (
-            f"SELECT * EXCLUDE ({NUMBER}) FROM (SELECT {files.numbered_rows(side, columns)})" for side in schemas
-        )
-        _write(connection, f"{new} EXCEPT ALL {old} ORDER BY ALL", output, str(file))
+        new, old = (f"SELECT * EXCLUDE ({NUMBER}) FROM (SELECT {files.numbered_rows(one, columns)})" for one in schemas)
+        metadata = merged_metadata(connection, schemas, (), columns)
+        _write(connection, f"{new} EXCEPT ALL {old} ORDER BY ALL", output, str(file), metadata)
 
 
-def count_rows(file: Path) -> int:
-    """Count the rows of a parquet file.
-
-    Raises:
-        BadInput: not a parquet file.
-    """
-    with files.open_engine() as connection:
-        files.read_schemas(connection, [file])
-        return connection.execute(f"SELECT count(*) FROM {files.scan(file)}").fetchall()[0][0]
-
-
-def _load(connection: DuckDBPyConnection, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
+def _load(connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
     """Make table `incoming` from files, each row with the number of its source and one of its own."""
     parts = [
         f"SELECT {number}::INTEGER AS {quote(SOURCE)}, {files.numbered_rows(schema, columns, number)}"
@@ -158,7 +138,7 @@ def _load(connection: DuckDBPyConnection, schemas: Sequence[files.Schema], colum
     connection.execute(f"CREATE TEMP TABLE incoming AS {' UNION ALL '.join(parts)}")
 
 
-def _without_null(connection: DuckDBPyConnection, columns: Sequence[str]) -> list[str]:
+def _without_null(connection: Engine, columns: Sequence[str]) -> list[str]:
     """Those of the columns that hold no NULL in table `incoming`; none where memory is short, since DuckDB needs more for them."""
     if files.memory_limit():
         return []
@@ -167,7 +147,7 @@ def _without_null(connection: DuckDBPyConnection, columns: Sequence[str]) -> lis
     return [column for column, count in zip(columns, filled) if count == rows]
 
 
-def _load_base(connection: DuckDBPyConnection, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
+def _load_base(connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
     """Make view `base`: the base's files, read as they lie; without one, no rows of the incoming columns."""
     parts = [f"SELECT {files.numbered_rows(schema, columns, number)}" for number, schema in enumerate(schemas)]
     rows = " UNION ALL ".join(parts) or "SELECT * FROM temp.incoming WHERE false"

@@ -6,10 +6,10 @@ NOT IN over keys or correlated subqueries: NULL equals NULL, and either engine f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from lineage.errors import BadInput, Refused
-from lineage.sql import all_of, fold, quote, quote_all, same
+from lineage.sql import Engine, all_of, fold, quote, quote_all, same
 
 SOURCE, ROW = "lineage source", "lineage row"
 """Columns of the incoming side: the number of a row's source, and a number of its own that rises in the order of the files.
@@ -21,13 +21,10 @@ NUMBER = quote(ROW)
 RESERVED = frozenset({SOURCE, ROW})
 
 KEPT, KEYS, THERE = "temp.lineage_kept", "temp.lineage_keys", "temp.lineage_there"
+ARRIVING = "temp.lineage_arriving"
+"""The rows that come in, as `plan` leaves them: the incoming columns, in the order of their identity."""
+
 SAMPLES = 5
-
-
-class Engine(Protocol):
-    """A connection to SQLite or DuckDB."""
-
-    def execute(self, query: str, /) -> Any: ...
 
 
 @dataclass
@@ -85,6 +82,7 @@ class Plan:
 
     Attributes:
         name: the table, or the data file.
+        rows: how many there are in the end.
         added: incoming rows that come in, those that take the place of base rows included.
         replaced: base rows that go.
         present: incoming rows that are there already, or come from another source too.
@@ -96,10 +94,10 @@ class Plan:
         missing_columns: columns of the base that no incoming row has.
         widened: columns whose type changes, as `name OLD → NEW`.
         leaves: query for the numbers of the base rows that go; None: none goes.
-        arrives: query for the rows that come, in the order of their identity.
     """
 
     name: str
+    rows: int = 0
     added: int = 0
     replaced: int = 0
     present: int = 0
@@ -110,7 +108,6 @@ class Plan:
     missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
     leaves: str | None = None
-    arrives: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -126,7 +123,13 @@ class Plan:
 
     def summary(self) -> dict[str, Any]:
         """The counts and columns, for JSON."""
-        return {name: value for name, value in asdict(self).items() if name not in ("leaves", "arrives")}
+        return {name: value for name, value in asdict(self).items() if name != "leaves"}
+
+    def not_written(self) -> Refused:
+        """What to raise when other rows are read back than belong there."""
+        return Refused(
+            f"{self.name}: not the {self.rows} rows that belong there were written; the old file is as it was"
+        )
 
     def refuse_conflicts(self) -> None:
         """Raise `Refused` when there are conflicts; shows up to five."""
@@ -154,7 +157,7 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
     """Work out what merging or rebasing the incoming side would do. Nothing of the base is touched.
 
     Args:
-        sides: the tables. `KEPT`, `KEYS` and `THERE` are made anew.
+        sides: the tables. `KEPT`, `KEYS`, `THERE` and `ARRIVING` are made anew.
         strategy: `merge` (base rows stay; conflicts go by `on_conflict`) or `rebase` (base rows whose keys all equal an
             incoming row's are replaced; of two incoming rows with one identity, the later source wins).
         keys: what rebase replaces by.
@@ -164,45 +167,56 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
     """
     if on_conflict == "newest" and "timestamp" not in map(fold, sides.columns):
         raise BadInput(f"{sides.name}: on_conflict: newest needs a column 'timestamp'", "choose base or incoming")
-    kept = _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
-    repeated = f"SELECT a.{NUMBER} AS l, b.{NUMBER} AS r {sides.beside(kept, sides.incoming)} WHERE NOT ({same('a', 'b', sides.columns)})"
-    pairs = f"SELECT base_row AS l, kept_row AS r FROM {THERE} WHERE"
+    result, kept = Plan(sides.name), _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
     later = "b.timestamp > a.timestamp OR a.timestamp IS NULL" if on_conflict == "newest" else "TRUE"
     sides.engine.execute(
         f"CREATE TEMP TABLE lineage_there AS SELECT a.{sides.row} AS base_row, b.{NUMBER} AS kept_row,"
         f" {sides.equal} AS is_equal, {later} AS is_later {sides.beside(sides.base, kept)}"
     )
-    result = Plan(sides.name)
-    differ = f"{pairs} NOT is_equal"
-    if kept == KEPT and strategy == "merge":  # every row that comes counts, not only the one that is kept
-        differ = f"SELECT a.{sides.row} AS l, b.{NUMBER} AS r {sides.beside(sides.base, sides.incoming)} WHERE NOT ({sides.equal})"
-        repeated += f" AND a.{NUMBER} NOT IN (SELECT kept_row FROM {THERE})"
-    comes = f"FROM {kept} b WHERE b.{NUMBER} NOT IN (SELECT kept_row FROM {THERE}"
-    if strategy == "rebase":
-        matching = _matching(sides, keys)
-        result.leaves = f"{matching} AND a.{sides.row} NOT IN (SELECT base_row FROM {THERE} WHERE is_equal)"
-        comes += " WHERE is_equal)"
-        result.overridden = sides.count(f"FROM ({repeated}) AS overridden") if kept == KEPT else 0
-        differ = f"{pairs} NOT is_equal AND base_row NOT IN ({matching})"  # the same identity, and another key
-    elif on_conflict in ("incoming", "newest"):
-        won = f"FROM {THERE} WHERE NOT is_equal AND is_later"
-        result.leaves = f"SELECT base_row {won}"
-        comes += f") OR b.{NUMBER} IN (SELECT kept_row {won})"
-    else:
-        comes += ")"
-    _add_conflicts(result, sides, differ, (sides.base, sides.row))
-    if strategy == "merge" and kept == KEPT:
-        _add_conflicts(result, sides, repeated, (kept, NUMBER))
+    comes = _rebase(result, sides, kept, keys) if strategy == "rebase" else _merge(result, sides, kept, on_conflict)
     if on_conflict == "newest" and result.conflicts and "timestamp" in map(fold, sides.identity):
-        raise BadInput(
-            f"{sides.name}: newest cannot decide: timestamp is part of the identity", "choose base or incoming"
-        )
-    result.arrives = f"SELECT {quote_all(sides.columns)} {comes} ORDER BY {quote_all(sides.identity)}"
-    result.added = sides.count(comes)
+        raise BadInput(f"{sides.name}: newest cannot decide: timestamp is in the identity", "choose base or incoming")
+    rows = f"SELECT {quote_all(sides.columns)} FROM {kept} b WHERE {comes} ORDER BY {quote_all(sides.identity)}"
+    sides.engine.execute(f"CREATE TEMP TABLE lineage_arriving AS {rows}")
+    result.added = sides.count(f"FROM {ARRIVING}")
     result.replaced = sides.count(f"FROM ({result.leaves}) AS gone") if result.leaves else 0
+    result.rows = sides.count(f"FROM {sides.base}") + result.added - result.replaced
     new = result.added if strategy == "rebase" else result.added - result.replaced
     result.present = sides.count(f"FROM {sides.incoming}") - new - result.overridden - result.conflicts
     return result
+
+
+def _merge(result: Plan, sides: Sides, kept: str, on_conflict: str) -> str:
+    """Note the conflicts, and the base rows that lose them; return the condition of the rows `b` of `kept` that come."""
+    differ, repeated = f"SELECT base_row AS l, kept_row AS r FROM {THERE} WHERE NOT is_equal", ""
+    if kept == KEPT:  # every row that comes counts, not only the one that is kept
+        differ = f"SELECT a.{sides.row} AS l, b.{NUMBER} AS r {sides.beside(sides.base, sides.incoming)} WHERE NOT ({sides.equal})"
+        repeated = f"{_repeated(sides)} AND a.{NUMBER} NOT IN (SELECT kept_row FROM {THERE})"
+    _add_conflicts(result, sides, differ, (sides.base, sides.row))
+    if repeated:
+        _add_conflicts(result, sides, repeated, (kept, NUMBER))
+    comes = f"b.{NUMBER} NOT IN (SELECT kept_row FROM {THERE})"
+    if on_conflict not in ("incoming", "newest"):
+        return comes
+    won = f"FROM {THERE} WHERE NOT is_equal AND is_later"
+    result.leaves = f"SELECT base_row {won}"
+    return f"{comes} OR b.{NUMBER} IN (SELECT kept_row {won})"
+
+
+def _rebase(result: Plan, sides: Sides, kept: str, keys: Sequence[str]) -> str:
+    """Note what leaves the base, and what gives way or conflicts; return the condition of the rows `b` of `kept` that come."""
+    matching = _matching(sides, keys)
+    result.leaves = f"{matching} AND a.{sides.row} NOT IN (SELECT base_row FROM {THERE} WHERE is_equal)"
+    result.overridden = sides.count(f"FROM ({_repeated(sides)}) AS overridden") if kept == KEPT else 0
+    same_identity = f"SELECT base_row AS l, kept_row AS r FROM {THERE} WHERE NOT is_equal"  # and another key
+    _add_conflicts(result, sides, f"{same_identity} AND base_row NOT IN ({matching})", (sides.base, sides.row))
+    return f"b.{NUMBER} NOT IN (SELECT kept_row FROM {THERE} WHERE is_equal)"
+
+
+def _repeated(sides: Sides) -> str:
+    """Query for rows `l` of `KEPT` beside other incoming rows `r` of their identity with other contents."""
+    beside = sides.beside(KEPT, sides.incoming)
+    return f"SELECT a.{NUMBER} AS l, b.{NUMBER} AS r {beside} WHERE NOT ({same('a', 'b', sides.columns)})"
 
 
 def _matching(sides: Sides, keys: Sequence[str]) -> str:
@@ -219,7 +233,7 @@ def _matching(sides: Sides, keys: Sequence[str]) -> str:
 
 def _settle(sides: Sides, winner: str) -> str:
     """Return the table that holds one incoming row per identity: the incoming side itself, or `KEPT` made from it."""
-    for table in (KEPT, KEYS, THERE):
+    for table in (KEPT, KEYS, THERE, ARRIVING):
         sides.engine.execute(f"DROP TABLE IF EXISTS {table}")
     identity = quote_all(sides.identity)
     repeated = f"FROM (SELECT 1 FROM {sides.incoming} GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
@@ -227,10 +241,8 @@ def _settle(sides: Sides, winner: str) -> str:
         return sides.incoming
     order = {"base": NUMBER, "newest": f"timestamp DESC, {NUMBER} DESC"}.get(winner, f"{NUMBER} DESC")
     place = f"row_number() OVER (PARTITION BY {identity} ORDER BY {order})"
-    first = f"SELECT {NUMBER} FROM (SELECT {NUMBER}, {place} AS place FROM {sides.incoming}) AS ranked WHERE place = 1"
-    sides.engine.execute(
-        f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM {sides.incoming} WHERE {NUMBER} IN ({first})"
-    )
+    best = f"SELECT {NUMBER} FROM (SELECT {NUMBER}, {place} AS place FROM {sides.incoming}) AS ranked WHERE place = 1"
+    sides.engine.execute(f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM {sides.incoming} WHERE {NUMBER} IN ({best})")
     return KEPT
 
 

@@ -6,7 +6,7 @@ engine promises. Rows are lined up by column name; a column that one side lacks 
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from lineage.column_types import fit_base
 from lineage.duckdb_source import as_sqlite
 from lineage.errors import BadInput, Refused
 from lineage.incoming_tables import Incoming, collect, drop_unchanged, tables_of
-from lineage.merge_plan import Plan, Sides, plan
+from lineage.merge_plan import ARRIVING, Plan, Sides, plan
 from lineage.sql import fold, quote, quote_all
 
 INSTRUCTIONS = 1_000_000
@@ -68,11 +68,14 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
             files = as_sqlite(sources, Path(folder))
             tables = _wanted_tables(files, base, rules)
             plain = rules.strategy == "merge" and not rules.dry_run and not rules.ancestors
-            appended = _append(base, files, output, tables) if plain else None
+            appended: list[Plan] = []
+            if plain:
+                with suppress(NotAllNew), _opened(base, output) as connection:
+                    appended = append_rows(connection, tables, files)
             plans = appended or _compare(base, sources, files, output, tables, rules)
             with databases.integrity_checked(output), databases.open_read_only(output) as connection:
                 if appended:
-                    check_arrived(connection, tables, files)
+                    check_arrived(connection, appended, tables, files)
             return plans
     except sqlite3.IntegrityError as error:
         raise BadInput(f"an incoming row breaks a rule of the base: {error}", "correct the incoming file") from error
@@ -107,15 +110,6 @@ def _opened(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def _append(base: Path | None, files: Sequence[Path], output: Path, tables: Tables) -> list[Plan] | None:
-    """Merge rows that are all new; None when some are not."""
-    with _opened(base, output) as connection:
-        try:
-            return append_rows(connection, tables, files)
-        except NotAllNew:
-            return None
-
-
 def _compare(
     base: Path | None, sources: Sequence[Path], files: Sequence[Path], output: Path, tables: Tables, rules: TableRules
 ) -> list[Plan]:
@@ -126,7 +120,7 @@ def _compare(
             if path in rules.ancestors:
                 drop_unchanged(connection, number, rules.ancestors[path], collected)
         connection.execute("BEGIN IMMEDIATE")
-        plans = [_merge_table(connection, incoming, sources, rules) for incoming in collected.values()]
+        plans = [_merge_one(connection, incoming, sources, rules) for incoming in collected.values()]
         connection.execute("COMMIT")
         return plans
 
@@ -160,9 +154,7 @@ def _wanted_tables(sources: Sequence[Path], base: Path | None, rules: TableRules
     return wanted
 
 
-def _merge_table(
-    connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: TableRules
-) -> Plan:
+def _merge_one(connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: TableRules) -> Plan:
     base = databases.describe_tables(connection).get(incoming.name)
     if not incoming.columns:
         return Plan(incoming.name)
@@ -178,25 +170,23 @@ def _merge_table(
     if strategy == "rebase":
         everywhere = {**incoming.found, **({Path("the base"): base} if base else {})}
         _require_columns(incoming.name, everywhere, rules.key_columns)
-    fitted = fit_base(connection, base, incoming, sources, rules.cast_text)
+    added, widened = fit_base(connection, base, incoming, sources, rules.cast_text)
     target = f"main.{quote(incoming.name)}"
     columns, row = incoming.table.column_names, databases.row_number(connection, incoming.name)
     sides = Sides(connection, incoming.name, target, incoming.temporary, columns, identity, row)
     sides.lacking, sides.copies, sides.replaceable = incoming.lacking, incoming.copies, incoming.replaceable
     result = plan(sides, strategy, rules.key_columns, rules.on_conflict)
-    result.new_columns, result.widened = fitted.added, fitted.widened
+    result.new_columns, result.widened = added, widened
     result.missing_columns = incoming.missing_from(base)
     if not rules.dry_run and (strategy == "rebase" or rules.on_conflict == "fail"):
         result.refuse_conflicts()
     if not rules.dry_run and not result.is_empty:
-        expected = sides.count(f"FROM {target}") + result.added - result.replaced
         if result.leaves:
             connection.execute(f"DELETE FROM {target} WHERE {sides.row} IN ({result.leaves})")
-        databases.insert_rows(connection, incoming.name, sides.columns, result.arrives)
-        arrived = sides.beside(target, f"({result.arrives})")
-        if sides.count(f"FROM {target}") != expected or sides.count(arrived) != result.added:
-            wrong = f"not the {expected} rows that belong there were written; the old file is as it was"
-            raise Refused(f"{sides.name}: {wrong}")
+        databases.insert_rows(connection, incoming.name, sides.columns, f"SELECT * FROM {ARRIVING}")
+        arrived = sides.beside(target, ARRIVING)
+        if sides.count(f"FROM {target}") != result.rows or sides.count(arrived) != result.added:
+            raise result.not_written()
     connection.execute(f"DROP TABLE {incoming.temporary}")
     return result
 

@@ -16,8 +16,7 @@ from lineage.merge_plan import Plan
 from lineage.merge_tables import TableRules
 from lineage.params import read_params
 from lineage.records import recorded_md5
-
-Say = Callable[[str], None]
+from lineage.steps import Say
 
 
 def merge_data_stage(say: Say) -> None:
@@ -37,11 +36,11 @@ def merge_data_stage(say: Say) -> None:
         if not batches and base is None:
             problem = f"{layout.INCOMING_DATA}/ holds no .parquet file, and there is no {layout.TRAIN_DATA} yet"
             raise BadInput(problem, f"drop a batch into {layout.INCOMING_DATA}/")
-        change = Plan(layout.TRAIN_DATA)
-        if batches:
-            [change] = write(Job(root, layout.TRAIN_DATA, [base] if base else [], batches, target, rules))
-        rows = merge_parquet.count_rows(target)
-    say(f"{rules.strategy} {change.line()}; {rows} rows now")
+        if not batches:
+            say(f"{layout.INCOMING_DATA}/ holds no .parquet file; {layout.TRAIN_DATA} stays as it is")
+            return
+        [change] = write(Job(root, layout.TRAIN_DATA, [base] if base else [], batches, target, rules))
+    say(f"{rules.strategy} {change.line()}; {change.rows} rows now")
 
 
 def merge_results_stage(say: Say) -> None:
@@ -54,9 +53,7 @@ def merge_results_stage(say: Say) -> None:
     root = layout.find_root()
     params = read_params(root / layout.PARAMS)
     merge = params.merge
-    rules = TableRules(
-        merge.strategy, tuple(merge.key_columns), tables=tuple(merge.tables), on_conflict=merge.on_conflict
-    )
+    rules = TableRules(merge.strategy, tuple(merge.key_columns), None, tuple(merge.tables), merge.on_conflict)
     target = root / layout.DATABASE
     with locked(root, layout.DATABASE):
         base = check_base(root, layout.DATABASE, merge_tables.holds_all_rows)

@@ -1,21 +1,16 @@
 """Parquet files as DuckDB reads them: opened, described, their columns lined up by name, each with the widest of its types."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lineage.errors import BadInput, Refused
 from lineage.merge_plan import NUMBER, ROW, SOURCE
-from lineage.sql import fold, quote, text
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from lineage.sql import Engine, fold, quote, text
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")  # HUGEINT would be written as DOUBLE
 UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
@@ -48,7 +43,7 @@ def memory_limit() -> str | None:
 
 
 @contextmanager
-def open_engine() -> Iterator[DuckDBPyConnection]:
+def open_engine() -> Iterator[Engine]:
     """Open a DuckDB that downloads nothing and spills into a temporary folder.
 
     Raises:
@@ -67,10 +62,7 @@ def open_engine() -> Iterator[DuckDBPyConnection]:
         except duckdb.OutOfMemoryException as error:
             reason = str(error).splitlines()[0]
             raise Refused(f"the merge needs more memory: {reason}", "export LINEAGE_MEMORY_LIMIT=8GB") from error
-        except (
-            duckdb.Error,
-            RuntimeError,
-        ) as error:  # bytes that are no text, a damaged page, a date beyond the calendar
+        except (duckdb.Error, RuntimeError) as error:  # bytes that are no text, a damaged page, an impossible date
             if "interrupt" in str(error).lower():
                 raise KeyboardInterrupt from error
             if limit and isinstance(error, duckdb.ParserException):
@@ -78,7 +70,7 @@ def open_engine() -> Iterator[DuckDBPyConnection]:
             raise BadInput(f"DuckDB cannot read the data: {str(error).splitlines()[0]}") from error
 
 
-def read_schemas(connection: DuckDBPyConnection, paths: Sequence[Path]) -> list[Schema]:
+def read_schemas(connection: Engine, paths: Sequence[Path]) -> list[Schema]:
     """Describe files. Names that differ in case only are one name to DuckDB; the first file's spelling counts.
 
     Raises:
@@ -88,7 +80,7 @@ def read_schemas(connection: DuckDBPyConnection, paths: Sequence[Path]) -> list[
     return [_read_schema(connection, path, spelled) for path in paths]
 
 
-def _read_schema(connection: DuckDBPyConnection, path: Path, spelled: dict[str, str]) -> Schema:
+def _read_schema(connection: Engine, path: Path, spelled: dict[str, str]) -> Schema:
     import duckdb
 
     if path.is_dir():
@@ -96,7 +88,7 @@ def _read_schema(connection: DuckDBPyConnection, path: Path, spelled: dict[str, 
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM {scan(path)}").fetchall()
         raw = "SELECT name, count(*) = 1 AND max(logical_type) = 'NullType()', max(precision)"
-        raws = connection.execute(f"{raw} FROM parquet_schema({_escaped(path)}) GROUP BY 1").fetchall()
+        raws = connection.execute(f"{raw} FROM parquet_schema({escaped(path)}) GROUP BY 1").fetchall()
         is_null = {name: empty for name, empty, _ in raws}  # DuckDB 1 says INTEGER
     except duckdb.OutOfMemoryException:
         raise
@@ -104,9 +96,7 @@ def _read_schema(connection: DuckDBPyConnection, path: Path, spelled: dict[str, 
         reason = str(error).splitlines()[0].partition("Error: ")[2]
         raise BadInput(f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}") from None
     if long := [name for name, _, precision in raws if (precision or 0) > DIGITS]:
-        raise BadInput(
-            f"{path}: decimals of column {long[0]!r} have more than {DIGITS} digits, which DuckDB would round"
-        )
+        raise BadInput(f"{path}: decimals of {long[0]!r} have more than {DIGITS} digits, which DuckDB would round")
     names = [row[0] for row in described]
     if wrong := [name for name in names if name not in is_null or fold(name) in RESERVED]:
         raise BadInput(
@@ -121,12 +111,19 @@ def _read_schema(connection: DuckDBPyConnection, path: Path, spelled: dict[str, 
 def scan(path: Path, numbered: bool = False) -> str:
     """What reads a file, to stand behind FROM; `numbered`: with the place of each row as `file_row_number`."""
     number = ", file_row_number = true" if numbered else ""
-    return f"read_parquet({_escaped(path)}, hive_partitioning = false{number})"  # else folders named a=b are columns
+    return f"read_parquet({escaped(path)}, hive_partitioning = false{number})"  # else folders named a=b are columns
 
 
-def _escaped(path: Path) -> str:
+def escaped(path: Path) -> str:
     """The path as a string in SQL, in which DuckDB reads no glob."""
     return text("".join(f"[{character}]" if character in "*?[" else character for character in str(path)))
+
+
+def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
+    """What writes the rows of a query to a file, with keys and values as its metadata."""
+    pairs = ", ".join(f"{text(key)}: {text(value)}" for key, value in metadata.items())
+    options = f"FORMAT parquet, COMPRESSION zstd{f', KV_METADATA {{{pairs}}}' if pairs else ''}"
+    return f"COPY ({query}) TO {text(str(path))} ({options})"
 
 
 def numbered_rows(schema: Schema, columns: dict[str, str], file: int = 0) -> str:
@@ -168,9 +165,8 @@ def common_columns(schemas: Sequence[Schema], cast_text: bool = False) -> dict[s
             if name not in columns:
                 columns[name], first[name] = kind, schema
                 continue
-            wider = widest(columns[name], kind) or (
-                "VARCHAR" if cast_text and "VARCHAR" in (columns[name], kind) else None
-            )
+            as_text = "VARCHAR" if cast_text and "VARCHAR" in (columns[name], kind) else None
+            wider = widest(columns[name], kind) or as_text
             if wider is None:
                 problem = f"{schema.path}: column {name!r} is {kind}, but {columns[name]} in {first[name].path}"
                 raise BadInput(problem, "give the column one type in all files, or: merge_artifacts.py … --cast text")
@@ -178,7 +174,7 @@ def common_columns(schemas: Sequence[Schema], cast_text: bool = False) -> dict[s
     return columns
 
 
-def check_exact(connection: DuckDBPyConnection, schema: Schema, columns: dict[str, str]) -> None:
+def check_exact(connection: Engine, schema: Schema, columns: dict[str, str]) -> None:
     """Raise `BadInput` when a whole number of a file would be rounded, since its column becomes floating point."""
     for name, kind in schema.columns.items():
         if columns[name] == "DOUBLE" and kind in (INTEGERS[-1], UNSIGNED[-1]):

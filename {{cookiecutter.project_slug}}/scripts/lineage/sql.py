@@ -1,9 +1,16 @@
-"""SQL text, built by pure functions from quoted names."""
+"""SQL text, built by pure functions from quoted names, and what takes it."""
 
 import string
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+class Engine(Protocol):
+    """A connection to SQLite or DuckDB."""
+
+    def execute(self, query: str, /) -> Any: ...
 
 
 def fold(name: str) -> str:
@@ -46,10 +53,8 @@ def same(left: str, right: str, columns: Sequence[str], filled: Sequence[str] = 
         filled: columns that hold no NULL on one side. There `=` says the same, and DuckDB skips the parts of a file
             whose values lie outside those that are looked for.
     """
-    operators = ("=" if name in filled else "IS NOT DISTINCT FROM" for name in columns)
-    return all_of(
-        [f"{right}.{quote(name)} {operator} {left}.{quote(name)}" for name, operator in zip(columns, operators)]
-    )
+    signs = ("=" if name in filled else "IS NOT DISTINCT FROM" for name in columns)
+    return all_of([f"{right}.{quote(name)} {sign} {left}.{quote(name)}" for name, sign in zip(columns, signs)])
 
 
 def check_name(name: str) -> str:
