@@ -34,11 +34,18 @@ DVC_GET = ("dvc", "get", ".", "models/large.bin", "--rev", "e0.1.0", "--out", ".
 CHECKED = f"{' '.join(DVC_GET)} && cp ../out/link.bin ../out/model.bin && md5sum ../out/model.bin"
 """What `get` gives: a file of one's own, and its hash. `dvc get` alone makes a read-only link to the cache and checks nothing."""
 
+BY_CHECKOUT = (
+    "git checkout -q e0.1.0 && dvc checkout -q models/large.bin.dvc && cp models/large.bin ../out/model.bin"
+    " && git checkout -q main && dvc checkout -q models/large.bin.dvc"
+)
+"""What one types who does not know `dvc get`; the working tree changes meanwhile."""
+
 CONTESTS: dict[str, dict[str, tuple[str, ...]]] = {
     "get: a cached model of 100 MB": {
         "experiment_explorer get": (*EXPLORER, "get", "--version", "e0.1.0", *GET),
         "dvc get . --rev": DVC_GET,
         "dvc get . --rev, cp, md5sum": ("sh", "-c", CHECKED),
+        "git checkout, dvc checkout, cp, and back": ("sh", "-c", BY_CHECKOUT),
     },
     "list: the best 20 of 10,000 runs beside 1,000,000 predictions": {
         "experiment_explorer list": (*EXPLORER, "list", "--db", str(DATABASE)),
@@ -53,7 +60,9 @@ CONTESTS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def run(*command: str) -> None:
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    """Run a command as its user does: Python keeps the bytecode of what it has compiled once."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
@@ -71,6 +80,10 @@ def make_project() -> None:
     run("dvc", "add", "models/large.bin")
     for command in (["add", "--all"], ["commit", "-m", "a model"], ["tag", "-a", "-m", "a model", "e0.1.0"]):
         run("git", "-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com", *command)
+    (PROJECT / "models/large.bin").unlink()  # the next version has another one
+    (PROJECT / "models/large.bin").write_bytes(random.Random(3).randbytes(MODEL_BYTES))
+    run("dvc", "add", "models/large.bin")
+    run("git", "-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com", "commit", "-am", "another model")
 
 
 def make_database() -> None:

@@ -116,6 +116,13 @@ def test_labels_that_are_no_text_and_a_new_column_beside_them(tmp_path: Path) ->
     assert [tuple(row) for row in merged.fillna("-").itertuples(index=False)] == [(1, 0.5, "-"), (2, 1.5, "x")]
 
 
+def test_labels_of_several_levels(tmp_path: Path) -> None:
+    labels = pd.MultiIndex.from_tuples([("id", 0), ("id", 1)])
+    files = [write(tmp_path / f"{number}.parquet", pd.DataFrame([[number, 5]], columns=labels)) for number in range(2)]
+    merge_data(files[:1], files[1:], tmp_path / "out", DataRules("merge"), "data")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out"), pd.DataFrame([[0, 5], [1, 5]], columns=labels))
+
+
 def test_a_type_that_only_some_files_have_is_not_claimed(tmp_path: Path) -> None:
     category = write(tmp_path / "a.parquet", pa.table({"id": [1], "v": pa.array(["x"]).dictionary_encode()}))
     plain = write(tmp_path / "b.parquet", pa.table({"id": [2], "v": ["y"]}))

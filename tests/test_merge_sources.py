@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import SOURCE
 
-from lineage.appending import check_arrived
+from lineage.appending import read_back
 from lineage.databases import open_read_only
 from lineage.errors import BadInput, Refused
 from lineage.incoming_tables import tables_of
@@ -204,7 +204,7 @@ def test_keys_that_came_in_are_read_back_from_the_file(tmp_path: Path) -> None:
         open_read_only(written) as connection,
         pytest.raises(Refused, match="not the 3 rows that belong there were written"),
     ):
-        check_arrived(connection, [Plan("t", rows=3)], tables_of([new], None), [new])
+        read_back(connection, [Plan("t", rows=3)], tables_of([new], None), [new])
 
 
 def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) -> None:

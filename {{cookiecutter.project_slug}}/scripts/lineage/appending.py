@@ -65,9 +65,7 @@ def append_rows(connection: sqlite3.Connection, tables: Tables, sources: Sequenc
     return plans
 
 
-def check_arrived(
-    connection: sqlite3.Connection, plans: Sequence[Plan], tables: Tables, sources: Sequence[Path]
-) -> None:
+def read_back(connection: sqlite3.Connection, plans: Sequence[Plan], tables: Tables, sources: Sequence[Path]) -> None:
     """Read back what `append_rows` wrote: as many rows as there should be, and every key of every source.
 
     Raises:

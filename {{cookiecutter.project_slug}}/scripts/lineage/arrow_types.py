@@ -60,7 +60,8 @@ def merged_metadata(
         agreed, told = {name for name, found in kinds.items() if len(found) == 1}, json.loads(note)
         noted = [column for column in told["columns"] if fold(str(column["field_name"])) in agreed]
         index = [name for name in told["index_columns"] if isinstance(name, str) and fold(name) in agreed]  # no range
-        metadata["pandas"] = json.dumps({**told, "columns": noted, "index_columns": index, "column_indexes": []})
+        labels = told.get("column_indexes", []) if len(noted) == len(columns) else []  # they are those of all columns
+        metadata["pandas"] = json.dumps({**told, "columns": noted, "index_columns": index, "column_indexes": labels})
     with TemporaryDirectory(prefix="lineage-") as folder:
         empty = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
         hinted = {ARROW: _serialize(pyarrow.schema(hints))}

@@ -117,13 +117,11 @@ def _alike(name: str, one_type: bool) -> str:
 
 def _predictions(left: Results, right: Results, limit: int) -> list[Difference]:
     """Items that both best runs predicted, and those of which the prediction differs."""
-    needed = {"track_id", "item_id", "predicted"}
+    need = {"track_id", "item_id", "predicted"}
     with open_read_only(left.database) as connection, attached(connection, right.database, "other"):
         tables = [describe_tables(connection, schema).get(PREDICTIONS) for schema in ("main", "other")]
-        if not all(table and needed <= set(table.column_names) for table in tables):
-            return [
-                ("predictions", f"items in both ({', '.join(sorted(needed))} not recorded)", None, None, None, None)
-            ]
+        if not all(table and need <= set(table.column_names) for table in tables):
+            return [("predictions", f"items in both ({', '.join(sorted(need))} not recorded)", None, None, None, None)]
         place = "row_number() OVER (PARTITION BY item_id ORDER BY rowid) AS place"  # an item may be predicted twice
         sides = [
             f"(SELECT item_id, predicted, {place} FROM {schema}.{PREDICTIONS} WHERE track_id = ?)"

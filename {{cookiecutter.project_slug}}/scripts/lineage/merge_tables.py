@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lineage import databases
-from lineage.appending import NotAllNew, Tables, append_rows, check_arrived
+from lineage.appending import NotAllNew, Tables, append_rows, read_back
 from lineage.column_types import fit_base
 from lineage.duckdb_source import as_sqlite
 from lineage.errors import BadInput, Refused
@@ -75,7 +75,7 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
             plans = appended or _compare(base, sources, files, output, tables, rules)
             with databases.integrity_checked(output), databases.open_read_only(output) as connection:
                 if appended:
-                    check_arrived(connection, appended, tables, files)
+                    read_back(connection, appended, tables, files)
             return plans
     except sqlite3.IntegrityError as error:
         raise BadInput(f"an incoming row breaks a rule of the base: {error}", "correct the incoming file") from error
@@ -126,13 +126,15 @@ def _compare(
 
 
 def holds_all_rows(database: Path, recorded: Path) -> bool:
-    """Tell whether `database` has every row of every table of `recorded`."""
+    """Tell whether `database` has every row of every table of `recorded`, equal rows as often."""
     with databases.open_read_only(database) as connection, databases.attached(connection, recorded, "recorded"):
         present = databases.describe_tables(connection)
         for name, table in databases.describe_tables(connection, "recorded").items():
             if name not in present or not set(table.column_names) <= set(present[name].column_names):
                 return False
-            values = f"SELECT {quote_all(table.column_names)} FROM"
+            columns = quote_all(table.column_names)
+            counted = "" if table.primary_key else f", row_number() OVER (PARTITION BY {columns})"
+            values = f"SELECT {columns}{counted} FROM"
             missing = f"{values} recorded.{quote(name)} EXCEPT {values} main.{quote(name)} LIMIT 1"
             if connection.execute(missing).fetchone():
                 return False
