@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -176,6 +179,30 @@ def test_force_replaces_a_link_to_the_cache_and_never_writes_through_it(
     assert (output.read_bytes(), cached.read_bytes()) == (whole, whole)
     assert cached.stat().st_nlink == links or strategy == "dvc-get", "the old link is gone"
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "ended by a scheduler"])
+def test_an_interrupted_get_leaves_no_worktree_behind(versions: Versions, tmp_path: Path, how: signal.Signals) -> None:
+    project = copy_project(versions.project, tmp_path / "copy")
+    words = ["get", "--version", "e0.1.0", "--artifact", "data/train.parquet", "--strategy", "worktree"]
+    getting = subprocess.Popen(
+        [sys.executable, "scripts/experiment_explorer.py", *words, "--output", str(tmp_path / "train.parquet")],
+        cwd=project.path,
+        env=project.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+    while not list(project.path.glob(".git/worktrees/*/gitdir")):
+        time.sleep(0.01)
+    getting.send_signal(how)
+    _, errors = getting.communicate(timeout=60)
+    assert (getting.returncode, errors.splitlines()[-1:]) == (
+        130,
+        ["interrupted: nothing that was accumulated before has changed"],
+    )
+    assert len(project.git("worktree", "list").splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
 def test_auto_goes_on_to_dvc_where_an_output_has_a_remote_of_its_own(versions: Versions, tmp_path: Path) -> None:

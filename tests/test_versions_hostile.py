@@ -16,6 +16,7 @@ from conftest import Project, copy_project
 from versions_project import VERSIONS, Versions
 
 from lineage import comparison, records
+from lineage.listing import print_rows
 from lineage.records import recorded_outputs
 
 pytestmark = pytest.mark.slow
@@ -305,6 +306,16 @@ def test_predictions_of_one_item_are_compared_in_their_order(project: Project, t
     with closing(sqlite3.connect(rogue)) as connection, connection:
         connection.execute("ALTER TABLE predictions DROP COLUMN predicted")
     assert "items in both (item_id, predicted, track_id not recorded)" in explore(project, *words)
+
+
+def test_values_do_not_steer_the_terminal_or_break_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [["\x1b[2J\x9b2J\rgone", "one\ntwo | three"], ["\u3000é\t", None]]
+    print_rows(["name", "note"], rows, "md")
+    assert capsys.readouterr().out.splitlines()[2:] == ["| ?[2J?2J?gone | one two \\| three |", "| \u3000é\t | – |"]
+    print_rows(["name", "note"], rows, "table")
+    assert not set("\x1b\x9b\r") & set(printed := capsys.readouterr().out) and "?[2J?2J?gone" in printed
+    print_rows(["name", "note"], rows, "json")
+    assert [list(row.values()) for row in json.loads(capsys.readouterr().out)] == rows
 
 
 def test_conditions_on_a_column_without_a_type(project: Project, tmp_path: Path) -> None:

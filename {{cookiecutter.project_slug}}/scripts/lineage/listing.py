@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -
         print("| " + " | ".join(names) + " |")
         print("|" + " --- |" * len(names))
         for row in rows:
-            print("| " + " | ".join(show(value).replace("|", "\\|") for value in row) + " |")
+            print("| " + " | ".join(show(value).replace("|", "\\|").replace("\n", " ") for value in row) + " |")
     else:
         _print_table(names, rows)
 
@@ -111,5 +112,6 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def show(value: Any) -> str:
-    """Write a value for people: floats with four decimals, NULL as a dash."""
-    return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    """Write a value for people: floats with four decimals, NULL as a dash, what would steer the terminal as `?`."""
+    text = "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)
