@@ -123,18 +123,115 @@ def test_labels_of_several_levels(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out"), pd.DataFrame([[0, 5], [1, 5]], columns=labels))
 
 
-def test_a_type_that_only_some_files_have_is_not_claimed(tmp_path: Path) -> None:
+def test_the_first_file_that_has_a_column_says_its_type(tmp_path: Path) -> None:
     category = write(tmp_path / "a.parquet", pa.table({"id": [1], "v": pa.array(["x"]).dictionary_encode()}))
     plain = write(tmp_path / "b.parquet", pa.table({"id": [2], "v": ["y"]}))
     pairs = write(tmp_path / "c.parquet", pa.table({"id": [3], "w": pa.array([[1, 2]], pa.list_(pa.int64(), 2))}))
     triple = write(tmp_path / "d.parquet", pa.table({"id": [4], "w": [[1, 2, 3]]}))
     merge(out := tmp_path / "out.parquet", category, plain, pairs, triple)
-    assert pq.read_schema(out).types == [pa.int64(), pa.string(), pa.list_(pa.field("element", pa.int64()))]
+    of_any_length = pa.list_(pa.field("element", pa.int64()))
+    assert pq.read_schema(out).types == [pa.int64(), pa.dictionary(pa.int32(), pa.string()), of_any_length]
     assert pq.read_table(out).to_pydict() == {
         "id": [1, 2, 3, 4],
         "v": ["x", "y", None, None],
         "w": [None, None, [1, 2], [1, 2, 3]],
     }
+    merge(out, plain, category)
+    assert pq.read_schema(out).field("v").type == pa.string()
+
+
+@pytest.mark.parametrize("many", [200, 40_000])
+@pytest.mark.parametrize("nested", [False, True], ids=["column", "nested"])
+def test_more_categories_than_any_one_file_can_count(tmp_path: Path, many: int, nested: bool) -> None:
+    """An index of 8 bits counts 128 categories; a hint at it makes the whole column unreadable."""
+    files = []
+    for first in (0, many):
+        small = pa.int8() if many < 1000 else pa.int16()
+        words = [f"word-{number}" for number in range(first, first + many)][:: 2 if many > 1000 else 1]
+        words = words[: 120 if many < 1000 else 30_000]
+        column = pa.array(words).cast(pa.dictionary(small, pa.string()))
+        if nested:
+            column = pa.StructArray.from_arrays([column], ["word"])
+        files.append(
+            write(tmp_path / f"{first}.parquet", pa.table({"id": range(first, first + len(words)), "v": column}))
+        )
+    merge(out := tmp_path / "out.parquet", *files)
+    read = pq.read_table(out)["v"].to_pylist()
+    assert len({str(word) for word in read}) == len(read) == sum(pq.read_metadata(file).num_rows for file in files)
+    assert polars.read_parquet(out)["v"].n_unique() == len(read)
+
+
+def test_ordered_categories_claim_no_order_that_they_have_not(tmp_path: Path) -> None:
+    kind = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    tables = [pd.DataFrame({"id": ids, "x": pd.Series(x, dtype=kind)}) for ids, x in (([1], ["high"]), ([2], ["low"]))]
+    merged = merge(tmp_path / "out.parquet", *(write(tmp_path / f"{n}.parquet", t) for n, t in enumerate(tables)))
+    assert merged["x"].tolist() == ["high", "low"]
+    assert merged["x"].dtype == object
+    assert merged["x"].astype(kind).max() == "high", "the user's own order can be given again"
+
+
+def test_the_first_merge_and_the_second_say_the_same(tmp_path: Path) -> None:
+    """DuckDB stores seconds and milliseconds as microseconds; that is no other type."""
+    files = []
+    for number in range(1, 5):
+        days = pd.date_range(f"2026-01-0{number}", periods=1, unit="ms", tz="Europe/Berlin", name="day")
+        files.append(write(tmp_path / f"{number}.parquet", pd.DataFrame({"id": [number], "at": days}, index=days)))
+    merge(tmp_path / "first", *files[:2])
+    merge(tmp_path / "second", tmp_path / "first", files[2])
+    third = merge(tmp_path / "third", tmp_path / "second", files[3])
+    assert str(third.index.dtype) == str(third["at"].dtype) == "datetime64[us, Europe/Berlin]"
+    assert third.index.name == "day" and third.index.tolist() == third["at"].tolist()
+
+
+def test_nested_durations_can_be_merged_again(tmp_path: Path) -> None:
+    kind = pa.struct({"took": pa.duration("us"), "at": pa.timestamp("ms"), "pair": pa.list_(pa.int8(), 2)})
+    value = {"took": datetime.timedelta(1), "at": datetime.datetime(2026, 1, 1), "pair": [1, 2]}
+    files = [
+        write(tmp_path / f"{number}.parquet", pa.table({"id": [number], "duration": pa.array([value], kind)}))
+        for number in range(3)
+    ]
+    merge(tmp_path / "first", *files[:2])
+    merge(tmp_path / "second", tmp_path / "first", files[2])
+    assert pq.read_table(tmp_path / "second")["duration"].to_pylist() == [value] * 3
+
+
+def test_notes_of_later_files_count_for_columns_of_their_own(tmp_path: Path) -> None:
+    base = write(tmp_path / "base.parquet", pd.DataFrame({"ID": [1, 2]}))
+    batch = pd.DataFrame({"id": [3, 4, 5], "n": pd.array([None, 2**53 + 1, 7], dtype="Int64")}).iloc[:2]
+    batch.index = pd.Index([8, 9])
+    merged = merge(tmp_path / "out.parquet", base, write(tmp_path / "batch.parquet", batch))
+    assert merged["n"].dtype == "Int64" and merged["n"].iloc[3] == 2**53 + 1
+    assert list(merged.columns) == ["ID", "n"], "an index without a name is no column"
+
+
+NOTES = [
+    b"",
+    b"not json",
+    b"\xff\xfe",
+    b"null",
+    b"{}",
+    b"[]",
+    b'{"columns": null}',
+    b'{"columns": [{}], "index_columns": []}',
+]
+NOTES += [b'{"columns": [], "index_columns": null, "column_indexes": null}']
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_notes_that_pandas_did_not_write(tmp_path: Path, note: bytes) -> None:
+    broken = write(tmp_path / "a.parquet", pa.table({"id": [1]}).replace_schema_metadata({b"pandas": note}))
+    whole = write(tmp_path / "b.parquet", pd.DataFrame({"id": [2], "n": pd.array([None], dtype="Int64")}))
+    for pair in ((broken, whole), (whole, broken)):
+        merged = merge(tmp_path / "out.parquet", *pair)
+        assert sorted(merged["id"]) == [1, 2] and merged["n"].dtype == "Int64"
+
+
+def test_metadata_that_arrow_cannot_read(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.parquet", pd.DataFrame({"id": [1]}))
+    broken = tmp_path / "b.parquet"
+    duckdb.sql(f"COPY (SELECT 2 AS id) TO '{broken}' (KV_METADATA {{'ARROW:schema': 'AAAA'}})")
+    with pytest.raises(BadInput, match=r"b\.parquet: the metadata cannot be read: "):
+        merge(tmp_path / "out.parquet", whole, broken)
 
 
 @pytest.mark.parametrize("other", [pa.duration("ms"), pa.int64()], ids=["other unit", "number"])
@@ -186,6 +283,7 @@ KINDS: dict[str, tuple[pa.DataType, Any]] = {
 }
 ELEMENT = pa.list_(pa.field("element", pa.float32()))
 CHANGED = {
+    "ordered category": pa.string(),  # whose order is not in the schema
     "fixed list": ELEMENT,  # of which pyarrow does not read a NULL, not even from a file of its own
     "list of fixed lists": pa.list_(pa.field("element", ELEMENT)),
     "category of numbers": pa.int64(),

@@ -246,6 +246,19 @@ def test_collations_of_the_base_do_not_make_two_texts_one(tmp_path: Path) -> Non
         merge(keyed, new)
 
 
+def test_collations_and_odd_text_in_the_keys_of_a_source(tmp_path: Path) -> None:
+    """The base's collation makes two keys one; a key that is no text is compared as its bytes."""
+    base = database(tmp_path / "base.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v)", t=[("a", 1)])
+    one = database(tmp_path / "one.db", "CREATE TABLE t (id TEXT COLLATE NOCASE PRIMARY KEY, v)", t=[("A", 2)])
+    assert merge(base, one).added == 1
+    assert query(tmp_path / "out.db", "SELECT id, v FROM t ORDER BY v") == [("a", 1), ("A", 2)]
+    odd = database(tmp_path / "odd.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v)")
+    with closing(sqlite3.connect(odd)) as connection, connection:
+        connection.execute("INSERT INTO t VALUES (CAST(x'ff41' AS TEXT), 3)")
+    assert merge(base, odd).added == 1
+    assert query(tmp_path / "out.db", "SELECT hex(id), v FROM t ORDER BY v") == [("61", 1), ("FF41", 3)]
+
+
 @pytest.mark.parametrize("strategy", ["merge", "rebase"])
 def test_another_source_does_not_decide_whether_a_cell_survives(tmp_path: Path, strategy: str) -> None:
     base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, x, c)", t=[("a", 1, 7)])

@@ -192,7 +192,7 @@ def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, claus
     create = f"CREATE TABLE t (id TEXT PRIMARY KEY, v REAL UNIQUE ON CONFLICT {clause})"
     base = database(tmp_path / "a.db", create, [("a", 1.0)])
     new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 1.0), ("c", 3.0)])
-    with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file is as it was"):
+    with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file stays"):
         merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))
 
 

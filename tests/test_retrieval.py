@@ -268,6 +268,27 @@ def test_a_damaged_object_is_fetched_anew_or_refused(versions: Versions, tmp_pat
     assert not (tmp_path / "two").exists()
 
 
+@pytest.mark.parametrize("artifact", ["data/train.parquet", "models/production"])
+@pytest.mark.parametrize("present", ["file", "folder", "link"])
+def test_force_replaces_where_two_names_cannot_be_swapped(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, artifact: str, present: str
+) -> None:
+    """As on macOS, and on file systems without renameat2."""
+    monkeypatch.setattr(retrieval, "exchange", lambda *_: False)
+    project, name = copy_project(versions.project, tmp_path / "copy"), Path(artifact).name
+    (output := tmp_path / "into" / name).parent.mkdir()
+    if present == "folder":
+        (output / "mine").mkdir(parents=True)
+    elif present == "link":
+        output.symlink_to(tmp_path / "nowhere")
+    else:
+        output.write_text("old")
+    into = output.parent if present == "folder" else output
+    assert retrieval.get(project.path, "e0.1.0", artifact, into, "cache", force=True) == output
+    assert read(output) == expected(versions, "e0.1.0", artifact)
+    assert [path.name for path in output.parent.iterdir()] == [name]
+
+
 def test_nothing_is_overwritten_without_force(versions: Versions, tmp_path: Path) -> None:
     project = copy_project(versions.project, tmp_path / "copy")
     words = ("get", "--version", "e0.1.0", "--artifact", "models/production")

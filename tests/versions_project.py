@@ -10,7 +10,7 @@ from conftest import Project
 
 from lineage.objects import open_remote, send, with_files
 from lineage.records import recorded_outputs
-from lineage.tagging import tag_version
+from lineage.tagging import tag_now
 
 VERSIONS = (
     "e0.1.0", "e0.1.1", "e0.1.2", "e0.2.0", "e0.2.1", "e0.3.0",
@@ -47,7 +47,7 @@ def make_versions(project: Project) -> Versions:
         project.git("config", f"user.{name}", project.environment[f"GIT_AUTHOR_{name.upper()}"])
 
     def tag(version: str | None, text: str) -> None:
-        made = tag_version(project.path, version, "patch", text, f"tag {text}", lambda _: None)
+        made = tag_now(project.path, version, "patch", text, f"tag {text}", lambda _: None)
         seen[made.version] = files_of(project.path)
 
     def run(version: str, text: str, patches: int, **params: object) -> None:

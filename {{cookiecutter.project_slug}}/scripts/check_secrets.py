@@ -5,20 +5,18 @@ from pathlib import Path
 
 from lineage.secrets import REMEDY, find_aws_keys, find_secrets
 
+KEYS = "take it out; keys belong into ~/.aws/credentials or .dvc/config.local"
+
 
 def main(paths: list[str]) -> int:
     """Check the files; print one line for each secret, without its value."""
     failed = False
     for path in paths:
         options = find_secrets(Path(path)) if path == ".dvc/config" else []
-        for option in options:
-            print(f"error: {path} is committed, and {option} is a secret", file=sys.stderr)
-            print(f"  → {REMEDY.format(option=option, path=path)}", file=sys.stderr)
-        lines = [] if options else find_aws_keys(Path(path))
-        for number in lines:
-            print(f"error: {path}:{number} holds an AWS key", file=sys.stderr)
-            print("  → take it out; keys belong into ~/.aws/credentials or .dvc/config.local", file=sys.stderr)
-        failed |= bool(options or lines)
+        found = [(f" is committed, and {name} is a secret", REMEDY.format(option=name, path=path)) for name in options]
+        for problem, remedy in found or [(f":{line} holds an AWS key", KEYS) for line in find_aws_keys(Path(path))]:
+            print(f"error: {path}{problem}\n  → {remedy}", file=sys.stderr)
+            failed = True
     return 1 if failed else 0
 
 

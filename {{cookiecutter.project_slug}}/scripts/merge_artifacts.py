@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,18 +83,17 @@ def main(
         say(f"recommended — {recommend(plans)}")
 
 
-def spread(words: list[str]) -> list[str]:
+def spread(words: list[str]) -> Iterator[str]:
     """Let an option of several values take them at once: `--exp-db a b` is `--exp-db a --exp-db b`."""
-    spread_words: list[str] = []
     option = ""
     for word in words:
         if word.startswith("--"):
             option = word if word in ("--exp-db", "--exp-data", "--table", "--key-columns") else ""
-            spread_words += [] if option else [word]
-        else:
-            spread_words += [option, word] if option else [word]
-    return spread_words
+        if not option:
+            yield word
+        elif word != option:
+            yield from (option, word)
 
 
 if __name__ == "__main__":
-    app(spread(sys.argv[1:]))
+    app(list(spread(sys.argv[1:])))

@@ -38,7 +38,7 @@ def main(
     elif push and not (commit or description) and version in [tag.version for tag in versions.tags(root)]:
         tagging.push(root, versions.find_tag(root, str(version)), say)
     else:
-        tag = tagging.tag_version(root, version, next, description, commit, say)
+        tag = tagging.tag_now(root, version, next, description, commit, say)
         if push:
             tagging.push(root, tag, say)
 

@@ -14,7 +14,7 @@ from lineage.databases import Table, attached, count_rows, describe_tables, inse
 from lineage.errors import BadInput
 from lineage.incoming_tables import Incoming, line_up
 from lineage.merge_plan import Plan
-from lineage.sql import fold, quote, quote_all
+from lineage.sql import fold, quote, quote_all, same
 
 Tables = Mapping[str, Mapping[Path, Table]]
 """What the sources hold: by the table's name, and by the source that has it."""
@@ -50,8 +50,8 @@ def append_rows(connection: sqlite3.Connection, tables: Tables, sources: Sequenc
         added, _ = fit_base(connection, base, incoming, sources, cast_text=False)
         rows = count_rows(connection, f"main.{quote(name)}")
         plans.append(Plan(name, rows=rows, new_columns=added, missing_columns=incoming.missing_from(base)))
-    firsts = {path: _first_keys(connection, path, tables) for path in sources}
     try:
+        firsts = {path: _first_keys(connection, path, tables) for path in sources}
         for path in sorted(sources, key=firsts.__getitem__):
             with attached(connection, path):
                 connection.execute("BEGIN")
@@ -76,7 +76,7 @@ def read_back(connection: sqlite3.Connection, plans: Sequence[Plan], tables: Tab
         with attached(connection, path):
             for name in (name for name, found in tables.items() if path in found):
                 came, there = f"source.{quote(name)}", f"main.{quote(name)}"
-                equal = " AND ".join(f"a.{quote(key)} = b.{quote(key)}" for key in tables[name][path].primary_key)
+                equal = same("a", "b", primary := tables[name][path].primary_key, primary)
                 arrived = count_rows(connection, f"{came} a JOIN {there} b ON {equal}")
                 lost[name] = lost[name] or count_rows(connection, came) - arrived
     for plan in plans:

@@ -5,8 +5,10 @@ pandas, polars and pyarrow keep them in a file's metadata, which DuckDB neither 
 
 import base64
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,52 +26,83 @@ def merged_metadata(
 ) -> dict[str, str]:
     """Describe the columns of a merged file: types that parquet has no word for, and what pandas noted.
 
-    Where files differ in a type, it is what parquet says.
+    The first file that has a column counts: those of the base, then the others in an order of their own.
 
     Args:
         connection: to any database.
-        base: the base's files, whose notes count first.
-        others: the other files; their order does not matter.
+        base: the base's files.
+        others: the other files.
         columns: names and DuckDB types of the merged file.
     Returns:
         its metadata; none where no file has such.
     Raises:
-        BadInput: a duration is counted in one unit here, and in another one there.
+        BadInput: a duration is counted in one unit here, and in another one there; or metadata cannot be read.
     """
     paths = ", ".join(escaped(schema.path) for schema in (*base, *others))
     marked = f"SELECT 1 FROM parquet_kv_metadata([{paths}]) WHERE key = '{ARROW}'::BLOB LIMIT 1"
     if not connection.execute(marked).fetchone():
         return {}
+    import pandas  # noqa: F401 — registers its types
+    import pyarrow
+
+    schemas = [*map(_read, base), *sorted(map(_read, others), key=lambda schema: schema.serialize().to_pybytes())]
+    kinds = defaultdict[str, list[Any]](list)
+    for field in chain.from_iterable(schemas):
+        kinds[fold(field.name)] += [_stored(field.type)] if field.type != pyarrow.null() else []
+    for name, found in kinds.items():
+        if len({tuple(re.findall(r"duration\[\w+\]", str(kind))) for kind in found}) > 1:
+            problem = f"column {name!r} is {' and '.join(sorted(set(map(str, found))))}"
+            raise BadInput(problem, "give the column one type in all files")
+    hints = pyarrow.schema([(name, (kinds[fold(name)] or [pyarrow.null()])[0]) for name in columns])
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        empty = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
+        query, plain = f"SELECT {empty} LIMIT 0", Path(folder, "plain")
+        connection.execute(copy_statement(query, plain, {ARROW: base64.b64encode(hints.serialize()).decode()}))
+        fields = [(field.name, field.type) for field in _read(Schema(plain, {}))]  # the hints that fit what is stored
+    notes = _notes(schemas, dict(fields))
+    return {ARROW: base64.b64encode(pyarrow.schema(fields, notes).serialize()).decode(), **notes}
+
+
+def _read(schema: Schema) -> Any:
     import pyarrow
     from pyarrow.parquet import read_schema
 
-    sides = [[read_schema(schema.path) for schema in side] for side in (base, others)]
-    kinds = defaultdict[str, set[Any]](set)
-    for field in chain.from_iterable(chain.from_iterable(sides)):
-        kinds[fold(field.name)] |= {field.type} - {pyarrow.null()}
-    hints = []
-    for name in columns:
-        if len(found := kinds[fold(name)]) > 1 and "duration" in str(found):
-            problem = f"column {name!r} is {' and '.join(sorted(map(str, found)))}"
-            raise BadInput(problem, "give the column one type in all files")
-        no_hint = len(found) != 1 or "fixed_size_list" in str(found)  # of which pyarrow cannot read back a NULL
-        hints.append((name, pyarrow.null() if no_hint else next(iter(found))))
-    notes = [sorted(filter(None, ((schema.metadata or {}).get(b"pandas") for schema in side))) for side in sides]
-    metadata = {}
-    for note in (notes[0] or notes[1])[:1]:
-        agreed, told = {name for name, found in kinds.items() if len(found) == 1}, json.loads(note)
-        noted = [column for column in told["columns"] if fold(str(column["field_name"])) in agreed]
-        index = [name for name in told["index_columns"] if isinstance(name, str) and fold(name) in agreed]  # no range
-        labels = told.get("column_indexes", []) if len(noted) == len(columns) else []  # they are those of all columns
-        metadata["pandas"] = json.dumps({**told, "columns": noted, "index_columns": index, "column_indexes": labels})
-    with TemporaryDirectory(prefix="lineage-") as folder:
-        empty = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
-        hinted = {ARROW: _serialize(pyarrow.schema(hints))}
-        connection.execute(copy_statement(f"SELECT {empty} LIMIT 0", Path(folder, "empty"), hinted))
-        fitting = read_schema(Path(folder, "empty"))  # each type is a hint that was taken, or what parquet says
-    fields = [(field.name, field.type) for field in fitting]
-    return {ARROW: _serialize(pyarrow.schema(fields, metadata)), **metadata}
+    try:
+        return read_schema(schema.path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise BadInput(f"{schema.path}: the metadata cannot be read: {error}", "write the file anew") from None
 
 
-def _serialize(schema: Any) -> str:
-    return base64.b64encode(schema.serialize()).decode()
+def _stored(kind: Any) -> Any:
+    """A type as DuckDB stores it, and pyarrow can read it back, whatever rows come."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_dictionary(kind):  # other files may have more categories, and an order of their own
+        return kind.value_type if kind.ordered else pyarrow.dictionary(pyarrow.int32(), kind.value_type)
+    if types.is_timestamp(kind) and kind.unit in ("s", "ms"):
+        return pyarrow.timestamp("us", kind.tz)
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        make = pyarrow.large_list if types.is_large_list(kind) else pyarrow.list_  # NULL would have no fixed size
+        return make(_stored(kind.value_type))
+    if types.is_struct(kind):
+        return pyarrow.struct([(field.name, _stored(field.type)) for field in kind])
+    return pyarrow.null() if "dictionary" in str(kind) else kind
+
+
+def _notes(schemas: Sequence[Any], kinds: dict[str, Any]) -> dict[str, str]:
+    """What pandas noted about columns that are stored as they were: their types there, and which of them are the index."""
+    spelled, noted, whole = {fold(name): name for name in kinds}, dict[str, tuple[Any, bool]](), dict[str, Any]()
+    for schema in schemas:
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # no notes, or such as pandas does not write
+            told = json.loads((schema.metadata or {})[b"pandas"])
+            for column in told["columns"]:
+                name = spelled[fold(column["field_name"])]
+                if name not in noted and _stored(schema.field(column["field_name"]).type) == kinds[name]:
+                    column = {key: column[key] for key in ("name", "pandas_type", "numpy_type", "metadata")}
+                    noted[name] = ({**column, "field_name": name}, name in told["index_columns"])
+            whole = whole or told
+    index = [name for name, (_, is_index) in noted.items() if is_index]
+    labels = whole.get("column_indexes") or [] if len(noted) == len(kinds) else []  # of all columns together
+    about = {"columns": [column for column, _ in noted.values()], "index_columns": index, "column_indexes": labels}
+    return {"pandas": json.dumps({**whole, **about})} if whole else {}

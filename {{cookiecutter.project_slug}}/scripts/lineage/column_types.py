@@ -47,8 +47,7 @@ def fit_base(
     declared, added, widened = {fold(column.name): column for column in table.columns}, list[str](), list[str]()
     for key, column in incoming.columns.items():
         known = declared.get(key)
-        types = incoming.types[key] | ({known.type} if known else set())
-        kind = _common_type(connection, incoming, known or column, types, sources, cast_text)
+        kind = _common_type(connection, incoming, known or column, sources, cast_text)
         if known is None:
             add = f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
             connection.execute(add.rstrip())
@@ -60,13 +59,9 @@ def fit_base(
 
 
 def _common_type(
-    connection: sqlite3.Connection,
-    incoming: Incoming,
-    column: Column,
-    types: set[str],
-    sources: Sequence[Path],
-    cast_text: bool,
+    connection: sqlite3.Connection, incoming: Incoming, column: Column, sources: Sequence[Path], cast_text: bool
 ) -> str:
+    types = incoming.types[fold(column.name)] | {column.type}
     if len(types) == 1:
         return next(iter(types))
     values = _values(connection, incoming, column)
@@ -80,9 +75,7 @@ def _common_type(
         first = f"SELECT {quote(SOURCE)}, {quote(column.name)} FROM {incoming.temporary} WHERE {quote(column.name)} IS NOT NULL"
         number, value = connection.execute(f"{first} LIMIT 1").fetchone()
         here, there = ("text", "numbers") if isinstance(value, str) else ("numbers", "text")
-        problem = (
-            f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {here} where others hold {there}"
-        )
+        problem = f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {here}, others {there}"
         raise BadInput(problem, "give the column one type in all sources, or: merge_artifacts.py … --cast text")
     if numbers and strings:
         return ""  # any other type would turn numbers into text, or text that looks like one into a number

@@ -85,24 +85,20 @@ def data_changes(left: Path, right: Path, keys: Sequence[str]) -> dict[str, tupl
         BadInput: a file is not parquet.
     """
     with open_engine() as connection:
-
-        def ask(query: str) -> list[tuple[Any, ...]]:
-            return connection.execute(query).fetchall()
-
         files = [scan(path) for path in (left, right)]
-        types = [{row[0]: row[1] for row in ask(f"DESCRIBE FROM {file}")} for file in files]
+        types = [{row[0]: row[1] for row in connection.execute(f"DESCRIBE FROM {file}").fetchall()} for file in files]
         shared = [name for name in types[0] if name in types[1]]
         columns = ", ".join(_alike(name, types[0][name] == types[1][name]) for name in shared) or "1 AS nothing"
         for name, file in zip("lr", files):
             connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {file}")
         key = quote_all(keys if keys and set(keys) <= set(shared) else shared) or "*"
         whole = quote_all(shared) or "*"
-        [(before, after, added, removed, new)] = ask(
+        before, after, added, removed, new = connection.execute(
             "SELECT (SELECT count(*) FROM l), (SELECT count(*) FROM r),"
             f" (SELECT count(*) FROM (SELECT {key} FROM r EXCEPT ALL SELECT {key} FROM l)),"
             f" (SELECT count(*) FROM (SELECT {key} FROM l EXCEPT ALL SELECT {key} FROM r)),"
             f" (SELECT count(*) FROM (SELECT {whole} FROM r EXCEPT ALL SELECT {whole} FROM l))"
-        )
+        ).fetchone()
     found = {"rows added": added, "rows removed": removed, "rows changed": new - added}
     kinds = {name: (types[0].get(name), types[1].get(name)) for name in [*types[0], *types[1]]}
     schema = {f"column {name}": pair for name, pair in kinds.items() if pair[0] != pair[1]}

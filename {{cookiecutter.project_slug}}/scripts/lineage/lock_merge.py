@@ -1,6 +1,5 @@
 """Git's merge driver for what DVC records: `dvc.lock` stage by stage, folders file by file, tables and data row by row."""
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from lineage.errors import LineageError, Refused
 from lineage.merge_parquet import DataRules, merge_data, write_new_rows
 from lineage.merge_tables import TableRules, merge_databases
 from lineage.objects import listing, obtain
-from lineage.records import file_md5
+from lineage.records import file_md5, write_listing
 from lineage.report import write_text
 
 Entries = dict[str, Any]
@@ -100,11 +99,10 @@ def _folders(root: Path, base: str, ours: str, theirs: str) -> Entries:
         raise Refused(f"both sides changed {name}")
 
     files = _three_way(clash, *(listing(root, md5) if md5.endswith(".dir") else {} for md5 in (base, ours, theirs)))
-    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
     size = sum(obtain(root, md5).stat().st_size for md5 in files.values())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "listing")
-        file.write_text(json.dumps(entries, sort_keys=True), encoding="utf-8")
+        file.write_text(write_listing(files), encoding="utf-8")
         return {**_store(root, file, ".dir"), "size": size, "nfiles": len(files)}
 
 

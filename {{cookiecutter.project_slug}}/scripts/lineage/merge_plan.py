@@ -127,9 +127,7 @@ class Plan:
 
     def not_written(self) -> Refused:
         """What to raise when other rows are read back than belong there."""
-        return Refused(
-            f"{self.name}: not the {self.rows} rows that belong there were written; the old file is as it was"
-        )
+        return Refused(f"{self.name}: not the {self.rows} rows that belong there were written; the old file stays")
 
     def refuse_conflicts(self) -> None:
         """Raise `Refused` when there are conflicts; shows up to five."""

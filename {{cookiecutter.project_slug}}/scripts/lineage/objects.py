@@ -1,20 +1,18 @@
 """The bytes behind a hash: found in the shared cache or the remote, verified, and copied out."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lineage.accumulate import write_whole
 from lineage.errors import Refused
 from lineage.records import cached_object, file_md5, object_path, read_listing
 
-if TYPE_CHECKING:
-    from dvc_data.hashfile.db import HashFileDB
+Remote = Any
+"""A `dvc_data.hashfile.db.HashFileDB`; DVC ships no types."""
 
 REQUESTS = 16
 """Requests to the remote at the same time."""
@@ -72,7 +70,7 @@ def with_files(root: Path, hashes: Iterable[str]) -> set[str]:
     return found.union(*(listing(root, md5).values() for md5 in found if md5.endswith(".dir")))
 
 
-def open_remote(root: Path) -> HashFileDB | None:
+def open_remote(root: Path) -> Remote | None:
     """The project's default remote, or None when there is none.
 
     Raises:
@@ -91,7 +89,7 @@ def open_remote(root: Path) -> HashFileDB | None:
         raise Refused(f"the remote cannot be used: {' '.join(str(error).split())}", "dvc remote list") from error
 
 
-def missing_in_remote(root: Path, remote: HashFileDB, hashes: Iterable[str]) -> set[str]:
+def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
     """Ask the remote itself for every object; `dvc push` and `dvc status` trust an index of their own.
 
     An object of another size than the cached one (an upload that was cut off) counts as missing.
@@ -117,7 +115,7 @@ def missing_in_remote(root: Path, remote: HashFileDB, hashes: Iterable[str]) -> 
         raise _no_answer(error) from error
 
 
-def send(root: Path, remote: HashFileDB, hashes: Iterable[str]) -> set[str]:
+def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
     """Copy to the remote the objects that it lacks; return their hashes once it has been asked again for each.
 
     Raises:

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any
 
 from lineage.errors import BadInput, Refused
@@ -99,11 +100,9 @@ def _read_schema(connection: Engine, path: Path, spelled: dict[str, str]) -> Sch
         raise BadInput(f"{path}: decimals of {long[0]!r} have more than {DIGITS} digits, which DuckDB would round")
     names = [row[0] for row in described]
     if wrong := [name for name in names if name not in is_null or fold(name) in RESERVED]:
-        raise BadInput(
-            f"{path}: DuckDB cannot tell column {wrong[0]!r} from another one (the case of letters does not count, and"
-            f" {', '.join(sorted(RESERVED))} are taken)",
-            "rename one of them in the file",
-        )
+        clash = f"the case of letters does not count, and {', '.join(sorted(RESERVED))} are taken"
+        problem = f"{path}: DuckDB cannot tell column {wrong[0]!r} from another one ({clash})"
+        raise BadInput(problem, "rename one of them in the file")
     kinds = ['"NULL"' if is_null[row[0]] and row[1] == "INTEGER" else row[1] for row in described]
     return Schema(path, {spelled.setdefault(fold(name), name): kind for name, kind in zip(names, kinds)})
 
@@ -145,11 +144,9 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
     """Raise `BadInput` unless a file has the key columns."""
     for name in names:
         if name not in schema.columns:
-            raise BadInput(
-                f"{schema.path} has no column {name!r}; it has: {', '.join(list(schema.columns)[:8])}"
-                + (f" and {len(schema.columns) - 8} more" if len(schema.columns) > 8 else ""),
-                f"add it to the file, or change merge.data_key_columns in params.yaml (now {list(names)})",
-            )
+            problem = f"{schema.path} has no column {name!r}; it has: {shorten(', '.join(schema.columns), 200)}"
+            remedy = f"add it to the file, or change merge.data_key_columns in params.yaml (now {list(names)})"
+            raise BadInput(problem, remedy)
 
 
 def common_columns(schemas: Sequence[Schema], cast_text: bool = False) -> dict[str, str]:

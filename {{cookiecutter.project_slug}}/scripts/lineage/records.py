@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from configparser import Error as ConfigParserError
 from configparser import RawConfigParser
 from functools import lru_cache
@@ -37,10 +38,13 @@ def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash ends in `.dir` (md5 of the JSON list of its files)."""
     if not path.is_dir():
         return file_md5(path)
-    entries = [{"md5": md5, "relpath": name} for name, md5 in folder_manifest(path).items()]
-    entries.sort(key=lambda entry: entry["relpath"])
-    listing = json.dumps(entries, sort_keys=True).encode("utf-8")
+    listing = write_listing(folder_manifest(path)).encode("utf-8")
     return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def write_listing(files: Mapping[str, str]) -> str:
+    """Write the object of a folder from its files, relative path to md5."""
+    return json.dumps([{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())], sort_keys=True)
 
 
 def is_temporary(path: Path) -> bool:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +74,7 @@ def _predictions(database: Path, track_id: str) -> list[tuple[Any, ...]]:
             return []
         columns = ", ".join(quote(name) for name in PLOTTED)
         query = f"SELECT {columns} FROM {quote(PREDICTIONS)} WHERE track_id = ? ORDER BY timestamp"
-        with closing(connection.execute(query, (track_id,))) as cursor:
-            return cursor.fetchall()
+        return connection.execute(query, (track_id,)).fetchall()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -62,9 +62,9 @@ def get(root: Path, version: str, artifact: str, output: Path | None, strategy: 
                 problems.append(error)
                 continue
             if not (present and exchange(made, target)):
-                if present:
+                if present and (made.is_dir() or target.is_dir()):
                     target.rename(old)
-                made.rename(target)
+                made.replace(target)
             return target
     raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
 

@@ -113,9 +113,7 @@ def describe(root: Path, params: Params, run: dict[str, Any], last: Tag | None, 
     return " | ".join([*parts, line] if line else parts)
 
 
-def tag_version(
-    root: Path, version: str | None, part: Part | None, text: str | None, message: str | None, say: Say
-) -> Tag:
+def tag_now(root: Path, version: str | None, part: Part | None, text: str | None, message: str | None, say: Say) -> Tag:
     """Make the annotated tag of the present state.
 
     Args:
