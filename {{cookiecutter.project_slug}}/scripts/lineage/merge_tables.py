@@ -104,7 +104,7 @@ def _opened(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
             raise _not_written(error.strerror) from error
     with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as connection:
         connection.set_progress_handler(lambda: None, INSTRUCTIONS)
-        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA journal_mode = OFF")  # a failure throws the file away
         connection.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
         with databases.triggers_off(connection):
             yield connection
