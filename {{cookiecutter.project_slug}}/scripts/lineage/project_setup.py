@@ -234,4 +234,4 @@ def _missing(root: Path) -> list[str]:
     """Outputs that have been recorded and are not in the workspace."""
     from lineage.records import recorded_outputs
 
-    return [path for path in recorded_outputs(root) if not (root / path).exists()]
+    return sorted(path for path in recorded_outputs(root) if not (root / path).exists())
