@@ -204,6 +204,21 @@ def test_notes_of_later_files_count_for_columns_of_their_own(tmp_path: Path) -> 
     assert list(merged.columns) == ["ID", "n"], "an index without a name is no column"
 
 
+def test_types_of_pandas_itself_by_hand(tmp_path: Path) -> None:
+    """The command does not load pandas, whose own types Arrow knows only with it."""
+    for number in (1, 2):
+        months = pd.PeriodIndex([f"2026-0{number}"], freq="M", name="month")
+        spans = pd.arrays.IntervalArray.from_tuples([(0.0, float(number))])
+        write(tmp_path / f"{number}.parquet", pd.DataFrame({"id": [number], "span": spans}, index=months))
+    words = ["--strategy", "merge", "--key-columns", "id", "--base-data", "1.parquet", "--exp-data", "2.parquet"]
+    script = [sys.executable, "-B", SOURCE / "scripts/merge_artifacts.py", *words, "--output-data", "out.parquet"]
+    subprocess.run(script, cwd=tmp_path, check=True, capture_output=True)
+    merged = pd.read_parquet(tmp_path / "out.parquet")
+    assert (str(merged.index.dtype), str(merged["span"].dtype)) == ("period[M]", "interval[float64, right]")
+    assert merged.index.astype(str).tolist() == ["2026-01", "2026-02"]
+    assert merged["span"].iloc[1] == pd.Interval(0.0, 2.0)
+
+
 NOTES = [
     b"",
     b"not json",

@@ -42,24 +42,24 @@ def merged_metadata(
     marked = f"SELECT 1 FROM parquet_kv_metadata([{paths}]) WHERE key = '{ARROW}'::BLOB LIMIT 1"
     if not connection.execute(marked).fetchone():
         return {}
-    import pandas  # noqa: F401 — registers its types
     import pyarrow
 
     schemas = [*map(_read, base), *sorted(map(_read, others), key=lambda schema: schema.serialize().to_pybytes())]
     kinds = defaultdict[str, list[Any]](list)
     for field in chain.from_iterable(schemas):
-        kinds[fold(field.name)] += [_stored(field.type)] if field.type != pyarrow.null() else []
+        kinds[fold(field.name)] += [field.with_type(_stored(field.type))] if field.type != pyarrow.null() else []
     for name, found in kinds.items():
-        if len({tuple(re.findall(r"duration\[\w+\]", str(kind))) for kind in found}) > 1:
-            problem = f"column {name!r} is {' and '.join(sorted(set(map(str, found))))}"
+        if len({tuple(re.findall(r"duration\[\w+\]", str(field.type))) for field in found}) > 1:
+            problem = f"column {name!r} is {' and '.join(sorted({str(field.type) for field in found}))}"
             raise BadInput(problem, "give the column one type in all files")
-    hints = pyarrow.schema([(name, (kinds[fold(name)] or [pyarrow.null()])[0]) for name in columns])
+    firsts = ([*kinds[fold(name)], pyarrow.field(name, pyarrow.null())][0].with_name(name) for name in columns)
+    hints = pyarrow.schema(firsts)  # with what fields say of pandas' own types
     with TemporaryDirectory(prefix="lineage-") as folder:
         empty = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
         query, plain = f"SELECT {empty} LIMIT 0", Path(folder, "plain")
         connection.execute(copy_statement(query, plain, {ARROW: base64.b64encode(hints.serialize()).decode()}))
-        fields = [(field.name, field.type) for field in _read(Schema(plain, {}))]  # the hints that fit what is stored
-    notes = _notes(schemas, dict(fields))
+        fields = [field.with_nullable(True) for field in _read(Schema(plain, {}))]  # the hints that fit what is stored
+    notes = _notes(schemas, {field.name: field.type for field in fields})
     return {ARROW: base64.b64encode(pyarrow.schema(fields, notes).serialize()).decode(), **notes}
 
 
