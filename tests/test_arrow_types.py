@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,25 +148,22 @@ def test_the_first_file_that_has_a_column_says_its_type(tmp_path: Path) -> None:
     assert pq.read_schema(out).field("v").type == pa.string()
 
 
-@pytest.mark.parametrize("many", [200, 40_000])
+@pytest.mark.parametrize(("index", "many"), [(pa.int8(), 120), (pa.int16(), 30_000)], ids=str)
 @pytest.mark.parametrize("nested", [False, True], ids=["column", "nested"])
-def test_more_categories_than_any_one_file_can_count(tmp_path: Path, many: int, nested: bool) -> None:
+def test_more_categories_than_any_one_file_can_count(
+    tmp_path: Path, index: pa.DataType, many: int, nested: bool
+) -> None:
     """An index of 8 bits counts 128 categories; a hint at it makes the whole column unreadable."""
     files = []
     for first in (0, many):
-        small = pa.int8() if many < 1000 else pa.int16()
-        words = [f"word-{number}" for number in range(first, first + many)][:: 2 if many > 1000 else 1]
-        words = words[: 120 if many < 1000 else 30_000]
-        column = pa.array(words).cast(pa.dictionary(small, pa.string()))
-        if nested:
-            column = pa.StructArray.from_arrays([column], ["word"])
-        files.append(
-            write(tmp_path / f"{first}.parquet", pa.table({"id": range(first, first + len(words)), "v": column}))
-        )
+        ids = range(first, first + many)
+        column = pa.array([f"word-{number}" for number in ids]).cast(pa.dictionary(index, pa.string()))
+        column = pa.StructArray.from_arrays([column], ["word"]) if nested else column
+        files.append(write(tmp_path / f"{first}.parquet", pa.table({"id": ids, "v": column})))
     merge(out := tmp_path / "out.parquet", *files)
-    read = pq.read_table(out)["v"].to_pylist()
-    assert len({str(word) for word in read}) == len(read) == sum(pq.read_metadata(file).num_rows for file in files)
-    assert polars.read_parquet(out)["v"].n_unique() == len(read)
+    words = [f"word-{number}" for number in range(2 * many)]
+    assert pq.read_table(out)["v"].to_pylist() == ([{"word": word} for word in words] if nested else words)
+    assert polars.read_parquet(out)["v"].n_unique() == 2 * many
 
 
 def test_ordered_categories_claim_no_order_that_they_have_not(tmp_path: Path) -> None:
@@ -256,14 +254,16 @@ def test_metadata_that_arrow_cannot_read(tmp_path: Path) -> None:
         merge(tmp_path / "out.parquet", whole, broken)
 
 
-@pytest.mark.parametrize("other", [pa.duration("ms"), pa.int64()], ids=["other unit", "number"])
-def test_durations_that_are_counted_differently_are_refused(tmp_path: Path, other: pa.DataType) -> None:
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [(pa.duration("ms"), "duration[ms] and duration[us]"), (pa.int64(), "duration[us] and int64")],
+    ids=["other unit", "number"],
+)
+def test_durations_that_are_counted_differently_are_refused(tmp_path: Path, other: pa.DataType, said: str) -> None:
     base = write(tmp_path / "a.parquet", pa.table({"id": [1], "took": pa.array([5], pa.duration("us"))}))
     new = write(tmp_path / "b.parquet", pa.table({"id": [2], "took": pa.array([5], other)}))
     for pair in itertools.permutations([base, new]):
-        with pytest.raises(
-            BadInput, match=rf"column 'took' is duration\[.*\] and ({other}|duration\[us\])".replace("[ms]", r"\[ms\]")
-        ):
+        with pytest.raises(BadInput, match=re.escape(f"column 'took' is {said}\n")):
             merge(tmp_path / "out.parquet", *pair)
         assert not (tmp_path / "out.parquet").exists()
 

@@ -44,7 +44,8 @@ def merged_metadata(
         return {}
     import pyarrow
 
-    schemas = [*map(_read, base), *sorted(map(_read, others), key=lambda schema: schema.serialize().to_pybytes())]
+    known, incoming = ([_read(schema.path) for schema in side] for side in (base, others))
+    schemas = known + sorted(incoming, key=lambda schema: schema.serialize().to_pybytes())
     kinds = defaultdict[str, list[Any]](list)
     for field in chain.from_iterable(schemas):
         kinds[fold(field.name)] += [field.with_type(_stored(field.type))] if field.type != pyarrow.null() else []
@@ -58,19 +59,19 @@ def merged_metadata(
         empty = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
         query, plain = f"SELECT {empty} LIMIT 0", Path(folder, "plain")
         connection.execute(copy_statement(query, plain, {ARROW: base64.b64encode(hints.serialize()).decode()}))
-        fields = [field.with_nullable(True) for field in _read(Schema(plain, {}))]  # the hints that fit what is stored
+        fields = [field.with_nullable(True) for field in _read(plain)]  # the hints that fit what is stored
     notes = _notes(schemas, {field.name: field.type for field in fields})
     return {ARROW: base64.b64encode(pyarrow.schema(fields, notes).serialize()).decode(), **notes}
 
 
-def _read(schema: Schema) -> Any:
+def _read(path: Path) -> Any:
     import pyarrow
     from pyarrow.parquet import read_schema
 
     try:
-        return read_schema(schema.path)
+        return read_schema(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(f"{schema.path}: the metadata cannot be read: {error}", "write the file anew") from None
+        raise BadInput(f"{path}: the metadata cannot be read: {error}", "write the file anew") from None
 
 
 def _stored(kind: Any) -> Any:
