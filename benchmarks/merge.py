@@ -89,7 +89,7 @@ def results_floor(out: Path) -> None:
 
 def results_ours(out: Path) -> None:
     """merge_databases: identity, conflicts, types, order, integrity check."""
-    from lineage.merge_tables import TableRules, merge_databases
+    from lineage.merge.merge_tables import TableRules, merge_databases
 
     merge_databases(FOLDER / "base.db", sources(), out, TableRules("merge"))
 
@@ -130,7 +130,7 @@ def small() -> list[Path]:
 
 def small_ours(out: Path) -> None:
     """merge_databases of a thousand runs."""
-    from lineage.merge_tables import TableRules, merge_databases
+    from lineage.merge.merge_tables import TableRules, merge_databases
 
     merge_databases(small()[0], small()[1:], out, TableRules("merge"))
 
@@ -173,7 +173,7 @@ def data_floor(out: Path) -> None:
 
 def data_ours(out: Path) -> None:
     """merge_data: identity, conflicts, types, order."""
-    from lineage.merge_parquet import DataRules, merge_data
+    from lineage.merge.merge_parquet import DataRules, merge_data
 
     merge_data([FOLDER / "base.parquet"], [FOLDER / "new.parquet"], out, DataRules("merge", ("id",)), "data")
 

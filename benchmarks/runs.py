@@ -139,7 +139,7 @@ def measure_queue(folder: Path) -> dict[str, float]:
 
 def write_own(folder: str, worker: int) -> None:
     """Write runs as the template does: a database each."""
-    from lineage.recording import Provenance, fact_cells, param_cells, write_run
+    from lineage.runs.run_database import Provenance, fact_cells, param_cells, write_run
 
     for number in range(RUNS):
         track_id = f"run-{worker}-{number:02d}"
@@ -164,7 +164,7 @@ def write_shared(folder: str, worker: int) -> None:
 
 def measure_losses(folder: Path) -> dict[str, float]:
     """8 processes with 50 runs each, 20 rounds: rows that are there afterwards."""
-    from lineage.merge_tables import TableRules, merge_databases
+    from lineage.merge.merge_tables import TableRules, merge_databases
 
     found = {
         "expected": PROCESSES * RUNS * ROUNDS,

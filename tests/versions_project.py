@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from conftest import Project
 
-from lineage.objects import open_remote, send, with_files
-from lineage.records import recorded_outputs
-from lineage.tagging import tag_now
+from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.remote import open_remote, send, with_files
+from lineage.versions.tagging import tag_now
 
 VERSIONS = (
     "e0.1.0", "e0.1.1", "e0.1.2", "e0.2.0", "e0.2.1", "e0.3.0",

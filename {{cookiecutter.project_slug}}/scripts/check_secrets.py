@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from lineage.secrets import REMEDY, find_aws_keys, find_secrets
+from lineage.setup.secrets import REMEDY, find_aws_keys, find_secrets
 
 KEYS = "take it out; keys belong into ~/.aws/credentials or .dvc/config.local"
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from lineage.cli import new_app, say
+from lineage.core.console import new_app, say
 
 app = new_app("Examine tools, cache, links, remote, worktrees, secrets and tags; one line each, ✗ with its command.")
 
@@ -13,13 +13,13 @@ app = new_app("Examine tools, cache, links, remote, worktrees, secrets and tags;
 @app.command()
 def doctor(send: Annotated[bool, Option("--send", help="First send all that version tags name.")] = False) -> None:
     """Examine the project; exit 1 when something is wrong."""
-    from lineage import layout
-    from lineage.doctor import examine, send_tags
+    from lineage.core import paths
+    from lineage.setup.doctor import examine, send_tags
 
     found = False
     if send:
-        say(f"sent {send_tags(layout.find_root())} objects of version tags to the remote")
-    for step in examine(layout.find_root()):
+        say(f"sent {send_tags(paths.find_root())} objects of version tags to the remote")
+    for step in examine(paths.find_root()):
         say(step.line())
         found |= step.failed
     if found:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from lineage.cli import Format, Mode, new_app, say
-from lineage.layout import find_root
+from lineage.core.console import Format, Mode, new_app, say
+from lineage.core.paths import find_root
 
 app = new_app("Look at past experiments and bring them back; the working tree is left alone.")
 
@@ -28,7 +28,7 @@ def list_runs(
     format: FORMAT = "table",
 ) -> None:
     """Show the leaderboard: runs, best first."""
-    from lineage.listing import print_leaderboard
+    from lineage.results.leaderboard import print_leaderboard
 
     print_leaderboard(db, sort, mode, limit, format, where or ())
 
@@ -36,7 +36,7 @@ def list_runs(
 @app.command()
 def show(version: VERSION, db: DB = None, format: FORMAT = "table") -> None:
     """Show a version: its tag, best run, params, metrics and artifacts."""
-    from lineage.listing import print_version
+    from lineage.versions.show import print_version
 
     print_version(find_root(), version, db, format)
 
@@ -50,7 +50,7 @@ def diff(
     format: FORMAT = "table",
 ) -> None:
     """Compare two versions: params, metrics, data, predictions, code."""
-    from lineage.listing import print_difference
+    from lineage.versions.show import print_difference
 
     print_difference(find_root(), v1, v2, db, limit, format)
 
@@ -64,15 +64,15 @@ def get(
     force: Annotated[bool, Option("--force", help="Replace what is there.")] = False,
 ) -> None:
     """Bring a file or folder of a version back."""
-    from lineage import retrieval
+    from lineage.versions.get import get as get_artifact
 
-    say(f"wrote {retrieval.get(find_root(), version, artifact, output, strategy, force)}")
+    say(f"wrote {get_artifact(find_root(), version, artifact, output, strategy, force)}")
 
 
 @app.command()
 def checkout(version: VERSION) -> None:
     """Make ../explore-VERSION: its code with all its data, models and results."""
-    from lineage import exploring
+    from lineage.versions import checkout as exploring
 
     say(f"ready: {exploring.checkout(find_root(), version)}")
 
@@ -80,8 +80,8 @@ def checkout(version: VERSION) -> None:
 @app.command()
 def worktrees(format: FORMAT = "table") -> None:
     """List what checkout made."""
-    from lineage import exploring
-    from lineage.listing import print_rows
+    from lineage.core.listing import print_rows
+    from lineage.versions import checkout as exploring
 
     made = exploring.worktrees(find_root())
     rows = [(one.version, str(one.folder), ", ".join(one.changes) or None) for one in made]
@@ -94,7 +94,7 @@ def cleanup(
     force: Annotated[bool, Option("--force", help="Also with changes, which are lost.")] = False,
 ) -> None:
     """Remove what checkout made, and nothing else."""
-    from lineage import exploring
+    from lineage.versions import checkout as exploring
 
     for removed in exploring.cleanup(find_root(), version, force):
         say(f"removed {removed.folder}")
@@ -107,9 +107,10 @@ def verify(
     format: FORMAT = "table",
 ) -> None:
     """Prove that row, tag, code, data and model of versions fit together and are there."""
-    from lineage import proof, versions
-    from lineage.errors import BadInput, Refused
-    from lineage.listing import print_rows
+    from lineage.core.errors import BadInput, Refused
+    from lineage.core.listing import print_rows
+    from lineage.versions import tags as versions
+    from lineage.versions import verify as proof
 
     if all == bool(version):
         raise BadInput("give --version or --all", "experiment_explorer.py verify --all")

@@ -1,4 +1,4 @@
-"""Merge or rebase results databases and training data: the stages merge_data and merge_results, and by hand."""
+"""Merge or rebase results databases and training data by hand."""
 
 import json
 import sys
@@ -9,19 +9,17 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from lineage.cli import new_app, say
+from lineage.core.console import new_app, say
 
 app = new_app("Merge (accumulate) or rebase (replace what matches) results databases and training data.")
 
 
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
-Stage = Literal["merge_data", "merge_results"]
 
 
 @app.command()
 def main(
-    stage: Annotated[Stage | None, Option(help="Run a pipeline stage, as params.yaml says.")] = None,
     strategy: Annotated[Strategy | None, Option(help="What happens to rows that are there already.")] = None,
     data_strategy: Annotated[Strategy | None, Option(help="For training data; default: --strategy.")] = None,
     base_db: Annotated[str | None, Option(help="The accumulated results database.")] = None,
@@ -42,16 +40,12 @@ def main(
     yes: Annotated[bool, Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
 ) -> None:
     """Merge or rebase artifacts. Databases take --base-db, --exp-db, --output-db; data --base-data and so on."""
-    from lineage import merging
-    from lineage.errors import BadInput
-    from lineage.merge_parquet import DataRules
-    from lineage.merge_plan import Plan, recommend
-    from lineage.merge_tables import TableRules
+    from lineage.core.errors import BadInput
+    from lineage.merge import merging
+    from lineage.merge.merge_parquet import DataRules
+    from lineage.merge.merge_tables import TableRules
+    from lineage.merge.rules import Plan, recommend
 
-    if stage is not None:
-        merge = merging.merge_data_stage if stage == "merge_data" else merging.merge_results_stage
-        merge(say)
-        return
     confirm = (lambda _: True) if yes else typer.confirm
     keys, plans = tuple(key_columns or ()), list[Plan]()
     for chosen, base, patterns, output, tables in (
@@ -75,7 +69,7 @@ def main(
             step = None if dry_run or all(plan.is_empty for plan in done) else merging.next_step(output)
             say(step) if step else None
     if not plans and not exp_db:
-        raise BadInput("nothing to merge: give --exp-db or --exp-data (or --stage)", "merge_artifacts.py --help")
+        raise BadInput("nothing to merge: give --exp-db or --exp-data", "merge_artifacts.py --help")
     if format == "json":
         told = {"plans": [plan.summary() for plan in plans], "recommended": recommend(plans) if dry_run else None}
         say(json.dumps(told, indent=2))

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lineage.project_setup import Setup, run_setup
+from lineage.setup.project import Setup, run_setup
 
 
 def main() -> int:

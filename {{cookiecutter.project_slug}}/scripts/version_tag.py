@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from lineage.cli import Format, new_app, say
+from lineage.core.console import Format, new_app, say
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
 
@@ -24,13 +24,15 @@ def main(
     format: Annotated[Format, Option(help="How to print the list.")] = "table",
 ) -> None:
     """Suggest, tag or list versions: one of --suggest, --version, --next, --list."""
-    from lineage import layout, tagging, versions
-    from lineage.errors import BadInput
-    from lineage.listing import print_rows
+    from lineage.core import paths
+    from lineage.core.errors import BadInput
+    from lineage.core.listing import print_rows
+    from lineage.versions import tagging
+    from lineage.versions import tags as versions
 
     if sum((suggest, list, version is not None, next is not None)) != 1:
         raise BadInput("give one of --suggest, --version, --next, --list", "version_tag.py --help")
-    root = layout.find_root()
+    root = paths.find_root()
     if suggest:
         tagging.suggest(root, description, say)
     elif list:

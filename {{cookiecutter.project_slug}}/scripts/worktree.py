@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from lineage.cli import new_app, say
+from lineage.core.console import new_app, say
 
 app = new_app("Experiments side by side, each in a Git worktree beside this folder.")
 NAME = Argument(help="The experiment: branch exp/NAME, folder ../exp-NAME.")
@@ -16,7 +16,7 @@ def setup(
     shared_cache: Annotated[str | None, Argument(help="The cache that main is expected to use.")] = None,
 ) -> None:
     """Start an experiment: a worktree with main's cache and credentials, and every DVC output present."""
-    from lineage.worktree_start import find_experiment, start
+    from lineage.branches.start import find_experiment, start
 
     start(find_experiment(name), shared_cache, say)
 
@@ -29,8 +29,8 @@ def finish(
     force: Annotated[bool, Option("--force", help="Remove it although something would be lost; asks.")] = False,
 ) -> None:
     """Check that nothing of an experiment would be lost, then remove its worktree and branch."""
-    from lineage.worktree_finish import finish
-    from lineage.worktree_start import find_experiment
+    from lineage.branches.finish import finish
+    from lineage.branches.start import find_experiment
 
     finish(find_experiment(name), say, collect_first=collect, decline_data=decline_data, force=force)
 

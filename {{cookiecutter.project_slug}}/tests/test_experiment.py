@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import experiment
-from lineage.model_files import make_reproducible
-from lineage.recording import METRICS, PREDICTIONS, check_columns
+from lineage.runs.model_file import make_reproducible
+from lineage.runs.run_database import METRICS, PREDICTIONS, check_columns
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lineage.errors import BadInput
-from lineage.params import read_params
+from lineage.core.errors import BadInput
+from lineage.core.params import read_params
 
 EXAMPLE = """
 experiment: {version: e1.2.3, description: an example, author: somebody}

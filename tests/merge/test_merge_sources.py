@@ -1,0 +1,218 @@
+"""Sources of other kinds: DuckDB files, several base files, numbers against text that may become text."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import SOURCE
+
+from lineage.core.errors import BadInput, Refused
+from lineage.merge.appending import read_back
+from lineage.merge.incoming_tables import tables_of
+from lineage.merge.merge_parquet import DataRules, merge_data
+from lineage.merge.merge_tables import TableRules, merge_databases
+from lineage.merge.rules import Plan, recommend
+from lineage.tables.sqlite_files import open_read_only
+
+
+def database(path: Path, create: str, rows: list[tuple[Any, ...]]) -> Path:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(create)
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    return path
+
+
+def rows_of(path: Path, query: str = "SELECT * FROM t ORDER BY 1") -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_duckdb_file_is_a_source_like_any_other(tmp_path: Path) -> None:
+    source = tmp_path / "new.db"
+    with closing(duckdb.connect(str(source))) as connection:
+        connection.execute(
+            "CREATE TABLE t (id VARCHAR PRIMARY KEY, n BIGINT, x DOUBLE, d DECIMAL(9, 2), ok BOOLEAN, raw BLOB,"
+            " made TIMESTAMP, tags VARCHAR[], big HUGEINT)"
+        )
+        connection.execute(
+            "INSERT INTO t VALUES ('b', 9007199254740993, 0.1::DOUBLE + 0.2::DOUBLE, 1.50, true, '\\x00\\xFF', '2026-01-02 03:04:05.000006',"
+            " ['u', 'v'], 7), ('c', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+        )
+    base = database(tmp_path / "base.db", "CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER)", [("a", 1)])
+    [plan] = merge_databases(base, [source], tmp_path / "out.db", TableRules("merge"))
+    assert plan.added == 2
+    values = (9007199254740993, 0.1 + 0.2, 1.5, 1, b"\x00\xff", "2026-01-02 03:04:05.000006", "[u, v]", 7)
+    assert rows_of(tmp_path / "out.db") == [("a", 1, *[None] * 7), ("b", *values), ("c", *[None] * 8)]
+    [again] = merge_databases(tmp_path / "out.db", [source], tmp_path / "again.db", TableRules("merge"))
+    assert again.is_empty
+
+
+def test_a_number_beyond_64_bits_in_a_duckdb_file_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "new.db"
+    with closing(duckdb.connect(str(source))) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 170141183460469231731687303715884105727::HUGEINT AS n")
+    with pytest.raises(BadInput, match=r"new\.db holds a whole number beyond 64 bits"):
+        merge_databases(None, [source], tmp_path / "out.db", TableRules("merge"))
+
+
+def test_a_duckdb_file_that_is_open_elsewhere_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "new.db"
+    source.write_bytes(b"12345678DUCK and nothing of it")
+    with pytest.raises(BadInput, match=r"new\.db: "):
+        merge_databases(None, [source], tmp_path / "out.db", TableRules("merge"))
+
+
+@pytest.mark.parametrize("kinds", [("INTEGER", "TEXT"), ("TEXT", "REAL")])
+def test_cast_text_keeps_every_digit(tmp_path: Path, kinds: tuple[str, str]) -> None:
+    values: dict[str, Any] = {"INTEGER": 9007199254740993, "REAL": 0.1 + 0.2, "TEXT": "n/a"}
+    paths = [
+        database(
+            tmp_path / f"{place}.db", f"CREATE TABLE t (id TEXT PRIMARY KEY, v {kind})", [(str(place), values[kind])]
+        )
+        for place, kind in enumerate(kinds)
+    ]
+    with pytest.raises(BadInput, match="… --cast text"):
+        merge_databases(paths[0], paths[1:], tmp_path / "no.db", TableRules("merge"))
+    rules = TableRules("merge", cast_text=True)
+    merge_databases(paths[0], paths[1:], tmp_path / "out.db", rules)
+    expected = [(str(place), str(values[kind])) for place, kind in enumerate(kinds)]
+    assert rows_of(tmp_path / "out.db") == expected
+    assert rows_of(tmp_path / "out.db", "SELECT DISTINCT typeof(v) FROM t") == [("text",)]
+    [again] = merge_databases(tmp_path / "out.db", paths, tmp_path / "again.db", rules)
+    assert again.is_empty
+
+
+def parquet(path: Path, **columns: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_cast_text_lets_numbers_and_text_into_one_parquet_column(tmp_path: Path) -> None:
+    base = parquet(tmp_path / "a.parquet", id=[1], v=[0.1 + 0.2])
+    new = parquet(tmp_path / "b.parquet", id=[2], v=["n/a"])
+    with pytest.raises(BadInput, match="… --cast text"):
+        merge_data([base], [new], tmp_path / "no.parquet", DataRules("merge", ("id",)), "data")
+    rules = DataRules("merge", ("id",), cast_text=True)
+    plan = merge_data([base], [new], tmp_path / "out.parquet", rules, "data")
+    assert plan.widened == ["v DOUBLE → VARCHAR"]
+    assert pq.read_table(tmp_path / "out.parquet").column("v").to_pylist() == ["0.30000000000000004", "n/a"]
+
+
+@pytest.mark.parametrize("strategy", ["merge", "rebase"])
+def test_the_base_may_be_several_files_with_other_columns(tmp_path: Path, strategy: str) -> None:
+    base = [
+        parquet(tmp_path / "base/a.parquet", id=[3, 1], v=[3.0, 1.0]),
+        parquet(tmp_path / "base/b.parquet", id=[2], w=["two"]),
+    ]
+    new = parquet(tmp_path / "new.parquet", id=[1, 4], v=[1.0, 4.0], w=[None, "four"])
+    plan = merge_data(base, [new], tmp_path / "out.parquet", DataRules(strategy, ("id",)), "data")
+    assert (plan.added, plan.replaced, plan.present, plan.new_columns) == (1, 0, 1, [])
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
+        {"id": 3, "v": 3.0, "w": None},
+        {"id": 1, "v": 1.0, "w": None},
+        {"id": 2, "v": None, "w": "two"},
+        {"id": 4, "v": 4.0, "w": "four"},
+    ]
+    changed = parquet(tmp_path / "new.parquet", id=[2], v=[9.0], w=["TWO"])
+    if strategy == "rebase":
+        merge_data(base, [changed], tmp_path / "rebased.parquet", DataRules(strategy, ("id",)), "data")
+        assert [row["v"] for row in pq.read_table(tmp_path / "rebased.parquet").to_pylist()] == [3.0, 1.0, 9.0]
+
+
+def test_a_renamed_column_is_recognised(tmp_path: Path) -> None:
+    base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, acc REAL)", [("a", 0.5)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, accuracy REAL)", [("a", 0.5)])
+    plans = merge_databases(base, [new], tmp_path / "out.db", TableRules("merge", dry_run=True))
+    assert recommend(plans) == "rebase: t seems to have renamed acc to accuracy; merge would keep both, each half empty"
+
+
+@pytest.mark.slow
+def test_a_base_larger_than_the_memory_limit_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, first in (("base", 0), ("new", 2_000_000)):
+        query = (
+            f"SELECT range AS id, random() AS x, random() AS y, random() AS z FROM range({first}, {first} + 2500000)"
+        )
+        duckdb.sql(f"COPY ({query}) TO '{tmp_path}/{name}.parquet'")
+    rules = DataRules("merge", ("id",), "base")
+    paths = [tmp_path / "base.parquet"], [tmp_path / "new.parquet"]
+    merge_data(*paths, tmp_path / "free.parquet", rules, "data")
+    monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "60MB")  # base and new hold 80 MB each
+    merge_data(*paths, tmp_path / "limited.parquet", rules, "data")
+    assert (tmp_path / "limited.parquet").read_bytes() == (tmp_path / "free.parquet").read_bytes()
+    monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "1MB")
+    with pytest.raises(Refused, match=r"the merge needs more memory: .*\n  → export LINEAGE_MEMORY_LIMIT="):
+        merge_data(*paths, tmp_path / "no.parquet", rules, "data")
+    monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "lots")
+    with pytest.raises(BadInput, match="LINEAGE_MEMORY_LIMIT=lots"):
+        merge_data(*paths, tmp_path / "no.parquet", rules, "data")
+
+
+SLOW_WORK = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from lineage.core import console as cli
+cli.QUIET_SECONDS = float(sys.argv[2])
+with cli.progress("merging 3 files into out.db"):
+    time.sleep(0.8)
+"""
+
+
+@pytest.mark.parametrize("after", [0.1, 60.0])
+def test_long_work_is_shown_on_a_terminal_and_nowhere_else(after: float) -> None:
+    words = [sys.executable, "-B", "-c", SLOW_WORK, str(SOURCE / "scripts"), str(after)]
+    reader, terminal = pty.openpty()
+    subprocess.run(words, stderr=terminal, check=True, env={**os.environ, "TERM": "xterm"})
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
+        while part := os.read(reader, 4096):
+            shown += part
+    os.close(reader)
+    assert (b"merging 3 files into out.db" in shown) == (after < 1)
+    assert subprocess.run(words, capture_output=True, check=True).stderr == b""
+
+
+@pytest.mark.parametrize("clause", ["IGNORE", "REPLACE"], ids=["a row is dropped", "a row of the base is replaced"])
+def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, clause: str) -> None:
+    create = f"CREATE TABLE t (id TEXT PRIMARY KEY, v REAL UNIQUE ON CONFLICT {clause})"
+    base = database(tmp_path / "a.db", create, [("a", 1.0)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 1.0), ("c", 3.0)])
+    with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file stays"):
+        merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))
+
+
+def test_keys_that_came_in_are_read_back_from_the_file(tmp_path: Path) -> None:
+    create = "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)"
+    new = database(tmp_path / "b.db", create, [("b", 2.0), ("c", 3.0)])
+    written = database(tmp_path / "out.db", create, [("a", 1.0), ("b", 2.0), ("d", 3.0)])  # c became d
+    with (
+        open_read_only(written) as connection,
+        pytest.raises(Refused, match="not the 3 rows that belong there were written"),
+    ):
+        read_back(connection, [Plan("t", rows=3)], tables_of([new], None), [new])
+
+
+def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) -> None:
+    create = "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT)"
+    base = database(tmp_path / "a.db", create, [(f"{number:04}", "x" * 50) for number in range(500)])
+    content = base.read_bytes()
+    at = content.rindex(b"0250")  # in the index or the table: either way one of them has another key now
+    base.write_bytes(content[:at] + b"9250" + content[at + 4 :])
+    new = database(tmp_path / "b.db", create, [("new", "v")])
+    with pytest.raises(Refused, match="the merged database fails SQLite's integrity check: "):
+        merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))

@@ -1,0 +1,286 @@
+"""What a bake writes: exactly these files, all of them valid whatever the answers."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import SOURCE, TEMPLATE, Bakery, Project
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILES = [
+    ".devcontainer/devcontainer.json",
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots/by_version.json",
+    ".dvc/plots/parallel.json",
+    ".dvcignore",
+    ".gitattributes",
+    ".github/workflows/checks.yml",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    ".vscode/extensions.json",
+    ".vscode/settings.json",
+    "AGENTS.md",
+    "CITATION.cff",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "data/.gitignore",
+    "data/incoming.dvc",
+    "data/test.parquet.dvc",
+    "docs/data_versioning.md",
+    "docs/dvc-setup.md",
+    "docs/merge-rebase.md",
+    "docs/models.md",
+    "docs/quickstart.md",
+    "docs/runs.md",
+    "docs/troubleshooting.md",
+    "docs/use-cases.md",
+    "docs/versions.md",
+    "docs/workflows.md",
+    "docs/worktrees.md",
+    "dvc.yaml",
+    "examples/README.md",
+    "examples/batches/batch_002.parquet",
+    "examples/batches/batch_003.parquet",
+    "examples/regression/experiment.py",
+    "examples/regression/patients.parquet",
+    "examples/regression/test.parquet",
+    "experiment.py",
+    "models/.gitignore",
+    "params.yaml",
+    "pyproject.toml",
+    "requirements.lock",
+    "results/.gitignore",
+    "results/incoming.dvc",
+    "results/plots/.gitignore",
+    "scripts/check_secrets.py",
+    "scripts/doctor.py",
+    "scripts/experiment_explorer.py",
+    "scripts/finish_worktree.sh",
+    "scripts/git_merge_driver.py",
+    "scripts/merge_artifacts.py",
+    "scripts/merge_data.py",
+    "scripts/merge_results.py",
+    "scripts/model_manager.py",
+    "scripts/promote_model.py",
+    "scripts/setup_project.py",
+    "scripts/setup_worktree.sh",
+    "scripts/train.py",
+    "scripts/version_tag.py",
+    "scripts/worktree.py",
+    "tests/test_experiment.py",
+    "tests/test_params.py",
+]
+FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
+UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
+
+HOSTILE = {
+    "double quotes": 'the "best" model',
+    "apostrophe": "Ada's model",
+    "backslash": r"C:\new\table",
+    "trailing backslash": "ends with \\",
+    "line break": "first line\nsecond: line",
+    "emoji": "digits 🔢 and é",
+    "jinja": "{{ '{{' }} not_a_variable {{ '}}' }} {{ '{%' }} if {{ '%}' }}",
+    "yaml and toml": "# no: [comment] = {x}, 'y' & *z | > !tag %",
+    "long": "n" * 200,
+    "html": "<b>&amp;</b>",
+}
+JINJA_VALUE = "{{ not_a_variable }} {% if %}"
+
+
+def read(path: Path) -> object:
+    """Parse a file by its kind; raises when it is not valid."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".yaml", ".yml", ".cff", ".dvc"):
+        return yaml.safe_load(text)
+    if path.suffix == ".toml":
+        return tomllib.loads(text)
+    if path.suffix == ".json":
+        return json.loads(text)
+    parser = configparser.RawConfigParser()
+    parser.read_string("\n".join(line.strip() for line in text.splitlines()))
+    return parser
+
+
+def parsed_files(project: Project) -> dict[str, object]:
+    names = [name for name in FILES if Path(name).suffix in (".yaml", ".yml", ".cff", ".dvc", ".toml", ".json")]
+    return {name: read(project.path / name) for name in [*names, ".dvc/config"]}
+
+
+def test_the_exact_set_of_files(baked: Project) -> None:
+    assert sorted(baked.git("ls-files").splitlines()) == sorted(FILES)
+    ignored = baked.git("ls-files", "--others", "--exclude=.dvc").splitlines()
+    assert sorted(name for name in ignored if not name.startswith(".dvc/")) == sorted(UNTRACKED)
+
+
+def test_no_jinja_is_left_over(baked: Project) -> None:
+    for name in FILES:
+        path = baked.path / name
+        if path.suffix == ".parquet":
+            continue
+        text = re.sub(r"\$\{\{.*?\}\}", "", path.read_text(encoding="utf-8"))  # GitHub's own expressions
+        assert "cookiecutter." not in text and "{%" not in text, name
+        assert "{{" not in text or path.suffix == ".py", name
+
+
+def test_code_of_the_project_holds_no_jinja() -> None:
+    for path in [*SOURCE.rglob("*.py"), *SOURCE.rglob("*.sh")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\{\{ *cookiecutter|\{%", text), path
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE.keys())
+def test_every_file_stays_valid_with_hostile_answers(bake: Bakery, value: str) -> None:
+    project = bake(project_name=value, project_slug="hostile", description=value, author_name=value)
+    expected = JINJA_VALUE if "not_a_variable" in value else value  # cookiecutter renders what it is given as an option
+    files = parsed_files(project)
+    pyproject, params, citation = files["pyproject.toml"], files["params.yaml"], files["CITATION.cff"]
+    assert isinstance(pyproject, dict) and isinstance(params, dict) and isinstance(citation, dict)
+    assert pyproject["project"]["description"] == params["experiment"]["description"] == expected
+    assert pyproject["project"]["authors"][0]["name"] == params["experiment"]["author"] == expected
+    assert citation["title"] == files[".devcontainer/devcontainer.json"]["name"] == expected  # type: ignore[index]
+    assert project.git("status", "--porcelain") == ""
+    assert project.script("train", "--help").startswith("Usage")
+    readme = (project.path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert readme[0] == "# " + expected.replace("\n", " ")
+
+
+def test_a_path_with_spaces_and_quotes(bake: Bakery, tmp_path: Path) -> None:
+    folder = tmp_path / "my 'own' \"folder\" é"
+    cache = tmp_path / "shared cache"
+    project = bake(into=folder, shared_cache_dir=str(cache))
+    assert "up to date" in project.dvc("status", "data/incoming.dvc")
+    assert list(cache.glob("files/md5/*/*"))
+    project.repro("merge_data")
+    assert len(pd.read_parquet(project.path / "data/train.parquet")) == 537
+
+
+LICENCES = {
+    "MIT": "MIT License",
+    "Apache-2.0": "Apache License",
+    "BSD-3-Clause": "BSD 3-Clause License",
+    "Proprietary": "All rights reserved",
+}
+
+
+@pytest.mark.parametrize("licence", LICENCES)
+def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
+    project = bake(license=licence, author_name="Ada Lovelace")
+    text = (project.path / "LICENSE").read_text(encoding="utf-8")
+    assert LICENCES[licence] in text
+    assert sum(other in text for other in LICENCES.values()) == 1
+    assert licence == "Apache-2.0" or "Ada Lovelace" in text
+    citation = yaml.safe_load((project.path / "CITATION.cff").read_text())
+    assert citation.get("license") == (None if licence == "Proprietary" else licence)
+
+
+@pytest.mark.parametrize(
+    "lock", [SOURCE / "requirements.lock", TEMPLATE / "requirements-dev.lock"], ids=lambda p: p.name
+)
+def test_lock_files_carry_hashes_and_no_index_address(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text and "--index" not in text and "--find-links" not in text
+    for requirement in re.split(r"\n(?=[a-z0-9])", text.split("\n", 2)[2]):
+        assert "==" in requirement.splitlines()[0], requirement
+        assert "--hash=sha256:" in requirement, requirement
+
+
+def test_the_template_pins_what_the_project_pins() -> None:
+    def pins(path: Path) -> set[str]:
+        return set(re.findall(r"^[a-z0-9][^ ]*==[^ ]+", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert pins(SOURCE / "requirements.lock") <= pins(TEMPLATE / "requirements-dev.lock")
+
+
+def test_everything_imports_together() -> None:
+    """xetrack needs numpy 1; a pyarrow or pandas that refuses it is not stopped by any resolver."""
+    code = "import xetrack, pyarrow.parquet, pandas, duckdb, skops.io, sklearn, dvc.repo, dvc_s3, numpy; print(numpy.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("1.26")
+
+
+def test_sample_data_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, TEMPLATE / "tools/make_sample_data.py", "--output", tmp_path], check=True)
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
+    assert len(made) == 6
+    for name in made:
+        pd.testing.assert_frame_equal(pd.read_parquet(SOURCE / name), pd.read_parquet(tmp_path / name))
+
+
+def test_batches_and_test_set_are_all_of_the_digits_once() -> None:
+    from sklearn.datasets import load_digits
+
+    names = ["data/test", "data/incoming/batch_001", "examples/batches/batch_002", "examples/batches/batch_003"]
+    frame = pd.concat([pd.read_parquet(SOURCE / f"{name}.parquet") for name in names]).sort_values("id")
+    pixels, labels = load_digits(return_X_y=True)
+    assert list(frame["id"]) == list(range(1797))
+    assert (frame["label"].to_numpy() == labels).all()
+    assert (frame.drop(columns=["id", "label"]).to_numpy() == pixels).all()
+
+
+def test_pointers_name_the_files_beside_them() -> None:
+    for name in ("data/test.parquet", "data/incoming", "results/incoming"):
+        recorded = yaml.safe_load((SOURCE / f"{name}.dvc").read_text())["outs"][0]
+        target = SOURCE / name
+        if target.is_file():
+            assert recorded["md5"] == hashlib.md5(target.read_bytes()).hexdigest()
+        else:
+            entries = [
+                {"md5": hashlib.md5(path.read_bytes()).hexdigest(), "relpath": path.name}
+                for path in sorted(target.iterdir())
+            ]
+            listing = json.dumps(entries, sort_keys=True).encode()
+            assert recorded["md5"] == hashlib.md5(listing).hexdigest() + ".dir"
+
+
+def test_template_and_project_follow_the_same_rules(baked: Project) -> None:
+    def rules(path: Path) -> object:
+        ruff = tomllib.loads(path.read_text(encoding="utf-8"))["tool"]["ruff"]
+        return ruff["line-length"], ruff["lint"]["select"], ruff["lint"]["ignore"]
+
+    assert rules(TEMPLATE / "pyproject.toml") == rules(baked.path / "pyproject.toml")
+
+
+def lines_of_code(text: str) -> int:
+    """Count the lines that hold code: no blank ones, comments or docstrings."""
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in skipped]
+    code = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            code -= set(range(node.lineno, (node.end_lineno or 0) + 1))
+    return len(code)
+
+
+def test_lines_of_code_are_counted_without_prose() -> None:
+    assert (
+        lines_of_code(
+            '"""Doc."""\n\n# why\nx = 1  # here\ndef f():\n    """Two\n    lines."""\n    return [\n        x\n    ]\n'
+        )
+        == 5
+    )
+
+
+def test_the_code_can_be_read_in_an_evening() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "scripts").rglob("*.py")}
+    assert sum(map(lines_of_code, texts.values())) < 5000
+    too_long = {path.name: len(text.splitlines()) for path, text in texts.items() if len(text.splitlines()) >= 300}
+    assert too_long == {}

@@ -1,0 +1,267 @@
+"""A version is suggested with its reasons, tagged only when everything is recorded, and pushed so that it comes back."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import Project, copy_project
+
+from lineage.core import version_numbers as version_names
+from lineage.core.errors import BadInput
+from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.remote import missing_in_remote, open_remote, with_files
+from lineage.versions import tags as versions
+
+TAG = "python scripts/version_tag.py"
+
+
+def tag(project: Project, *arguments: str, code: int = 0) -> str:
+    """Run version_tag.py; return what it said, or its error."""
+    done = project.run("python", "scripts/version_tag.py", *arguments, code=code)
+    assert "Traceback" not in done.stderr
+    return done.stderr if code else done.stdout
+
+
+def all_tags(project: Project) -> list[str]:
+    return project.git("tag", "--list").splitlines()
+
+
+@pytest.fixture
+def tagged(trained: Project) -> Project:
+    """A project with results, tagged e0.1.0."""
+    tag(trained, "--version", "e0.1.0")
+    return trained
+
+
+def test_versions_are_sorted_by_number_and_other_tags_are_none(bake: object, baked: Project, tmp_path: Path) -> None:
+    project = copy_project(baked, tmp_path)
+    for name in ("e0.10.0", "e0.9.0", "e1.0.0", "e0.9.10", "e0.9.9", "e01.0.0", "e1.0", "exp", "v1.0.0", "e0.1.0-rc"):
+        project.git("tag", "-a", "-m", "x", name)
+    project.git("tag", "e0.0.1")
+    project.git("branch", "e1.0.0")
+    assert [known.version for known in versions.tags(project.path)] == [
+        "e0.0.1", "e0.9.0", "e0.9.9", "e0.9.10", "e0.10.0", "e1.0.0",
+    ]  # fmt: skip
+    assert {known.commit for known in versions.tags(project.path)} == {project.git("rev-parse", "HEAD")}
+    assert [version_names.following("e0.9.10", part) for part in ("major", "minor", "patch")] == [
+        "e1.0.0",
+        "e0.10.0",
+        "e0.9.11",
+    ]
+
+
+HOSTILE = [
+    "",
+    "0.1.0",
+    "e0.1",
+    "e00.1.0",
+    "e0.1.0\n",
+    "e0.1.0 ",
+    "e٠.1.0",
+    "-e0.1.0",
+    "e0.1.0;ls",
+    "../e0.1.0",
+    "e0.1.0'--",
+    "HEAD",
+    "e0.1.0^",
+]
+
+
+@pytest.mark.parametrize("version", HOSTILE)
+def test_anything_else_is_no_version(version: str) -> None:
+    with pytest.raises(BadInput, match=r"is not a version; allowed: e\{major\}\.\{minor\}\.\{patch\}, as in e0\.1\.0"):
+        version_names.parse(version)
+
+
+@pytest.mark.slow
+def test_a_version_is_tagged_with_its_description(trained: Project) -> None:
+    said = tag(trained, "--version", "e0.1.0", "--description", "the  first\none")
+    text = trained.git("for-each-ref", "--format=%(objecttype) %(contents)", "refs/tags/e0.1.0")
+    md5 = recorded_outputs(trained.path)["data/train.parquet"]
+    assert text.startswith("tag model=logistic_regression | C=1.0 | max_iter=1000 | f1_score=0.9353 | ")
+    assert text.endswith(f" | data={md5[:6]} | the first one")
+    assert said == f"tagged e0.1.0: {text.removeprefix('tag ')}\n"
+    assert trained.git("status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+def test_each_refusal_names_its_command_and_makes_no_tag(trained: Project) -> None:
+    def refused(*arguments: str) -> list[str]:
+        head, error = trained.git("rev-parse", "HEAD"), tag(trained, *arguments, code=1)
+        assert trained.git("rev-parse", "HEAD") == head
+        return error.splitlines()
+
+    assert refused("--version", "e0.2.0") == [
+        "error: params.yaml says experiment.version: e0.1.0, so the results are not of e0.2.0",
+        "  → set experiment.version: e0.2.0 in params.yaml, then: dvc repro",
+    ]
+    note = trained.path / "note.py"
+    note.write_text("# new\n", encoding="utf-8")
+    assert refused("--version", "e0.1.0")[0] == "error: the tree is not clean: note.py"
+    assert refused("--version", "e0.1.0", "--commit", "x") == [
+        "error: new files are not tracked: note.py",
+        "  → git add them, or name them in .gitignore",
+    ]
+    note.unlink()
+    with (trained.path / "README.md").open("a", encoding="utf-8") as file:
+        file.write("more\n")
+    assert refused("--next", "minor") == [
+        "error: the tree is not clean: README.md",
+        f'  → {TAG} … --commit "message"   # new files: git add them',
+    ]
+    trained.git("checkout", "--", "README.md")
+    trained.set_param("model.C", 0.5)
+    assert refused("--version", "e0.1.0", "--commit", "x") == [
+        "error: dvc status is not clean: train",
+        "  → dvc repro   # in a fresh clone first: dvc pull",
+    ]
+    trained.git("checkout", "--", "params.yaml")
+    database = trained.path / "results/experiments.db"
+    kept = database.read_bytes()
+    database.unlink()
+    assert "dvc status is not clean: merge_results, promote_model" in refused("--version", "e0.1.0")[0]
+    database.write_bytes(kept)
+    assert all_tags(trained) == []
+    tag(trained, "--version", "e0.1.0")
+    [problem, remedy] = refused("--version", "e0.1.0")
+    assert problem.startswith(f"error: e0.1.0 is taken (commit {trained.git('rev-parse', '--short=7', 'HEAD')}, 20")
+    assert remedy == f"  → {TAG} --suggest"
+    assert "give one of --suggest, --version, --next, --list" in tag(trained, code=2)
+    assert "is not a version" in tag(trained, "--version", "--output=x", code=2)
+
+
+@pytest.mark.slow
+def test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results(tagged: Project) -> None:
+    tagged.set_param("experiment.version", "e0.2.0")
+    tagged.repro()
+    assert tag(tagged, "--next", "patch", "--commit", "x", code=1).splitlines() == [
+        "error: the results are of e0.2.0, which is free, and not of e0.1.1",
+        f"  → {TAG} --version e0.2.0",
+    ]
+    assert "dvc.lock" in tagged.git("status", "--porcelain"), "a refusal commits nothing"
+    assert tag(tagged, "--next", "minor", "--commit", "x").startswith("tagged e0.2.0: ")
+    said = tag(tagged, "--next", "patch")
+    assert said.startswith("tagged e0.2.1: ") and said.endswith(
+        "its rows say e0.2.0; raise experiment.version before a run, and they agree\n"
+    )
+    assert tagged.git("for-each-ref", "--format=%(contents:body)", "refs/tags/e0.2.1") == "The rows say e0.2.0."
+
+
+@pytest.mark.slow
+def test_ten_who_ask_for_the_next_version_at_once_get_ten_different_ones(tagged: Project, tmp_path: Path) -> None:
+    """Five in the project and five in a linked worktree, where no lock of ours is shared."""
+    linked = Project(tmp_path / "linked", tagged.environment)
+    tagged.git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", str(linked.path), "-b", "side")
+    shutil.copyfile(tagged.path / ".dvc/config.local", linked.path / ".dvc/config.local")
+    linked.dvc("checkout", "--quiet")
+    with ThreadPoolExecutor(10) as pool:
+        said = list(pool.map(lambda n: tag((tagged, linked)[n % 2], "--next", "patch"), range(10)))
+    names = [line.split(":")[0].removeprefix("tagged ") for line in said]
+    assert sorted(names, key=version_names.parse) == [f"e0.1.{n}" for n in range(1, 11)]
+    assert set(all_tags(tagged)) == {"e0.1.0", *names}
+
+
+# --- Suggest ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_first_version_is_the_one_of_params(trained: Project) -> None:
+    lines = tag(trained, "--suggest").splitlines()
+    assert lines[:3] == ["e0.1.0", "  there is no version yet", f"  → {TAG} --version e0.1.0"]
+    assert lines[3].startswith("model=logistic_regression | C=1.0 | max_iter=1000 | f1_score=0.9353 | data=")
+
+
+@pytest.mark.slow
+def test_a_suggestion_says_what_changed_and_which_number_that_raises(tagged: Project) -> None:
+    def suggested() -> list[str]:
+        return tag(tagged, "--suggest", "--description", "text").splitlines()
+
+    lines = suggested()
+    assert lines[:3] == [
+        "e0.1.1   patch since e0.1.0",
+        "  experiment.py, data, model and sweep are the same: a rerun or a fix",
+        f"  → {TAG} --next patch",
+    ]
+    assert lines[3].startswith("model=logistic_regression | f1_score=0.9353 | data=") and lines[3].endswith(" | text")
+
+    tagged.set_param("model.C", 0.3)
+    tagged.drop_batch(2)
+    tagged.repro()
+    lines = suggested()
+    assert lines[:4] == [
+        "e0.2.0   minor since e0.1.0",
+        "  data/train.parquet grew (rows: 987, rows added: 450, rows removed: 0, rows changed: 0)",
+        "  model.C: 1.0 → 0.3",
+        "  → set experiment.version: e0.2.0 in params.yaml (it says e0.1.0), then: dvc repro",
+    ]
+    assert lines[4].startswith("model=logistic_regression | C=0.3 | f1_score=0.96")
+
+    with (tagged.path / "experiment.py").open("a", encoding="utf-8") as file:
+        file.write("\n# another architecture\n")
+    assert suggested()[:2] == ["e1.0.0   major since e0.1.0", "  experiment.py changed"]
+    tagged.git("checkout", "--", "experiment.py")
+
+    (tagged.path / "data/test.parquet").unlink()
+    shutil.copyfile(tagged.path / "examples/batches/batch_003.parquet", tagged.path / "data/test.parquet")
+    tagged.repro()
+    lines = suggested()
+    assert lines[0] == "e1.0.0   major since e0.1.0"
+    assert lines[1].startswith("  data/test.parquet replaced (rows: 450, rows added: 450, rows removed: 360")
+
+    tagged.set_param("experiment.version", "e1.0.0")
+    assert tag(tagged, "--suggest", code=1).splitlines() == [
+        "error: results/experiments.db holds no results of e1.0.0 from the last run", "  → dvc repro",
+    ]  # fmt: skip
+
+
+# --- Push ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_push_sends_what_the_tag_names_then_commit_and_tag_and_a_colleague_gets_it(
+    tagged: Project, tmp_path: Path
+) -> None:
+    said = tag(tagged, "--version", "e0.1.0", "--push", code=1)
+    assert said.startswith("error: no Git remote to push to\n  → git remote add origin URL\n")
+    origin = tmp_path / "origin.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(origin)], check=True)
+    tagged.git("remote", "add", "origin", str(origin))
+    tagged.set_param("experiment.version", "e0.2.0")
+    tagged.repro()
+    said = tag(tagged, "--version", "e0.2.0", "--commit", "results", "--push")
+    hashes = with_files(tagged.path, recorded_outputs(tagged.path, "e0.2.0").values())
+    assert f"{len(hashes)} objects of e0.2.0 are in the remote, {len(hashes)} of them new\n" in said
+    assert said.endswith("pushed refs/tags/e0.2.0, HEAD:refs/heads/main to origin\n")
+    remote = open_remote(tagged.path)
+    assert remote is not None and missing_in_remote(tagged.path, remote, hashes) == set()
+    only_first = with_files(tagged.path, recorded_outputs(tagged.path, "e0.1.0").values()) - hashes
+    assert missing_in_remote(tagged.path, remote, only_first) == only_first, "exactly the objects of that tag"
+
+    (tmp_path / "home2").mkdir()
+    clone = Project(tagged.path.parent / "clone", {**tagged.environment, "HOME": str(tmp_path / "home2")})
+    tagged.run("git", "clone", "--quiet", str(origin), str(clone.path), cwd=tmp_path)
+    assert all_tags(clone) == ["e0.2.0"]
+    got = clone.script("experiment_explorer", "get", "--version", "e0.2.0", "--artifact", "models/production/model.bin")
+    assert (tagged.path / "models/production/model.bin").read_bytes() == Path(
+        got.removeprefix("wrote ").strip()
+    ).read_bytes()
+    assert tag(tagged, "--version", "e0.2.0", "--push").startswith(
+        f"{len(hashes)} objects of e0.2.0 are in the remote, 0 of"
+    )
+
+
+@pytest.mark.slow
+def test_push_of_a_name_that_a_colleague_took_is_refused(tagged: Project, tmp_path: Path) -> None:
+    origin = tmp_path / "origin.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(tagged.path), str(origin)], check=True)
+    tagged.git("remote", "add", "origin", str(origin))
+    tagged.git("tag", "--delete", "e0.1.0")
+    tag(tagged, "--version", "e0.1.0", "--description", "another")
+    assert "already exists" in tag(tagged, "--version", "e0.1.0", "--push", code=1)
+    assert (
+        tagged.run("git", "for-each-ref", "--format=%(contents)", "refs/tags", cwd=origin).stdout.count("another") == 0
+    )

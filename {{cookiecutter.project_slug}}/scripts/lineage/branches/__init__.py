@@ -1,0 +1,1 @@
+"""Git worktrees: start, collect, finish; Git's merge driver."""

@@ -1,0 +1,1 @@
+"""Errors, paths, params, version numbers, the console: what every other room stands on."""

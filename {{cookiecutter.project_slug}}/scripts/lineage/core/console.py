@@ -1,0 +1,107 @@
+"""How every command starts, says things, and ends."""
+
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from threading import Timer
+from typing import Any, Literal
+
+import typer
+
+from lineage.core.errors import LineageError
+
+Format = Literal["table", "json", "csv", "md"]
+"""How a listing is printed."""
+
+Mode = Literal["max", "min"]
+"""What is best: the largest value, or the smallest."""
+
+Say = Callable[[str], None]
+"""What is told how work goes on."""
+
+QUIET_SECONDS = 2.0
+
+DEBUG = typer.Option(False, "--debug", help="Show the Python traceback of an error.")
+
+
+def say(line: str) -> None:
+    """Print one line of progress to standard output, at once even when it is piped."""
+    print(line, flush=True)
+
+
+def warn(line: str) -> None:
+    """Print one warning to standard error."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show on a terminal, from the third second on, that work goes on and for how long it has."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.add_task(text, total=None)
+    timer = Timer(QUIET_SECONDS, bar.start)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
+
+
+class Commands(typer.Typer):
+    """An application whose commands all have `--debug`, and all end with 0, or a message and 1, 2 or 130."""
+
+    def command(self, *words: Any, **options: Any) -> Callable[[Any], Any]:
+        """Register a command, as `typer.Typer.command` does."""
+        register = super().command(*words, **options)
+        return lambda function: register(_guarded(function))
+
+
+def new_app(help_text: str) -> Commands:
+    """Make an application with plain messages: no boxes, no tracebacks."""
+    return Commands(help=help_text, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors that a user can cause into messages on standard error and exit codes."""
+    signature = inspect.signature(function)
+    own = signature.parameters.get("debug")
+
+    @wraps(function)
+    def command(*, debug: bool, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a scheduler sends is cleaned up after, too
+        try:
+            function(**options, **({"debug": debug} if own else {}))
+        except (LineageError, OSError) as error:
+            if debug or os.environ.get("LINEAGE_DEBUG"):
+                raise
+            print(f"error: {_describe(error)}", file=sys.stderr)
+            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+        except KeyboardInterrupt:
+            print("interrupted: nothing that was accumulated before has changed", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    parameter = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=DEBUG, annotation=bool)
+    others = [value for name, value in signature.parameters.items() if name != "debug"]
+    command.__signature__ = signature.replace(parameters=[*others, parameter])  # type: ignore[attr-defined]
+    command.__annotations__ = {**function.__annotations__, "debug": bool}
+    return command
+
+
+def _describe(error: LineageError | OSError) -> str:
+    if isinstance(error, LineageError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}; nothing was changed"

@@ -1,0 +1,37 @@
+"""Where things lie in the project. Paths are relative to its root."""
+
+from pathlib import Path
+
+from lineage.core.errors import BadInput
+
+PARAMS = "params.yaml"
+PIPELINE = "dvc.yaml"
+PIPELINE_LOCK = "dvc.lock"
+EXPERIMENT = "experiment.py"
+INCOMING_DATA = "data/incoming"
+TRAIN_DATA = "data/train.parquet"
+TEST_DATA = "data/test.parquet"
+RUNS = "results/runs"
+UNFINISHED_RUNS = "results/unfinished"
+INCOMING_RESULTS = "results/incoming"
+DATABASE = "results/experiments.db"
+METRICS_FILE = "results/metrics.json"
+PLOTS = "results/plots"
+TRAINED_MODELS = "models/trained"
+UNFINISHED_MODELS = "models/unfinished"
+PRODUCTION = "models/production"
+CANDIDATES = "models/candidates"
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Find the project's root: the nearest folder, from `start` upwards, that holds `params.yaml` and `dvc.yaml`.
+
+    Raises:
+        BadInput: no such folder.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / PARAMS).is_file() and (folder / PIPELINE).is_file():
+            return folder
+    problem = f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)"
+    raise BadInput(problem, "cd into the project")

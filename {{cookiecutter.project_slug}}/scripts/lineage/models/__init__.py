@@ -1,0 +1,1 @@
+"""The gate, the model in production and its card, candidates."""

@@ -1,0 +1,103 @@
+"""What a model in production says about itself: `models/production/model.json`."""
+
+import json
+import platform
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lineage.core import paths
+from lineage.core.console import Say
+from lineage.core.errors import Refused
+from lineage.core.experiment_file import load_experiment
+from lineage.tracked.hashes import file_md5
+from lineage.tracked.remote import obtain
+
+CARD = "model.json"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The content of `model.json`.
+
+    Attributes:
+        environment: Python, platform, and the versions of the packages that were loaded when it was promoted.
+        input_signature: columns and dtypes of the training data as `load_data` returns them; None: could not be read.
+        promoted_at: UTC, ISO 8601.
+        replaced: run id of the model before; None: there was none.
+        chosen_over: hash of `models/trained` when the model was chosen by hand; those runs do not challenge it again.
+    """
+
+    track_id: str
+    version: str
+    git_commit: str | None
+    data_hash: str | None
+    test_hash: str | None
+    model_hash: str
+    params: dict[str, Any]
+    metrics: dict[str, float | None]
+    promoted_at: str
+    replaced: str | None
+    reason: str
+    git_dirty: int | None = None
+    chosen_over: str | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    input_signature: dict[str, str] | None = None
+
+    def to_json(self) -> str:
+        """Write the file's text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def read_card(root: Path) -> ModelCard | None:
+    """Read the card of the model in production; None when there is none.
+
+    Raises:
+        Refused: it is damaged.
+    """
+    path = root / paths.PRODUCTION / CARD
+    try:
+        return ModelCard(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise Refused(f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}") from None
+
+
+def describe_environment() -> dict[str, Any]:
+    """Name Python, the platform and every loaded package with its version."""
+    from importlib.metadata import distributions  # its packages_distributions() misses most of them before Python 3.11
+
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    found = {
+        package.metadata["Name"]: package.version
+        for package in distributions()
+        if any(path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded for path in package.files or ())
+    }
+    packages = dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
+
+
+def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str] | None:
+    """Read columns and dtypes of the training data of a hash, as `load_data` of `experiment.py` returns them.
+
+    Args:
+        root: the project's root.
+        data_hash: of the training data that the model saw, which may be an earlier version.
+        say: is told why there is no signature.
+    """
+    try:
+        if data_hash is None:
+            raise Refused("its row names no training data")
+        train = root / paths.TRAIN_DATA
+        with tempfile.TemporaryDirectory() as folder:
+            if not train.is_file() or file_md5(train) != data_hash:
+                train = Path(folder) / train.name  # an object of the cache has no suffix to tell its format by
+                train.symlink_to(obtain(root, data_hash))
+            frame = load_experiment(root).load_data(train)
+            return {str(name): str(kind) for name, kind in frame.dtypes.items()}
+    except Exception as error:  # load_data is the user's; a model without a signature is still that model
+        say(f"no input signature in {CARD}: {' '.join(str(error).split())}")
+        return None

@@ -1,0 +1,1 @@
+"""Read runs back, best first; the small files that DVC shows."""

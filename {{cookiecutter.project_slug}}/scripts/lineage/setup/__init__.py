@@ -1,0 +1,1 @@
+"""Make a project ready to work in, and say what is wrong with it."""

@@ -1,0 +1,1 @@
+"""Version tags: suggest, make, push, list, show, compare, get, check out, verify."""
