@@ -89,9 +89,10 @@ def results_floor(out: Path) -> None:
 
 def results_ours(out: Path) -> None:
     """merge_databases: identity, conflicts, types, order, integrity check."""
-    from lineage.merge.merge_tables import TableRules, merge_databases
+    from lineage.merge.databases import merge_databases
+    from lineage.merge.rules import Rules
 
-    merge_databases(FOLDER / "base.db", sources(), out, TableRules("merge"))
+    merge_databases(FOLDER / "base.db", sources(), out, Rules("merge"))
 
 
 def naive_duckdb(out: Path, first: Path, paths: list[Path]) -> None:
@@ -130,9 +131,10 @@ def small() -> list[Path]:
 
 def small_ours(out: Path) -> None:
     """merge_databases of a thousand runs."""
-    from lineage.merge.merge_tables import TableRules, merge_databases
+    from lineage.merge.databases import merge_databases
+    from lineage.merge.rules import Rules
 
-    merge_databases(small()[0], small()[1:], out, TableRules("merge"))
+    merge_databases(small()[0], small()[1:], out, Rules("merge"))
 
 
 def small_floor(out: Path) -> None:
@@ -173,9 +175,10 @@ def data_floor(out: Path) -> None:
 
 def data_ours(out: Path) -> None:
     """merge_data: identity, conflicts, types, order."""
-    from lineage.merge.merge_parquet import DataRules, merge_data
+    from lineage.merge.data import merge_data
+    from lineage.merge.rules import Rules
 
-    merge_data([FOLDER / "base.parquet"], [FOLDER / "new.parquet"], out, DataRules("merge", ("id",)), "data")
+    merge_data([FOLDER / "base.parquet"], [FOLDER / "new.parquet"], out, Rules("merge", ("id",)), "data")
 
 
 def data_limited(out: Path) -> None:

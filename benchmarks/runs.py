@@ -164,7 +164,8 @@ def write_shared(folder: str, worker: int) -> None:
 
 def measure_losses(folder: Path) -> dict[str, float]:
     """8 processes with 50 runs each, 20 rounds: rows that are there afterwards."""
-    from lineage.merge.merge_tables import TableRules, merge_databases
+    from lineage.merge.databases import merge_databases
+    from lineage.merge.rules import Rules
 
     found = {
         "expected": PROCESSES * RUNS * ROUNDS,
@@ -185,7 +186,7 @@ def measure_losses(folder: Path) -> dict[str, float]:
             list(pool.map(write, [str(place)] * PROCESSES, range(PROCESSES)))
             database = place / "shared.db"
             if write is write_own:
-                merge_databases(None, sorted(place.glob("*.db")), database, TableRules("merge"))
+                merge_databases(None, sorted(place.glob("*.db")), database, Rules("merge"))
             with sqlite3.connect(database) as connection:
                 found[name] += connection.execute("SELECT count(DISTINCT track_id) FROM metrics").fetchone()[0]
             shutil.rmtree(place)

@@ -38,7 +38,9 @@ def fit(train: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
         ValueError: `model.name` is not known here.
     """
     if params["name"] != "logistic_regression":
-        raise ValueError(f"model.name {params['name']!r} is not known; experiment.py knows: logistic_regression")
+        raise ValueError(
+            f"model.name {params['name']!r} is not known; experiment.py knows: logistic_regression"
+        )
     classifier = LogisticRegression(C=params["C"], max_iter=params["max_iter"])
     return make_pipeline(StandardScaler(), classifier).fit(_features(train), train[TARGET])
 

@@ -20,13 +20,14 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, LineageError, Refused
-from lineage.merge.merge_parquet import DataRules, merge_data
-from lineage.merge.merge_tables import TableRules, merge_databases
+from lineage.merge.data import merge_data
+from lineage.merge.databases import merge_databases
 from lineage.merge.merging import expand
+from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.parquet_files import widest
 
-MERGE = TableRules("merge")
+MERGE = Rules("merge")
 
 
 def database(path: Path, *statements: str, rows: Sequence[tuple[Any, ...]] = (), table: str = "t") -> Path:
@@ -43,7 +44,7 @@ def query(path: Path, statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(statement).fetchall()
 
 
-def merged(folder: Path, base: Path | None, *sources: Path, rules: TableRules = MERGE) -> Path:
+def merged(folder: Path, base: Path | None, *sources: Path, rules: Rules = MERGE) -> Path:
     merge_databases(base, sources, folder / "out.db", rules)
     return folder / "out.db"
 
@@ -235,7 +236,7 @@ def test_the_newest_wins_by_its_timestamp(tmp_path: Path) -> None:
     create = "CREATE TABLE t (id TEXT PRIMARY KEY, timestamp TEXT, v REAL)"
     base = database(tmp_path / "a.db", create, rows=[("a", "2026-01-02", 1.0), ("b", "2026-01-02", 1.0)])
     new = database(tmp_path / "b.db", create, rows=[("a", "2026-01-03", 2.0), ("b", "2026-01-01", 2.0)])
-    out = merged(tmp_path, base, new, rules=TableRules("merge", on_conflict="newest"))
+    out = merged(tmp_path, base, new, rules=Rules("merge", on_conflict="newest"))
     assert query(out, "SELECT id, v FROM t ORDER BY id") == [("a", 2.0), ("b", 1.0)]
 
 
@@ -264,7 +265,7 @@ def test_a_copy_of_main_brings_in_only_what_changed_since(tmp_path: Path, strate
     ancestor = database(tmp_path / "then.db", COPIED, rows=[("a", "e1", 1.0), ("b", "e1", 1.0)])
     main = database(tmp_path / "now.db", COPIED, rows=[("a", "e1", 9.0), ("c", "e1", 3.0)])  # a is newer, b was dropped
     copy = database(tmp_path / "copy.db", COPIED, rows=[("a", "e1", 1.0), ("b", "e1", 1.0), ("d", "e2", 4.0)])
-    rules = TableRules(strategy, ("version",), ancestors={copy: ancestor})
+    rules = Rules(strategy, ("version",), ancestors={copy: ancestor})
     out = merged(tmp_path, main, copy, rules=rules)
     assert query(out, "SELECT * FROM t ORDER BY id") == [("a", "e1", 9.0), ("c", "e1", 3.0), ("d", "e2", 4.0)]
 
@@ -274,7 +275,7 @@ def test_a_row_that_both_sides_changed_is_a_conflict(tmp_path: Path) -> None:
     main = database(tmp_path / "now.db", COPIED, rows=[("a", "e1", 9.0)])
     copy = database(tmp_path / "copy.db", COPIED, "ALTER TABLE t ADD COLUMN gpu TEXT", rows=[("a", "e1", 1.0, "A100")])
     with pytest.raises(Refused, match=r"id='a' — v: 9\.0 \| 1\.0, gpu: None \| 'A100'"):
-        merged(tmp_path, main, copy, rules=TableRules("merge", ancestors={copy: ancestor}))
+        merged(tmp_path, main, copy, rules=Rules("merge", ancestors={copy: ancestor}))
 
 
 def test_files_folders_and_globs(tmp_path: Path) -> None:
@@ -302,8 +303,8 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def merged_data(folder: Path, base: Path | None, *sources: Path, rules: DataRules | None = None) -> Path:
-    merge_data([base] if base else [], sources, folder / "out.parquet", rules or DataRules("merge", ("id",)), "data")
+def merged_data(folder: Path, base: Path | None, *sources: Path, rules: Rules | None = None) -> Path:
+    merge_data([base] if base else [], sources, folder / "out.parquet", rules or Rules("merge", ("id",)), "data")
     return folder / "out.parquet"
 
 
@@ -335,7 +336,7 @@ def test_values_of_every_type_arrive_as_they_left(tmp_path: Path, name: str) -> 
 
 def test_not_a_number_equals_itself(tmp_path: Path) -> None:
     base = parquet(tmp_path / "a.parquet", id=[1], v=[math.nan])
-    result = merge_data([base], [base], tmp_path / "out.parquet", DataRules("merge", ("id",)), "data")
+    result = merge_data([base], [base], tmp_path / "out.parquet", Rules("merge", ("id",)), "data")
     assert result.is_empty and result.present == 1
     assert math.isnan(rows_of(tmp_path / "out.parquet")[0]["v"])
 
@@ -381,7 +382,7 @@ def test_two_incoming_rows_with_one_key_the_later_source_wins_and_says_so(tmp_pa
     base = parquet(tmp_path / "a.parquet", id=[1, 2], v=[0, 0])
     early = parquet(tmp_path / "b.parquet", id=[1], v=[1])
     late = parquet(tmp_path / "c.parquet", id=[1], v=[2])
-    result = merge_data([base], [early, late], tmp_path / "out.parquet", DataRules("rebase", ("id",)), "data")
+    result = merge_data([base], [early, late], tmp_path / "out.parquet", Rules("rebase", ("id",)), "data")
     assert rows_of(tmp_path / "out.parquet") == [{"id": 2, "v": 0}, {"id": 1, "v": 2}]
     assert result.line() == "data: +1 ~1 =0 !0, 1 incoming rows gave way to a later one"
 

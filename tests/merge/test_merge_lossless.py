@@ -19,10 +19,10 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, LineageError, Refused
-from lineage.merge.merge_parquet import DataRules, merge_data
-from lineage.merge.merge_tables import TableRules, merge_databases
+from lineage.merge.data import merge_data
+from lineage.merge.databases import merge_databases
 from lineage.merge.merging import merge_by_hand
-from lineage.merge.rules import Plan
+from lineage.merge.rules import Plan, Rules
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -46,7 +46,7 @@ def merge(base: Path | None, *sources: Path, strategy: str = "merge", **rules: A
     """Merge table `t` into `out.db` beside the first source."""
     out = sources[0].with_name("out.db")
     out.unlink(missing_ok=True)
-    [plan] = merge_databases(base, sources, out, TableRules(strategy, **rules))
+    [plan] = merge_databases(base, sources, out, Rules(strategy, **rules))
     return plan
 
 
@@ -58,7 +58,7 @@ def parquet(path: Path, **columns: Any) -> Path:
 
 def merge_files(base: Path, *sources: Path, keys: tuple[str, ...] = ("id",), strategy: str = "merge") -> list[Any]:
     out = sources[0].with_name("out.parquet")
-    merge_data([base], sources, out, DataRules(strategy, keys), "data")
+    merge_data([base], sources, out, Rules(strategy, keys), "data")
     rows: list[Any] = pq.ParquetFile(out).read().to_pylist()
     return rows
 
@@ -83,12 +83,12 @@ def test_a_log_that_a_crashed_writer_left_is_not_replayed_over_the_merged_file(t
     database(new, "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)", t=[(1000, "new")])
     files = [(tmp_path / name).read_bytes() for name in ("base.db", "base.db-wal")]
     with pytest.raises(Refused, match="has rows in its write-ahead log") as refused:
-        merge_by_hand(str(base), [str(new)], base, TableRules("merge"), lambda _: True)
+        merge_by_hand(str(base), [str(new)], base, Rules("merge"), True, lambda _: True)
     assert [(tmp_path / name).read_bytes() for name in ("base.db", "base.db-wal")] == files
     assert refused.value.remedy == f"sqlite3 {base} 'PRAGMA journal_mode = DELETE'"
     with closing(sqlite3.connect(base)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-    merge_by_hand(str(base), [str(new)], base, TableRules("merge"), lambda _: True)
+    merge_by_hand(str(base), [str(new)], base, Rules("merge"), True, lambda _: True)
     assert query(base, "SELECT count(*), max(id) FROM t") == [(501, 1000)]
 
 
@@ -289,7 +289,7 @@ def test_a_table_without_the_rebase_key_is_merged_by_its_own(tmp_path: Path) -> 
     tables = ("CREATE TABLE t (id TEXT PRIMARY KEY, version TEXT)", "CREATE TABLE assets (key TEXT PRIMARY KEY, value)")
     base = database(tmp_path / "a.db", *tables, t=[("a", "e1")], assets=[("h1", 1)])
     new = database(tmp_path / "b.db", *tables, t=[("b", "e1")], assets=[("h2", 2)])
-    merge_databases(base, [new], tmp_path / "out.db", TableRules("rebase", ("version",)))
+    merge_databases(base, [new], tmp_path / "out.db", Rules("rebase", ("version",)))
     assert query(tmp_path / "out.db", "SELECT * FROM t") == [("b", "e1")]
     assert query(tmp_path / "out.db", "SELECT * FROM assets") == [("h1", 1), ("h2", 2)]
 
@@ -402,11 +402,11 @@ def test_names_of_files_with_the_characters_of_globs(tmp_path: Path) -> None:
     other = tmp_path / ".a[1].db.old.999.tmp"  # of another output, which another process writes
     other.touch()
     out = tmp_path / "a[1].db"
-    merge_by_hand(None, [str(new)], out, TableRules("merge", dry_run=True), lambda _: True)
+    merge_by_hand(None, [str(new)], out, Rules("merge", dry_run=True), True, lambda _: True)
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == [other.name]
-    merge_by_hand(None, [str(new)], out, TableRules("merge"), lambda _: True)
+    merge_by_hand(None, [str(new)], out, Rules("merge"), True, lambda _: True)
     before = out.stat()
-    merge_by_hand(None, [str(new)], out, TableRules("merge"), lambda _: True)  # the same bytes: nothing is replaced
+    merge_by_hand(None, [str(new)], out, Rules("merge"), True, lambda _: True)  # the same bytes: nothing is replaced
     assert out.stat().st_ino == before.st_ino and query(out, "SELECT id FROM t") == [("a",)]
 
 
@@ -415,7 +415,7 @@ def test_links_that_lead_nowhere_and_empty_words_are_named(tmp_path: Path) -> No
     (tmp_path / "runs/gone.db").symlink_to("nowhere")
     for pattern, words in ((str(tmp_path / "runs"), r"gone\.db is a link that leads nowhere"), ("", "an empty word")):
         with pytest.raises(BadInput, match=words):
-            merge_by_hand(None, [pattern], tmp_path / "out.db", TableRules("merge"), lambda _: True)
+            merge_by_hand(None, [pattern], tmp_path / "out.db", Rules("merge"), True, lambda _: True)
 
 
 def test_a_locked_or_broken_source_is_named_and_not_the_base(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_a_locked_or_broken_source_is_named_and_not_the_base(tmp_path: Path) -> 
     with closing(sqlite3.connect(new, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LineageError, match=r"b\.db: database is locked") as caught:
-            merge_by_hand(str(base), [str(new)], base, TableRules("merge"), lambda _: True)
+            merge_by_hand(str(base), [str(new)], base, Rules("merge"), True, lambda _: True)
     assert caught.value.remedy == "close the program that writes to it, then try again"
 
 

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage.core.errors import Refused
-from lineage.merge.merge_parquet import DataRules, merge_data
-from lineage.merge.merge_tables import TableRules, merge_databases
+from lineage.merge.data import merge_data
+from lineage.merge.databases import merge_databases
+from lineage.merge.rules import Rules
 from lineage.tables.sql import quote_all
 from lineage.tables.sqlite_files import Column, Table, create_statement
 
@@ -146,7 +147,7 @@ def test_rows_that_are_mostly_new_are_appended_in_an_order_of_their_own(made: An
         for order in (range(len(sources)), data.draw(st.permutations(range(len(sources))))):
             out = folder / f"out{len(written)}.db"
             try:
-                merge_databases(old, [folder / f"{place}.db" for place in order], out, TableRules("merge"))
+                merge_databases(old, [folder / f"{place}.db" for place in order], out, Rules("merge"))
                 written.append(out.read_bytes())
             except Refused:
                 written.append(b"refused")
@@ -163,7 +164,7 @@ def run_database(made: Any, strategy: str, keys: list[str], on_conflict: str, ke
             write_database(folder / "base.db", base, identity)
         primary = bool((base or keyed) and identity)
         paths = [folder / f"{place}.db" for place in range(len(sources))]
-        rules = TableRules(strategy, tuple(keys), on_conflict=on_conflict)
+        rules = Rules(strategy, tuple(keys), on_conflict=on_conflict)
         known = identity if primary else []
         old = folder / "base.db" if base else None
         try:
@@ -202,7 +203,7 @@ def run_parquet(made: Any, strategy: str, on_conflict: str) -> None:
             write_parquet(folder / f"{place}.parquet", sheet)
         paths = [folder / f"{place}.parquet" for place in range(len(sources))]
         old = folder / f"{len(sources)}.parquet" if base else None
-        rules = DataRules(strategy, tuple(identity), on_conflict)
+        rules = Rules(strategy, tuple(identity), on_conflict=on_conflict)
         try:
             expected = oracle.combine(base, sources, strategy, identity, identity, on_conflict)
         except oracle.Conflict:
@@ -228,7 +229,7 @@ def test_the_order_of_the_sources_does_not_matter_where_keys_do_not_collide(made
             write_database(folder / f"{place}.db", sheet, [])
         if base:
             write_database(folder / "base.db", base, identity)
-        old, rules = folder / "base.db" if base else None, TableRules("merge")
+        old, rules = folder / "base.db" if base else None, Rules("merge")
         try:
             merge_databases(old, [folder / f"{place}.db" for place in range(len(sources))], folder / "a.db", rules)
         except Refused:

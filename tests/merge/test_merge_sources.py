@@ -20,10 +20,10 @@ from conftest import SOURCE
 
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.appending import read_back
+from lineage.merge.data import merge_data
+from lineage.merge.databases import merge_databases
 from lineage.merge.incoming_tables import tables_of
-from lineage.merge.merge_parquet import DataRules, merge_data
-from lineage.merge.merge_tables import TableRules, merge_databases
-from lineage.merge.rules import Plan, recommend
+from lineage.merge.rules import Plan, Rules, recommend
 from lineage.tables.sqlite_files import open_read_only
 
 
@@ -51,11 +51,11 @@ def test_a_duckdb_file_is_a_source_like_any_other(tmp_path: Path) -> None:
             " ['u', 'v'], 7), ('c', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
         )
     base = database(tmp_path / "base.db", "CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER)", [("a", 1)])
-    [plan] = merge_databases(base, [source], tmp_path / "out.db", TableRules("merge"))
+    [plan] = merge_databases(base, [source], tmp_path / "out.db", Rules("merge"))
     assert plan.added == 2
     values = (9007199254740993, 0.1 + 0.2, 1.5, 1, b"\x00\xff", "2026-01-02 03:04:05.000006", "[u, v]", 7)
     assert rows_of(tmp_path / "out.db") == [("a", 1, *[None] * 7), ("b", *values), ("c", *[None] * 8)]
-    [again] = merge_databases(tmp_path / "out.db", [source], tmp_path / "again.db", TableRules("merge"))
+    [again] = merge_databases(tmp_path / "out.db", [source], tmp_path / "again.db", Rules("merge"))
     assert again.is_empty
 
 
@@ -64,14 +64,14 @@ def test_a_number_beyond_64_bits_in_a_duckdb_file_is_refused(tmp_path: Path) -> 
     with closing(duckdb.connect(str(source))) as connection:
         connection.execute("CREATE TABLE t AS SELECT 170141183460469231731687303715884105727::HUGEINT AS n")
     with pytest.raises(BadInput, match=r"new\.db holds a whole number beyond 64 bits"):
-        merge_databases(None, [source], tmp_path / "out.db", TableRules("merge"))
+        merge_databases(None, [source], tmp_path / "out.db", Rules("merge"))
 
 
 def test_a_duckdb_file_that_is_open_elsewhere_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "new.db"
     source.write_bytes(b"12345678DUCK and nothing of it")
     with pytest.raises(BadInput, match=r"new\.db: "):
-        merge_databases(None, [source], tmp_path / "out.db", TableRules("merge"))
+        merge_databases(None, [source], tmp_path / "out.db", Rules("merge"))
 
 
 @pytest.mark.parametrize("kinds", [("INTEGER", "TEXT"), ("TEXT", "REAL")])
@@ -84,8 +84,8 @@ def test_cast_text_keeps_every_digit(tmp_path: Path, kinds: tuple[str, str]) -> 
         for place, kind in enumerate(kinds)
     ]
     with pytest.raises(BadInput, match="… --cast text"):
-        merge_databases(paths[0], paths[1:], tmp_path / "no.db", TableRules("merge"))
-    rules = TableRules("merge", cast_text=True)
+        merge_databases(paths[0], paths[1:], tmp_path / "no.db", Rules("merge"))
+    rules = Rules("merge", cast_text=True)
     merge_databases(paths[0], paths[1:], tmp_path / "out.db", rules)
     expected = [(str(place), str(values[kind])) for place, kind in enumerate(kinds)]
     assert rows_of(tmp_path / "out.db") == expected
@@ -104,8 +104,8 @@ def test_cast_text_lets_numbers_and_text_into_one_parquet_column(tmp_path: Path)
     base = parquet(tmp_path / "a.parquet", id=[1], v=[0.1 + 0.2])
     new = parquet(tmp_path / "b.parquet", id=[2], v=["n/a"])
     with pytest.raises(BadInput, match="… --cast text"):
-        merge_data([base], [new], tmp_path / "no.parquet", DataRules("merge", ("id",)), "data")
-    rules = DataRules("merge", ("id",), cast_text=True)
+        merge_data([base], [new], tmp_path / "no.parquet", Rules("merge", ("id",)), "data")
+    rules = Rules("merge", ("id",), cast_text=True)
     plan = merge_data([base], [new], tmp_path / "out.parquet", rules, "data")
     assert plan.widened == ["v DOUBLE → VARCHAR"]
     assert pq.read_table(tmp_path / "out.parquet").column("v").to_pylist() == ["0.30000000000000004", "n/a"]
@@ -118,7 +118,7 @@ def test_the_base_may_be_several_files_with_other_columns(tmp_path: Path, strate
         parquet(tmp_path / "base/b.parquet", id=[2], w=["two"]),
     ]
     new = parquet(tmp_path / "new.parquet", id=[1, 4], v=[1.0, 4.0], w=[None, "four"])
-    plan = merge_data(base, [new], tmp_path / "out.parquet", DataRules(strategy, ("id",)), "data")
+    plan = merge_data(base, [new], tmp_path / "out.parquet", Rules(strategy, ("id",)), "data")
     assert (plan.added, plan.replaced, plan.present, plan.new_columns) == (1, 0, 1, [])
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
         {"id": 3, "v": 3.0, "w": None},
@@ -128,14 +128,14 @@ def test_the_base_may_be_several_files_with_other_columns(tmp_path: Path, strate
     ]
     changed = parquet(tmp_path / "new.parquet", id=[2], v=[9.0], w=["TWO"])
     if strategy == "rebase":
-        merge_data(base, [changed], tmp_path / "rebased.parquet", DataRules(strategy, ("id",)), "data")
+        merge_data(base, [changed], tmp_path / "rebased.parquet", Rules(strategy, ("id",)), "data")
         assert [row["v"] for row in pq.read_table(tmp_path / "rebased.parquet").to_pylist()] == [3.0, 1.0, 9.0]
 
 
 def test_a_renamed_column_is_recognised(tmp_path: Path) -> None:
     base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, acc REAL)", [("a", 0.5)])
     new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, accuracy REAL)", [("a", 0.5)])
-    plans = merge_databases(base, [new], tmp_path / "out.db", TableRules("merge", dry_run=True))
+    plans = merge_databases(base, [new], tmp_path / "out.db", Rules("merge", dry_run=True))
     assert recommend(plans) == "rebase: t seems to have renamed acc to accuracy; merge would keep both, each half empty"
 
 
@@ -148,7 +148,7 @@ def test_a_base_larger_than_the_memory_limit_gives_the_same_bytes(
             f"SELECT range AS id, random() AS x, random() AS y, random() AS z FROM range({first}, {first} + 2500000)"
         )
         duckdb.sql(f"COPY ({query}) TO '{tmp_path}/{name}.parquet'")
-    rules = DataRules("merge", ("id",), "base")
+    rules = Rules("merge", ("id",), on_conflict="base")
     paths = [tmp_path / "base.parquet"], [tmp_path / "new.parquet"]
     merge_data(*paths, tmp_path / "free.parquet", rules, "data")
     monkeypatch.setenv("LINEAGE_MEMORY_LIMIT", "60MB")  # base and new hold 80 MB each
@@ -193,7 +193,7 @@ def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, claus
     base = database(tmp_path / "a.db", create, [("a", 1.0)])
     new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 1.0), ("c", 3.0)])
     with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file stays"):
-        merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))
+        merge_databases(base, [new], tmp_path / "out.db", Rules("merge"))
 
 
 def test_keys_that_came_in_are_read_back_from_the_file(tmp_path: Path) -> None:
@@ -215,4 +215,4 @@ def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) ->
     base.write_bytes(content[:at] + b"9250" + content[at + 4 :])
     new = database(tmp_path / "b.db", create, [("new", "v")])
     with pytest.raises(Refused, match="the merged database fails SQLite's integrity check: "):
-        merge_databases(base, [new], tmp_path / "out.db", TableRules("merge"))
+        merge_databases(base, [new], tmp_path / "out.db", Rules("merge"))

@@ -609,7 +609,8 @@ def write_runs(folder: str, worker: int) -> None:
 
 
 def test_no_row_of_8_processes_with_50_runs_each_is_lost(tmp_path: Path) -> None:
-    from lineage.merge.merge_tables import TableRules, merge_databases
+    from lineage.merge.databases import merge_databases
+    from lineage.merge.rules import Rules
 
     sys.path.insert(0, str(SOURCE / "scripts"))
     expected = sorted((f"run-{worker}-{number:02d}", float(number)) for worker in range(8) for number in range(50))
@@ -618,7 +619,7 @@ def test_no_row_of_8_processes_with_50_runs_each_is_lost(tmp_path: Path) -> None
         folder = tmp_path / str(turn)
         folder.mkdir()
         list(pool.map(write_runs, [str(folder)] * 8, range(8)))
-        merge_databases(None, sorted(folder.glob("*.db")), tmp_path / f"{turn}.db", TableRules("merge"))
+        merge_databases(None, sorted(folder.glob("*.db")), tmp_path / f"{turn}.db", Rules("merge"))
         found = rows(tmp_path / f"{turn}.db", "SELECT track_id, score FROM metrics ORDER BY track_id")
         assert [(row["track_id"], row["score"]) for row in found] == expected
         counts = rows(tmp_path / f"{turn}.db", "SELECT track_id, count(*) AS n FROM predictions GROUP BY track_id")

@@ -19,7 +19,8 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput
-from lineage.merge.merge_parquet import DataRules, merge_data, write_new_rows
+from lineage.merge.data import merge_data, write_new_rows
+from lineage.merge.rules import Rules
 
 
 def frame(*ids: int, categories: str = "ab", **more: Any) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def write(path: Path, table: pd.DataFrame | pa.Table) -> Path:
 
 def merge(out: Path, base: Path | None, *sources: Path, strategy: str = "merge") -> pd.DataFrame:
     out.unlink(missing_ok=True)
-    merge_data([base] if base else [], sources, out, DataRules(strategy, ("id",)), "data")
+    merge_data([base] if base else [], sources, out, Rules(strategy, ("id",)), "data")
     return pd.read_parquet(out)
 
 
@@ -127,7 +128,7 @@ def test_labels_that_are_no_text_and_a_new_column_beside_them(tmp_path: Path) ->
 def test_labels_of_several_levels(tmp_path: Path) -> None:
     labels = pd.MultiIndex.from_tuples([("id", 0), ("id", 1)])
     files = [write(tmp_path / f"{number}.parquet", pd.DataFrame([[number, 5]], columns=labels)) for number in range(2)]
-    merge_data(files[:1], files[1:], tmp_path / "out", DataRules("merge"), "data")
+    merge_data(files[:1], files[1:], tmp_path / "out", Rules("merge"), "data")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out"), pd.DataFrame([[0, 5], [1, 5]], columns=labels))
 
 
@@ -322,9 +323,7 @@ def test_types_of_arrow(tmp_path: Path, kind: str) -> None:
     for name, ids in (("a", [1, 2]), ("b", [3, 4])):
         column = pa.array([value, None], pa.float32() if kind == "half" else arrow).cast(arrow)
         write(tmp_path / f"{name}.parquet", pa.table({"id": ids, "v": column}))
-    merge_data(
-        [tmp_path / "a.parquet"], [tmp_path / "b.parquet"], tmp_path / "out", DataRules("merge", ("id",)), "data"
-    )
+    merge_data([tmp_path / "a.parquet"], [tmp_path / "b.parquet"], tmp_path / "out", Rules("merge", ("id",)), "data")
     merged, written = pq.read_table(tmp_path / "out"), pq.read_schema(tmp_path / "a.parquet")
     assert merged["v"].to_pylist() == pa.array([value, None] * 2, arrow).to_pylist()
     assert str(merged.schema.field("v").type) == str(CHANGED.get(kind, written.field("v").type))
@@ -343,8 +342,8 @@ def test_files_without_such_types_get_none_and_cost_nothing(tmp_path: Path) -> N
     for name, first in (("a", 0), ("b", 5)):
         duckdb.sql(f"COPY (SELECT range AS id FROM range({first}, {first + 5})) TO '{tmp_path}/{name}.parquet'")
     code = (
-        "import sys; from pathlib import Path; from lineage.merge.merge_parquet import DataRules, merge_data;"
-        "merge_data([Path('a.parquet')], [Path('b.parquet')], Path('out'), DataRules('merge', ('id',)), 'data');"
+        "import sys; from pathlib import Path; from lineage.merge.data import merge_data; from lineage.merge.rules import Rules;"
+        "merge_data([Path('a.parquet')], [Path('b.parquet')], Path('out'), Rules('merge', ('id',)), 'data');"
         "print('pyarrow' in sys.modules)"
     )
     words = [sys.executable, "-B", "-c", code]

@@ -13,8 +13,13 @@ def main(paths: list[str]) -> int:
     failed = False
     for path in paths:
         options = find_secrets(Path(path)) if path == ".dvc/config" else []
-        found = [(f" is committed, and {name} is a secret", REMEDY.format(option=name, path=path)) for name in options]
-        for problem, remedy in found or [(f":{line} holds an AWS key", KEYS) for line in find_aws_keys(Path(path))]:
+        found = [
+            (f" is committed, and {name} is a secret", REMEDY.format(option=name, path=path))
+            for name in options
+        ]
+        for problem, remedy in found or [
+            (f":{line} holds an AWS key", KEYS) for line in find_aws_keys(Path(path))
+        ]:
             print(f"error: {path}{problem}\n  → {remedy}", file=sys.stderr)
             failed = True
     return 1 if failed else 0

@@ -7,11 +7,15 @@ from typer import Option
 
 from lineage.core.console import new_app, say
 
-app = new_app("Examine tools, cache, links, remote, worktrees, secrets and tags; one line each, ✗ with its command.")
+app = new_app(
+    "Examine tools, cache, links, remote, worktrees, secrets and tags; one line each, ✗ with its command."
+)
 
 
 @app.command()
-def doctor(send: Annotated[bool, Option("--send", help="First send all that version tags name.")] = False) -> None:
+def doctor(
+    send: Annotated[bool, Option("--send", help="First send all that version tags name.")] = False,
+) -> None:
     """Examine the project; exit 1 when something is wrong."""
     from lineage.core import paths
     from lineage.setup.doctor import examine, send_tags

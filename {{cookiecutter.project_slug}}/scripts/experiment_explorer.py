@@ -10,7 +10,9 @@ from lineage.core.paths import find_root
 
 app = new_app("Look at past experiments and bring them back; the working tree is left alone.")
 
-DB = Annotated[Path | None, Option(help="Results database; default: the tag's, or results/experiments.db.")]
+DB = Annotated[
+    Path | None, Option(help="Results database; default: the tag's, or results/experiments.db.")
+]
 VERSION = Annotated[str, Option(help="As in e0.1.0.")]
 FORMAT = Annotated[Format, Option(help="How to print.")]
 
@@ -20,10 +22,16 @@ Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
 
 @app.command("list")
 def list_runs(
-    db: Annotated[Path | None, Option(help="Results database; default: results/experiments.db.")] = None,
+    db: Annotated[
+        Path | None, Option(help="Results database; default: results/experiments.db.")
+    ] = None,
     sort: Annotated[str | None, Option(help="Metric to sort by; default: promote.metric.")] = None,
-    mode: Annotated[Mode | None, Option(help="What is best; default: promote.mode, or by the name.")] = None,
-    where: Annotated[list[str] | None, Option(help="As in model_C=1.0; again for more conditions.")] = None,
+    mode: Annotated[
+        Mode | None, Option(help="What is best; default: promote.mode, or by the name.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, Option(help="As in model_C=1.0; again for more conditions.")
+    ] = None,
     limit: Annotated[int, Option(min=1, help="At most so many runs.")] = 20,
     format: FORMAT = "table",
 ) -> None:
@@ -60,7 +68,9 @@ def get(
     version: VERSION,
     artifact: Annotated[str, Option(help="File or folder, as its path in the project.")],
     output: Annotated[Path | None, Option(help="Default: build/VERSION/ARTIFACT.")] = None,
-    strategy: Annotated[Strategy, Option(help="auto: cache and remote, then dvc get, then a worktree.")] = "auto",
+    strategy: Annotated[
+        Strategy, Option(help="auto: cache and remote, then dvc get, then a worktree.")
+    ] = "auto",
     force: Annotated[bool, Option("--force", help="Replace what is there.")] = False,
 ) -> None:
     """Bring a file or folder of a version back."""

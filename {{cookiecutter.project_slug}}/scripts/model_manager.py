@@ -16,7 +16,9 @@ Form = Annotated[Format, Option(help="How to print.")]
 
 @app.command()
 def promote(
-    db: Annotated[Path | None, Option(help="Results database; default: results/experiments.db.")] = None,
+    db: Annotated[
+        Path | None, Option(help="Results database; default: results/experiments.db.")
+    ] = None,
     run_id: RunId = None,
     version: Version = None,
     metric: Annotated[str | None, Option(help="What is compared; default: promote.metric.")] = None,
@@ -31,7 +33,9 @@ def promote(
 @app.command()
 def add_candidate(
     model_path: Annotated[Path, Option(help="The model file.")],
-    run_id: Annotated[str, Option(help="The run that made it; its row must be in the results database.")],
+    run_id: Annotated[
+        str, Option(help="The run that made it; its row must be in the results database.")
+    ],
 ) -> None:
     """Keep a model from a worktree or a colleague as a candidate."""
     from lineage.models.gate import add_candidate
@@ -65,7 +69,9 @@ def info(run_id: RunId = None, format: Form = "table") -> None:
 
 @app.command()
 def download(
-    output: Annotated[Path, Option(help="A new file, or a folder.")], run_id: RunId = None, version: Version = None
+    output: Annotated[Path, Option(help="A new file, or a folder.")],
+    run_id: RunId = None,
+    version: Version = None,
 ) -> None:
     """Copy a run's or a version's model out of the project, verified."""
     from lineage.models.show import download

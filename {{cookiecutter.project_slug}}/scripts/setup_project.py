@@ -12,11 +12,22 @@ from lineage.setup.project import Setup, run_setup
 
 def main() -> int:
     """Run the steps, print one line for each, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Set up all but the environment: Git, DVC cache, remote, hooks, data.")
-    parser.add_argument("--first", action="store_true", help="freshly baked: no network, no hooks, one first commit")
-    parser.add_argument("--cache-dir", help="folder of the shared DVC cache; default: [tool.lineage] in pyproject.toml")
-    parser.add_argument("--profile", help="AWS profile for the S3 remote, kept in .dvc/config.local")
-    parser.add_argument("--author", default="", help="'Name <mail>' for the first commit when Git knows nobody")
+    parser = argparse.ArgumentParser(
+        description="Set up all but the environment: Git, DVC cache, remote, hooks, data."
+    )
+    parser.add_argument(
+        "--first", action="store_true", help="freshly baked: no network, no hooks, one first commit"
+    )
+    parser.add_argument(
+        "--cache-dir",
+        help="folder of the shared DVC cache; default: [tool.lineage] in pyproject.toml",
+    )
+    parser.add_argument(
+        "--profile", help="AWS profile for the S3 remote, kept in .dvc/config.local"
+    )
+    parser.add_argument(
+        "--author", default="", help="'Name <mail>' for the first commit when Git knows nobody"
+    )
     setup = Setup(Path(__file__).resolve().parents[1], **vars(parser.parse_args()))
     failed = False
     for step in run_setup(setup):

@@ -14,12 +14,22 @@ Part = Literal["major", "minor", "patch"]
 
 @app.command()
 def main(
-    suggest: Annotated[bool, Option("--suggest", help="Say which version this should be, and why.")] = False,
-    version: Annotated[str | None, Option(help="Tag this version; it is the one in params.yaml.")] = None,
-    next: Annotated[Part | None, Option(help="Tag the next one instead: the number to raise.")] = None,
+    suggest: Annotated[
+        bool, Option("--suggest", help="Say which version this should be, and why.")
+    ] = False,
+    version: Annotated[
+        str | None, Option(help="Tag this version; it is the one in params.yaml.")
+    ] = None,
+    next: Annotated[
+        Part | None, Option(help="Tag the next one instead: the number to raise.")
+    ] = None,
     description: Annotated[str | None, Option(help="Default: experiment.description.")] = None,
-    commit: Annotated[str | None, Option(help="First commit changed tracked files, saying this.")] = None,
-    push: Annotated[bool, Option("--push", help="Push its DVC objects, then commit and tag.")] = False,
+    commit: Annotated[
+        str | None, Option(help="First commit changed tracked files, saying this.")
+    ] = None,
+    push: Annotated[
+        bool, Option("--push", help="Push its DVC objects, then commit and tag.")
+    ] = False,
     list: Annotated[bool, Option("--list", help="List all versions with their metrics.")] = False,
     format: Annotated[Format, Option(help="How to print the list.")] = "table",
 ) -> None:
@@ -37,7 +47,11 @@ def main(
         tagging.suggest(root, description, say)
     elif list:
         print_rows(*tagging.list_tags(root), format)
-    elif push and not (commit or description) and version in [tag.version for tag in versions.tags(root)]:
+    elif (
+        push
+        and not (commit or description)
+        and version in [tag.version for tag in versions.tags(root)]
+    ):
         tagging.push(root, versions.find_tag(root, str(version)), say)
     else:
         tag = tagging.tag_now(root, version, next, description, commit, say)

@@ -13,7 +13,9 @@ NAME = Argument(help="The experiment: branch exp/NAME, folder ../exp-NAME.")
 @app.command("setup_worktree.sh")
 def setup(
     name: Annotated[str, NAME],
-    shared_cache: Annotated[str | None, Argument(help="The cache that main is expected to use.")] = None,
+    shared_cache: Annotated[
+        str | None, Argument(help="The cache that main is expected to use.")
+    ] = None,
 ) -> None:
     """Start an experiment: a worktree with main's cache and credentials, and every DVC output present."""
     from lineage.branches.start import find_experiment, start
@@ -25,14 +27,20 @@ def setup(
 def finish(
     name: Annotated[str, NAME],
     collect: Annotated[bool, Option("--collect", help="First bring home all it made.")] = False,
-    decline_data: Annotated[bool, Option("--decline-data", help="Leave its new batches behind.")] = False,
-    force: Annotated[bool, Option("--force", help="Remove it although something would be lost; asks.")] = False,
+    decline_data: Annotated[
+        bool, Option("--decline-data", help="Leave its new batches behind.")
+    ] = False,
+    force: Annotated[
+        bool, Option("--force", help="Remove it although something would be lost; asks.")
+    ] = False,
 ) -> None:
     """Check that nothing of an experiment would be lost, then remove its worktree and branch."""
     from lineage.branches.finish import finish
     from lineage.branches.start import find_experiment
 
-    finish(find_experiment(name), say, collect_first=collect, decline_data=decline_data, force=force)
+    finish(
+        find_experiment(name), say, collect_first=collect, decline_data=decline_data, force=force
+    )
 
 
 if __name__ == "__main__":

@@ -27,11 +27,15 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def params() -> dict[str, object]:
-    model: dict[str, object] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["model"]
+    model: dict[str, object] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))[
+        "model"
+    ]
     return model
 
 
-def test_metrics_and_predictions_can_be_recorded(rows: pd.DataFrame, params: dict[str, object]) -> None:
+def test_metrics_and_predictions_can_be_recorded(
+    rows: pd.DataFrame, params: dict[str, object]
+) -> None:
     metrics, predictions = experiment.evaluate(experiment.fit(rows, params), rows)
     check_columns(METRICS, list(metrics))
     check_columns(PREDICTIONS, [str(name) for name in predictions.columns])
@@ -39,12 +43,17 @@ def test_metrics_and_predictions_can_be_recorded(rows: pd.DataFrame, params: dic
     assert list(predictions["predicted"]) == list(rows["label"])
 
 
-def test_a_saved_model_predicts_the_same(rows: pd.DataFrame, params: dict[str, object], tmp_path: Path) -> None:
+def test_a_saved_model_predicts_the_same(
+    rows: pd.DataFrame, params: dict[str, object], tmp_path: Path
+) -> None:
     model = experiment.fit(rows, params)
     path = tmp_path / "model.bin"
     experiment.save_model(model, path)
     make_reproducible(path)
-    before, after = experiment.evaluate(model, rows)[1], experiment.evaluate(experiment.load_model(path), rows)[1]
+    before, after = (
+        experiment.evaluate(model, rows)[1],
+        experiment.evaluate(experiment.load_model(path), rows)[1],
+    )
     pd.testing.assert_frame_equal(before, after)
 
 

@@ -32,7 +32,11 @@ def test_the_params_of_this_project_are_valid() -> None:
         ),
         ("mode: min", "mod: min", "promote.mod is not a known key (did you mean mode?)"),
         ("e1.2.3", "1.2.3", "experiment.version: '1.2.3' is not a version"),
-        ("grid: {}", "grid: {model.width: [1]}", "sweep.grid: 'model.width' is not a param; allowed: model.depth"),
+        (
+            "grid: {}",
+            "grid: {model.width: [1]}",
+            "sweep.grid: 'model.width' is not a param; allowed: model.depth",
+        ),
     ],
 )
 def test_mistakes_are_explained(tmp_path: Path, before: str, after: str, message: str) -> None:

@@ -28,7 +28,9 @@ def load_data(path: Path) -> pd.DataFrame:
 
 def fit(train: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
     """Train a ridge regression; `params` is the section `model` of params.yaml."""
-    return make_pipeline(StandardScaler(), Ridge(alpha=params["alpha"])).fit(_features(train), train[TARGET])
+    return make_pipeline(StandardScaler(), Ridge(alpha=params["alpha"])).fit(
+        _features(train), train[TARGET]
+    )
 
 
 def evaluate(model: Pipeline, test: pd.DataFrame) -> tuple[dict[str, float], pd.DataFrame]:

@@ -12,7 +12,8 @@ from lineage.core import paths
 from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import read_params
-from lineage.merge.merge_tables import TableRules, merge_databases
+from lineage.merge.databases import merge_databases
+from lineage.merge.rules import Rules
 from lineage.results.leaderboard import best_runs, metric_names
 from lineage.runs.model_file import model_name
 from lineage.runs.run_database import METRICS
@@ -62,18 +63,32 @@ def look_at(experiment: Experiment) -> Work:
         Refused: an object of its records is nowhere.
     """
     main = experiment.main
-    if (head := git(main, "rev-parse", "--verify", "--quiet", f"refs/heads/{experiment.branch}")) is None:
+    if (
+        head := git(main, "rev-parse", "--verify", "--quiet", f"refs/heads/{experiment.branch}")
+    ) is None:
         names = git(main, "for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/exp/")
         known = ", ".join((names or "none").split())
-        raise BadInput(f"there is no experiment {experiment.name} (branch {experiment.branch}); there are: {known}")
-    base = git(main, "rev-parse", "--verify", "--quiet", experiment.base) or git(main, "merge-base", "HEAD", head)
-    then, here, outputs = (recorded_outputs(main, commit) if commit else {} for commit in (base, "HEAD", head))
+        raise BadInput(
+            f"there is no experiment {experiment.name} (branch {experiment.branch}); there are: {known}"
+        )
+    base = git(main, "rev-parse", "--verify", "--quiet", experiment.base) or git(
+        main, "merge-base", "HEAD", head
+    )
+    then, here, outputs = (
+        recorded_outputs(main, commit) if commit else {} for commit in (base, "HEAD", head)
+    )
     ancestor, home, database = (_database(main, recorded) for recorded in (then, here, outputs))
     runs = run_ids(database) - run_ids(ancestor)
     models = {**files_of(main, here, paths.PRODUCTION), **files_of(main, here, paths.CANDIDATES)}
     best = _best(main, database, runs, set(models.values()))
-    old, home_batches, batches = (files_of(main, recorded, paths.INCOMING_DATA) for recorded in (then, here, outputs))
-    new = {name: md5 for name, md5 in batches.items() if md5 not in {*old.values(), *home_batches.values()}}
+    old, home_batches, batches = (
+        files_of(main, recorded, paths.INCOMING_DATA) for recorded in (then, here, outputs)
+    )
+    new = {
+        name: md5
+        for name, md5 in batches.items()
+        if md5 not in {*old.values(), *home_batches.values()}
+    }
     return Work(head, outputs, database, ancestor, runs, runs - run_ids(home), best, new)
 
 
@@ -96,13 +111,19 @@ def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]
     return listing(root, outputs[folder]) if folder in outputs else {}
 
 
-def _best(main: Path, database: Path | None, runs: set[str], models: set[str]) -> dict[str, Any] | None:
+def _best(
+    main: Path, database: Path | None, runs: set[str], models: set[str]
+) -> dict[str, Any] | None:
     """The row of the best of some runs, unless its model is among the known ones or was not kept."""
     promote = read_params(main / paths.PARAMS).promote
     if database is None or not runs or promote.metric not in metric_names(database):
         return None
     row = best_runs(database, promote.metric, promote.mode, track_ids=list(runs), limit=1)[0]
-    return row if row[promote.metric] is not None and row["model_hash"] not in {None, "", *models} else None
+    return (
+        row
+        if row[promote.metric] is not None and row["model_hash"] not in {None, "", *models}
+        else None
+    )
 
 
 def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) -> None:
@@ -116,7 +137,9 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
     main = experiment.main
     with locked(main, "the main working tree"):
         if (remote := open_remote(main)) is not None:
-            say(f"sent {len(send(main, remote, with_files(main, work.outputs.values())))} objects to the remote")
+            say(
+                f"sent {len(send(main, remote, with_files(main, work.outputs.values())))} objects to the remote"
+            )
         batches = work.missing_batches if with_data else {}
         if not batches and not work.missing_runs and not work.best:
             return
@@ -131,13 +154,18 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
             _undo(main, copied)
             journal.unlink()
             remedy = f"mend what the lines above name, in ../{experiment.folder.name}; then collect again"
-            raise Refused("dvc repro fails in main with what the experiment brings; main is as it was", remedy)
+            raise Refused(
+                "dvc repro fails in main with what the experiment brings; main is as it was", remedy
+            )
         if work.best:  # under its own run id; the next promotion may prune it again
             target = main / paths.CANDIDATES / model_name(work.best["track_id"])
             if not target.exists():
                 bring(main, work.best["model_hash"], target)
             run_dvc(main, "commit", "--force", "promote_model")
-        _commit(main, f"Collect {experiment.branch}: {len(work.missing_runs)} runs, {len(batches)} batches")
+        _commit(
+            main,
+            f"Collect {experiment.branch}: {len(work.missing_runs)} runs, {len(batches)} batches",
+        )
         journal.unlink()
     say(f"committed in {main}; next there: dvc push && git push")
 
@@ -145,9 +173,15 @@ def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) ->
 def _refuse_changes(main: Path) -> None:
     if changed := git(main, "status", "--porcelain", "--untracked-files=no"):
         names = ", ".join(line[3:] for line in changed.splitlines()[:5])
-        raise Refused(f"main has changes that are not committed: {names}", f'cd {main} && git commit --all -m "…"')
+        raise Refused(
+            f"main has changes that are not committed: {names}",
+            f'cd {main} && git commit --all -m "…"',
+        )
     if run_dvc(main, "status", "--json").stdout.strip() != "{}":
-        raise Refused("main has changes that dvc repro has not seen", f"cd {main} && dvc repro && git commit --all")
+        raise Refused(
+            "main has changes that dvc repro has not seen",
+            f"cd {main} && dvc repro && git commit --all",
+        )
 
 
 def _bring(experiment: Experiment, work: Work, batches: dict[str, str]) -> list[Path]:
@@ -178,7 +212,7 @@ def export_runs(database: Path, ancestor: Path | None, runs: set[str], target: P
     """
 
     def build(temporary: Path) -> bool:
-        rules = TableRules("merge", ancestors={database: ancestor} if ancestor else {})
+        rules = Rules("merge", ancestors={database: ancestor} if ancestor else {})
         merge_databases(None, [database], temporary, rules)
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
             for name, table in describe_tables(connection).items():
@@ -207,4 +241,7 @@ def _commit(main: Path, message: str) -> None:
         return
     done = run(main, "git", "commit", "--quiet", "--no-verify", "-m", message, "--", *paths)
     if done.returncode != 0:
-        raise Refused(f"git commit in main: {' '.join((done.stderr or done.stdout).split())}", "commit there yourself")
+        raise Refused(
+            f"git commit in main: {' '.join((done.stderr or done.stdout).split())}",
+            "commit there yourself",
+        )

@@ -18,7 +18,9 @@ from lineage.tracked.remote import missing_in_remote, open_remote, with_files
 VERSION_TAG = re.compile(r"tag (e\d+\.\d+\.\d+) (.+)")
 
 
-def finish(experiment: Experiment, say: Say, *, collect_first: bool, decline_data: bool, force: bool) -> None:
+def finish(
+    experiment: Experiment, say: Say, *, collect_first: bool, decline_data: bool, force: bool
+) -> None:
     """Show the checklist and, when nothing would be lost, remove worktree and branch.
 
     Args:
@@ -42,7 +44,10 @@ def finish(experiment: Experiment, say: Say, *, collect_first: bool, decline_dat
         if losses := ", ".join(step.name for step in steps if step.failed):
             _confirm(experiment, losses, say, force=force)
         if not erase(experiment):
-            raise Refused(f"the branch {experiment.branch} could not be deleted", f"git branch -D {experiment.branch}")
+            raise Refused(
+                f"the branch {experiment.branch} could not be deleted",
+                f"git branch -D {experiment.branch}",
+            )
     say(f"removed {experiment.folder} and the branch {experiment.branch}")
 
 
@@ -57,7 +62,9 @@ def _tree(experiment: Experiment) -> Step:
     folder = experiment.folder
     if (branch := git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")) != experiment.branch:
         where = f"is on {branch or 'no branch'}, not on {experiment.branch}"
-        return failed("tree", f"{folder.name} {where}", experiment.go(f"git switch {experiment.branch}"))
+        return failed(
+            "tree", f"{folder.name} {where}", experiment.go(f"git switch {experiment.branch}")
+        )
     changed, unknown = unsaved(folder)
     if changed:
         text = f"{len(changed)} not committed: {', '.join(changed[:5])}"
@@ -72,8 +79,14 @@ def _dvc(experiment: Experiment) -> Step:
     status = run_dvc(experiment.folder, "status", "--json")
     if status.returncode == 0 and status.stdout.strip() == "{}":
         return done("dvc", "dvc status is clean")
-    changed = ", ".join(json.loads(status.stdout)) if status.returncode == 0 else " ".join(status.stderr.split())[:200]
-    return failed("dvc", f"not recorded: {changed}", experiment.go('dvc repro && git commit --all -m "…"'))
+    changed = (
+        ", ".join(json.loads(status.stdout))
+        if status.returncode == 0
+        else " ".join(status.stderr.split())[:200]
+    )
+    return failed(
+        "dvc", f"not recorded: {changed}", experiment.go('dvc repro && git commit --all -m "…"')
+    )
 
 
 def checklist(experiment: Experiment, work: Work, *, decline_data: bool) -> list[Step]:
@@ -86,16 +99,28 @@ def checklist(experiment: Experiment, work: Work, *, decline_data: bool) -> list
     """
     collecting = f"./scripts/finish_worktree.sh {experiment.name} --collect"
     runs, batches = len(work.missing_runs), ", ".join(work.missing_batches)
-    best = f"the best, of run {work.best['track_id']}, is neither in production nor a candidate" if work.best else ""
+    best = (
+        f"the best, of run {work.best['track_id']}, is neither in production nor a candidate"
+        if work.best
+        else ""
+    )
     wanted = "" if decline_data else batches
     return [
         _tag(experiment, work),
         _remote(experiment, work),
-        failed("runs", f"{runs} of {len(work.runs)} runs are not in main's committed database", collecting)
+        failed(
+            "runs",
+            f"{runs} of {len(work.runs)} runs are not in main's committed database",
+            collecting,
+        )
         if runs
         else done("runs", f"{len(work.runs)} of its own, all in main's database"),
-        failed("model", best, collecting) if best else done("model", "its best is in main, or it has none"),
-        failed("data", f"new batches that main lacks: {wanted}", f"{collecting}   # or: --decline-data")
+        failed("model", best, collecting)
+        if best
+        else done("model", "its best is in main, or it has none"),
+        failed(
+            "data", f"new batches that main lacks: {wanted}", f"{collecting}   # or: --decline-data"
+        )
         if wanted
         else done("data", f"declined: {batches}" if batches else "no batch that main lacks"),
     ]
@@ -105,7 +130,9 @@ def _tag(experiment: Experiment, work: Work) -> Step:
     if (own := git(experiment.main, "rev-list", "--count", work.head, "--not", "HEAD")) == "0":
         return done("tag", "not needed: main has all its commits")
     form = "--format=%(objecttype) %(refname:lstrip=2) %(contents:subject)"
-    tags = (git(experiment.main, "for-each-ref", f"--points-at={work.head}", form, "refs/tags") or "").splitlines()
+    tags = (
+        git(experiment.main, "for-each-ref", f"--points-at={work.head}", form, "refs/tags") or ""
+    ).splitlines()
     for tag in tags:
         if found := VERSION_TAG.fullmatch(tag):
             return done("tag", f"{found[1]}: {found[2]}")
@@ -120,13 +147,22 @@ def _remote(experiment: Experiment, work: Work) -> Step:
         wanted, remote = with_files(main, work.outputs.values()), open_remote(main)
         if remote is None:
             if absent := [md5 for md5 in wanted if cached_object(main, md5) is None]:
-                return failed("remote", f"none; the cache lacks {len(absent)} objects", "dvc remote add --default …")
-            return done("remote", f"none configured: {len(wanted)} objects are in the shared cache, pinned by the tag")
+                return failed(
+                    "remote",
+                    f"none; the cache lacks {len(absent)} objects",
+                    "dvc remote add --default …",
+                )
+            return done(
+                "remote",
+                f"none configured: {len(wanted)} objects are in the shared cache, pinned by the tag",
+            )
         missing = missing_in_remote(main, remote, wanted)
     except LineageError as error:
         return failed("remote", error.problem, error.remedy or "make doctor")
     if missing:
-        return failed("remote", f"lacks {len(missing)} of {len(wanted)} objects", experiment.go("dvc push"))
+        return failed(
+            "remote", f"lacks {len(missing)} of {len(wanted)} objects", experiment.go("dvc push")
+        )
     return done("remote", f"has all {len(wanted)} objects")
 
 

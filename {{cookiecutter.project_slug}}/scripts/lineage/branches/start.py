@@ -59,16 +59,22 @@ def find_experiment(name: str) -> Experiment:
     root = paths.find_root()
     listed = git(root, "worktree", "list", "--porcelain")
     if not listed or git(root, "rev-parse", "--show-prefix"):
-        raise BadInput(f"{root} is not the top of a Git repository, which worktrees need", "make setup")
+        raise BadInput(
+            f"{root} is not the top of a Git repository, which worktrees need", "make setup"
+        )
     place, *facts = listed.split("\n\n", 1)[0].splitlines()
     main = Path(place.removeprefix("worktree "))
     if "bare" in facts:
-        raise BadInput(f"{main} is a bare repository: it has no main working tree to bring results home to")
+        raise BadInput(
+            f"{main} is a bare repository: it has no main working tree to bring results home to"
+        )
     if not NAME.fullmatch(name) or git(root, "check-ref-format", "--branch", f"exp/{name}") is None:
         allowed = "letters, digits, - _ . + and /, as in deeper-net or ada/deeper-net"
         raise BadInput(f"{name!r} cannot be the name of a branch and a folder", f"use {allowed}")
     if git(main, "rev-parse", "--verify", "--quiet", "HEAD") is None:
-        raise Refused("the project has no commit yet to branch from", 'git add --all && git commit -m "Start"')
+        raise Refused(
+            "the project has no commit yet to branch from", 'git add --all && git commit -m "Start"'
+        )
     return Experiment(main, name)
 
 
@@ -86,13 +92,21 @@ def start(experiment: Experiment, shared_cache: str | None, say: Say) -> None:
     """
     main, folder = experiment.main, experiment.folder
     if paths.find_root() != main.resolve():
-        raise Refused("an experiment starts from the main working tree, and this is another worktree", f"cd {main}")
+        raise Refused(
+            "an experiment starts from the main working tree, and this is another worktree",
+            f"cd {main}",
+        )
     cache = cache_folder(main)
     if shared_cache and (wanted := Path(shared_cache).expanduser().resolve()) != cache.resolve():
         remedy = f"cp -rn {cache}/. {wanted} && dvc cache dir --local {wanted}   # moves main; then try again"
-        raise Refused(f"main uses the cache {cache}; with {wanted} the experiment would share nothing with it", remedy)
+        raise Refused(
+            f"main uses the cache {cache}; with {wanted} the experiment would share nothing with it",
+            remedy,
+        )
     if git(main, "status", "--porcelain"):
-        say("note: what is not committed here stays here; the experiment starts from the last commit")
+        say(
+            "note: what is not committed here stays here; the experiment starts from the last commit"
+        )
     journal = main / ".dvc/tmp/lineage" / f"{folder.name}.setup"
     with locked(main, folder.name):
         found = journal.read_text(encoding="utf-8") if journal.exists() else ""
@@ -111,7 +125,14 @@ def start(experiment: Experiment, shared_cache: str | None, say: Say) -> None:
             if (main / ".venv").is_dir() and not (folder / ".venv").exists():
                 (folder / ".venv").symlink_to((main / ".venv").resolve())
             check_outputs(folder, run_dvc(folder, "checkout").stderr)
-            git(main, "worktree", "lock", "--reason", f"{LOCK_REASON} {experiment.name}", str(folder))
+            git(
+                main,
+                "worktree",
+                "lock",
+                "--reason",
+                f"{LOCK_REASON} {experiment.name}",
+                str(folder),
+            )
         except BaseException:
             if found != "added":
                 erase(experiment)
@@ -119,7 +140,9 @@ def start(experiment: Experiment, shared_cache: str | None, say: Say) -> None:
             raise
         journal.unlink()
     say(f"{folder} is ready, on branch {experiment.branch}; cache: {cache}")
-    say(f"  → {experiment.go('dvc repro')}\n  → ./scripts/finish_worktree.sh {experiment.name}   # when it is done")
+    say(
+        f"  → {experiment.go('dvc repro')}\n  → ./scripts/finish_worktree.sh {experiment.name}   # when it is done"
+    )
 
 
 def _refuse_existing(experiment: Experiment) -> None:
@@ -127,7 +150,10 @@ def _refuse_existing(experiment: Experiment) -> None:
     if folder.exists() or folder.is_symlink():
         raise Refused(f"{folder} exists already", f"cd ../{folder.name}   # or choose another name")
     if git(main, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}") is not None:
-        raise Refused(f"the branch {branch} exists already", f"git branch -m {branch} {branch}-old   # or another name")
+        raise Refused(
+            f"the branch {branch} exists already",
+            f"git branch -m {branch} {branch}-old   # or another name",
+        )
 
 
 def erase(experiment: Experiment) -> bool:

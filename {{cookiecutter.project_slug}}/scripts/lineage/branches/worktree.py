@@ -29,8 +29,12 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
     Raises:
         Refused: Git refuses.
     """
-    hooks_off = "core.hooksPath=/dev/null"  # post-checkout would look for data before the cache is known
-    must_git(root, "-c", hooks_off, "worktree", "add", "--quiet", *options[:-1], str(folder), options[-1])
+    hooks_off = (
+        "core.hooksPath=/dev/null"  # post-checkout would look for data before the cache is known
+    )
+    must_git(
+        root, "-c", hooks_off, "worktree", "add", "--quiet", *options[:-1], str(folder), options[-1]
+    )
     project = folder / (git(root, "rev-parse", "--show-prefix") or "")
     try:
         _share_configuration(main_root(root), project)
@@ -57,13 +61,23 @@ def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
         Refused: `git status` fails.
     """
     # said in full, since the user's configuration may hide files
-    options = ("--no-renames", "--ignored=matching", "--untracked-files=all", "--ignore-submodules=none", "-z")
+    options = (
+        "--no-renames",
+        "--ignored=matching",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+        "-z",
+    )
     if (status := git(folder, "status", "--porcelain", *options)) is None:
         raise Refused(f"git status fails in {folder}", f"cd {folder} && git status")
     found = [(line[:2], line[3:].removeprefix(prefix)) for line in status.split("\0")[:-1]]
     ignored = [name for state, name in found if state == "!!" and not MADE_AGAIN.fullmatch(name)]
     outputs = tuple(f"{path}/" for path in recorded_outputs(folder / prefix))
-    unknown = [name for name in ignored if not f"{name}/".startswith(outputs) and _holds_files(folder / prefix / name)]
+    unknown = [
+        name
+        for name in ignored
+        if not f"{name}/".startswith(outputs) and _holds_files(folder / prefix / name)
+    ]
     return [name for state, name in found if state != "!!"], unknown
 
 
@@ -97,7 +111,16 @@ def check_outputs(project: Path, reason: str = "") -> None:
     """
     for path, md5 in recorded_outputs(project).items():
         files = listing(project, md5) if md5.endswith(".dir") else {"": md5}
-        for place, known in ((project / path / name, cached_object(project, file)) for name, file in files.items()):
-            if known is None or not place.is_file() or not (place.samefile(known) or same_bytes(place, known)):
+        for place, known in (
+            (project / path / name, cached_object(project, file)) for name, file in files.items()
+        ):
+            if (
+                known is None
+                or not place.is_file()
+                or not (place.samefile(known) or same_bytes(place, known))
+            ):
                 said = " ".join(reason.split())[-300:]
-                raise Refused(f"{path} is not as dvc.lock records it{': ' if said else ''}{said}", "make doctor")
+                raise Refused(
+                    f"{path} is not as dvc.lock records it{': ' if said else ''}{said}",
+                    "make doctor",
+                )

@@ -71,7 +71,9 @@ class Commands(typer.Typer):
 
 def new_app(help_text: str) -> Commands:
     """Make an application with plain messages: no boxes, no tracebacks."""
-    return Commands(help=help_text, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    return Commands(
+        help=help_text, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+    )
 
 
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
@@ -81,7 +83,9 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(*, debug: bool, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a scheduler sends is cleaned up after, too
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # what a scheduler sends is cleaned up after, too
         try:
             function(**options, **({"debug": debug} if own else {}))
         except (LineageError, OSError) as error:
@@ -93,7 +97,9 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             print("interrupted: nothing that was accumulated before has changed", file=sys.stderr)
             raise typer.Exit(130) from None
 
-    parameter = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=DEBUG, annotation=bool)
+    parameter = inspect.Parameter(
+        "debug", inspect.Parameter.KEYWORD_ONLY, default=DEBUG, annotation=bool
+    )
     others = [value for name, value in signature.parameters.items() if name != "debug"]
     command.__signature__ = signature.replace(parameters=[*others, parameter])  # type: ignore[attr-defined]
     command.__annotations__ = {**function.__annotations__, "debug": bool}

@@ -44,7 +44,10 @@ def load_experiment(root: Path) -> ExperimentFile:
         spec.loader.exec_module(module)
     except Exception as error:
         line = getattr(error, "lineno", None)
-        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}" + f" (line {line})" * bool(line)
+        problem = (
+            f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}"
+            + f" (line {line})" * bool(line)
+        )
         raise BadInput(problem, f"python {EXPERIMENT}") from error
     names = list(ExperimentFile.__dataclass_fields__)
     if missing := [name for name in names if not callable(getattr(module, name, None))]:

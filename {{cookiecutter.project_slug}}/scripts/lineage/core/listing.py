@@ -24,7 +24,11 @@ def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -
         print("| " + " | ".join(names) + " |")
         print("|" + " --- |" * len(names))
         for row in rows:
-            print("| " + " | ".join(show(value).replace("|", "\\|").replace("\n", " ") for value in row) + " |")
+            print(
+                "| "
+                + " | ".join(show(value).replace("|", "\\|").replace("\n", " ") for value in row)
+                + " |"
+            )
     else:
         _print_table(names, rows)
 
@@ -38,7 +42,9 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for place, name in enumerate(names):
         numeric = all(row[place] is None or isinstance(row[place], (int, float)) for row in rows)
         whole = numeric or place < len(names) - 1  # long text at the end is folded, not cut off
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=whole, overflow="fold")
+        table.add_column(
+            name, justify="right" if numeric else "left", no_wrap=whole, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(escape(show(value)) for value in row))
     console = Console(width=None if sys.stdout.isatty() else 10_000)

@@ -8,11 +8,15 @@ from typing import Any
 Value = int | float | str | None
 
 
-def flatten(prefix: str, params: Mapping[str, Any], joint: str = "_") -> Iterator[tuple[str, Value]]:
+def flatten(
+    prefix: str, params: Mapping[str, Any], joint: str = "_"
+) -> Iterator[tuple[str, Value]]:
     """Yield `prefix_key` and a plain value for each param, nested mappings included."""
     for key, value in params.items():
         name = f"{prefix}{joint}{key}"
-        yield from flatten(name, value, joint) if isinstance(value, Mapping) else [(name, to_plain(value))]
+        yield from (
+            flatten(name, value, joint) if isinstance(value, Mapping) else [(name, to_plain(value))]
+        )
 
 
 def to_plain(value: Any) -> Value:

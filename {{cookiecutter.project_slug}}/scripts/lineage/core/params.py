@@ -79,11 +79,15 @@ def read_params(path: Path) -> Params:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise BadInput(f"{path.name} must be a mapping of sections (experiment, model, merge, promote)")
+        raise BadInput(
+            f"{path.name} must be a mapping of sections (experiment, model, merge, promote)"
+        )
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        raise BadInput("\n".join(f"{path.name}: {_explain(problem)}" for problem in error.errors())) from None
+        raise BadInput(
+            "\n".join(f"{path.name}: {_explain(problem)}" for problem in error.errors())
+        ) from None
     _check_sweep(path, params)
     return params
 
@@ -94,13 +98,19 @@ def _check_sweep(path: Path, params: Params) -> None:
         raise BadInput(problem)
     known = [key for key, _ in flatten("model", params.model, ".")]
     places = [("grid", key) for key in params.sweep.grid]
-    places += [(f"runs[{number}]", key) for number, point in enumerate(params.sweep.runs) for key in point]
+    places += [
+        (f"runs[{number}]", key) for number, point in enumerate(params.sweep.runs) for key in point
+    ]
     for place, key in places:
         if key not in known:
-            raise BadInput(f"{path.name}: sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}")
+            raise BadInput(
+                f"{path.name}: sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}"
+            )
     for key, values in params.sweep.grid.items():
         if not values:
-            raise BadInput(f"{path.name}: sweep.grid.{key}: the list is empty; give at least one value")
+            raise BadInput(
+                f"{path.name}: sweep.grid.{key}: the list is empty; give at least one value"
+            )
 
 
 def _explain(problem: Any) -> str:

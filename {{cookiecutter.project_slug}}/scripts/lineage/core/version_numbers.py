@@ -18,7 +18,9 @@ def parse(version: str) -> Numbers:
     """
     found = re.fullmatch(VERSION, version)
     if found is None:
-        raise BadInput(f"{version!r} is not a version; allowed: e{{major}}.{{minor}}.{{patch}}, as in e0.1.0")
+        raise BadInput(
+            f"{version!r} is not a version; allowed: e{{major}}.{{minor}}.{{patch}}, as in e0.1.0"
+        )
     major, minor, patch = map(int, found.groups())
     return major, minor, patch
 

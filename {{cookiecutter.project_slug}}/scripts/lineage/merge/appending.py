@@ -14,7 +14,14 @@ from lineage.merge.column_types import fit_base
 from lineage.merge.incoming_tables import Incoming, line_up
 from lineage.merge.rules import Plan
 from lineage.tables.sql import fold, quote, quote_all, same
-from lineage.tables.sqlite_files import Table, attached, count_rows, describe_tables, insert_rows, row_number
+from lineage.tables.sqlite_files import (
+    Table,
+    attached,
+    count_rows,
+    describe_tables,
+    insert_rows,
+    row_number,
+)
 
 Tables = Mapping[str, Mapping[Path, Table]]
 """What the sources hold: by the table's name, and by the source that has it."""
@@ -24,7 +31,9 @@ class NotAllNew(Exception):
     """Some row is there already, or a table has no primary key, NULL in it, or another type in a column."""
 
 
-def append_rows(connection: sqlite3.Connection, tables: Tables, sources: Sequence[Path]) -> list[Plan]:
+def append_rows(
+    connection: sqlite3.Connection, tables: Tables, sources: Sequence[Path]
+) -> list[Plan]:
     """Append all rows of the sources to `main`: sources in the order of their first keys, each in the order of its keys.
 
     So the bytes do not depend on the order in which sources are listed.
@@ -49,7 +58,9 @@ def append_rows(connection: sqlite3.Connection, tables: Tables, sources: Sequenc
             row_number(connection, name)  # refuses now what could not be compared the next time
         added, _ = fit_base(connection, base, incoming, sources, cast_text=False)
         rows = count_rows(connection, f"main.{quote(name)}")
-        plans.append(Plan(name, rows=rows, new_columns=added, missing_columns=incoming.missing_from(base)))
+        plans.append(
+            Plan(name, rows=rows, new_columns=added, missing_columns=incoming.missing_from(base))
+        )
     try:
         firsts = {path: _first_keys(connection, path, tables) for path in sources}
         for path in sorted(sources, key=firsts.__getitem__):
@@ -65,13 +76,17 @@ def append_rows(connection: sqlite3.Connection, tables: Tables, sources: Sequenc
     return plans
 
 
-def read_back(connection: sqlite3.Connection, plans: Sequence[Plan], tables: Tables, sources: Sequence[Path]) -> None:
+def read_back(
+    connection: sqlite3.Connection, plans: Sequence[Plan], tables: Tables, sources: Sequence[Path]
+) -> None:
     """Read back what `append_rows` wrote: as many rows as there should be, and every key of every source.
 
     Raises:
         Refused: a row is missing.
     """
-    lost = {plan.name: count_rows(connection, f"main.{quote(plan.name)}") - plan.rows for plan in plans}
+    lost = {
+        plan.name: count_rows(connection, f"main.{quote(plan.name)}") - plan.rows for plan in plans
+    }
     for path in sources:
         with attached(connection, path):
             for name in (name for name, found in tables.items() if path in found):
@@ -93,14 +108,19 @@ def _check_alike(base: Table | None, incoming: Incoming, found: Mapping[Path, Ta
         raise NotAllNew
 
 
-def _first_keys(connection: sqlite3.Connection, path: Path, tables: Tables) -> list[tuple[Any, ...]]:
+def _first_keys(
+    connection: sqlite3.Connection, path: Path, tables: Tables
+) -> list[tuple[Any, ...]]:
     """The smallest key of each table in a source (empty: no row, or no such table); `NotAllNew` when some key is NULL."""
     keys: list[tuple[Any, ...]] = []
     with attached(connection, path):
         for name, found in tables.items():
             first: tuple[Any, ...] = ()
             if path in found:
-                key, rows = [quote(column) for column in found[path].primary_key], f"FROM source.{quote(name)}"
+                key, rows = (
+                    [quote(column) for column in found[path].primary_key],
+                    f"FROM source.{quote(name)}",
+                )
                 is_null = f"SELECT 1 {rows} WHERE {' OR '.join(f'{column} IS NULL' for column in key)} LIMIT 1"
                 if connection.execute(is_null).fetchone():
                     raise NotAllNew

@@ -22,7 +22,11 @@ SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
 
 
 def fit_base(
-    connection: sqlite3.Connection, base: Table | None, incoming: Incoming, sources: Sequence[Path], cast_text: bool
+    connection: sqlite3.Connection,
+    base: Table | None,
+    incoming: Incoming,
+    sources: Sequence[Path],
+    cast_text: bool,
 ) -> tuple[list[str], list[str]]:
     """Make the base's table if there is none, add the columns that it lacks, and widen those too narrow for what comes in.
 
@@ -43,7 +47,11 @@ def fit_base(
     if base is None:
         connection.execute(create_statement(incoming.table))
     table = describe_tables(connection)[incoming.name]
-    declared, added, widened = {fold(column.name): column for column in table.columns}, list[str](), list[str]()
+    declared, added, widened = (
+        {fold(column.name): column for column in table.columns},
+        list[str](),
+        list[str](),
+    )
     for key, column in incoming.columns.items():
         known = declared.get(key)
         kind = _common_type(connection, incoming, known or column, sources, cast_text)
@@ -58,7 +66,11 @@ def fit_base(
 
 
 def _common_type(
-    connection: sqlite3.Connection, incoming: Incoming, column: Column, sources: Sequence[Path], cast_text: bool
+    connection: sqlite3.Connection,
+    incoming: Incoming,
+    column: Column,
+    sources: Sequence[Path],
+    cast_text: bool,
 ) -> str:
     types = incoming.types[fold(column.name)] | {column.type}
     if len(types) == 1:
@@ -69,13 +81,17 @@ def _common_type(
     if numbers and strings and any(affinity(declared) == "number" for declared in types):
         if cast_text:
             name = quote(column.name)
-            connection.execute(f"UPDATE {incoming.temporary} SET {name} = {_as_text(connection, name)}")
+            connection.execute(
+                f"UPDATE {incoming.temporary} SET {name} = {_as_text(connection, name)}"
+            )
             return "TEXT"
         first = f"SELECT {quote(SOURCE)}, {quote(column.name)} FROM {incoming.temporary} WHERE {quote(column.name)} IS NOT NULL"
         number, value = connection.execute(f"{first} LIMIT 1").fetchone()
         here, there = ("text", "numbers") if isinstance(value, str) else ("numbers", "text")
         problem = f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {here}, others {there}"
-        raise BadInput(problem, "give the column one type in all sources, or: merge_artifacts.py … --cast text")
+        raise BadInput(
+            problem, "give the column one type in all sources, or: merge_artifacts.py … --cast text"
+        )
     if numbers and strings:
         return ""  # any other type would turn numbers into text, or text that looks like one into a number
     if affinity(column.type) == "any" or not (numbers or strings):
@@ -85,7 +101,11 @@ def _common_type(
     if numbers == {"integer"} and not any(map(FLOATING.search, types)):
         return _first(types, "number", column.type, "INTEGER")
     rounded = f"typeof(v) = 'integer' AND v NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}"
-    return "" if connection.execute(f"SELECT 1 FROM ({values}) WHERE {rounded} LIMIT 1").fetchone() else "REAL"
+    return (
+        ""
+        if connection.execute(f"SELECT 1 FROM ({values}) WHERE {rounded} LIMIT 1").fetchone()
+        else "REAL"
+    )
 
 
 def _first(types: set[str], kind: str, known: str, otherwise: str) -> str:
@@ -97,7 +117,10 @@ def _first(types: set[str], kind: str, known: str, otherwise: str) -> str:
 def _values(connection: sqlite3.Connection, incoming: Incoming, column: Column) -> str:
     """Query for the column's values on both sides, as `v`."""
     names = map(fold, describe_tables(connection)[incoming.name].column_names)
-    sides = [incoming.temporary, *([f"main.{quote(incoming.name)}"] if fold(column.name) in names else [])]
+    sides = [
+        incoming.temporary,
+        *([f"main.{quote(incoming.name)}"] if fold(column.name) in names else []),
+    ]
     return " UNION ALL ".join(f"SELECT {quote(column.name)} AS v FROM {side}" for side in sides)
 
 
@@ -113,15 +136,21 @@ def _redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: 
     query = "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?"
     old = connection.execute(query, (name,)).fetchone()[0]
     spelled = "|".join(map(re.escape, (c, f"[{c}]", f"`{c}`", cell, f"'{c}'")))
-    words = f"{SPACE}+" + f"{SPACE}*".join(map(re.escape, column.type.split())) if column.type else ""
+    words = (
+        f"{SPACE}+" + f"{SPACE}*".join(map(re.escape, column.type.split())) if column.type else ""
+    )
     pattern = rf"([(,]{SPACE}*(?:{spelled})){words}(?![\w(])"
     new = re.sub(pattern, rf"\1 {kind}", old, count=1, flags=re.IGNORECASE | re.DOTALL)
     numbers_rows = table.primary_key == (c,) and "INTEGER" in (column.type.upper(), kind.upper())
     connection.execute("PRAGMA writable_schema = ON")
     update = "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?"
-    connection.execute(update, (old if numbers_rows else new, name))  # a key that is the row's number stays one
+    connection.execute(
+        update, (old if numbers_rows else new, name)
+    )  # a key that is the row's number stays one
     connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
-    expected = tuple(replace(known, type=kind) if known == column else known for known in table.columns)
+    expected = tuple(
+        replace(known, type=kind) if known == column else known for known in table.columns
+    )
     if describe_tables(connection)[name].columns != expected:
         problem = f"table {name!r} declares {c!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
         raise BadInput(problem, f"create the table anew with {c} {kind}")
@@ -136,4 +165,6 @@ def _redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: 
 def _as_text(connection: sqlite3.Connection, name: str) -> str:
     """Expression that writes numbers with every digit, as Python does; SQLite alone would keep 15."""
     connection.create_function("lineage_text", 1, repr, deterministic=True)
-    return f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN lineage_text({name}) ELSE {name} END"
+    return (
+        f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN lineage_text({name}) ELSE {name} END"
+    )

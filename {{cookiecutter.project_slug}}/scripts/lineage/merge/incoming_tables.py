@@ -6,9 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.tables.sql import RESERVED
-from lineage.tables.sql import NUMBER, SOURCE, all_of, fold, quote, quote_all, same
-from lineage.tables.sqlite_files import Column, Table, attached, describe_tables, open_read_only, row_number
+from lineage.tables.sql import NUMBER, RESERVED, SOURCE, all_of, fold, quote, quote_all, same
+from lineage.tables.sqlite_files import (
+    Column,
+    Table,
+    attached,
+    describe_tables,
+    open_read_only,
+    row_number,
+)
 
 
 @dataclass
@@ -47,7 +53,9 @@ class Incoming:
 
     def missing_from(self, base: Table | None) -> list[str]:
         """The columns of the base that no source has."""
-        return [name for name in base.column_names if fold(name) not in self.columns] if base else []
+        return (
+            [name for name in base.column_names if fold(name) not in self.columns] if base else []
+        )
 
 
 def line_up(name: str, found: Mapping[Path, Table], sources: Sequence[Path]) -> Incoming:
@@ -63,9 +71,15 @@ def line_up(name: str, found: Mapping[Path, Table], sources: Sequence[Path]) -> 
         for column in table.columns:
             incoming.columns.setdefault(fold(column.name), column)
             incoming.types.setdefault(fold(column.name), set()).add(column.type)
-    names = {number: set(map(fold, found[path].column_names)) for number, path in enumerate(sources) if path in found}
+    names = {
+        number: set(map(fold, found[path].column_names))
+        for number, path in enumerate(sources)
+        if path in found
+    }
     for key, column in incoming.columns.items():
-        incoming.lacking[column.name] = [number for number, there in names.items() if key not in there]
+        incoming.lacking[column.name] = [
+            number for number, there in names.items() if key not in there
+        ]
     return incoming
 
 
@@ -84,12 +98,17 @@ def tables_of(sources: Sequence[Path], base: Path | None) -> dict[str, dict[Path
             for name, table in describe_tables(connection).items():
                 found.setdefault(spelled.setdefault(fold(name), name), {})[path] = table
                 if taken := RESERVED & set(map(fold, table.column_names)):
-                    raise BadInput(f"{path}: table {name!r} has a column {min(taken)!r}, a name of ours", "rename it")
+                    raise BadInput(
+                        f"{path}: table {name!r} has a column {min(taken)!r}, a name of ours",
+                        "rename it",
+                    )
     return found
 
 
 def collect(
-    connection: sqlite3.Connection, tables: Mapping[str, Mapping[Path, Table]], sources: Sequence[Path]
+    connection: sqlite3.Connection,
+    tables: Mapping[str, Mapping[Path, Table]],
+    sources: Sequence[Path],
 ) -> dict[str, Incoming]:
     """Copy the rows of tables into temporary tables whose columns have no type, so that values stay as they are.
 
@@ -102,7 +121,11 @@ def collect(
     """
     collected = {name: line_up(name, found, sources) for name, found in tables.items()}
     for incoming in collected.values():
-        columns = [f"{NUMBER} INTEGER PRIMARY KEY", quote(SOURCE), *(quote(c.name) for c in incoming.columns.values())]
+        columns = [
+            f"{NUMBER} INTEGER PRIMARY KEY",
+            quote(SOURCE),
+            *(quote(c.name) for c in incoming.columns.values()),
+        ]
         connection.execute(f"CREATE TABLE {incoming.temporary} ({', '.join(columns)})")
         connection.execute(f"CREATE TABLE {incoming.replaceable} (source, base_row)")
     for number, path in enumerate(sources):
@@ -111,11 +134,15 @@ def collect(
                 if path in found:
                     names = quote_all(found[path].column_names)
                     values = f"SELECT {number}, {names} FROM source.{quote(name)}"
-                    connection.execute(f"INSERT INTO {collected[name].temporary} ({quote(SOURCE)}, {names}) {values}")
+                    connection.execute(
+                        f"INSERT INTO {collected[name].temporary} ({quote(SOURCE)}, {names}) {values}"
+                    )
     return collected
 
 
-def drop_unchanged(connection: sqlite3.Connection, number: int, ancestor: Path, collected: dict[str, Incoming]) -> None:
+def drop_unchanged(
+    connection: sqlite3.Connection, number: int, ancestor: Path, collected: dict[str, Incoming]
+) -> None:
     """Forget the rows of one source that its ancestor holds too: they are old copies, unchanged since the branch point.
 
     What the source dropped or changed since then, and main did not, is noted: a rebase may replace that, and no other row.
@@ -133,7 +160,9 @@ def drop_unchanged(connection: sqlite3.Connection, number: int, ancestor: Path, 
         for name in collected.keys() & tables.keys():
             incoming, then = collected[name], f"ancestor.{quote(name)}"
             incoming.copies.append(number)
-            copied = f"b.{quote(SOURCE)} = {number} AND {_as_then('b', incoming.table, tables[name])}"
+            copied = (
+                f"b.{quote(SOURCE)} = {number} AND {_as_then('b', incoming.table, tables[name])}"
+            )
             if name in present:
                 connection.execute(
                     f"INSERT INTO {incoming.replaceable} SELECT {number}, m.{row_number(connection, name)} FROM {then} a"
@@ -147,5 +176,9 @@ def drop_unchanged(connection: sqlite3.Connection, number: int, ancestor: Path, 
 def _as_then(alias: str, table: Table, then: Table) -> str:
     """A row of `table` is row `a` of the ancestor; columns that came later are NULL."""
     known = set(map(fold, then.column_names))
-    new = [f"{alias}.{quote(name)} IS NULL" for name in table.column_names if fold(name) not in known]
-    return all_of([same("a", alias, [name for name in table.column_names if fold(name) in known]), *new])
+    new = [
+        f"{alias}.{quote(name)} IS NULL" for name in table.column_names if fold(name) not in known
+    ]
+    return all_of(
+        [same("a", alias, [name for name in table.column_names if fold(name) in known]), *new]
+    )

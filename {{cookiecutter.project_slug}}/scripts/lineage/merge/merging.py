@@ -9,11 +9,10 @@ from lineage.core import paths
 from lineage.core.console import Say, progress
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
-from lineage.merge import merge_parquet, merge_tables
-from lineage.merge.merge_parquet import DataRules
-from lineage.merge.merge_tables import TableRules
+from lineage.merge.data import merge_data
+from lineage.merge.databases import merge_databases
 from lineage.merge.origin_of_copy import find_ancestor
-from lineage.merge.rules import Plan
+from lineage.merge.rules import Plan, Rules
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tracked.backup_tag import pin, where_recorded
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
@@ -30,7 +29,9 @@ def merge_data_stage(say: Say) -> None:
     """
     root = paths.find_root()
     merge = read_params(root / paths.PARAMS).merge
-    rules = DataRules(merge.data_strategy, tuple(merge.data_key_columns), merge.data_on_conflict)
+    rules = Rules(
+        merge.data_strategy, tuple(merge.data_key_columns), on_conflict=merge.data_on_conflict
+    )
     target = root / paths.TRAIN_DATA
     with locked(root, paths.TRAIN_DATA):
         base = check_base(root, paths.TRAIN_DATA, holds_all_rows)
@@ -41,7 +42,9 @@ def merge_data_stage(say: Say) -> None:
         if not batches:
             say(f"{paths.INCOMING_DATA}/ holds no .parquet file; {paths.TRAIN_DATA} stays as it is")
             return
-        [change] = write(Job(root, paths.TRAIN_DATA, [base] if base else [], batches, target, rules))
+        [change] = write(
+            Job(root, paths.TRAIN_DATA, [base] if base else [], batches, target, rules, False)
+        )
     say(f"{rules.strategy} {change.line()}; {change.rows} rows now")
 
 
@@ -55,7 +58,9 @@ def merge_results_stage(say: Say) -> tuple[Path, list[str], Promote]:
     root = paths.find_root()
     params = read_params(root / paths.PARAMS)
     merge = params.merge
-    rules = TableRules(merge.strategy, tuple(merge.key_columns), None, tuple(merge.tables), merge.on_conflict)
+    rules = Rules(
+        merge.strategy, tuple(merge.key_columns), None, tuple(merge.tables), merge.on_conflict
+    )
     target = root / paths.DATABASE
     with locked(root, paths.DATABASE):
         base = check_base(root, paths.DATABASE, holds_all_rows)
@@ -64,7 +69,9 @@ def merge_results_stage(say: Say) -> tuple[Path, list[str], Promote]:
         if not runs:
             raise Refused(f"{paths.RUNS}/ holds no run", "dvc repro train")
         rules = replace(rules, ancestors=_ancestors(root, paths.DATABASE, base, copies))
-        job = Job(root, paths.DATABASE, [base] if base else [], [*copies, *runs], target, rules)
+        job = Job(
+            root, paths.DATABASE, [base] if base else [], [*copies, *runs], target, rules, True
+        )
         for change in write(job):
             say(f"{rules.strategy} {change.line()}")
     return root, [path.stem for path in runs], params.promote
@@ -80,7 +87,8 @@ class Job:
         base: what is accumulated so far: one database, any number of parquet files.
         sources: incoming files.
         target: the output; may be the base.
-        rules: how; their kind says whether these are tables or parquet.
+        rules: how; strategy and keys.
+        databases: these are databases, not parquet.
     """
 
     root: Path
@@ -88,7 +96,8 @@ class Job:
     base: Sequence[Path]
     sources: Sequence[Path]
     target: Path
-    rules: TableRules | DataRules
+    rules: Rules
+    databases: bool
 
 
 def write(job: Job, approve: Callable[[list[Plan]], bool] = lambda plans: True) -> list[Plan]:
@@ -102,11 +111,11 @@ def write(job: Job, approve: Callable[[list[Plan]], bool] = lambda plans: True) 
 
     def build(temporary: Path) -> bool:
         with progress(f"merging {len(job.sources)} files into {job.name}"):
-            if isinstance(job.rules, TableRules):
+            if job.databases:
                 base = job.base[0] if job.base else None
-                plans.extend(merge_tables.merge_databases(base, job.sources, temporary, job.rules))
+                plans.extend(merge_databases(base, job.sources, temporary, job.rules))
             else:
-                plans.append(merge_parquet.merge_data(job.base, job.sources, temporary, job.rules, job.name))
+                plans.append(merge_data(job.base, job.sources, temporary, job.rules, job.name))
         if job.rules.dry_run or not approve(plans):
             return False
         in_place = list(job.base) == [job.target]
@@ -125,7 +134,8 @@ def merge_by_hand(
     base: str | None,
     patterns: Sequence[str],
     output: Path,
-    rules: TableRules | DataRules,
+    rules: Rules,
+    tables: bool,
     confirm: Callable[[str], bool],
     ancestor: Path | None = None,
     backup_tag: str | None = None,
@@ -144,13 +154,14 @@ def merge_by_hand(
         BadInput: a file is missing or does not fit.
         Refused: the user declined, the guard of `accumulate`, or a conflict.
     """
-    tables = isinstance(rules, TableRules)
     ending = ".db" if tables else ".parquet"
     if base and not Path(base).exists() and not glob.has_magic(base):
         raise BadInput(f"{base} does not exist; leave the option out to start without a base")
     sources, bases = expand(patterns, ending), expand([base], ending) if base else []
     if tables and len(bases) > 1:
-        raise BadInput(f"{base} is {len(bases)} databases; the base is one", "merge the others in by --exp-db")
+        raise BadInput(
+            f"{base} is {len(bases)} databases; the base is one", "merge the others in by --exp-db"
+        )
     root, name = _place_of(output)
 
     def approve(plans: list[Plan]) -> bool:
@@ -166,12 +177,12 @@ def merge_by_hand(
 
     with locked(root, name):
         if len(bases) == 1 and output.exists() and bases[0].samefile(output):
-            check_base(root, name, holds_all_rows if tables else holds_all_rows)
+            check_base(root, name, holds_all_rows)
             bases = [output]
-        if isinstance(rules, TableRules) and bases:
+        if tables and bases:
             known = dict.fromkeys(sources, ancestor) if ancestor else None
             rules = replace(rules, ancestors=known or _ancestors(root, name, bases[0], sources))
-        return write(Job(root, name, bases, sources, output, rules), approve)
+        return write(Job(root, name, bases, sources, output, rules, tables), approve)
 
 
 def next_step(output: Path) -> str | None:
@@ -180,7 +191,9 @@ def next_step(output: Path) -> str | None:
     return f"next: dvc commit {name} && git commit --all" if recorded_md5(root, name) else None
 
 
-def _ancestors(root: Path, name: str, base: Path | None, sources: Sequence[Path]) -> dict[Path, Path]:
+def _ancestors(
+    root: Path, name: str, base: Path | None, sources: Sequence[Path]
+) -> dict[Path, Path]:
     found = {source: find_ancestor(root, name, base, source) for source in sources}
     return {source: ancestor for source, ancestor in found.items() if ancestor}
 
@@ -192,7 +205,11 @@ def find_files(folder: Path, ending: str) -> list[Path]:
         BadInput: a link that leads nowhere.
     """
     found = (path for path in folder.rglob(f"*{ending}") if path.is_file() or path.is_symlink())
-    files = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    files = sorted(
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
     if lost := [path for path in files if not path.exists()]:
         raise BadInput(f"{lost[0]} is a link that leads nowhere", "dvc checkout   # or remove it")
     return files

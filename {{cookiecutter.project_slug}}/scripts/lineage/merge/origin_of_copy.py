@@ -37,8 +37,12 @@ def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Pat
         return None if recorded is None else obtain(root, recorded)
     if holds_all_rows(base, source):
         return None
-    commits = (git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", PIPELINE_LOCK) or "").split()
-    hashes = dict.fromkeys(found for commit in commits if (found := recorded_md5(root, name, commit)))
+    commits = (
+        git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", PIPELINE_LOCK) or ""
+    ).split()
+    hashes = dict.fromkeys(
+        found for commit in commits if (found := recorded_md5(root, name, commit))
+    )
     objects = [path for md5 in hashes if (path := cached_object(root, md5))]
     return next((path for path in objects if holds_all_rows(source, path)), None)
 

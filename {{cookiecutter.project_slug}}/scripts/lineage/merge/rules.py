@@ -6,6 +6,7 @@ NOT IN over keys or correlated subqueries: NULL equals NULL, and either engine f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lineage.core.errors import BadInput, Refused
@@ -16,6 +17,31 @@ ARRIVING = "temp.lineage_arriving"
 """The rows that come in, as `plan` leaves them: the incoming columns, in the order of their identity."""
 
 SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How files are merged, for databases and for parquet.
+
+    Attributes:
+        strategy: `merge` or `rebase`.
+        key_columns: what rebase replaces by; for parquet also the identity of a row (empty: the whole row, merge only).
+        id_column: identity of tables without a primary key; None: the whole row.
+        tables: names; empty: every table that a source has.
+        on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
+        dry_run: only work out what would happen; conflicts are counted, not refused.
+        ancestors: for a source, the database that it began as a copy of; its rows do not count as incoming.
+        cast_text: numbers become text where other files hold text in the column.
+    """
+
+    strategy: str
+    key_columns: tuple[str, ...] = ()
+    id_column: str | None = None
+    tables: tuple[str, ...] = ()
+    on_conflict: str = "fail"
+    dry_run: bool = False
+    ancestors: Mapping[Path, Path] = field(default_factory=dict)
+    cast_text: bool = False
 
 
 @dataclass
@@ -109,7 +135,9 @@ class Plan:
         parts = [f"{self.name}: +{self.added} ~{self.replaced} ={self.present} !{self.conflicts}"]
         parts += [f"new columns: {', '.join(self.new_columns)}"] if self.new_columns else []
         parts += [f"wider types: {', '.join(self.widened)}"] if self.widened else []
-        parts += [f"{self.overridden} incoming rows gave way to a later one"] if self.overridden else []
+        parts += (
+            [f"{self.overridden} incoming rows gave way to a later one"] if self.overridden else []
+        )
         return ", ".join(parts)
 
     def summary(self) -> dict[str, Any]:
@@ -118,7 +146,9 @@ class Plan:
 
     def not_written(self) -> Refused:
         """What to raise when other rows are read back than belong there."""
-        return Refused(f"{self.name}: not the {self.rows} rows that belong there were written; the old file stays")
+        return Refused(
+            f"{self.name}: not the {self.rows} rows that belong there were written; the old file stays"
+        )
 
     def refuse_conflicts(self) -> None:
         """Raise `Refused` when there are conflicts; shows up to five."""
@@ -139,7 +169,11 @@ def recommend(plans: Sequence[Plan]) -> str:
             return f"rebase: {plan.name} seems to have renamed {old} to {new}; merge would keep both, each half empty"
     if conflicts:
         return f"rebase: {conflicts} incoming rows have known keys and changed values, which merge would not take"
-    return f"merge: the {added} rows that come are new" if added else "neither: everything is there already"
+    return (
+        f"merge: the {added} rows that come are new"
+        if added
+        else "neither: everything is there already"
+    )
 
 
 def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "fail") -> Plan:
@@ -155,23 +189,40 @@ def plan(sides: Sides, strategy: str, keys: Sequence[str], on_conflict: str = "f
         BadInput: `newest` without a column `timestamp`, or where it is part of the identity and cannot decide.
     """
     if on_conflict == "newest" and "timestamp" not in map(fold, sides.columns):
-        raise BadInput(f"{sides.name}: on_conflict: newest needs a column 'timestamp'", "choose base or incoming")
-    result, kept = Plan(sides.name), _settle(sides, "incoming" if strategy == "rebase" else on_conflict)
-    later = "b.timestamp > a.timestamp OR a.timestamp IS NULL" if on_conflict == "newest" else "TRUE"
+        raise BadInput(
+            f"{sides.name}: on_conflict: newest needs a column 'timestamp'",
+            "choose base or incoming",
+        )
+    result, kept = (
+        Plan(sides.name),
+        _settle(sides, "incoming" if strategy == "rebase" else on_conflict),
+    )
+    later = (
+        "b.timestamp > a.timestamp OR a.timestamp IS NULL" if on_conflict == "newest" else "TRUE"
+    )
     sides.engine.execute(
         f"CREATE TEMP TABLE lineage_there AS SELECT a.{sides.row} AS base_row, b.{NUMBER} AS kept_row,"
         f" {sides.equal} AS is_equal, {later} AS is_later {sides.beside(sides.base, kept)}"
     )
-    comes = _rebase(result, sides, kept, keys) if strategy == "rebase" else _merge(result, sides, kept, on_conflict)
+    comes = (
+        _rebase(result, sides, kept, keys)
+        if strategy == "rebase"
+        else _merge(result, sides, kept, on_conflict)
+    )
     if on_conflict == "newest" and result.conflicts and "timestamp" in map(fold, sides.identity):
-        raise BadInput(f"{sides.name}: newest cannot decide: timestamp is in the identity", "choose base or incoming")
+        raise BadInput(
+            f"{sides.name}: newest cannot decide: timestamp is in the identity",
+            "choose base or incoming",
+        )
     rows = f"SELECT {quote_all(sides.columns)} FROM {kept} b WHERE {comes} ORDER BY {quote_all(sides.identity)}"
     sides.engine.execute(f"CREATE TEMP TABLE lineage_arriving AS {rows}")
     result.added = sides.count(f"FROM {ARRIVING}")
     result.replaced = sides.count(f"FROM ({result.leaves}) AS gone") if result.leaves else 0
     result.rows = sides.count(f"FROM {sides.base}") + result.added - result.replaced
     new = result.added if strategy == "rebase" else result.added - result.replaced
-    result.present = sides.count(f"FROM {sides.incoming}") - new - result.overridden - result.conflicts
+    result.present = (
+        sides.count(f"FROM {sides.incoming}") - new - result.overridden - result.conflicts
+    )
     return result
 
 
@@ -195,10 +246,18 @@ def _merge(result: Plan, sides: Sides, kept: str, on_conflict: str) -> str:
 def _rebase(result: Plan, sides: Sides, kept: str, keys: Sequence[str]) -> str:
     """Note what leaves the base, and what gives way or conflicts; return the condition of the rows `b` of `kept` that come."""
     matching = _matching(sides, keys)
-    result.leaves = f"{matching} AND a.{sides.row} NOT IN (SELECT base_row FROM {THERE} WHERE is_equal)"
-    result.overridden = sides.count(f"FROM ({_repeated(sides)}) AS overridden") if kept == KEPT else 0
-    same_identity = f"SELECT base_row AS l, kept_row AS r FROM {THERE} WHERE NOT is_equal"  # and another key
-    _add_conflicts(result, sides, f"{same_identity} AND base_row NOT IN ({matching})", (sides.base, sides.row))
+    result.leaves = (
+        f"{matching} AND a.{sides.row} NOT IN (SELECT base_row FROM {THERE} WHERE is_equal)"
+    )
+    result.overridden = (
+        sides.count(f"FROM ({_repeated(sides)}) AS overridden") if kept == KEPT else 0
+    )
+    same_identity = (
+        f"SELECT base_row AS l, kept_row AS r FROM {THERE} WHERE NOT is_equal"  # and another key
+    )
+    _add_conflicts(
+        result, sides, f"{same_identity} AND base_row NOT IN ({matching})", (sides.base, sides.row)
+    )
     return f"b.{NUMBER} NOT IN (SELECT kept_row FROM {THERE} WHERE is_equal)"
 
 
@@ -225,13 +284,19 @@ def _settle(sides: Sides, winner: str) -> str:
     for table in (KEPT, KEYS, THERE, ARRIVING):
         sides.engine.execute(f"DROP TABLE IF EXISTS {table}")
     identity = quote_all(sides.identity)
-    repeated = f"FROM (SELECT 1 FROM {sides.incoming} GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
+    repeated = (
+        f"FROM (SELECT 1 FROM {sides.incoming} GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
+    )
     if not sides.count(repeated):
         return sides.incoming
-    order = {"base": NUMBER, "newest": f"timestamp DESC, {NUMBER} DESC"}.get(winner, f"{NUMBER} DESC")
+    order = {"base": NUMBER, "newest": f"timestamp DESC, {NUMBER} DESC"}.get(
+        winner, f"{NUMBER} DESC"
+    )
     place = f"row_number() OVER (PARTITION BY {identity} ORDER BY {order})"
     best = f"SELECT {NUMBER} FROM (SELECT {NUMBER}, {place} AS place FROM {sides.incoming}) AS ranked WHERE place = 1"
-    sides.engine.execute(f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM {sides.incoming} WHERE {NUMBER} IN ({best})")
+    sides.engine.execute(
+        f"CREATE TEMP TABLE lineage_kept AS SELECT * FROM {sides.incoming} WHERE {NUMBER} IN ({best})"
+    )
     return KEPT
 
 
@@ -252,8 +317,15 @@ def _add_conflicts(result: Plan, sides: Sides, pairs: str, left: tuple[str, str]
     first = f"SELECT p.l, p.r FROM ({pairs}) AS p JOIN {sides.incoming} b ON b.{NUMBER} = p.r ORDER BY {order}, p.l, p.r LIMIT {SAMPLES}"
     both = ", ".join(f"a.{quote(column)}, b.{quote(column)}" for column in sides.columns)
     numbered = f"({first}) AS f JOIN {left[0]} a ON a.{left[1]} = f.l JOIN {sides.incoming} b ON b.{NUMBER} = f.r"
-    for row in sides.engine.execute(f"SELECT {both} FROM {numbered} ORDER BY {order}, f.l, f.r").fetchall():
-        values = {column: (row[2 * place], row[2 * place + 1]) for place, column in enumerate(sides.columns)}
+    for row in sides.engine.execute(
+        f"SELECT {both} FROM {numbered} ORDER BY {order}, f.l, f.r"
+    ).fetchall():
+        values = {
+            column: (row[2 * place], row[2 * place + 1])
+            for place, column in enumerate(sides.columns)
+        }
         key = ", ".join(f"{column}={values[column][0]!r}" for column in sides.identity)
-        changed = [f"{column}: {a!r} | {b!r}" for column, (a, b) in values.items() if a != b][:SAMPLES]
+        changed = [f"{column}: {a!r} | {b!r}" for column, (a, b) in values.items() if a != b][
+            :SAMPLES
+        ]
         result.samples.append(f"  {key} — {', '.join(changed)}")

@@ -15,7 +15,9 @@ from lineage.tracked.remote import missing_in_remote, open_remote
 from lineage.tracked.whole_file import replace_folder
 
 
-def choose_surplus(models: Models, files: dict[str, Path], keep: int, *, ask_remote: bool) -> tuple[set[str], set[str]]:
+def choose_surplus(
+    models: Models, files: dict[str, Path], keep: int, *, ask_remote: bool
+) -> tuple[set[str], set[str]]:
     """Find the candidates beyond the best `keep`.
 
     Args:
@@ -28,10 +30,14 @@ def choose_surplus(models: Models, files: dict[str, Path], keep: int, *, ask_rem
     """
     metric, card = models.promote.metric, read_card(models.root)
     rows = best_runs(models.database, metric, models.promote.mode, track_ids=list(files))
-    ranked = list(dict.fromkeys(row["track_id"] for row in rows if measured(row[metric]) is not None))
+    ranked = list(
+        dict.fromkeys(row["track_id"] for row in rows if measured(row[metric]) is not None)
+    )
     hashes = {track_id: checked_md5(models.root, path) for track_id, path in files.items()}
     surplus = set(files) - set(ranked[:keep]) - {card.track_id if card else None}
-    recoverable = find_recoverable(models.root, {hashes[track_id] for track_id in surplus}, ask_remote=ask_remote)
+    recoverable = find_recoverable(
+        models.root, {hashes[track_id] for track_id in surplus}, ask_remote=ask_remote
+    )
     free = {track_id for track_id in surplus if hashes[track_id] in recoverable}
     return free, surplus - free
 

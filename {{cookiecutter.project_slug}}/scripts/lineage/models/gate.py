@@ -32,14 +32,23 @@ def promote_stage(say: Say) -> None:
     models = open_models(say)
     with production.locked_folders(models.root):
         new = models_in(models.root / paths.TRAINED_MODELS)
-        rows = best_runs(models.database, models.promote.metric, models.promote.mode, track_ids=list(new))
+        rows = best_runs(
+            models.database, models.promote.metric, models.promote.mode, track_ids=list(new)
+        )
         _check_new(models.root, new, rows)
-        _gate(models, models.promote.strategy, rows)  # first: the model in production is always kept
+        _gate(
+            models, models.promote.strategy, rows
+        )  # first: the model in production is always kept
         _keep_candidates(models, new)
 
 
 def promote_by_hand(
-    database: Path | None, run_id: str | None, version: str | None, metric: str | None, mode: str | None, say: Say
+    database: Path | None,
+    run_id: str | None,
+    version: str | None,
+    metric: str | None,
+    mode: str | None,
+    say: Say,
 ) -> None:
     """Put a chosen run's model into production; without a choice, let the best run of the database try the gate.
 
@@ -58,7 +67,9 @@ def promote_by_hand(
     with production.locked_folders(models.root):
         if run_id is None and version is None:
             where = [f"test_hash={file_md5(models.root / paths.TEST_DATA)}"]
-            rows = best_runs(models.database, models.promote.metric, models.promote.mode, where=where)
+            rows = best_runs(
+                models.database, models.promote.metric, models.promote.mode, where=where
+            )
             changed = _gate(models, None, [row for row in rows if row["model_hash"] is not None])
         else:
             option = f"--run-id {run_id}" if run_id else f"--version {version}"
@@ -81,7 +92,9 @@ def add_candidate(file: Path, run_id: str, say: Say) -> None:
     models = open_models(say)
     md5, row = checked_md5(models.root, file), production.find_run(models, run_id, None)
     if md5 != row["model_hash"]:
-        raise Refused(f"{file} (md5 {md5}) is not the model that run {run_id} recorded (md5 {row['model_hash']})")
+        raise Refused(
+            f"{file} (md5 {md5}) is not the model that run {run_id} recorded (md5 {row['model_hash']})"
+        )
     with production.locked_folders(models.root):
         metric, present = models.promote.metric, models_in(models.root / paths.CANDIDATES)
         if run_id not in present:
@@ -108,8 +121,12 @@ def prune(keep: int, say: Say) -> None:
         if stuck:
             problem = f"{len(stuck)} models could not be brought back, so nothing is pruned: {', '.join(sorted(stuck))}"
             raise Refused(problem, TO_RECORD)
-        changed = write_candidates(models.root, {name: path for name, path in present.items() if name not in free})
-        say(f"candidates: {len(present) - len(free)} kept in {paths.CANDIDATES}/ ({len(free)} pruned)")
+        changed = write_candidates(
+            models.root, {name: path for name, path in present.items() if name not in free}
+        )
+        say(
+            f"candidates: {len(present) - len(free)} kept in {paths.CANDIDATES}/ ({len(free)} pruned)"
+        )
         if changed:
             production.record_models(models)
 
@@ -118,9 +135,14 @@ def _check_new(root: Path, new: dict[str, Path], rows: list[Row]) -> None:
     """Refuse a new model without a row, or with other bytes than its row says."""
     for row in rows:
         if checked_md5(root, new[row["track_id"]]) != row["model_hash"]:
-            raise Refused(f"{new[row['track_id']]} is not the model that run {row['track_id']} recorded")
+            raise Refused(
+                f"{new[row['track_id']]} is not the model that run {row['track_id']} recorded"
+            )
     if unknown := sorted(set(new) - {row["track_id"] for row in rows}):
-        raise Refused(f"run {unknown[0]} has a model but no row in {paths.DATABASE}", "dvc repro merge_results")
+        raise Refused(
+            f"run {unknown[0]} has a model but no row in {paths.DATABASE}",
+            "dvc repro merge_results",
+        )
 
 
 def _keep_candidates(models: Models, new: dict[str, Path]) -> None:
@@ -129,10 +151,16 @@ def _keep_candidates(models: Models, new: dict[str, Path]) -> None:
     both = {**old, **new}
     free, stuck = choose_surplus(models, both, models.promote.keep, ask_remote=False)
     free |= {name for name in stuck - set(old) if cached_object(models.root, file_md5(new[name]))}
-    if write_candidates(models.root, {name: path for name, path in both.items() if name not in free}):
-        models.say(f"candidates: {len(both) - len(free)} kept in {paths.CANDIDATES}/ ({len(free & set(old))} pruned)")
+    if write_candidates(
+        models.root, {name: path for name, path in both.items() if name not in free}
+    ):
+        models.say(
+            f"candidates: {len(both) - len(free)} kept in {paths.CANDIDATES}/ ({len(free & set(old))} pruned)"
+        )
     if held := stuck - free:
-        models.say(f"candidates: {len(held)} beyond promote.keep stay until a commit of dvc.lock names their bytes")
+        models.say(
+            f"candidates: {len(held)} beyond promote.keep stay until a commit of dvc.lock names their bytes"
+        )
 
 
 def _gate(models: Models, strategy: str | None, rows: list[Row]) -> bool:
@@ -148,29 +176,45 @@ def _gate(models: Models, strategy: str | None, rows: list[Row]) -> bool:
     metric, before, say = models.promote.metric, read_card(models.root), models.say
     numbers = [row for row in rows if measured(row[metric]) is not None]
     for row in rows[len(numbers) :]:
-        say(f"run {row['track_id']} does not take part: its {metric} is {_show(row[metric])}, no number to compare")
+        say(
+            f"run {row['track_id']} does not take part: its {metric} is {_show(row[metric])}, no number to compare"
+        )
     if not numbers:
         if before is None:
-            raise Refused(f"no run with a model has a value of {metric}, so there is no first model for production")
+            raise Refused(
+                f"no run with a model has a value of {metric}, so there is no first model for production"
+            )
         say(f"production: {before.track_id} stays; no new run has a model and a value of {metric}")
         return False
     challenger, value = numbers[0], numbers[0][metric]
     if (tied := sum(row[metric] == value for row in numbers)) > 1:
-        say(f"{tied} runs tie at {metric} {value:.4f}; the earliest, {challenger['track_id']}, stands for them")
+        say(
+            f"{tied} runs tie at {metric} {value:.4f}; the earliest, {challenger['track_id']}, stands for them"
+        )
     if before is None:
-        return _promote(models, challenger, None, f"first model of the project, {metric}={value:.4f}")
+        return _promote(
+            models, challenger, None, f"first model of the project, {metric}={value:.4f}"
+        )
     if before.track_id == challenger["track_id"]:
         why = "; it is the best of the newest runs"
     elif strategy == "merge":
         why = " (promote.strategy: merge keeps new models as candidates only)"
-    elif strategy and before.chosen_over and before.chosen_over == recorded_md5(models.root, paths.TRAINED_MODELS):
+    elif (
+        strategy
+        and before.chosen_over
+        and before.chosen_over == recorded_md5(models.root, paths.TRAINED_MODELS)
+    ):
         why = "; it was chosen by hand when these runs were there already"
     else:
         old = _value_of_incumbent(models, before, challenger)
         comparison = f"{metric} {value:.4f} against {_show(old)}"
         if old is None or beats(value, old, models.promote):
             return _promote(models, challenger, before, f"better: {comparison}")
-        need = f" by at least {models.promote.min_improvement}" if models.promote.min_improvement else ""
+        need = (
+            f" by at least {models.promote.min_improvement}"
+            if models.promote.min_improvement
+            else ""
+        )
         why = f"; {challenger['track_id']} does not beat it{need}: {comparison}{' (a tie)' * (value == old)}"
     say(f"production: {before.track_id} stays{why}")
     return False
@@ -179,7 +223,9 @@ def _gate(models: Models, strategy: str | None, rows: list[Row]) -> bool:
 def beats(value: float, old: float, promote: Promote) -> bool:
     """Tell whether a value is better, by at least `min_improvement`; a tie is not."""
     gain = value - old if promote.mode == "max" else old - value
-    return gain > 0 and (gain >= promote.min_improvement or math.isclose(gain, promote.min_improvement))
+    return gain > 0 and (
+        gain >= promote.min_improvement or math.isclose(gain, promote.min_improvement)
+    )
 
 
 def _value_of_incumbent(models: Models, before: ModelCard, row: Row) -> float | None:
@@ -188,7 +234,10 @@ def _value_of_incumbent(models: Models, before: ModelCard, row: Row) -> float | 
     if before.test_hash == row["test_hash"] is not None and metric in before.metrics:
         return measured(before.metrics[metric])
     if file_md5(test) != row["test_hash"]:
-        raise Refused(f"run {row['track_id']} was measured on other test data than {paths.TEST_DATA}", "dvc repro")
+        raise Refused(
+            f"run {row['track_id']} was measured on other test data than {paths.TEST_DATA}",
+            "dvc repro",
+        )
     experiment = load_experiment(models.root)
     try:
         model = experiment.load_model(models.root / paths.PRODUCTION / production.MODEL)
@@ -213,7 +262,9 @@ def _promote_chosen(models: Models, row: Row, option: str) -> bool:
     return _promote(models, row, before, reason, by_hand=True)
 
 
-def _promote(models: Models, row: Row, before: ModelCard | None, reason: str, *, by_hand: bool = False) -> bool:
+def _promote(
+    models: Models, row: Row, before: ModelCard | None, reason: str, *, by_hand: bool = False
+) -> bool:
     source = production.find_model(models.root, row)
     card = production.make_card(models, row, before, reason, by_hand=by_hand)
     production.put_into_production(models.root, source, card)

@@ -63,21 +63,32 @@ def read_card(root: Path) -> ModelCard | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise Refused(f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}") from None
+        raise Refused(
+            f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}"
+        ) from None
 
 
 def describe_environment() -> dict[str, Any]:
     """Name Python, the platform and every loaded package with its version."""
-    from importlib.metadata import distributions  # its packages_distributions() misses most of them before Python 3.11
+    from importlib.metadata import (
+        distributions,
+    )  # its packages_distributions() misses most of them before Python 3.11
 
     loaded = {name.partition(".")[0] for name in sys.modules}
     found = {
         package.metadata["Name"]: package.version
         for package in distributions()
-        if any(path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded for path in package.files or ())
+        if any(
+            path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded
+            for path in package.files or ()
+        )
     }
     packages = dict(sorted(found.items(), key=lambda item: item[0].lower()))
-    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages,
+    }
 
 
 def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str] | None:
@@ -94,10 +105,14 @@ def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str
         train = root / paths.TRAIN_DATA
         with tempfile.TemporaryDirectory() as folder:
             if not train.is_file() or file_md5(train) != data_hash:
-                train = Path(folder) / train.name  # an object of the cache has no suffix to tell its format by
+                train = (
+                    Path(folder) / train.name
+                )  # an object of the cache has no suffix to tell its format by
                 train.symlink_to(obtain(root, data_hash))
             frame = load_experiment(root).load_data(train)
             return {str(name): str(kind) for name, kind in frame.dtypes.items()}
-    except Exception as error:  # load_data is the user's; a model without a signature is still that model
+    except (
+        Exception
+    ) as error:  # load_data is the user's; a model without a signature is still that model
         say(f"no input signature in {CARD}: {' '.join(str(error).split())}")
         return None

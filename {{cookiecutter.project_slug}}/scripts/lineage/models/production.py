@@ -12,7 +12,13 @@ from lineage.core import paths
 from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
-from lineage.models.model_card import CARD, ModelCard, describe_environment, read_card, read_signature
+from lineage.models.model_card import (
+    CARD,
+    ModelCard,
+    describe_environment,
+    read_card,
+    read_signature,
+)
 from lineage.results.leaderboard import Row, best_runs, measured, metric_names
 from lineage.runs.model_file import model_name
 from lineage.tracked.cache import cached_object, copy_out, read_listing
@@ -51,7 +57,12 @@ def open_models(say: Say, database: Path | None = None, **chosen: str | None) ->
     if not database.exists():
         raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
     promote = read_params(root / paths.PARAMS).promote
-    return Models(root, database, promote.model_copy(update={k: v for k, v in chosen.items() if v is not None}), say)
+    return Models(
+        root,
+        database,
+        promote.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
+        say,
+    )
 
 
 def find_run(models: Models, run_id: str | None, version: str | None) -> Row:
@@ -85,13 +96,19 @@ def find_model(root: Path, row: Row) -> Path:
     name, md5 = model_name(row["track_id"]), row["model_hash"]
     if not re.fullmatch("[0-9a-f]{32}", str(md5)):
         raise BadInput(f"model_hash of run {row['track_id']} is {md5!r}, not an md5")
-    for place in (f"{paths.TRAINED_MODELS}/{name}", f"{paths.CANDIDATES}/{name}", f"{paths.PRODUCTION}/{MODEL}"):
+    for place in (
+        f"{paths.TRAINED_MODELS}/{name}",
+        f"{paths.CANDIDATES}/{name}",
+        f"{paths.PRODUCTION}/{MODEL}",
+    ):
         if (root / place).is_file() and file_md5(root / place) == md5:
             return root / place
     try:
         return obtain(root, md5)
     except Refused as error:
-        raise Refused(f"the model of run {row['track_id']} ({row['version']}): {error.problem}", error.remedy) from None
+        raise Refused(
+            f"the model of run {row['track_id']} ({row['version']}): {error.problem}", error.remedy
+        ) from None
 
 
 def check_folders(root: Path) -> None:
@@ -99,7 +116,9 @@ def check_folders(root: Path) -> None:
 
     def may_differ(folder: Path, listing: Path) -> bool:
         objects = {name: cached_object(root, md5) for name, md5 in read_listing(listing).items()}
-        pruned = folder == root / paths.CANDIDATES  # candidates go when their bytes can be brought back
+        pruned = (
+            folder == root / paths.CANDIDATES
+        )  # candidates go when their bytes can be brought back
         return all(objects.values()) and (pruned or _follows(root, objects.get(CARD)))
 
     for name in (paths.PRODUCTION, paths.CANDIDATES):
@@ -110,7 +129,12 @@ def check_folders(root: Path) -> None:
 def _follows(root: Path, recorded_card: Path | None) -> bool:
     """Tell whether production is whole and replaced the recorded model: a process was killed before `dvc.lock` named it."""
     card, model = read_card(root), root / paths.PRODUCTION / MODEL
-    if card is None or recorded_card is None or not model.is_file() or file_md5(model) != card.model_hash:
+    if (
+        card is None
+        or recorded_card is None
+        or not model.is_file()
+        or file_md5(model) != card.model_hash
+    ):
         return False
     return json.loads(recorded_card.read_bytes()).get("track_id") == card.replaced
 
@@ -142,24 +166,44 @@ def record_models(models: Models) -> None:
             stage = repo.stage.load_one(str(models.root / paths.PIPELINE), STAGE)
             stage.add_outs(allow_missing=True)
             stage.dump(update_pipeline=False)
-    except Exception as error:  # DVC is busy or its cache cannot be written; the models themselves are in place
-        models.say(f"dvc.lock does not name this yet: {' '.join(str(error).split())}\n  → dvc commit --force {STAGE}")
+    except (
+        Exception
+    ) as error:  # DVC is busy or its cache cannot be written; the models themselves are in place
+        models.say(
+            f"dvc.lock does not name this yet: {' '.join(str(error).split())}\n  → dvc commit --force {STAGE}"
+        )
     models.say(f"next: git add {paths.PIPELINE_LOCK} && git commit -m 'Change the models'")
 
 
-def make_card(models: Models, row: Row, before: ModelCard | None, reason: str, *, by_hand: bool) -> ModelCard:
+def make_card(
+    models: Models, row: Row, before: ModelCard | None, reason: str, *, by_hand: bool
+) -> ModelCard:
     """Collect what `model.json` says about a run's model."""
-    names = ("track_id", "version", "git_commit", "git_dirty", "data_hash", "test_hash", "model_hash")
+    names = (
+        "track_id",
+        "version",
+        "git_commit",
+        "git_dirty",
+        "data_hash",
+        "test_hash",
+        "model_hash",
+    )
     copied: Row = {name: row.get(name) for name in names}
     return ModelCard(
         **copied,
-        params={name: value for name, value in row.items() if name.startswith("model_") and name != "model_hash"},
+        params={
+            name: value
+            for name, value in row.items()
+            if name.startswith("model_") and name != "model_hash"
+        },
         metrics={name: measured(row[name]) for name in metric_names(models.database)},
         promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaced=before.track_id if before else None,
         reason=reason,
         chosen_over=recorded_md5(models.root, paths.TRAINED_MODELS) if by_hand else None,
-        input_signature=read_signature(models.root, row["data_hash"], models.say),  # loads what experiment.py needs
+        input_signature=read_signature(
+            models.root, row["data_hash"], models.say
+        ),  # loads what experiment.py needs
         environment=describe_environment(),
     )
 

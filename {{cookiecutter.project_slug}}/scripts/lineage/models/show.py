@@ -29,12 +29,24 @@ def list_models(form: str) -> None:
     card, present = read_card(models.root), models_in(models.root / paths.CANDIDATES)
     kept = dict.fromkeys(present, "candidate")
     if card:
-        kept[card.track_id] = " + ".join(["production", *["candidate"] * (card.track_id in present)])
-    rows = best_runs(models.database, models.promote.metric, models.promote.mode, track_ids=list(kept))
-    rows += [{"track_id": track_id} for track_id in kept if track_id not in {row["track_id"] for row in rows}]
-    params = sorted({name for row in rows for name in row if name.startswith("model_") and name != "model_hash"})
+        kept[card.track_id] = " + ".join(
+            ["production", *["candidate"] * (card.track_id in present)]
+        )
+    rows = best_runs(
+        models.database, models.promote.metric, models.promote.mode, track_ids=list(kept)
+    )
+    rows += [
+        {"track_id": track_id}
+        for track_id in kept
+        if track_id not in {row["track_id"] for row in rows}
+    ]
+    params = sorted(
+        {name for row in rows for name in row if name.startswith("model_") and name != "model_hash"}
+    )
     names = ["version", "track_id", models.promote.metric, *params]
-    print_rows(["kept as", *names], [[kept[row["track_id"]], *map(row.get, names)] for row in rows], form)
+    print_rows(
+        ["kept as", *names], [[kept[row["track_id"]], *map(row.get, names)] for row in rows], form
+    )
 
 
 def show_model(run_id: str | None, form: str) -> None:
@@ -55,7 +67,10 @@ def show_model(run_id: str | None, form: str) -> None:
     if form == "json":
         print(json.dumps(content, indent=2))
     else:
-        flat = [(name, json.dumps(value) if isinstance(value, dict) else value) for name, value in content.items()]
+        flat = [
+            (name, json.dumps(value) if isinstance(value, dict) else value)
+            for name, value in content.items()
+        ]
         print_rows(["name", "value"], flat, form)
 
 
@@ -75,7 +90,9 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
     row = find_run(models, run_id, version)
     source = find_model(models.root, row)
     target = output / model_name(row["track_id"]) if output.is_dir() else output
-    if (target.exists() or target.is_symlink()) and not (target.is_file() and file_md5(target) == row["model_hash"]):
+    if (target.exists() or target.is_symlink()) and not (
+        target.is_file() and file_md5(target) == row["model_hash"]
+    ):
         raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
     copy_out(source, target)
     say(f"{target}: run {row['track_id']} ({row['version']}), md5 {row['model_hash']}")
@@ -85,4 +102,6 @@ def _check_present(root: Path) -> None:
     """Refuse to call nothing what only was not pulled."""
     for folder in (paths.PRODUCTION, paths.CANDIDATES):
         if recorded_md5(root, folder) is not None and not (root / folder).exists():
-            raise BadInput(f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}")
+            raise BadInput(
+                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
+            )

@@ -22,7 +22,9 @@ Row = dict[str, Any]
 
 CONDITION = re.compile(r"([\w.]+)\s*(!=|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-LOSS = re.compile(r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE)
+LOSS = re.compile(
+    r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE
+)
 
 
 def looks_like_loss(metric: str) -> bool:
@@ -36,7 +38,10 @@ def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
     parts, values = ["1"], []
     for text in where:
         if (found := CONDITION.fullmatch(text)) is None:
-            raise BadInput(f"{text!r} is not a condition", "write it as in --where model_C=1.0 --where 'f1_score>=0.9'")
+            raise BadInput(
+                f"{text!r} is not a condition",
+                "write it as in --where model_C=1.0 --where 'f1_score>=0.9'",
+            )
         name, operator, value = found[1].replace(".", "_"), found[2], found[3]
         if name not in kinds:
             near = difflib.get_close_matches(name, kinds, 3, 0.4) or list(kinds)
@@ -48,7 +53,11 @@ def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
             raise BadInput(f"{text!r}: {name} holds numbers, and {value!r} is none")
         if kinds[name] == "text" and operator not in ("=", "!="):
             raise BadInput(f"{text!r}: {name} holds text, which can be = or != only")
-        cast = f"CAST(? AS {'NUMERIC' if re.fullmatch(NUMBER, value) else 'TEXT'})" if kinds[name] == "any" else "?"
+        cast = (
+            f"CAST(? AS {'NUMERIC' if re.fullmatch(NUMBER, value) else 'TEXT'})"
+            if kinds[name] == "any"
+            else "?"
+        )
         parts.append(f"{quote(name)} {operator} {cast}")
         values.append(value)
     return " AND ".join(parts), values
@@ -60,7 +69,11 @@ def metric_names(database: Path) -> list[str]:
         table = describe_tables(connection).get(METRICS)
     if table is None:
         raise BadInput(f"the database has no table {METRICS!r}")
-    return [name for name in table.column_names if name not in METRIC_ROW_COLUMNS and not name.startswith("model_")]
+    return [
+        name
+        for name in table.column_names
+        if name not in METRIC_ROW_COLUMNS and not name.startswith("model_")
+    ]
 
 
 def measured(value: Any) -> float | None:
@@ -90,7 +103,9 @@ def best_runs(
         BadInput: no such metric or column, or a condition that cannot be.
     """
     if metric not in (names := metric_names(database)):
-        raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}")
+        raise BadInput(
+            f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}"
+        )
     with open_read_only(database) as connection:
         condition, values = _conditions(describe_tables(connection)[METRICS], where)
         if track_ids is not None:  # as one value: a database may take no more than 999
@@ -99,13 +114,23 @@ def best_runs(
         column, direction = quote(metric), "DESC" if mode == "max" else "ASC"
         number = f"(typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999)"
         connection.row_factory = sqlite3.Row
-        order = f"{number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id"
+        order = (
+            f"{number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id"
+        )
         query = f"SELECT * FROM {quote(METRICS)} WHERE {condition} ORDER BY {order} LIMIT ?"
-        return [dict(row) for row in connection.execute(query, (*values, -1 if limit is None else limit))]
+        return [
+            dict(row)
+            for row in connection.execute(query, (*values, -1 if limit is None else limit))
+        ]
 
 
 def print_leaderboard(
-    database: Path | None, metric: str | None, mode: str | None, limit: int, form: str, where: Sequence[str] = ()
+    database: Path | None,
+    metric: str | None,
+    mode: str | None,
+    limit: int,
+    form: str,
+    where: Sequence[str] = (),
 ) -> None:
     """Print the best runs of a results database.
 
@@ -128,6 +153,8 @@ def print_leaderboard(
     if not database.exists():
         raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
     rows = best_runs(database, metric, mode, limit=limit, where=where)
-    params = sorted({name for row in rows for name in row if name.startswith("model_") and name != "model_hash"})
+    params = sorted(
+        {name for row in rows for name in row if name.startswith("model_") and name != "model_hash"}
+    )
     names = ["version", "track_id", *params, *metric_names(database)]
     print_rows(names, [[row.get(name) for name in names] for row in rows], form)

@@ -33,17 +33,26 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     database = root / paths.DATABASE
     names = metric_names(database)
     best = best_runs(database, metric, mode, track_ids=track_ids)[0]
-    write_text(root / paths.METRICS_FILE, json.dumps({name: best[name] for name in names}, indent=2) + "\n")
+    write_text(
+        root / paths.METRICS_FILE, json.dumps({name: best[name] for name in names}, indent=2) + "\n"
+    )
     runs = best_runs(database, metric, mode)
     versions = {row["version"]: row for row in reversed(runs)}
-    lines = [[version, *(versions[version][name] for name in names)] for version in sorted(versions, key=version_key)]
+    lines = [
+        [version, *(versions[version][name] for name in names)]
+        for version in sorted(versions, key=version_key)
+    ]
     write_csv(root / paths.PLOTS / "versions.csv", ["version", *names], lines)
     newest = [run for run in runs if run["track_id"] in set(track_ids) and run[metric] is not None]
     write_csv(root / paths.PLOTS / "sweep.csv", SWEEP_COLUMNS, sweep_lines(newest, names, metric))
-    write_csv(root / paths.PLOTS / "predictions.csv", PLOTTED, _predictions(database, best["track_id"]))
+    write_csv(
+        root / paths.PLOTS / "predictions.csv", PLOTTED, _predictions(database, best["track_id"])
+    )
 
 
-def sweep_lines(runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: str) -> list[tuple[Any, ...]]:
+def sweep_lines(
+    runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: str
+) -> list[tuple[Any, ...]]:
     """Make the lines of parallel coordinates: one for each run and axis.
 
     Args:
@@ -55,15 +64,26 @@ def sweep_lines(runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: s
         from 0 to 1: of a metric by its size, of a param by its rank, since sweeps often go by factors of ten. An axis
         with one value has it at 0.5; what a run has no value of is left out.
     """
-    params = [name for name in runs[0] if name.startswith("model_") and name != "model_hash"] if runs else []
+    params = (
+        [name for name in runs[0] if name.startswith("model_") and name != "model_hash"]
+        if runs
+        else []
+    )
     axes = [name for name in params if len({run[name] for run in runs}) > 1]
     rows = []
     for axis in [*axes, *metrics]:
         known = sorted({run[axis] for run in runs if run[axis] is not None})
         places = {value: float(rank) if axis in axes else value for rank, value in enumerate(known)}
         low, high = (places[known[0]], places[known[-1]]) if known else (0.0, 0.0)
-        scale = {value: (place - low) / (high - low) if high > low else 0.5 for value, place in places.items()}
-        rows += [(run["track_id"], axis, scale[run[axis]], run[axis], run[score]) for run in runs if run[axis] in scale]
+        scale = {
+            value: (place - low) / (high - low) if high > low else 0.5
+            for value, place in places.items()
+        }
+        rows += [
+            (run["track_id"], axis, scale[run[axis]], run[axis], run[score])
+            for run in runs
+            if run[axis] in scale
+        ]
     return rows
 
 

@@ -23,13 +23,18 @@ def model_name(track_id: str) -> str:
         BadInput: the id could lead out of its folder, or would need quoting.
     """
     if not RUN_ID.fullmatch(track_id):
-        raise BadInput(f"run id {track_id!r} cannot be part of a file name", "use letters, digits, '.', '_' and '-'")
+        raise BadInput(
+            f"run id {track_id!r} cannot be part of a file name",
+            "use letters, digits, '.', '_' and '-'",
+        )
     return f"{track_id}{MODEL_SUFFIX}"
 
 
 def models_in(folder: Path) -> dict[str, Path]:
     """Map the run ids of a folder's models to their files."""
-    files = sorted(path for path in folder.glob(f"*{MODEL_SUFFIX}") if not path.name.startswith("."))
+    files = sorted(
+        path for path in folder.glob(f"*{MODEL_SUFFIX}") if not path.name.startswith(".")
+    )
     return {path.name.removesuffix(MODEL_SUFFIX): path for path in files}
 
 
@@ -40,7 +45,9 @@ def checked_md5(root: Path, path: Path) -> str:
         BadInput: anything else.
     """
     if path.is_symlink() and not path.resolve().is_relative_to(cache_folder(root).resolve()):
-        raise BadInput(f"{path} is a link to {path.resolve()}, outside the DVC cache", "give the file itself")
+        raise BadInput(
+            f"{path} is a link to {path.resolve()}, outside the DVC cache", "give the file itself"
+        )
     if not path.is_file():
         raise BadInput(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
     if not path.stat().st_size:
@@ -63,13 +70,17 @@ def make_reproducible(path: Path) -> None:
         if "schema.json" not in archive.namelist():
             return
         schema = json.loads(archive.read("schema.json"))
-        contents = {name: archive.read(name) for name in archive.namelist() if name != "schema.json"}
+        contents = {
+            name: archive.read(name) for name in archive.namelist() if name != "schema.json"
+        }
         compression = archive.getinfo("schema.json").compress_type
     numbers, names = dict[int, int](), dict[str, str]()
     _renumber(schema, numbers, names)
     temporary = path.with_name(f".{path.name}.reproducible.tmp")
     with zipfile.ZipFile(temporary, "w") as archive:
-        entries = [(new, contents[old]) for old, new in sorted(names.items(), key=lambda item: item[1])]
+        entries = [
+            (new, contents[old]) for old, new in sorted(names.items(), key=lambda item: item[1])
+        ]
         for name, content in [*entries, ("schema.json", json.dumps(schema, indent=2).encode())]:
             archive.writestr(zipfile.ZipInfo(name, FIXED_DATE), content, compression)
     temporary.replace(path)
@@ -83,5 +94,7 @@ def _renumber(node: Any, numbers: dict[int, int], names: dict[str, str]) -> None
         if isinstance(node.get("file"), str):
             suffix = Path(node["file"]).suffix
             node["file"] = names.setdefault(node["file"], f"{len(names) + 1:06d}{suffix}")
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for child in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
         _renumber(child, numbers, names)

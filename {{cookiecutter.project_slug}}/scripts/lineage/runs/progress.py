@@ -8,7 +8,9 @@ from lineage.core.params import Promote
 
 
 @contextmanager
-def show_progress(total: int, workers: int, promote: Promote) -> Iterator[Callable[[str, float | None, bool], None]]:
+def show_progress(
+    total: int, workers: int, promote: Promote
+) -> Iterator[Callable[[str, float | None, bool], None]]:
     """Yield what is to be called when a run has ended: with a line, the value of the metric, and whether it failed.
 
     Args:
@@ -22,7 +24,9 @@ def show_progress(total: int, workers: int, promote: Promote) -> Iterator[Callab
     columns = (MofNCompleteColumn(), counts, TimeRemainingColumn())
     values, failures = list[float](), list[str]()
     with Progress(*columns, disable=not (sys.stdout.isatty() and total)) as progress:
-        task = progress.add_task("", total=total, running=min(workers, total), failed=0, best=f"{promote.metric} –")
+        task = progress.add_task(
+            "", total=total, running=min(workers, total), failed=0, best=f"{promote.metric} –"
+        )
 
         def ended(line: str, value: float | None, failed: bool) -> None:
             progress.advance(task)

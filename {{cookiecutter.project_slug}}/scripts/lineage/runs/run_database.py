@@ -52,12 +52,21 @@ class Provenance:
 
     def cells(self) -> list[Cell]:
         """The columns, as every row has them."""
-        return [(name, "INTEGER" if name == "git_dirty" else "TEXT", value) for name, value in asdict(self).items()]
+        return [
+            (name, "INTEGER" if name == "git_dirty" else "TEXT", value)
+            for name, value in asdict(self).items()
+        ]
 
 
 FACTS = {
     **dict.fromkeys(("status", "error", "run_hash", "test_hash", "model_hash"), "TEXT"),
-    **{"seed": "INTEGER", "duration_seconds": "REAL", "python": "TEXT", "platform": "TEXT", "lock_hash": "TEXT"},
+    **{
+        "seed": "INTEGER",
+        "duration_seconds": "REAL",
+        "python": "TEXT",
+        "platform": "TEXT",
+        "lock_hash": "TEXT",
+    },
 }
 """What `metrics` says about every run beside provenance, params and metrics, and the declared types.
 
@@ -96,7 +105,9 @@ def write_run(
     from xetrack import Tracker
 
     if taken := [name for name in metrics if str(name).startswith("model_")]:
-        raise BadInput(f"metric {taken[0]!r} would look like a param (they begin with model_)", "rename it")
+        raise BadInput(
+            f"metric {taken[0]!r} would look like a param (they begin with model_)", "rename it"
+        )
     columns = [*provenance.cells(), *cells]
     columns += [(str(name), "REAL", to_metric(name, value)) for name, value in metrics.items()]
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -104,16 +115,23 @@ def write_run(
         _create_table(connection, METRICS, [(name, kind) for name, kind, _ in columns])
         if predictions is not None:
             kinds = [(name, kind) for name, kind, _ in provenance.cells()]
-            kinds += [(str(name), DTYPES.get(predictions[name].dtype.kind, "TEXT")) for name in predictions.columns]
+            kinds += [
+                (str(name), DTYPES.get(predictions[name].dtype.kind, "TEXT"))
+                for name in predictions.columns
+            ]
             _create_table(connection, PREDICTIONS, kinds)
             insert = f"INSERT INTO {PREDICTIONS} VALUES ({', '.join('?' * len([*KEY, *kinds]))})"
             connection.executemany(insert, _prediction_rows(track_id, provenance, predictions))
         connection.execute("COMMIT")
-    tracker = Tracker(db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False)
+    tracker = Tracker(
+        db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False
+    )
     with closing(tracker.engine):
         tracker.conn.execute(UNSYNCED)
         tracker.log({name: value for name, _, value in columns})
-    _check_counts(path, {METRICS: 1} if predictions is None else {METRICS: 1, PREDICTIONS: len(predictions)})
+    _check_counts(
+        path, {METRICS: 1} if predictions is None else {METRICS: 1, PREDICTIONS: len(predictions)}
+    )
 
 
 def fact_cells(facts: Mapping[str, Value]) -> list[Cell]:
@@ -148,7 +166,10 @@ def to_metric(name: str, value: Any) -> float | None:
         BadInput: not a number.
     """
     if isinstance(plain := to_plain(value), str):
-        raise BadInput(f"metric {name!r} is {value!r}, not a number", "return numbers from evaluate() in experiment.py")
+        raise BadInput(
+            f"metric {name!r} is {value!r}, not a number",
+            "return numbers from evaluate() in experiment.py",
+        )
     return None if plain is None else float(plain)
 
 
@@ -164,7 +185,10 @@ def check_columns(table: str, names: Sequence[str]) -> None:
             remedy = f"use letters, digits and _ (at most 64), no SQL keyword, and not the word {table!r}"
             raise BadInput(f"{name!r} cannot be a column of {table}", remedy)
         if name.lower() in seen:
-            raise BadInput(f"{seen[name.lower()]!r} and {name!r} would be one column of {table}", "rename one of them")
+            raise BadInput(
+                f"{seen[name.lower()]!r} and {name!r} would be one column of {table}",
+                "rename one of them",
+            )
         seen[name.lower()] = name
 
 
@@ -176,19 +200,32 @@ def _is_free_word(name: str) -> bool:
     return False
 
 
-def _create_table(connection: sqlite3.Connection, table: str, columns: Sequence[tuple[str, str]]) -> None:
+def _create_table(
+    connection: sqlite3.Connection, table: str, columns: Sequence[tuple[str, str]]
+) -> None:
     """Create a table of xetrack's key and the columns (name, declared type), whose names are checked."""
     check_columns(table, [*KEY, *(name for name, _ in columns)])
     keys = [Column(key, "TEXT", place) for place, key in enumerate(KEY, start=1)]
-    connection.execute(create_statement(Table(table, (*keys, *(Column(name, kind, 0) for name, kind in columns)))))
+    connection.execute(
+        create_statement(Table(table, (*keys, *(Column(name, kind, 0) for name, kind in columns))))
+    )
 
 
-def _prediction_rows(track_id: str, provenance: Provenance, predictions: pd.DataFrame) -> Iterator[tuple[Value, ...]]:
+def _prediction_rows(
+    track_id: str, provenance: Provenance, predictions: pd.DataFrame
+) -> Iterator[tuple[Value, ...]]:
     """Yield one row per test item; timestamps are one microsecond apart, since (track_id, timestamp) is the key."""
     shared, began = [value for _, _, value in provenance.cells()], datetime.now()
-    columns = [[to_plain(value) for value in predictions[name].tolist()] for name in predictions.columns]
+    columns = [
+        [to_plain(value) for value in predictions[name].tolist()] for name in predictions.columns
+    ]
     for place, values in enumerate(zip(*columns)):
-        yield track_id, (began + timedelta(microseconds=place)).strftime("%Y-%m-%d %H:%M:%S.%f"), *shared, *values
+        yield (
+            track_id,
+            (began + timedelta(microseconds=place)).strftime("%Y-%m-%d %H:%M:%S.%f"),
+            *shared,
+            *values,
+        )
 
 
 def _check_counts(path: Path, expected: Mapping[str, int]) -> None:

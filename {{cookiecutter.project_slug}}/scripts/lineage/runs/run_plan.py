@@ -67,7 +67,10 @@ class Run:
 
     def described(self) -> str:
         """What the sweep changes, for people: `model.C=0.1, model.name=ridge`."""
-        return ", ".join(f"{key}={value}" for key, value in self.point.items()) or "params as they stand"
+        return (
+            ", ".join(f"{key}={value}" for key, value in self.point.items())
+            or "params as they stand"
+        )
 
 
 def plan_runs(root: Path, params: Params, warn: Say) -> list[Run]:
@@ -80,11 +83,21 @@ def plan_runs(root: Path, params: Params, warn: Say) -> list[Run]:
     Raises:
         BadInput: a param cannot be recorded, or a seed cannot be one.
     """
-    inputs = {name: _contents(root / name) for name in sorted(_inputs(root)) if (root / name).exists()}
-    facts: dict[str, Value] = {"test_hash": inputs[paths.TEST_DATA], "python": platform.python_version()}
+    inputs = {
+        name: _contents(root / name) for name in sorted(_inputs(root)) if (root / name).exists()
+    }
+    facts: dict[str, Value] = {
+        "test_hash": inputs[paths.TEST_DATA],
+        "python": platform.python_version(),
+    }
     facts["lock_hash"] = _contents(root / "requirements.lock")
     points = sweep_points(params.sweep)
-    shared = [inputs, params.experiment.version, facts, params.sweep.threads if len(points) > 1 else None]
+    shared = [
+        inputs,
+        params.experiment.version,
+        facts,
+        params.sweep.threads if len(points) > 1 else None,
+    ]
     models = [_with_point(params.model, point) for point in points]
     provenance = describe_origin(root, params.experiment.version, inputs[paths.TRAIN_DATA], warn)
     began = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
@@ -94,9 +107,13 @@ def plan_runs(root: Path, params: Params, warn: Say) -> list[Run]:
         known_by = hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
         own = {**facts, "platform": platform.platform(), "run_hash": known_by, "seed": _seed(model)}
         # the id is not from `random`, which users seed
-        runs.setdefault(known_by, Run(f"{began}-{secrets.token_hex(4)}", point, model, cells, provenance, own))
+        runs.setdefault(
+            known_by, Run(f"{began}-{secrets.token_hex(4)}", point, model, cells, provenance, own)
+        )
     if len(runs) < len(points):
-        warn(f"the sweep's {len(points)} points are {len(runs)} different runs; equal ones are done once")
+        warn(
+            f"the sweep's {len(points)} points are {len(runs)} different runs; equal ones are done once"
+        )
     return list(runs.values())
 
 
@@ -121,19 +138,28 @@ def _seed(params: dict[str, Any]) -> int:
     seed = params.get("seed", 0)
     if type(seed) is int and 0 <= seed <= MAX_SEED:
         return seed
-    raise BadInput(f"params.yaml: model.seed: {seed!r} is not allowed; allowed: a whole number from 0 to {MAX_SEED}")
+    raise BadInput(
+        f"params.yaml: model.seed: {seed!r} is not allowed; allowed: a whole number from 0 to {MAX_SEED}"
+    )
 
 
 def _inputs(root: Path) -> set[str]:
     """The files and folders that training depends on: what dvc.yaml says, so that users add their own code there."""
     stages = yaml.safe_load((root / paths.PIPELINE).read_text(encoding="utf-8")).get("stages", {})
-    return {paths.EXPERIMENT, paths.TRAIN_DATA, paths.TEST_DATA, *map(str, stages.get("train", {}).get("deps", []))}
+    return {
+        paths.EXPERIMENT,
+        paths.TRAIN_DATA,
+        paths.TEST_DATA,
+        *map(str, stages.get("train", {}).get("deps", [])),
+    }
 
 
 def _contents(path: Path) -> Any:
     """The md5 of a file (None: not there); of a folder, those of its files, without what Python leaves there when it runs."""
     if path.is_dir():
-        return {name: md5 for name, md5 in folder_manifest(path).items() if "__pycache__" not in name}
+        return {
+            name: md5 for name, md5 in folder_manifest(path).items() if "__pycache__" not in name
+        }
     return file_md5(path) if path.is_file() else None
 
 
@@ -148,9 +174,13 @@ def describe_origin(root: Path, version: str, data_hash: str, warn: Say) -> Prov
     """
     code = code_state(root, written_by_pipeline=PIPELINE_FILES)
     if code.commit is None:
-        warn("outside a Git repository, or before its first commit: rows cannot lead back to the code")
+        warn(
+            "outside a Git repository, or before its first commit: rows cannot lead back to the code"
+        )
     if recorded_md5(root, paths.TRAIN_DATA) != data_hash:
-        warn(f"{paths.TRAIN_DATA} is not what dvc.lock records: rows cannot lead back to the data; use dvc repro")
+        warn(
+            f"{paths.TRAIN_DATA} is not what dvc.lock records: rows cannot lead back to the data; use dvc repro"
+        )
     dirty = None if code.dirty is None else int(code.dirty)
     return Provenance(version, code.commit, dirty, data_hash, _contents(root / paths.PIPELINE_LOCK))
 
@@ -163,10 +193,15 @@ def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
         runs: of this session.
     """
     _recall(root)
-    for path in filter(is_temporary, [path for folder, _ in PLACES for path in (root / folder).iterdir()]):
+    for path in filter(
+        is_temporary, [path for folder, _ in PLACES for path in (root / folder).iterdir()]
+    ):
         path.unlink()  # of a run that was killed
     wanted = {run.facts["run_hash"] for run in runs}
-    ended = {_complete(root, path): path.stem for path in sorted((root / paths.UNFINISHED_RUNS).glob("*.db"))}
+    ended = {
+        _complete(root, path): path.stem
+        for path in sorted((root / paths.UNFINISHED_RUNS).glob("*.db"))
+    }
     return {known_by: track_id for known_by, track_id in ended.items() if known_by in wanted}
 
 
@@ -178,14 +213,18 @@ def _recall(root: Path) -> None:
             (root / name).mkdir(parents=True, exist_ok=True)
         for path in sorted((root / folder).iterdir()):
             track_id = path.name.partition(".")[0].removesuffix("_model")
-            if track_id in back or not cached_object(root, path_md5(path)):  # equal models have equal bytes
+            if track_id in back or not cached_object(
+                root, path_md5(path)
+            ):  # equal models have equal bytes
                 back.add(track_id)
                 path.replace(root / aside / path.name)
 
 
 def finish(root: Path, track_ids: list[str]) -> None:
     """Put the runs of a session that ended where DVC takes them from, in place of earlier ones, which are in its cache."""
-    for aside, folder in reversed(PLACES):  # a database says that its run is whole, so it comes last
+    for aside, folder in reversed(
+        PLACES
+    ):  # a database says that its run is whole, so it comes last
         for path in (root / folder).iterdir():
             path.unlink()
         for track_id in track_ids:
@@ -199,7 +238,10 @@ def _complete(root: Path, database: Path) -> str:
     query = f"SELECT run_hash, model_hash FROM {METRICS} WHERE track_id = ? AND status = 'ok'"
     try:
         with open_read_only(database) as connection:
-            known_by, model_hash = connection.execute(query, (database.stem,)).fetchone() or ("", "")
+            known_by, model_hash = connection.execute(query, (database.stem,)).fetchone() or (
+                "",
+                "",
+            )
     except (BadInput, sqlite3.Error):
         return ""
     return known_by if model.is_file() and file_md5(model) == model_hash else ""

@@ -50,44 +50,69 @@ def train_stage(say: Say, warn: Say, *, debug: bool = False) -> None:
     """
     root = paths.find_root()
     params = read_params(root / paths.PARAMS)
-    check_base(root, paths.DATABASE, holds_all_rows)  # hours of training before a refusal are a loss too
+    check_base(
+        root, paths.DATABASE, holds_all_rows
+    )  # hours of training before a refusal are a loss too
     for name in (paths.TRAIN_DATA, paths.TEST_DATA):
         if not (root / name).is_file():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     with locked(root, paths.RUNS):
         runs = plan_runs(root, params, warn)
         if done := find_done(root, runs):
-            say(f"{len(done)} of {len(runs)} runs are there already, from a session that did not end")
+            say(
+                f"{len(done)} of {len(runs)} runs are there already, from a session that did not end"
+            )
         threads = params.sweep.threads if len(runs) > 1 else 0
-        outcomes = _do_runs(root, [run for run in runs if run.facts["run_hash"] not in done], params, threads, debug)
+        outcomes = _do_runs(
+            root, [run for run in runs if run.facts["run_hash"] not in done], params, threads, debug
+        )
         _warn_of_gaps([outcome for outcome in outcomes if outcome.error is None], warn)
-        _judge([outcome for outcome in outcomes if outcome.error is not None], len(runs), params.sweep.on_error, warn)
+        _judge(
+            [outcome for outcome in outcomes if outcome.error is not None],
+            len(runs),
+            params.sweep.on_error,
+            warn,
+        )
         finish(root, [*done.values(), *(outcome.run.track_id for outcome in outcomes)])
 
 
-def _do_runs(root: Path, runs: list[Run], params: Params, threads: int, debug: bool) -> list[Outcome]:
+def _do_runs(
+    root: Path, runs: list[Run], params: Params, threads: int, debug: bool
+) -> list[Outcome]:
     """Do the runs and show how they go."""
     workers, outcomes = count_workers(params.sweep.jobs, max(threads, 1)), list[Outcome]()
     results = (_attempt(root, run) for run in runs)
     if not debug:
         results = do_all(runs, partial(do_run, root), partial(_died, root), workers, threads)
-    with show_progress(len(runs), workers, params.promote) as ended, closing(results):  # closing ends the workers
+    with (
+        show_progress(len(runs), workers, params.promote) as ended,
+        closing(results),
+    ):  # closing ends the workers
         for outcome in results:
             outcomes.append(outcome)
-            ended(_line(outcome), outcome.metrics.get(params.promote.metric), outcome.error is not None)
+            ended(
+                _line(outcome),
+                outcome.metrics.get(params.promote.metric),
+                outcome.error is not None,
+            )
     return outcomes
 
 
 def _judge(failed: list[Outcome], total: int, on_error: str, warn: Say) -> None:
     """Fail the stage for failed runs, unless `sweep.on_error` keeps the others; at least one must be there."""
-    lines = [f"  {outcome.run.track_id}  {outcome.run.described()}: {outcome.error}" for outcome in failed]
+    lines = [
+        f"  {outcome.run.track_id}  {outcome.run.described()}: {outcome.error}"
+        for outcome in failed
+    ]
     more = [f"  … and {len(lines) - SHOWN_FAILURES} more"] if len(lines) > SHOWN_FAILURES else []
     problem = "\n".join([f"{len(failed)} of {total} runs failed:", *lines[:SHOWN_FAILURES], *more])
     if failed and on_error == "keep" and len(failed) < total:
         warn(problem)
     elif failed:
         where = "python scripts/train.py --debug   # shows where"
-        raise Refused(problem, f"{where}\n  → dvc repro   # when the cause is mended: does what is missing")
+        raise Refused(
+            problem, f"{where}\n  → dvc repro   # when the cause is mended: does what is missing"
+        )
 
 
 def _warn_of_gaps(ended: list[Outcome], warn: Say) -> None:
@@ -98,7 +123,9 @@ def _warn_of_gaps(ended: list[Outcome], warn: Say) -> None:
         for what, ids in (("missing", missing), ("NaN", nan)):
             if ids:
                 few = ", ".join(ids[:3]) + (" …" if len(ids) > 3 else "")
-                warn(f"metric {name!r} is {what} in {len(ids)} of {len(ended)} runs, recorded as NULL: {few}")
+                warn(
+                    f"metric {name!r} is {what} in {len(ids)} of {len(ended)} runs, recorded as NULL: {few}"
+                )
 
 
 def do_run(root: Path, run: Run) -> Outcome:
@@ -135,11 +162,17 @@ def _attempt(root: Path, run: Run) -> Outcome:
             metrics, predictions = experiment.evaluate(model, test)
         except Exception as error:
             if differ := ", ".join(sorted(map(str, set(train.columns) ^ set(test.columns)))):
-                raise Refused(f"{_said(error)}; only one of training and test data has {differ}") from error
+                raise Refused(
+                    f"{_said(error)}; only one of training and test data has {differ}"
+                ) from error
             raise
         experiment.save_model(model, temporary_model)
         make_reproducible(temporary_model)
-        facts = {**run.facts, "duration_seconds": time.perf_counter() - began, "model_hash": file_md5(temporary_model)}
+        facts = {
+            **run.facts,
+            "duration_seconds": time.perf_counter() - began,
+            "model_hash": file_md5(temporary_model),
+        }
         cells = [*fact_cells({**facts, "status": "ok"}), *run.cells]
         write_run(temporary_database, run.track_id, run.provenance, cells, metrics, predictions)
         for temporary, final in ((temporary_model, model_path), (temporary_database, database)):
@@ -166,7 +199,11 @@ def _fail(root: Path, run: Run, error: str) -> Outcome:
 
 def _died(root: Path, run: Run, ending: str) -> Outcome:
     _temporary(run.model_path(root)).unlink(missing_ok=True)
-    return _fail(root, run, f"its process died twice ({ending}); is there memory for sweep.jobs runs at a time?")
+    return _fail(
+        root,
+        run,
+        f"its process died twice ({ending}); is there memory for sweep.jobs runs at a time?",
+    )
 
 
 def _temporary(path: Path) -> Path:
@@ -177,11 +214,17 @@ def _said(error: BaseException) -> str:
     """The exception, and the last line of experiment.py that it came through."""
     places = traceback.extract_tb(error.__traceback__)
     lines = [place.lineno for place in places if place.filename.endswith(paths.EXPERIMENT)]
-    return f"{type(error).__name__}: {error}" + (f" ({paths.EXPERIMENT}, line {lines[-1]})" if lines else "")
+    return f"{type(error).__name__}: {error}" + (
+        f" ({paths.EXPERIMENT}, line {lines[-1]})" if lines else ""
+    )
 
 
 def _line(outcome: Outcome) -> str:
     if outcome.error is not None:
         return f"{outcome.run.track_id} failed: {outcome.error}"
-    shown = {name: "NaN" if value is None else f"{value:.4f}" for name, value in outcome.metrics.items()}
-    return f"{outcome.run.track_id} " + ", ".join(f"{name}={value}" for name, value in shown.items())
+    shown = {
+        name: "NaN" if value is None else f"{value:.4f}" for name, value in outcome.metrics.items()
+    }
+    return f"{outcome.run.track_id} " + ", ".join(
+        f"{name}={value}" for name, value in shown.items()
+    )

@@ -11,7 +11,11 @@ from typing import Any, TypeVar
 
 TRIES = 2
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")
-THREAD_LIMITS = (*(f"{name}_NUM_THREADS" for name in LIBRARIES), "VECLIB_MAXIMUM_THREADS", "LOKY_MAX_CPU_COUNT")
+THREAD_LIMITS = (
+    *(f"{name}_NUM_THREADS" for name in LIBRARIES),
+    "VECLIB_MAXIMUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -24,7 +28,11 @@ def count_workers(jobs: int, threads: int) -> int:
 
 
 def do_all(
-    tasks: list[Task], work: Callable[[Task], Result], died: Callable[[Task, str], Result], workers: int, threads: int
+    tasks: list[Task],
+    work: Callable[[Task], Result],
+    died: Callable[[Task, str], Result],
+    workers: int,
+    threads: int,
 ) -> Generator[Result, None, None]:
     """Yield the result of each task as it comes, in any order.
 
@@ -70,7 +78,9 @@ def _new_worker(threads: int) -> Any:
     from joblib.externals.loky.backend import get_context
 
     env = {"PYTHONHASHSEED": "0", **(dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {})}
-    return ProcessPoolExecutor(1, context=get_context("loky"), env=env, initializer=_begin, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(
+        1, context=get_context("loky"), env=env, initializer=_begin, initargs=(os.getpid(),)
+    )
 
 
 def _begin(parent: int) -> None:

@@ -46,9 +46,15 @@ def examine(root: Path) -> Iterator[Step]:
 
 def _tool(root: Path, name: str) -> Step:
     found = (git(root, "version") or "none") if name == "git" else version(name)
-    numbers, needed = ([int(number) for number in re.findall(r"\d+", text)] for text in (found, MINIMUM[name]))
+    numbers, needed = (
+        [int(number) for number in re.findall(r"\d+", text)] for text in (found, MINIMUM[name])
+    )
     if numbers < needed:
-        return failed(name, f"{found} is too old; {MINIMUM[name]} or later is needed", "make setup   # or update git")
+        return failed(
+            name,
+            f"{found} is too old; {MINIMUM[name]} or later is needed",
+            "make setup   # or update git",
+        )
     return done(name, found.removeprefix("git version "))
 
 
@@ -60,34 +66,60 @@ def _merge_driver(root: Path) -> Step:
 
 def _links(root: Path) -> Step:
     """Ask DVC which of the configured link types work between cache and workspace; it tries them."""
-    works = re.search(r"^Cache types: (.*)$", run(root, sys.executable, "-m", "dvc", "version").stdout, re.MULTILINE)
+    works = re.search(
+        r"^Cache types: (.*)$",
+        run(root, sys.executable, "-m", "dvc", "version").stdout,
+        re.MULTILINE,
+    )
     for kind in dvc_config(root)["cache"].get("type") or ["reflink"]:
         if works and kind in works[1].split(", "):
             return done("links", f"{kind} works between cache and workspace")
-    remedy = "dvc config --local cache.type reflink,hardlink,copy   # with the cache on this file system"
+    remedy = (
+        "dvc config --local cache.type reflink,hardlink,copy   # with the cache on this file system"
+    )
     return skipped("links", "files are copied: every one lies on the disk twice", remedy)
 
 
 def _cache(root: Path) -> Step:
     folder = cache_folder(root)
-    paths = (folder, *folder.glob("files/md5/*")) if dvc_config(root)["cache"].get("shared") == "group" else ()
+    paths = (
+        (folder, *folder.glob("files/md5/*"))
+        if dvc_config(root)["cache"].get("shared") == "group"
+        else ()
+    )
     if closed := [path for path in paths if path.stat().st_mode & 0o2070 != 0o2070]:
         remedy = f"find {folder} -type d -exec chmod g+rwxs {{}} +"
-        return failed("cache", f"{len(closed)} folders are closed to the group, as {closed[0]}", remedy)
+        return failed(
+            "cache", f"{len(closed)} folders are closed to the group, as {closed[0]}", remedy
+        )
     return done("cache", str(folder))
 
 
 def _outputs(root: Path) -> Step:
     recorded = recorded_outputs(root)
-    if dangling := [path for path in recorded if (root / path).is_symlink() and not (root / path).exists()]:
-        return failed("outputs", f"links that lead nowhere: {', '.join(dangling)}", "dvc fetch && dvc checkout")
+    if dangling := [
+        path for path in recorded if (root / path).is_symlink() and not (root / path).exists()
+    ]:
+        return failed(
+            "outputs",
+            f"links that lead nowhere: {', '.join(dangling)}",
+            "dvc fetch && dvc checkout",
+        )
     if absent := [path for path, md5 in recorded.items() if cached_object(root, md5) is None]:
         remedy = "dvc fetch   # or here, if made here: dvc commit"
         return failed("outputs", f"not in the cache: {', '.join(absent)}", remedy)
     hashes = with_files(root, recorded.values())
-    if wrong := [md5 for md5 in hashes if not cached_object(root, md5) or not is_whole(object_path(root, md5), md5)]:
+    if wrong := [
+        md5
+        for md5 in hashes
+        if not cached_object(root, md5) or not is_whole(object_path(root, md5), md5)
+    ]:
         place = object_path(root, wrong[0])
-        return failed("outputs", f"{len(wrong)} objects missing or damaged, as {place}", f"rm -f {place} && dvc fetch")
+        return failed(
+            "outputs",
+            f"{len(wrong)} objects missing or damaged, as {place}",
+            f"rm -f {place} && dvc fetch",
+        )
     return done("outputs", f"{len(hashes)} objects are in the cache, each with its hash")
 
 
@@ -97,7 +129,9 @@ def _worktrees(root: Path) -> Step:
     cache = cache_folder(root).resolve()
     for tree in trees:
         if (tree / ".dvc").is_dir() and cache_folder(tree).resolve() != cache:
-            remedy = f"cd {tree} && dvc commit && dvc push && dvc cache dir --local {cache} && dvc pull"
+            remedy = (
+                f"cd {tree} && dvc commit && dvc push && dvc cache dir --local {cache} && dvc pull"
+            )
             return failed("trees", f"{tree} uses another cache: {cache_folder(tree)}", remedy)
     return done("trees", f"{len(trees)} with one cache")
 
@@ -114,13 +148,20 @@ def _remote(root: Path, setup: Setup) -> Step:
         remote.fs.pipe(probe, b"probe")
         remote.fs.remove(probe)
     except Exception as error:  # every kind of remote has exceptions of its own
-        return failed("remote", f"{checked.text}, but cannot be written: {error}", "make setup   # as one who may")
+        return failed(
+            "remote",
+            f"{checked.text}, but cannot be written: {error}",
+            "make setup   # as one who may",
+        )
     return done("remote", f"{checked.text}, can be written")
 
 
 def tagged_objects(root: Path) -> dict[str, set[str]]:
     """Map every version tag to the hashes of all that it records."""
-    return {tag.version: with_files(root, recorded_outputs(root, tag.version).values()) for tag in tags(root)}
+    return {
+        tag.version: with_files(root, recorded_outputs(root, tag.version).values())
+        for tag in tags(root)
+    }
 
 
 def _tags(root: Path) -> Step:
@@ -130,8 +171,16 @@ def _tags(root: Path) -> Step:
     lost = {md5 for md5 in unsent if cached_object(root, md5) is None}
     gone = lost or (unsent if remote else set())
     if broken := ", ".join(tag for tag, objects in wanted.items() if objects & gone):
-        words = "have lost objects: neither cache nor remote has them" if lost else "are not in the remote"
-        return failed("tags", f"{broken} {words}", f"{SEND}   # on the machine that made them" if lost else SEND)
+        words = (
+            "have lost objects: neither cache nor remote has them"
+            if lost
+            else "are not in the remote"
+        )
+        return failed(
+            "tags",
+            f"{broken} {words}",
+            f"{SEND}   # on the machine that made them" if lost else SEND,
+        )
     return done("tags", f"{len(wanted)} whole{'' if remote else ', in the cache only'}")
 
 

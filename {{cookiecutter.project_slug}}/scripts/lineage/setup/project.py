@@ -22,9 +22,7 @@ LINK_TYPES = "reflink,hardlink,copy"
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from the experiment template"
-MERGE_DRIVER = (
-    'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'  # what merge=dvc means to Git
-)
+MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'  # what merge=dvc means to Git
 
 
 @dataclass(frozen=True)
@@ -56,16 +54,26 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     """
     steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", check_secrets)]
     if importlib.util.find_spec("dvc") is None:
-        absent = skipped("dvc", "DVC is not installed in the interpreter that runs this", "make setup   # installs it")
+        absent = skipped(
+            "dvc",
+            "DVC is not installed in the interpreter that runs this",
+            "make setup   # installs it",
+        )
         steps += [("dvc", lambda _: absent), ("commit", _commit)]
     else:
         steps += [("cache", _cache), ("remote", check_remote), ("data", _data)]
-        steps += [("commit", _commit)] if setup.first else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
+        steps += (
+            [("commit", _commit)]
+            if setup.first
+            else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
+        )
     for name, step in steps:
         try:
             ended = step(setup)
         except Exception as error:
-            ended = failed(name, f"{type(error).__name__}: {' '.join(str(error).split())}", "make setup")
+            ended = failed(
+                name, f"{type(error).__name__}: {' '.join(str(error).split())}", "make setup"
+            )
         yield ended
         if name == "secrets" and ended.failed:
             return  # the first commit would take it in
@@ -87,7 +95,9 @@ def _git(setup: Setup) -> Step:
         remedy = f"git add {setup.root.name} && git commit"
         return skipped("git", f"inside the repository {top}: nothing initialised", remedy)
     run(setup.root, "git", "init", "--quiet")
-    run(setup.root, "git", "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch needs git 2.28
+    run(
+        setup.root, "git", "symbolic-ref", "HEAD", "refs/heads/main"
+    )  # --initial-branch needs git 2.28
     return done("git", "repository initialised, branch main")
 
 
@@ -116,9 +126,13 @@ def _cache(setup: Setup) -> Step:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return failed("cache", f"{folder}: {error.strerror}", "dvc cache dir --local FOLDER && make setup")
+        return failed(
+            "cache", f"{folder}: {error.strerror}", "dvc cache dir --local FOLDER && make setup"
+        )
     if not os.access(folder, os.W_OK):
-        return failed("cache", f"{folder} is not writable", "dvc cache dir --local FOLDER && make setup")
+        return failed(
+            "cache", f"{folder} is not writable", "dvc cache dir --local FOLDER && make setup"
+        )
     with config.edit("local") as edited:
         edited.setdefault("cache", {}).setdefault("dir", str(folder))
         edited["cache"].setdefault("type", LINK_TYPES)
@@ -129,39 +143,57 @@ def _configured_cache(root: Path) -> str:
     """`shared_cache_dir` of `[tool.lineage]` in pyproject.toml (a literal on one line; Python 3.10 has no TOML parser)."""
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r'^shared_cache_dir = "(.*)"$', text, re.MULTILINE)
-    return found.group(1).replace('\\"', '"').replace("\\\\", "\\") if found else "~/.dvc/shared-cache"
+    return (
+        found.group(1).replace('\\"', '"').replace("\\\\", "\\") if found else "~/.dvc/shared-cache"
+    )
 
 
 def check_remote(setup: Setup) -> Step:
     """Ask an S3 remote for an object; make a missing folder."""
     config = dvc_config(setup.root)
     if (name := config["core"].get("remote")) is None:
-        return skipped("remote", "none configured: nothing leaves this machine", "dvc remote add --default storage URL")
+        return skipped(
+            "remote",
+            "none configured: nothing leaves this machine",
+            "dvc remote add --default storage URL",
+        )
     if (settings := config["remote"].get(name)) is None:
-        return failed("remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL")
+        return failed(
+            "remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL"
+        )
     url = settings["url"]
     if url.startswith("s3://"):
         if setup.first:
             return done("remote", f"{url} (credentials are checked by make setup)")
         from lineage.setup.s3 import check_s3
 
-        if problem := check_s3(name, {**settings, "profile": setup.profile or settings.get("profile")}):
+        if problem := check_s3(
+            name, {**settings, "profile": setup.profile or settings.get("profile")}
+        ):
             return failed("remote", *problem)
         if setup.profile:  # kept only when it works
             with config.edit("local") as edited:
                 edited.setdefault("remote", {}).setdefault(name, {})["profile"] = setup.profile
         return done("remote", f"{url} answers, credentials fit")
     if setup.profile:
-        return failed("remote", f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
+        return failed(
+            "remote", f"an AWS profile does not fit {url}", "make setup   # without PROFILE"
+        )
     if "://" in url:
         return done("remote", f"{url} (not checked)")
-    if not Path(url).exists() and not (setup.root / "data/incoming").exists():  # a clone, which brought no data along
+    if (
+        not Path(url).exists() and not (setup.root / "data/incoming").exists()
+    ):  # a clone, which brought no data along
         remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
         return failed("remote", f"{url} does not exist here", remedy)
     try:
         Path(url).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return failed("remote", f"{url}: {error.strerror}", f"dvc remote modify {name} url FOLDER && make setup")
+        return failed(
+            "remote",
+            f"{url}: {error.strerror}",
+            f"dvc remote modify {name} url FOLDER && make setup",
+        )
     return done("remote", f"{url} (a folder)")
 
 
@@ -174,11 +206,19 @@ def _data(setup: Setup) -> Step:
         outs = {os.path.relpath(out.fs_path, setup.root): out for out in sources}
         missing = [name for name, out in outs.items() if not out.exists]
         changed = [name for name, out in outs.items() if out.exists and out.changed_checksum()]
-        stored = [name for name, out in outs.items() if name not in {*missing, *changed} and out.changed_cache()]
+        stored = [
+            name
+            for name, out in outs.items()
+            if name not in {*missing, *changed} and out.changed_cache()
+        ]
         for name in stored:
             repo.commit(outs[name].stage.addressing, force=True)
     if changed:
-        return skipped("data", f"changed since it was recorded: {', '.join(changed)}", "dvc repro   # records it")
+        return skipped(
+            "data",
+            f"changed since it was recorded: {', '.join(changed)}",
+            "dvc repro   # records it",
+        )
     if missing:
         return done("data", f"not here yet: {', '.join(missing)}")
     return done("data", f"put into the cache: {', '.join(stored)}" if stored else "in the cache")
@@ -202,13 +242,18 @@ def _commit(setup: Setup) -> Step:
     if run(setup.root, "git", "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0:
         return done("commit", "the repository has commits")
     identity, text = [], "first commit made"
-    if "GIT_AUTHOR_EMAIL" not in os.environ and run(setup.root, "git", "config", "user.email").returncode != 0:
+    if (
+        "GIT_AUTHOR_EMAIL" not in os.environ
+        and run(setup.root, "git", "config", "user.email").returncode != 0
+    ):
         author = setup.author or _configured_author(setup.root)
         name, _, mail = author.rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
         text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
     run(setup.root, "git", "add", "--all")
-    result = run(setup.root, "git", *identity, "commit", "--quiet", "--no-verify", "-m", FIRST_COMMIT)
+    result = run(
+        setup.root, "git", *identity, "commit", "--quiet", "--no-verify", "-m", FIRST_COMMIT
+    )
     if result.returncode != 0:
         reason = " ".join((result.stderr or result.stdout).split())[:200]
         return failed("commit", reason, f'git add --all && git commit -m "{FIRST_COMMIT}"')
@@ -218,15 +263,26 @@ def _commit(setup: Setup) -> Step:
 def _configured_author(root: Path) -> str:
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r'^authors = \[\{ name = "(.*)", email = "(.*)" \}\]$', text, re.MULTILINE)
-    return f"{found.group(1)} <{found.group(2)}>" if found else "experimenter <experimenter@localhost>"
+    return (
+        f"{found.group(1)} <{found.group(2)}>" if found else "experimenter <experimenter@localhost>"
+    )
 
 
 def _pull(setup: Setup) -> Step:
     if not (missing := _missing(setup.root)):
         return done("pull", "everything recorded is here")
     if check_remote(setup).failed:  # DVC alone would try for minutes
-        return skipped("pull", f"not tried, still missing: {', '.join(missing)}", "make setup   # when it answers")
-    subprocess.run([sys.executable, "-m", "dvc", "pull"], cwd=setup.root, stdout=subprocess.DEVNULL, check=False)
+        return skipped(
+            "pull",
+            f"not tried, still missing: {', '.join(missing)}",
+            "make setup   # when it answers",
+        )
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "pull"],
+        cwd=setup.root,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
     if absent := _missing(setup.root):
         remedy = "dvc push   # where they were made; then here: make setup"
         return failed("pull", f"not in the remote: {', '.join(absent)}", remedy)

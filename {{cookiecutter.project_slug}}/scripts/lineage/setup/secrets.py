@@ -13,7 +13,9 @@ SECRET_OPTION = re.compile(
 REMEDY = "dvc config --local {option} VALUE   # and take it out of {path}; was it ever pushed? ask for a new one"
 
 SECTION = re.compile(r"""\['?(\w+)(?:\s+"(.*?)")?'?\]""")
-OPTION = re.compile(r"""[#;\s]*(\w+)\s*=\s*["']?([^"'\s].*)""")  # what is commented out is committed too
+OPTION = re.compile(
+    r"""[#;\s]*(\w+)\s*=\s*["']?([^"'\s].*)"""
+)  # what is commented out is committed too
 AWS_KEY = re.compile(
     r"""\b(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b|(?i:secret_access_key)["'\s:=]{1,6}[0-9A-Za-z/+]{40}(?![0-9A-Za-z/+])"""
 )

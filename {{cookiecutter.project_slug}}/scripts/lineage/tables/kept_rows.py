@@ -18,7 +18,9 @@ def _database_holds(database: Path, recorded: Path) -> bool:
     with open_read_only(database) as connection, attached(connection, recorded, "recorded"):
         present = describe_tables(connection)
         for name, table in describe_tables(connection, "recorded").items():
-            if name not in present or not set(table.column_names) <= set(present[name].column_names):
+            if name not in present or not set(table.column_names) <= set(
+                present[name].column_names
+            ):
                 return False
             columns = quote_all(table.column_names)
             counted = "" if table.primary_key else f", row_number() OVER (PARTITION BY {columns})"
@@ -35,5 +37,10 @@ def _parquet_holds(file: Path, recorded: Path) -> bool:
         have, need = read_schemas(connection, [file, recorded])
         if not set(need.columns) <= set(have.columns):
             return False
-        wanted, present = (f"SELECT {quote_all(need.columns)} FROM {scan(path)}" for path in (recorded, file))
-        return connection.execute(f"SELECT 1 FROM ({wanted} EXCEPT ALL {present}) LIMIT 1").fetchone() is None
+        wanted, present = (
+            f"SELECT {quote_all(need.columns)} FROM {scan(path)}" for path in (recorded, file)
+        )
+        return (
+            connection.execute(f"SELECT 1 FROM ({wanted} EXCEPT ALL {present}) LIMIT 1").fetchone()
+            is None
+        )

@@ -52,21 +52,32 @@ def open_engine() -> Iterator[Engine]:
     """
     import duckdb
 
-    with TemporaryDirectory(prefix="lineage-") as folder:  # DuckDB's own choice is a folder in the project
+    with TemporaryDirectory(
+        prefix="lineage-"
+    ) as folder:  # DuckDB's own choice is a folder in the project
         config: dict[str, Any] = {"temp_directory": folder, **dict.fromkeys(DOWNLOADS, "false")}
         limit = memory_limit()
         try:
-            with closing(duckdb.connect(config={**config, "memory_limit": limit} if limit else config)) as connection:
+            with closing(
+                duckdb.connect(config={**config, "memory_limit": limit} if limit else config)
+            ) as connection:
                 connection.execute("SET enable_progress_bar = false")
                 yield connection
         except duckdb.OutOfMemoryException as error:
             reason = str(error).splitlines()[0]
-            raise Refused(f"the merge needs more memory: {reason}", "export LINEAGE_MEMORY_LIMIT=8GB") from error
-        except (duckdb.Error, RuntimeError) as error:  # bytes that are no text, a damaged page, an impossible date
+            raise Refused(
+                f"the merge needs more memory: {reason}", "export LINEAGE_MEMORY_LIMIT=8GB"
+            ) from error
+        except (
+            duckdb.Error,
+            RuntimeError,
+        ) as error:  # bytes that are no text, a damaged page, an impossible date
             if "interrupt" in str(error).lower():
                 raise KeyboardInterrupt from error
             if limit and isinstance(error, duckdb.ParserException):
-                raise BadInput(f"LINEAGE_MEMORY_LIMIT={limit}: {error}", "export LINEAGE_MEMORY_LIMIT=4GB") from error
+                raise BadInput(
+                    f"LINEAGE_MEMORY_LIMIT={limit}: {error}", "export LINEAGE_MEMORY_LIMIT=4GB"
+                ) from error
             raise BadInput(f"DuckDB cannot read the data: {str(error).splitlines()[0]}") from error
 
 
@@ -88,22 +99,30 @@ def _read_schema(connection: Engine, path: Path, spelled: dict[str, str]) -> Sch
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM {scan(path)}").fetchall()
         raw = "SELECT name, count(*) = 1 AND max(logical_type) = 'NullType()', max(precision)"
-        raws = connection.execute(f"{raw} FROM parquet_schema({escaped(path)}) GROUP BY 1").fetchall()
+        raws = connection.execute(
+            f"{raw} FROM parquet_schema({escaped(path)}) GROUP BY 1"
+        ).fetchall()
         is_null = {name: empty for name, empty, _ in raws}  # DuckDB 1 says INTEGER
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         reason = str(error).splitlines()[0].partition("Error: ")[2]
-        raise BadInput(f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}") from None
+        raise BadInput(
+            f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}"
+        ) from None
     if long := [name for name, _, precision in raws if (precision or 0) > DIGITS]:
-        raise BadInput(f"{path}: decimals of {long[0]!r} have more than {DIGITS} digits, which DuckDB would round")
+        raise BadInput(
+            f"{path}: decimals of {long[0]!r} have more than {DIGITS} digits, which DuckDB would round"
+        )
     names = [row[0] for row in described]
     if wrong := [name for name in names if name not in is_null or fold(name) in RESERVED]:
         clash = f"the case of letters does not count, and {', '.join(sorted(RESERVED))} are taken"
         problem = f"{path}: DuckDB cannot tell column {wrong[0]!r} from another one ({clash})"
         raise BadInput(problem, "rename one of them in the file")
     kinds = ['"NULL"' if is_null[row[0]] and row[1] == "INTEGER" else row[1] for row in described]
-    return Schema(path, {spelled.setdefault(fold(name), name): kind for name, kind in zip(names, kinds)})
+    return Schema(
+        path, {spelled.setdefault(fold(name), name): kind for name, kind in zip(names, kinds)}
+    )
 
 
 def scan(path: Path, numbered: bool = False) -> str:
@@ -114,7 +133,9 @@ def scan(path: Path, numbered: bool = False) -> str:
 
 def escaped(path: Path) -> str:
     """The path as a string in SQL, in which DuckDB reads no glob."""
-    return text("".join(f"[{character}]" if character in "*?[" else character for character in str(path)))
+    return text(
+        "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+    )
 
 
 def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
@@ -165,7 +186,10 @@ def common_columns(schemas: Sequence[Schema], cast_text: bool = False) -> dict[s
             wider = widest(columns[name], kind) or as_text
             if wider is None:
                 problem = f"{schema.path}: column {name!r} is {kind}, but {columns[name]} in {first[name].path}"
-                raise BadInput(problem, "give the column one type in all files, or: merge_artifacts.py … --cast text")
+                raise BadInput(
+                    problem,
+                    "give the column one type in all files, or: merge_artifacts.py … --cast text",
+                )
             columns[name] = wider
     return columns
 
@@ -175,7 +199,9 @@ def check_exact(connection: Engine, schema: Schema, columns: dict[str, str]) -> 
     for name, kind in schema.columns.items():
         if columns[name] == "DOUBLE" and kind in (INTEGERS[-1], UNSIGNED[-1]):
             large = f"{quote(name)} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}"
-            if connection.execute(f"SELECT 1 FROM {scan(schema.path)} WHERE {large} LIMIT 1").fetchone():
+            if connection.execute(
+                f"SELECT 1 FROM {scan(schema.path)} WHERE {large} LIMIT 1"
+            ).fetchone():
                 problem = f"{schema.path}: column {name!r} holds whole numbers that floating point, as in other files, would round"
                 raise BadInput(problem, "give the column one type in all files")
 

@@ -54,7 +54,9 @@ def same(left: str, right: str, columns: Sequence[str], filled: Sequence[str] = 
             whose values lie outside those that are looked for.
     """
     signs = ("=" if name in filled else "IS NOT DISTINCT FROM" for name in columns)
-    return all_of([f"{right}.{quote(name)} {sign} {left}.{quote(name)}" for name, sign in zip(columns, signs)])
+    return all_of(
+        [f"{right}.{quote(name)} {sign} {left}.{quote(name)}" for name, sign in zip(columns, signs)]
+    )
 
 
 SOURCE, ROW = "lineage source", "lineage row"

@@ -13,7 +13,11 @@ from lineage.tables.sql import fold, quote, quote_all
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 INTEGRITY = "sqlite3 {path} 'PRAGMA integrity_check'"
-WRITE_ERRORS = ("database or disk is full", "disk I/O error", "attempt to write a readonly database")
+WRITE_ERRORS = (
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class Table:
     @property
     def primary_key(self) -> tuple[str, ...]:
         keyed = [column for column in self.columns if column.key_position]
-        return tuple(column.name for column in sorted(keyed, key=lambda column: column.key_position))
+        return tuple(
+            column.name for column in sorted(keyed, key=lambda column: column.key_position)
+        )
 
 
 def read_only_uri(path: Path) -> str:
@@ -65,7 +71,9 @@ def check_is_sqlite(path: Path) -> None:
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist") from None
     if head != SQLITE_MAGIC:
-        raise BadInput(f"{path} is not a SQLite database ({'it is empty' if not head else 'its first bytes differ'})")
+        raise BadInput(
+            f"{path} is not a SQLite database ({'it is empty' if not head else 'its first bytes differ'})"
+        )
 
 
 @contextmanager
@@ -114,7 +122,11 @@ def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -
 
 def _unreadable(path: Path, error: sqlite3.Error) -> BadInput:
     is_locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-    remedy = "close the program that writes to it, then try again" if is_locked else INTEGRITY.format(path=path)
+    remedy = (
+        "close the program that writes to it, then try again"
+        if is_locked
+        else INTEGRITY.format(path=path)
+    )
     return BadInput(f"{path}: {error}", remedy)
 
 
@@ -143,7 +155,10 @@ def integrity_checked(database: Path) -> Iterator[None]:
         Refused: it finds damage.
     """
     uri = read_only_uri(database)
-    with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as checker, ThreadPoolExecutor(1) as pool:
+    with (
+        closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as checker,
+        ThreadPoolExecutor(1) as pool,
+    ):
         check = pool.submit(lambda: checker.execute("PRAGMA integrity_check(1)").fetchone()[0])
         try:
             yield
@@ -155,7 +170,9 @@ def integrity_checked(database: Path) -> Iterator[None]:
         raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
 
 
-def insert_rows(connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: str) -> int:
+def insert_rows(
+    connection: sqlite3.Connection, name: str, columns: Sequence[str], rows: str
+) -> int:
     """Insert what a query gives into a table of `main`. Other columns are NULL: a default would be a value that nobody sent.
 
     Args:
@@ -168,7 +185,9 @@ def insert_rows(connection: sqlite3.Connection, name: str, columns: Sequence[str
     """
     known = connection.execute(f"PRAGMA main.table_info({quote(name)})").fetchall()
     given = set(map(fold, columns))
-    absent = [row[1] for row in known if row[4] is not None and not row[3] and fold(row[1]) not in given]
+    absent = [
+        row[1] for row in known if row[4] is not None and not row[3] and fold(row[1]) not in given
+    ]
     nulls = f"SELECT *{', NULL' * len(absent)} FROM ({rows})"
     insert = f"INSERT INTO main.{quote(name)} ({quote_all([*columns, *absent])}) {nulls if absent else rows}"
     return connection.execute(insert).rowcount
@@ -211,7 +230,9 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
     tables = {}
     for (name,) in names:
         rows = connection.execute(f"PRAGMA {quote(schema)}.table_info({quote(name)})").fetchall()
-        columns = (Column(row[1], "" if row[2] == "ANY" else row[2], row[5]) for row in rows)  # of a STRICT table
+        columns = (
+            Column(row[1], "" if row[2] == "ANY" else row[2], row[5]) for row in rows
+        )  # of a STRICT table
         tables[name] = Table(name, tuple(columns))
     return tables
 
@@ -228,7 +249,10 @@ def row_number(connection: sqlite3.Connection, name: str) -> str:
             connection.execute(f"SELECT {alias} FROM main.{quote(name)} LIMIT 0")
             return alias
     problem = f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID, or names its columns rowid, oid and _rowid_"
-    raise BadInput(problem, f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # copies it into an ordinary table")
+    raise BadInput(
+        problem,
+        f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # copies it into an ordinary table",
+    )
 
 
 def create_statement(table: Table, schema: str = "main") -> str:

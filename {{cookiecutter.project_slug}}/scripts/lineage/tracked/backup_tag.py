@@ -37,16 +37,35 @@ def pin(root: Path, name: str, tag: str) -> None:
         Refused: outside a Git repository with a commit.
     """
     if not (root / name).is_file():
-        raise BadInput(f"{name} does not exist, so there is nothing to back up", "leave --backup-tag out")
+        raise BadInput(
+            f"{name} does not exist, so there is nothing to back up", "leave --backup-tag out"
+        )
     if git(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
         raise Refused("a tag needs a Git repository with a commit", "git add --all && git commit")
     ref = f"refs/tags/{tag}"
     if git(root, "check-ref-format", ref) is None or git(root, "rev-parse", "-q", "--verify", ref):
-        raise BadInput(f"--backup-tag {tag!r}: there is such a tag, or Git takes no such name", "choose another name")
+        raise BadInput(
+            f"--backup-tag {tag!r}: there is such a tag, or Git takes no such name",
+            "choose another name",
+        )
     md5 = file_md5(root / name)
     store_object(root, root / name, md5)
-    commit = "HEAD" if recorded_md5(root, name, "HEAD") == md5 else _commit_beside(root, name, md5, tag)
-    if git(root, "tag", "--annotate", "--message", f"{name} before it was rebased", "--", tag, commit) is None:
+    commit = (
+        "HEAD" if recorded_md5(root, name, "HEAD") == md5 else _commit_beside(root, name, md5, tag)
+    )
+    if (
+        git(
+            root,
+            "tag",
+            "--annotate",
+            "--message",
+            f"{name} before it was rebased",
+            "--",
+            tag,
+            commit,
+        )
+        is None
+    ):
         raise Refused(f"Git could not make the tag {tag}", f"git tag -a {tag}   # says why")
 
 
@@ -55,7 +74,9 @@ def _commit_beside(root: Path, name: str, md5: str, tag: str) -> str:
     output = {"path": name, "hash": "md5", "md5": md5, "size": (root / name).stat().st_size}
     lock = root / PIPELINE_LOCK
     content = yaml.safe_load(lock.read_bytes()) if lock.is_file() else {}
-    outputs = [out for stage in (content.get("stages") or {}).values() for out in stage.get("outs") or []]
+    outputs = [
+        out for stage in (content.get("stages") or {}).values() for out in stage.get("outs") or []
+    ]
     pointer, named = PIPELINE_LOCK, [out for out in outputs if out["path"] == name]
     for out in named:
         out.update(output)
@@ -65,10 +86,16 @@ def _commit_beside(root: Path, name: str, md5: str, tag: str) -> str:
         index = {**os.environ, "GIT_INDEX_FILE": f"{folder}/index"}
 
         def plumbing(*arguments: str, stdin: str = "") -> str:
-            return check_output(["git", *arguments], cwd=root, env=index, input=stdin, stderr=PIPE, text=True).strip()
+            return check_output(
+                ["git", *arguments], cwd=root, env=index, input=stdin, stderr=PIPE, text=True
+            ).strip()
 
         plumbing("read-tree", "HEAD")
-        blob = plumbing("hash-object", "-w", "--stdin", stdin=yaml.safe_dump(content, sort_keys=False))
+        blob = plumbing(
+            "hash-object", "-w", "--stdin", stdin=yaml.safe_dump(content, sort_keys=False)
+        )
         prefix = plumbing("rev-parse", "--show-prefix")
         plumbing("update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{pointer}")
-        return plumbing("commit-tree", plumbing("write-tree"), "-p", "HEAD", "-m", f"Back up {name} as {tag}")
+        return plumbing(
+            "commit-tree", plumbing("write-tree"), "-p", "HEAD", "-m", f"Back up {name} as {tag}"
+        )

@@ -112,7 +112,9 @@ def copy_out(source: Path, target: Path, md5: str | None = None) -> bool:
 def _copy_file(source: Path, target: Path) -> None:
     try:
         with source.open("rb") as reader, target.open("wb") as writer:
-            while os.copy_file_range(reader.fileno(), writer.fileno(), CHUNK_BYTES):  # shares blocks, or copies
+            while os.copy_file_range(
+                reader.fileno(), writer.fileno(), CHUNK_BYTES
+            ):  # shares blocks, or copies
                 pass
     except (OSError, AttributeError):  # not between any two file systems, and on Linux only
         shutil.copyfile(source, target)

@@ -24,7 +24,15 @@ def run_dvc(root: Path, *arguments: str, show: bool = False) -> CompletedProcess
     """
     command = [sys.executable, "-m", "dvc", *arguments]
     for wait in (*WAITS, None):
-        done = run(command, cwd=root, stdin=DEVNULL, stdout=None if show else PIPE, stderr=PIPE, text=True, check=False)
+        done = run(
+            command,
+            cwd=root,
+            stdin=DEVNULL,
+            stdout=None if show else PIPE,
+            stderr=PIPE,
+            text=True,
+            check=False,
+        )
         if wait is None or not any(words in done.stderr for words in (*BUSY, TORN)):
             break
         if TORN in done.stderr:

@@ -20,7 +20,9 @@ class CodeState:
 def _run(root: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
     """Run git in `root`; looking must not rewrite the index, as `git status` else does."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False, env=environment)
+    return subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, check=False, env=environment
+    )
 
 
 def git_bytes(root: Path, *arguments: str) -> bytes | None:

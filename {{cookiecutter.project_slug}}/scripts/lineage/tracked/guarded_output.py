@@ -42,11 +42,17 @@ def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"waiting for {_read_holder(holder)}, which is writing {path} …", file=sys.stderr, flush=True)
+        print(
+            f"waiting for {_read_holder(holder)}, which is writing {path} …",
+            file=sys.stderr,
+            flush=True,
+        )
         try:
             lock.acquire(timeout=seconds)
         except Timeout:
-            problem = f"{path} is still being written by {_read_holder(holder)} after {seconds:.0f} s"
+            problem = (
+                f"{path} is still being written by {_read_holder(holder)} after {seconds:.0f} s"
+            )
             raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
@@ -83,7 +89,9 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
         return base if base.exists() else None
     if not base.exists():
         command = "dvc checkout" if cached_object(root, recorded) else "dvc pull"
-        problem = f"{path} is missing although dvc.lock records it; going on would start its history over"
+        problem = (
+            f"{path} is missing although dvc.lock records it; going on would start its history over"
+        )
         raise Refused(problem, f"{command} {path}")
     md5 = path_md5(base)
     if md5 == recorded:
@@ -93,7 +101,10 @@ def check_base(root: Path, path: str, contains: Contains) -> Path | None:
         raise Refused(problem, "dvc checkout")
     if not _holds_recorded(root, path, recorded, contains):
         problem = f"{path} lacks rows or files that dvc.lock records; it was edited, or belongs to another commit"
-        raise Refused(problem, f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}")
+        raise Refused(
+            problem,
+            f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}",
+        )
     return base
 
 
@@ -117,14 +128,21 @@ def keep_recoverable(root: Path, path: str) -> None:
         Refused: the bytes are recorded nowhere.
     """
     target, recorded = root / path, recorded_md5(root, path)
-    files = {target / name: md5 for name, md5 in folder_manifest(target).items()} if target.is_dir() else {}
+    files = (
+        {target / name: md5 for name, md5 in folder_manifest(target).items()}
+        if target.is_dir()
+        else {}
+    )
     files = files or {target: path_md5(target)}
     missing = [file for file, md5 in files.items() if not cached_object(root, md5)]
     if not missing:
         return
     if recorded is None:
         problem = f"{path} would be replaced, and its bytes are recorded nowhere"
-        raise Refused(problem, f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it")
+        raise Refused(
+            problem,
+            f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
+        )
     if recorded != path_md5(target):
         problem = f"{path} would lose rows or files, and its present bytes are recorded nowhere"
         remedy = f"dvc commit   # records it; by hand --backup-tag NAME pins it\n  → dvc checkout --force {path}   # or goes back"

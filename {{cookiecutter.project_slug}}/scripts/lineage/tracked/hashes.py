@@ -33,7 +33,9 @@ def path_md5(path: Path) -> str:
 
 def write_listing(files: Mapping[str, str]) -> str:
     """Write the object of a folder from its files, relative path to md5."""
-    return json.dumps([{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())], sort_keys=True)
+    return json.dumps(
+        [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())], sort_keys=True
+    )
 
 
 def is_temporary(path: Path) -> bool:

@@ -30,7 +30,10 @@ def obtain(root: Path, md5: str) -> Path:
     state = "is damaged in the cache" if known else "is not in the cache"
     remote = open_remote(root)
     if remote is None:
-        raise Refused(f"object {md5} {state}, and no remote is configured", "dvc remote add --default storage URL")
+        raise Refused(
+            f"object {md5} {state}, and no remote is configured",
+            "dvc remote add --default storage URL",
+        )
 
     def build(temporary: Path) -> bool:
         try:
@@ -41,7 +44,10 @@ def obtain(root: Path, md5: str) -> Path:
         except Exception as error:  # every kind of remote has exceptions of its own
             raise _no_answer(error) from error
         if not is_whole(temporary, md5):
-            raise Refused(f"object {md5} {state} and damaged in the remote", "dvc push   # from a machine that has it")
+            raise Refused(
+                f"object {md5} {state} and damaged in the remote",
+                "dvc push   # from a machine that has it",
+            )
         temporary.chmod(0o444)
         return True
 
@@ -77,7 +83,9 @@ def open_remote(root: Path) -> Remote | None:
     except NoRemoteError:
         return None
     except DvcException as error:
-        raise Refused(f"the remote cannot be used: {' '.join(str(error).split())}", "dvc remote list") from error
+        raise Refused(
+            f"the remote cannot be used: {' '.join(str(error).split())}", "dvc remote list"
+        ) from error
 
 
 def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
@@ -125,7 +133,10 @@ def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
             raise _no_answer(error) from error
     still = missing_in_remote(root, remote, missing)
     if still:
-        raise Refused(f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}", "dvc push")
+        raise Refused(
+            f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}",
+            "dvc push",
+        )
     return missing
 
 

@@ -37,7 +37,10 @@ def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = T
             return False
         flush_to_disk(temporary)
         if locked and _state(output) != before:
-            raise Refused(f"{output} was changed by another program meanwhile; it is as that left it", "try again")
+            raise Refused(
+                f"{output} was changed by another program meanwhile; it is as that left it",
+                "try again",
+            )
         temporary.replace(output)
         flush_to_disk(output.parent)
         return True
@@ -62,7 +65,10 @@ def _state(output: Path) -> tuple[int, ...] | None:
     log = output.with_name(f"{output.name}-wal")
     if log.exists() and log.stat().st_size:
         remedy = f"sqlite3 {output} 'PRAGMA journal_mode = DELETE'"
-        raise Refused(f"{output} has rows in its write-ahead log; a program has it open, or was killed", remedy)
+        raise Refused(
+            f"{output} has rows in its write-ahead log; a program has it open, or was killed",
+            remedy,
+        )
     about = output.stat() if output.exists() else None
     return about and (about.st_ino, about.st_size, about.st_mtime_ns)
 
@@ -133,4 +139,6 @@ def _swap_names(folder: Path) -> tuple[Path, Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="") >= 0)
+    write_whole(
+        path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="") >= 0
+    )

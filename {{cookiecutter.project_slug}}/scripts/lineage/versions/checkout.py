@@ -74,7 +74,11 @@ def _changes(folder: Path, prefix: str, commit: str) -> list[str]:
     """What would be lost with a worktree: commits, changed and new files, also those that Git ignores, changed outputs."""
     project = folder / prefix
     commits = [] if git(folder, "rev-parse", "HEAD") == commit else ["commits"]
-    present = {path: md5 for path, md5 in recorded_outputs(project, commit).items() if (project / path).exists()}
+    present = {
+        path: md5
+        for path, md5 in recorded_outputs(project, commit).items()
+        if (project / path).exists()
+    }
     outputs = [path for path, md5 in present.items() if path_md5(project / path) != md5]
     changed, unknown = unsaved(folder, prefix)
     return [*commits, *changed, *unknown, *outputs]
@@ -94,12 +98,20 @@ def cleanup(root: Path, version: str | None, force: bool) -> list[Worktree]:
     """
     chosen = [made for made in worktrees(root) if version in (None, made.version)]
     if version is not None and not chosen:
-        raise Refused(f"checkout made no worktree of {version}", "python scripts/experiment_explorer.py worktrees")
+        raise Refused(
+            f"checkout made no worktree of {version}",
+            "python scripts/experiment_explorer.py worktrees",
+        )
     for made in chosen:
         if made.changes and not force:
-            raise Refused(f"{made.folder} has changes: {', '.join(made.changes[:5])}", "save them, or cleanup --force")
+            raise Refused(
+                f"{made.folder} has changes: {', '.join(made.changes[:5])}",
+                "save them, or cleanup --force",
+            )
         if root.is_relative_to(made.folder):
-            raise Refused(f"{made.folder} is where you are", f"cd {(common_folder(root) or root).parent}")
+            raise Refused(
+                f"{made.folder} is where you are", f"cd {(common_folder(root) or root).parent}"
+            )
     for made in chosen:
         must_git(root, "worktree", "remove", "--force", str(made.folder))
     return chosen

@@ -21,17 +21,25 @@ def print_version(root: Path, version: str, database: Path | None, form: str) ->
     results = find_results(root, version, database)
     run, tag = results.runs[0], results.tag
     sections: dict[str, dict[str, Any]] = {
-        "tag": {"commit": tag.commit, "day": tag.day, "description": tag.text} if tag else {"commit": None},
+        "tag": {"commit": tag.commit, "day": tag.day, "description": tag.text}
+        if tag
+        else {"commit": None},
         "run": {"runs": len(results.runs), **{name: run.get(name) for name in METRIC_ROW_COLUMNS}},
         "params": params_of(run),
         "metrics": {name: run[name] for name in metric_names(results.database)},
         "artifacts": recorded_outputs(root, tag.commit) if tag else {},
     }
-    rows = [(section, name, value) for section, pairs in sections.items() for name, value in pairs.items()]
+    rows = [
+        (section, name, value)
+        for section, pairs in sections.items()
+        for name, value in pairs.items()
+    ]
     print_rows(("section", "name", "value"), rows, form)
 
 
-def print_difference(root: Path, left: str, right: str, database: Path | None, limit: int, form: str) -> None:
+def print_difference(
+    root: Path, left: str, right: str, database: Path | None, limit: int, form: str
+) -> None:
     """Print what differs between two versions; arguments and errors as in `find_results` and `compare`."""
     pair = find_results(root, left, database), find_results(root, right, database)
     rows = compare(root, *pair, read_params(root / paths.PARAMS).merge.data_key_columns, limit)

@@ -43,7 +43,9 @@ def suggest(root: Path, text: str | None, say: Say) -> None:
     elif part == "patch" and written in [tag.version for tag in known]:
         say(f"  → {TAG} --next patch")
     else:
-        say(f"  → set experiment.version: {version} in params.yaml (it says {written}), then: dvc repro")
+        say(
+            f"  → set experiment.version: {version} in params.yaml (it says {written}), then: dvc repro"
+        )
     say(describe(root, params, _newest_run(root, params), last, text))
 
 
@@ -51,7 +53,9 @@ def _changes(root: Path, params: Params, last: Tag) -> tuple[Part, list[str]]:
     """Find what changed since a version: the number to raise, and the reasons."""
     major, minor = list[str](), list[str]()
     code = ("*.py", ":(exclude)scripts/lineage", ":(exclude)scripts/*.py", ":(exclude)tests")
-    changed = must_git(root, "diff", "--name-only", "--no-ext-diff", "--relative", last.commit, "--", *code)
+    changed = must_git(
+        root, "diff", "--name-only", "--no-ext-diff", "--relative", last.commit, "--", *code
+    )
     major += [f"{name} changed" for name in changed.splitlines()]
     for path in (paths.TRAIN_DATA, paths.TEST_DATA):
         before, now = (recorded_md5(root, path, revision) for revision in (last.commit, None))
@@ -85,12 +89,16 @@ def _newest_run(root: Path, params: Params) -> dict[str, Any]:
     version, database = params.experiment.version, root / paths.DATABASE
     ids, promote = [path.stem for path in (root / paths.RUNS).glob("*.db")], params.promote
     mine = [f"version={version}"]
-    if database.exists() and (runs := best_runs(database, promote.metric, promote.mode, track_ids=ids, where=mine)):
+    if database.exists() and (
+        runs := best_runs(database, promote.metric, promote.mode, track_ids=ids, where=mine)
+    ):
         return runs[0]
     raise Refused(f"{paths.DATABASE} holds no results of {version} from the last run", "dvc repro")
 
 
-def describe(root: Path, params: Params, run: dict[str, Any], last: Tag | None, text: str | None) -> str:
+def describe(
+    root: Path, params: Params, run: dict[str, Any], last: Tag | None, text: str | None
+) -> str:
     """Write the description of a version: `model=… | C=… | f1_score=0.9312 | data=3a2f1b | text`.
 
     Args:
@@ -102,18 +110,33 @@ def describe(root: Path, params: Params, run: dict[str, Any], last: Tag | None, 
     """
     now, before = params_of(run), {}
     if last is not None:
-        with suppress(LineageError):  # results that are nowhere leave nothing to compare with: all params are told
+        with suppress(
+            LineageError
+        ):  # results that are nowhere leave nothing to compare with: all params are told
             before = params_of(find_results(root, last.version).runs[0])
-    told = {name: value for name, value in now.items() if name != "name" and before.get(name) != value}
+    told = {
+        name: value for name, value in now.items() if name != "name" and before.get(name) != value
+    }
     value = run[params.promote.metric]
     measured = f"{params.promote.metric}={'NULL' if value is None else f'{value:.4f}'}"
     parts = [f"model={now['name']}"] if "name" in now else []
-    parts += [*(f"{name}={value}" for name, value in told.items()), measured, f"data={str(run['data_hash'])[:6]}"]
+    parts += [
+        *(f"{name}={value}" for name, value in told.items()),
+        measured,
+        f"data={str(run['data_hash'])[:6]}",
+    ]
     line = " ".join((text or params.experiment.description).split())
     return " | ".join([*parts, line] if line else parts)
 
 
-def tag_now(root: Path, version: str | None, part: Part | None, text: str | None, message: str | None, say: Say) -> Tag:
+def tag_now(
+    root: Path,
+    version: str | None,
+    part: Part | None,
+    text: str | None,
+    message: str | None,
+    say: Say,
+) -> Tag:
     """Make the annotated tag of the present state.
 
     Args:
@@ -133,19 +156,34 @@ def tag_now(root: Path, version: str | None, part: Part | None, text: str | None
         taken = {tag.version: tag for tag in tags(root)}
         if version is not None and parse(version) and version in taken:
             old = taken[version]
-            raise Refused(f"{version} is taken (commit {old.commit[:7]}, {old.day})", f"{TAG} --suggest")
+            raise Refused(
+                f"{version} is taken (commit {old.commit[:7]}, {old.day})", f"{TAG} --suggest"
+            )
         if version not in (None, written):
             problem = f"params.yaml says experiment.version: {written}, so the results are not of {version}"
-            raise Refused(problem, f"set experiment.version: {version} in params.yaml, then: dvc repro")
+            raise Refused(
+                problem, f"set experiment.version: {version} in params.yaml, then: dvc repro"
+            )
         _check_pipeline(root)
-        line = describe(root, params, _newest_run(root, params), list(taken.values())[-1] if taken else None, text)
+        line = describe(
+            root,
+            params,
+            _newest_run(root, params),
+            list(taken.values())[-1] if taken else None,
+            text,
+        )
         _name_tag(root, version, part, written)  # a refusal comes before anything is committed
         if message is not None:
             _commit(root, message)
-        changed = must_git(root, "status", "--porcelain", "--untracked-files=all", "--", ".").splitlines()
+        changed = must_git(
+            root, "status", "--porcelain", "--untracked-files=all", "--", "."
+        ).splitlines()
         if changed:
             names = ", ".join(entry[3:] for entry in changed[:5])
-            raise Refused(f"the tree is not clean: {names}", f'{TAG} … --commit "message"   # new files: git add them')
+            raise Refused(
+                f"the tree is not clean: {names}",
+                f'{TAG} … --commit "message"   # new files: git add them',
+            )
         name = _make_tag(root, version, part, written, line)
     say(f"tagged {name}: {line}")
     if name != written:
@@ -164,7 +202,9 @@ def _check_pipeline(root: Path) -> None:
         raise Refused(f"dvc status failed: {error}", "dvc status") from None
     if changed:
         names = ", ".join(changed)
-        raise Refused(f"dvc status is not clean: {names}", "dvc repro   # in a fresh clone first: dvc pull")
+        raise Refused(
+            f"dvc status is not clean: {names}", "dvc repro   # in a fresh clone first: dvc pull"
+        )
 
 
 def _commit(root: Path, message: str) -> None:
@@ -172,7 +212,9 @@ def _commit(root: Path, message: str) -> None:
     strange = sorted(set(new) - set(NEW_FILES))
     if strange:
         names = ", ".join(strange[:5])
-        raise Refused(f"new files are not tracked: {names}", "git add them, or name them in .gitignore")
+        raise Refused(
+            f"new files are not tracked: {names}", "git add them, or name them in .gitignore"
+        )
     index = must_git(root, "write-tree")
     must_git(root, "add", "--update", "--", ".")
     must_git(root, "add", "--", *(name for name in NEW_FILES if (root / name).exists()))
@@ -189,7 +231,10 @@ def _name_tag(root: Path, version: str | None, part: Part | None, written: str) 
     known = [tag.version for tag in tags(root)]
     name = version or (following(known[-1], part or "patch") if known else written)
     if name != written and written not in known:
-        raise Refused(f"the results are of {written}, which is free, and not of {name}", f"{TAG} --version {written}")
+        raise Refused(
+            f"the results are of {written}, which is free, and not of {name}",
+            f"{TAG} --version {written}",
+        )
     return name
 
 
@@ -199,7 +244,15 @@ def _make_tag(root: Path, version: str | None, part: Part | None, written: str, 
         known, name = tags(root), _name_tag(root, version, part, written)
         message = line if name == written else f"{line}\n\nThe rows say {written}."
         try:
-            must_git(root, "tag", "--annotate", "--cleanup=whitespace", f"--message={message}", name, "HEAD")
+            must_git(
+                root,
+                "tag",
+                "--annotate",
+                "--cleanup=whitespace",
+                f"--message={message}",
+                name,
+                "HEAD",
+            )
             return name
         except Refused:
             if version is not None or len(tags(root)) == len(known):
@@ -233,8 +286,15 @@ def list_tags(root: Path) -> tuple[list[str], list[list[Any]]]:
     """All versions with the metrics of their best new run, as `results/metrics.json` has them: header and rows."""
     metrics: dict[Tag, dict[str, Any]] = {tag: {} for tag in tags(root)}
     for tag in metrics:
-        with suppress(ValueError, TypeError):  # one that is no JSON object: a merge conflict, committed
-            metrics[tag].update(json.loads(git_bytes(root, "show", f"{tag.commit}:./{paths.METRICS_FILE}") or b"{}"))
+        with suppress(
+            ValueError, TypeError
+        ):  # one that is no JSON object: a merge conflict, committed
+            metrics[tag].update(
+                json.loads(git_bytes(root, "show", f"{tag.commit}:./{paths.METRICS_FILE}") or b"{}")
+            )
     names = list(dict.fromkeys(name for found in metrics.values() for name in found))
-    rows = [[tag.version, tag.day, tag.commit[:7], *map(metrics[tag].get, names), tag.text] for tag in metrics]
+    rows = [
+        [tag.version, tag.day, tag.commit[:7], *map(metrics[tag].get, names), tag.text]
+        for tag in metrics
+    ]
     return ["version", "day", "commit", *names, "description"], rows

@@ -43,7 +43,11 @@ class Results:
 
 def params_of(run: dict[str, Any]) -> dict[str, Any]:
     """The model's params in a row of `metrics`; one that is NULL belongs to other runs of the database."""
-    names = [name for name in run if name.startswith("model_") and name != "model_hash" and run[name] is not None]
+    names = [
+        name
+        for name in run
+        if name.startswith("model_") and name != "model_hash" and run[name] is not None
+    ]
     return {name.removeprefix("model_"): run[name] for name in names}
 
 
@@ -52,7 +56,11 @@ def tags(root: Path) -> list[Tag]:
     form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(creatordate:short)%00%(contents:subject)"
     lines = must_git(root, "for-each-ref", f"--format={form}", "refs/tags/e*").splitlines()
     fields = [line.split("\0") for line in lines]
-    found = [Tag(name, peeled or own, day, text) for name, own, peeled, day, text in fields if re.match(VERSION, name)]
+    found = [
+        Tag(name, peeled or own, day, text)
+        for name, own, peeled, day, text in fields
+        if re.match(VERSION, name)
+    ]
     return sorted(found, key=lambda tag: parse(tag.version))
 
 
@@ -68,7 +76,11 @@ def find_tag(root: Path, version: str) -> Tag:
     if version not in known:
         near = difflib.get_close_matches(version, known, 3, 0) or ["none"]
         shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
-        remedy = "git fetch --unshallow --tags" if shallow else "git fetch --tags   # if a colleague made it"
+        remedy = (
+            "git fetch --unshallow --tags"
+            if shallow
+            else "git fetch --tags   # if a colleague made it"
+        )
         raise Refused(f"there is no tag {version}; the nearest: {', '.join(near)}", remedy)
     return known[version]
 
@@ -83,7 +95,9 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
         content = yaml.safe_load(git_bytes(root, "show", f"{commit}:./{paths.PARAMS}") or b"")
         content["experiment"]["version"], content["promote"]["metric"], content["promote"]["mode"]
     except (yaml.YAMLError, TypeError, KeyError):
-        raise Refused(f"{paths.PARAMS} of commit {commit[:7]} lacks experiment.version or promote") from None
+        raise Refused(
+            f"{paths.PARAMS} of commit {commit[:7]} lacks experiment.version or promote"
+        ) from None
     return dict(content)
 
 
@@ -105,13 +119,19 @@ def find_results(root: Path, version: str, database: Path | None = None) -> Resu
     if database is None and tag is not None:
         pair = [recorded_md5(root, path, tag.commit) for path in (paths.DATABASE, paths.RUNS)]
         if pair[0] is None or pair[1] is None:
-            raise Refused(f"{version} has no results: no {paths.DATABASE} in its {paths.PIPELINE_LOCK}")
+            raise Refused(
+                f"{version} has no results: no {paths.DATABASE} in its {paths.PIPELINE_LOCK}"
+            )
         database = obtain(main_root(root), pair[0])
         ids = [name.removesuffix(".db") for name in listing(main_root(root), pair[1])]
     database = database or root / paths.DATABASE
     promote = params["promote"]
-    runs = best_runs(database, promote["metric"], promote["mode"], track_ids=ids, where=[f"version={written}"])
+    runs = best_runs(
+        database, promote["metric"], promote["mode"], track_ids=ids, where=[f"version={written}"]
+    )
     if not runs:
         named = database if ids is None else f"{paths.DATABASE} of {version}"
-        raise Refused(f"{named} has no such run of {written}", "python scripts/experiment_explorer.py list")
+        raise Refused(
+            f"{named} has no such run of {written}", "python scripts/experiment_explorer.py list"
+        )
     return Results(version, tag, database, runs)

@@ -53,11 +53,16 @@ def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], b
     for tag, recorded in zip(chosen, records):
         lock = git(root, "cat-file", "-e", f"{tag.commit}:./{paths.PIPELINE_LOCK}") is not None
         answers: Answers = {
-            "commit": None if has_commit(root, tag.commit) else f"{tag.commit[:7]} is not in this clone",
-            "dvc.lock": recorded.problem or (None if lock else "there is none: it was tagged without results"),
+            "commit": None
+            if has_commit(root, tag.commit)
+            else f"{tag.commit[:7]} is not in this clone",
+            "dvc.lock": recorded.problem
+            or (None if lock else "there is none: it was tagged without results"),
         }
         if not recorded.problem:
-            answers |= _check_objects(recorded, state, absent) | _check_runs(root, storage, tag, recorded.outputs)
+            answers |= _check_objects(recorded, state, absent) | _check_runs(
+                root, storage, tag, recorded.outputs
+            )
         problems = [f"{name}: {answers[name]}" for name in LINKS if answers.get(name)]
         cells = [("no" if answers[name] else "yes") if name in answers else None for name in LINKS]
         rows.append([tag.version, *cells, "; ".join(problems) or None])
@@ -68,13 +73,19 @@ def remedy(rows: Sequence[Sequence[str | None]]) -> str:
     """The command that helps with the first link that is broken, in the first version that has one."""
     row = next(row for row in rows if row[-1])
     link = next(name for name, cell in zip(HEADER, row) if cell == "no")
-    explorer, tag = "python scripts/experiment_explorer.py", f"python scripts/version_tag.py --version {row[0]}"
+    explorer, tag = (
+        "python scripts/experiment_explorer.py",
+        f"python scripts/version_tag.py --version {row[0]}",
+    )
     return {
         "commit": "git fetch --unshallow --tags   # or, in a full clone: git fetch --tags",
         "cache": f"{tag} --push   # on the machine that made it",
         "md5": f"{explorer} checkout --version {row[0]}   # fetches whole objects",
         "remote": f"{tag} --push   # sends what is only here",
-    }.get(link, f"{explorer} show --version {row[0]}   # what it names; a version is made good by the next one")
+    }.get(
+        link,
+        f"{explorer} show --version {row[0]}   # what it names; a version is made good by the next one",
+    )
 
 
 def _read(root: Path, storage: Path, tag: Tag, state: dict[str, bool | None]) -> Recorded:
@@ -86,7 +97,9 @@ def _read(root: Path, storage: Path, tag: Tag, state: dict[str, bool | None]) ->
             state[md5] = None if known is None else is_whole(known, md5)
 
     try:
-        outputs, sent = (recorded_outputs(root, tag.commit, pushed=pushed) for pushed in (False, True))
+        outputs, sent = (
+            recorded_outputs(root, tag.commit, pushed=pushed) for pushed in (False, True)
+        )
     except BadInput as error:
         return Recorded({}, set(), set(), error.problem)
     found = [set(outputs.values()), set(sent.values())]
@@ -98,12 +111,22 @@ def _read(root: Path, storage: Path, tag: Tag, state: dict[str, bool | None]) ->
     return Recorded(outputs, found[0], found[1])
 
 
-def _check_objects(recorded: Recorded, state: dict[str, bool | None], absent: set[str] | None) -> Answers:
-    lost = {md5 for md5 in recorded.objects if state[md5] is None and (absent is None or md5 in absent)}
+def _check_objects(
+    recorded: Recorded, state: dict[str, bool | None], absent: set[str] | None
+) -> Answers:
+    lost = {
+        md5 for md5 in recorded.objects if state[md5] is None and (absent is None or md5 in absent)
+    }
     found = {"cache": ("nowhere", lost)}
-    found["md5"] = ("damaged in the cache", {md5 for md5 in recorded.objects if state[md5] is False})
+    found["md5"] = (
+        "damaged in the cache",
+        {md5 for md5 in recorded.objects if state[md5] is False},
+    )
     found |= {} if absent is None else {"remote": ("not there", recorded.sent & absent)}
-    return {name: f"{len(bad)} objects are {how}, as {min(bad)}" if bad else None for name, (how, bad) in found.items()}
+    return {
+        name: f"{len(bad)} objects are {how}, as {min(bad)}" if bad else None
+        for name, (how, bad) in found.items()
+    }
 
 
 def _check_runs(root: Path, storage: Path, tag: Tag, outputs: dict[str, str]) -> Answers:
@@ -115,7 +138,11 @@ def _check_runs(root: Path, storage: Path, tag: Tag, outputs: dict[str, str]) ->
         return {"row": error.problem}
     except KeyError as error:
         return {"row": f"{paths.PIPELINE_LOCK} names no {error.args[0]}"}
-    wrong = [run["track_id"] for run in runs if models.get(f"{run['track_id']}_model.bin") != run["model_hash"]]
+    wrong = [
+        run["track_id"]
+        for run in runs
+        if models.get(f"{run['track_id']}_model.bin") != run["model_hash"]
+    ]
     data = {(run.get("data_hash"), run.get("test_hash")) for run in runs}
     agrees = data == {(outputs.get(paths.TRAIN_DATA), outputs.get(paths.TEST_DATA))}
     stale = _check_lock(root, tag, outputs)
@@ -125,7 +152,11 @@ def _check_runs(root: Path, storage: Path, tag: Tag, outputs: dict[str, str]) ->
     answers = {name: next(iter(problems), None) for name, problems in stale.items()}
     if not answers["code"] and any(run.get("git_dirty") != 0 for run in runs):
         del answers["code"]  # what else than the files of dvc.lock ran is not known
-    return {"row": None, "model": f"run {wrong[0]} recorded another model" if wrong else None, **answers}
+    return {
+        "row": None,
+        "model": f"run {wrong[0]} recorded another model" if wrong else None,
+        **answers,
+    }
 
 
 def _check_lock(root: Path, tag: Tag, outputs: dict[str, str]) -> dict[str, list[str]]:
@@ -141,16 +172,28 @@ def _check_lock(root: Path, tag: Tag, outputs: dict[str, str]) -> dict[str, list
     for name, stage in lock["stages"].items():
         command = (pipeline.get("stages", {}).get(name) or {}).get("cmd", "${")
         if "${" not in command and stage["cmd"] != command:  # a template would have to be filled in
-            found["code"].append(f"stage {name} ran {stage['cmd']!r}, and {paths.PIPELINE} says {command!r}")
+            found["code"].append(
+                f"stage {name} ran {stage['cmd']!r}, and {paths.PIPELINE} says {command!r}"
+            )
         for key, value in ((stage.get("params") or {}).get(paths.PARAMS) or {}).items():
-            now = reduce(lambda part, word: part.get(word) if isinstance(part, dict) else None, key.split("."), params)
+            now = reduce(
+                lambda part, word: part.get(word) if isinstance(part, dict) else None,
+                key.split("."),
+                params,
+            )
             if now != value:
-                found["code"].append(f"{name} ran with {key}: {value}, and {paths.PARAMS} says {now}")
+                found["code"].append(
+                    f"{name} ran with {key}: {value}, and {paths.PARAMS} says {now}"
+                )
         for dependency in stage.get("deps") or []:
             path, md5 = dependency["path"], dependency.get("md5")
             if outputs.get(path, md5) != md5:
                 found["data"].append(f"{name} ran with another {path}")
-            code = git_bytes(root, "cat-file", "blob", f"{tag.commit}:./{path}") if path not in outputs else None
+            code = (
+                git_bytes(root, "cat-file", "blob", f"{tag.commit}:./{path}")
+                if path not in outputs
+                else None
+            )
             if code is not None and hashlib.md5(code, usedforsecurity=False).hexdigest() != md5:
                 found["code"].append(f"{path} is not what {paths.PIPELINE_LOCK} says ran")
     return found
@@ -163,5 +206,11 @@ def _check_code(root: Path, tag: Tag, run: dict[str, Any]) -> str | None:
     if not has_commit(root, run["git_commit"]):
         return f"commit {str(run['git_commit'])[:7]}, which ran, is not in this clone"
     paths = ("*.py", ":(exclude)tests")
-    changed = git(root, "diff", "--name-only", "--no-ext-diff", run["git_commit"], tag.commit, "--", *paths)
-    return f"{(changed or '').splitlines()[0]} is not what ran ({run['git_commit'][:7]})" if changed else None
+    changed = git(
+        root, "diff", "--name-only", "--no-ext-diff", run["git_commit"], tag.commit, "--", *paths
+    )
+    return (
+        f"{(changed or '').splitlines()[0]} is not what ran ({run['git_commit'][:7]})"
+        if changed
+        else None
+    )

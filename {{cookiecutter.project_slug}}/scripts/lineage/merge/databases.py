@@ -7,7 +7,6 @@ engine promises. Rows are lined up by column name; a column that one side lacks 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +15,7 @@ from lineage.merge.appending import NotAllNew, Tables, append_rows, read_back
 from lineage.merge.column_types import fit_base
 from lineage.merge.duckdb_source import as_sqlite
 from lineage.merge.incoming_tables import Incoming, collect, drop_unchanged, tables_of
-from lineage.merge.rules import ARRIVING, Plan, Sides, plan
+from lineage.merge.rules import ARRIVING, Plan, Rules, Sides, plan
 from lineage.tables import sqlite_files as databases
 from lineage.tables.sql import fold, quote
 
@@ -24,32 +23,9 @@ INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C; a long statement would swallow it."""
 
 
-@dataclass(frozen=True)
-class TableRules:
-    """How tables are merged.
-
-    Attributes:
-        strategy: `merge` or `rebase`.
-        key_columns: what rebase replaces by.
-        id_column: identity of tables without a primary key; None: the whole row.
-        tables: names; empty: every table that a source has.
-        on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
-        dry_run: only work out what would happen; conflicts are counted, not refused.
-        ancestors: for a source, the database that it began as a copy of; its rows do not count as incoming.
-        cast_text: numbers become text where other files hold text in the column.
-    """
-
-    strategy: str
-    key_columns: tuple[str, ...] = ()
-    id_column: str | None = None
-    tables: tuple[str, ...] = ()
-    on_conflict: str = "fail"
-    dry_run: bool = False
-    ancestors: Mapping[Path, Path] = field(default_factory=dict)
-    cast_text: bool = False
-
-
-def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, rules: TableRules) -> list[Plan]:
+def merge_databases(
+    base: Path | None, sources: Sequence[Path], output: Path, rules: Rules
+) -> list[Plan]:
     """Write `output`: the base's tables, with the rows of the sources merged or rebased in.
 
     Args:
@@ -73,12 +49,17 @@ def merge_databases(base: Path | None, sources: Sequence[Path], output: Path, ru
                 with suppress(NotAllNew), _opened(base, output) as connection:
                     appended = append_rows(connection, tables, files)
             plans = appended or _compare(base, sources, files, output, tables, rules)
-            with databases.integrity_checked(output), databases.open_read_only(output) as connection:
+            with (
+                databases.integrity_checked(output),
+                databases.open_read_only(output) as connection,
+            ):
                 if appended:
                     read_back(connection, appended, tables, files)
             return plans
     except sqlite3.IntegrityError as error:
-        raise BadInput(f"an incoming row breaks a rule of the base: {error}", "correct the incoming file") from error
+        raise BadInput(
+            f"an incoming row breaks a rule of the base: {error}", "correct the incoming file"
+        ) from error
     except sqlite3.DatabaseError as error:
         databases.check_not_interrupted(error)
         if str(error) in databases.WRITE_ERRORS:
@@ -111,7 +92,12 @@ def _opened(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _compare(
-    base: Path | None, sources: Sequence[Path], files: Sequence[Path], output: Path, tables: Tables, rules: TableRules
+    base: Path | None,
+    sources: Sequence[Path],
+    files: Sequence[Path],
+    output: Path,
+    tables: Tables,
+    rules: Rules,
 ) -> list[Plan]:
     """Merge or rebase by comparing what comes with what is there."""
     with _opened(base, output) as connection:
@@ -120,39 +106,63 @@ def _compare(
             if path in rules.ancestors:
                 drop_unchanged(connection, number, rules.ancestors[path], collected)
         connection.execute("BEGIN IMMEDIATE")
-        plans = [_merge_one(connection, incoming, sources, rules) for incoming in collected.values()]
+        plans = [
+            _merge_one(connection, incoming, sources, rules) for incoming in collected.values()
+        ]
         connection.execute("COMMIT")
         return plans
 
 
-def _wanted_tables(sources: Sequence[Path], base: Path | None, rules: TableRules) -> Tables:
+def _wanted_tables(sources: Sequence[Path], base: Path | None, rules: Rules) -> Tables:
     found = tables_of(sources, base)
     spelled = {fold(name): name for name in found}
     for name in rules.tables:
         if sources and fold(name) not in spelled:
             known = ", ".join(sorted(found)) or "no tables"
-            raise BadInput(f"table {name!r} is in none of the {len(sources)} incoming databases; they have: {known}")
+            raise BadInput(
+                f"table {name!r} is in none of the {len(sources)} incoming databases; they have: {known}"
+            )
     names = [spelled.get(fold(name), name) for name in rules.tables] or sorted(found)
     wanted = {name: found.get(name, {}) for name in names}
-    columns = {fold(column) for tables in wanted.values() for table in tables.values() for column in table.column_names}
+    columns = {
+        fold(column)
+        for tables in wanted.values()
+        for table in tables.values()
+        for column in table.column_names
+    }
     if rules.id_column and fold(rules.id_column) not in columns:
-        raise BadInput(f"--id-column {rules.id_column!r} is no column of {', '.join(wanted)}", "leave it out")
+        raise BadInput(
+            f"--id-column {rules.id_column!r} is no column of {', '.join(wanted)}", "leave it out"
+        )
     return wanted
 
 
-def _merge_one(connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: TableRules) -> Plan:
+def _merge_one(
+    connection: sqlite3.Connection, incoming: Incoming, sources: Sequence[Path], rules: Rules
+) -> Plan:
     base = databases.describe_tables(connection).get(incoming.name)
     if not incoming.columns:
         return Plan(incoming.name)
     if rules.strategy == "rebase" and not rules.key_columns:
-        raise BadInput("rebase needs key columns: what decides which rows are replaced?", "set merge.key_columns")
+        raise BadInput(
+            "rebase needs key columns: what decides which rows are replaced?",
+            "set merge.key_columns",
+        )
     identity, strategy = (base or incoming.table).primary_key, rules.strategy
     _require_columns(incoming.name, incoming.found, identity)
     if not identity:
         by_hand = rules.id_column and fold(rules.id_column) in incoming.columns
-        identity = (rules.id_column,) if rules.id_column and by_hand else incoming.table.column_names
-    if strategy == "rebase" and not rules.tables and not incoming.columns.keys() & set(map(fold, rules.key_columns)):
-        strategy = "merge"  # an asset table of xetrack has no version: its rows are merged by their key
+        identity = (
+            (rules.id_column,) if rules.id_column and by_hand else incoming.table.column_names
+        )
+    if (
+        strategy == "rebase"
+        and not rules.tables
+        and not incoming.columns.keys() & set(map(fold, rules.key_columns))
+    ):
+        strategy = (
+            "merge"  # an asset table of xetrack has no version: its rows are merged by their key
+        )
     if strategy == "rebase":
         everywhere = {**incoming.found, **({Path("the base"): base} if base else {})}
         _require_columns(incoming.name, everywhere, rules.key_columns)
@@ -160,7 +170,11 @@ def _merge_one(connection: sqlite3.Connection, incoming: Incoming, sources: Sequ
     target = f"main.{quote(incoming.name)}"
     columns, row = incoming.table.column_names, databases.row_number(connection, incoming.name)
     sides = Sides(connection, incoming.name, target, incoming.temporary, columns, identity, row)
-    sides.lacking, sides.copies, sides.replaceable = incoming.lacking, incoming.copies, incoming.replaceable
+    sides.lacking, sides.copies, sides.replaceable = (
+        incoming.lacking,
+        incoming.copies,
+        incoming.replaceable,
+    )
     result = plan(sides, strategy, rules.key_columns, rules.on_conflict)
     result.new_columns, result.widened = added, widened
     result.missing_columns = incoming.missing_from(base)
@@ -177,7 +191,9 @@ def _merge_one(connection: sqlite3.Connection, incoming: Incoming, sources: Sequ
     return result
 
 
-def _require_columns(table: str, found: Mapping[Path, databases.Table], names: Sequence[str]) -> None:
+def _require_columns(
+    table: str, found: Mapping[Path, databases.Table], names: Sequence[str]
+) -> None:
     """Raise `BadInput` unless a table has the columns in every file: where one is missing, its rows would all be NULL there."""
     for path, here in found.items():
         known = set(map(fold, here.column_names))

@@ -6,36 +6,18 @@ and only the new rows are ordered by their identity, so that the same inputs giv
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.rules import ARRIVING, Plan, Sides, plan
+from lineage.merge.rules import ARRIVING, Plan, Rules, Sides, plan
 from lineage.tables import parquet_files as files
 from lineage.tables.arrow_metadata import merged_metadata
 from lineage.tables.sql import NUMBER, SOURCE, Engine, fold, quote, quote_all
 
 
-@dataclass(frozen=True)
-class DataRules:
-    """How data files are merged.
-
-    Attributes:
-        strategy: `merge` or `rebase`.
-        key_columns: identity of a row; empty: the whole row (merge only).
-        on_conflict: under merge: `fail`, `base`, `incoming` or `newest`.
-        dry_run: only work out what would happen; conflicts are counted, not refused.
-        cast_text: numbers become text where other files hold text in the column.
-    """
-
-    strategy: str
-    key_columns: tuple[str, ...] = ()
-    on_conflict: str = "fail"
-    dry_run: bool = False
-    cast_text: bool = False
-
-
-def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rules: DataRules, name: str) -> Plan:
+def merge_data(
+    base: Sequence[Path], sources: Sequence[Path], output: Path, rules: Rules, name: str
+) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
@@ -54,7 +36,9 @@ def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rule
         schemas = files.read_schemas(connection, [*base, *sources])
         known, incoming = schemas[: len(base)], schemas[len(base) :]
         before = files.common_columns(known, rules.cast_text)
-        ordered = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order they are given in
+        ordered = sorted(
+            incoming, key=lambda schema: list(schema.columns)
+        )  # whatever order they are given in
         columns = files.common_columns([*known, *ordered], rules.cast_text)
         spelled = {fold(column): column for column in columns}
         keys = [spelled.get(fold(key), key) for key in rules.key_columns]
@@ -67,15 +51,25 @@ def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rule
         metadata = merged_metadata(connection, known, incoming, columns)
         _load(connection, incoming, columns)
         _load_base(connection, known, columns)
-        compared = [column for column in columns if any(column in schema.columns for schema in incoming)]
+        compared = [
+            column for column in columns if any(column in schema.columns for schema in incoming)
+        ]
         identity = keys or compared
         filled = _without_null(connection, identity)
-        sides = Sides(connection, name, "temp.base", "temp.incoming", compared, identity, filled=filled)
-        sides.lacking = {c: [n for n, schema in enumerate(incoming) if c not in schema.columns] for c in compared}
+        sides = Sides(
+            connection, name, "temp.base", "temp.incoming", compared, identity, filled=filled
+        )
+        sides.lacking = {
+            c: [n for n, schema in enumerate(incoming) if c not in schema.columns] for c in compared
+        }
         result = plan(sides, rules.strategy, keys, rules.on_conflict)
         result.new_columns = [name for name in columns if known and name not in before]
         result.missing_columns = [name for name in before if name not in compared]
-        result.widened = [f"{name} {kind} → {columns[name]}" for name, kind in before.items() if kind != columns[name]]
+        result.widened = [
+            f"{name} {kind} → {columns[name]}"
+            for name, kind in before.items()
+            if kind != columns[name]
+        ]
         if rules.dry_run:
             return result
         if rules.strategy == "rebase" or rules.on_conflict == "fail":
@@ -89,7 +83,9 @@ def merge_data(base: Sequence[Path], sources: Sequence[Path], output: Path, rule
         return result
 
 
-def _write(connection: Engine, query: str, output: Path, name: str, metadata: Mapping[str, str]) -> None:
+def _write(
+    connection: Engine, query: str, output: Path, name: str, metadata: Mapping[str, str]
+) -> None:
     import duckdb
 
     try:
@@ -105,7 +101,10 @@ def _verify(connection: Engine, output: Path, result: Plan, identity: Sequence[s
     """Read the written file back: so many rows, and the keys of those that came in, by checksum."""
     keys = f"SELECT count(*), sum(hash({quote_all(identity)}))"
     arrived = f"{keys} FROM {files.scan(output, numbered=True)} WHERE file_row_number >= {result.rows - result.added}"
-    if connection.execute(arrived).fetchone() != connection.execute(f"{keys} FROM {ARRIVING}").fetchone():
+    if (
+        connection.execute(arrived).fetchone()
+        != connection.execute(f"{keys} FROM {ARRIVING}").fetchone()
+    ):
         raise result.not_written()
 
 
@@ -114,14 +113,19 @@ def write_new_rows(file: Path, ancestor: Path, output: Path) -> None:
     with files.open_engine() as connection:
         schemas = files.read_schemas(connection, [file, ancestor])
         columns = files.common_columns(schemas)
-        new, old = (f"SELECT * EXCLUDE ({NUMBER}) FROM (SELECT {files.numbered_rows(one, columns)})" for one in schemas)
+        new, old = (
+            f"SELECT * EXCLUDE ({NUMBER}) FROM (SELECT {files.numbered_rows(one, columns)})"
+            for one in schemas
+        )
         metadata = merged_metadata(connection, schemas, (), columns)
         _write(connection, f"{new} EXCEPT ALL {old} ORDER BY ALL", output, str(file), metadata)
 
 
 def _load(connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
     """Make table `incoming` from files, each row with the number of its source and one of its own."""
-    for number, schema in enumerate(schemas):  # a UNION ALL of a thousand files takes DuckDB seconds to read
+    for number, schema in enumerate(
+        schemas
+    ):  # a UNION ALL of a thousand files takes DuckDB seconds to read
         into = "INSERT INTO temp.incoming" if number else "CREATE TEMP TABLE incoming AS"
         rows = files.numbered_rows(schema, columns, number)
         connection.execute(f"{into} SELECT {number}::INTEGER AS {quote(SOURCE)}, {rows}")
@@ -132,12 +136,19 @@ def _without_null(connection: Engine, columns: Sequence[str]) -> list[str]:
     if files.memory_limit():
         return []
     counts = ", ".join(f"count({quote(column)})" for column in columns)
-    [rows, *filled] = connection.execute(f"SELECT count(*), {counts} FROM temp.incoming").fetchall()[0]
+    [rows, *filled] = connection.execute(
+        f"SELECT count(*), {counts} FROM temp.incoming"
+    ).fetchall()[0]
     return [column for column, count in zip(columns, filled) if count == rows]
 
 
-def _load_base(connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
+def _load_base(
+    connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]
+) -> None:
     """Make view `base`: the base's files, read as they lie; without one, no rows of the incoming columns."""
-    parts = [f"SELECT {files.numbered_rows(schema, columns, number)}" for number, schema in enumerate(schemas)]
+    parts = [
+        f"SELECT {files.numbered_rows(schema, columns, number)}"
+        for number, schema in enumerate(schemas)
+    ]
     rows = " UNION ALL ".join(parts) or "SELECT * FROM temp.incoming WHERE false"
     connection.execute(f"CREATE TEMP VIEW base AS {rows}")
