@@ -22,7 +22,7 @@ from conftest import SOURCE
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.merging import expand
+from lineage.merge.inbox import expand
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.parquet_files import widest
@@ -468,7 +468,7 @@ def test_a_rebase_by_hand_asks_with_counts(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "nothing": ([], "error: nothing to merge: give --exp-db or --exp-data (or --stage)"),
+    "nothing": ([], "error: nothing to merge: give --exp-db or --exp-data"),
     "no output": (
         ["--strategy", "merge", "--exp-db", "x.db"],
         "error: --strategy and --output-db (or --output-data) are needed",

@@ -125,14 +125,14 @@ import os, sys, time
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from lineage.merge.merging import merge_by_hand
+from lineage.merge.by_hand import Request, merge_databases_by_hand
 from lineage.merge.rules import Rules
 import duckdb
 folder = Path(sys.argv[2])
 while line := sys.stdin.readline():  # one child per line, killed by its parent
     child = os.fork()
     if child == 0:
-        merge_by_hand(str(folder / "base.db"), [str(folder / "new.db")], folder / "base.db", Rules("merge"), True, lambda _: True)
+        merge_databases_by_hand(Request(str(folder / "base.db"), [str(folder / "new.db")], folder / "base.db", Rules("merge"), lambda _: True))
         os._exit(0)
     time.sleep(float(line))
     os.kill(child, 9)

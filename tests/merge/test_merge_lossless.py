@@ -21,8 +21,9 @@ from conftest import SOURCE
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.merging import merge_by_hand
-from lineage.merge.rules import Plan, Rules
+from lineage.merge.by_hand import Request, merge_databases_by_hand
+from lineage.merge.plan import Plan
+from lineage.merge.rules import Rules
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -83,12 +84,12 @@ def test_a_log_that_a_crashed_writer_left_is_not_replayed_over_the_merged_file(t
     database(new, "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)", t=[(1000, "new")])
     files = [(tmp_path / name).read_bytes() for name in ("base.db", "base.db-wal")]
     with pytest.raises(Refused, match="has rows in its write-ahead log") as refused:
-        merge_by_hand(str(base), [str(new)], base, Rules("merge"), True, lambda _: True)
+        merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
     assert [(tmp_path / name).read_bytes() for name in ("base.db", "base.db-wal")] == files
     assert refused.value.remedy == f"sqlite3 {base} 'PRAGMA journal_mode = DELETE'"
     with closing(sqlite3.connect(base)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-    merge_by_hand(str(base), [str(new)], base, Rules("merge"), True, lambda _: True)
+    merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
     assert query(base, "SELECT count(*), max(id) FROM t") == [(501, 1000)]
 
 
@@ -122,8 +123,8 @@ def test_columns_named_as_the_engine_names_things(tmp_path: Path, name: str, str
     base = database(tmp_path / "a.db", create, t=[("a", 7), ("b", 7)])
     new = database(tmp_path / "b.db", create, t=[("b", 7), ("b", 7), ("c", 7)])
     plan = merge(base, new, strategy=strategy, key_columns=("id",))
-    assert query(tmp_path / "out.db", "SELECT * FROM t ORDER BY id") == [("a", 7), ("b", 7), ("c", 7)]
-    assert (plan.added, plan.present, plan.replaced) == (1, 2, 0)
+    assert query(tmp_path / "out.db", "SELECT * FROM t ORDER BY id") == [("a", 7), ("b", 7), ("b", 7), ("c", 7)]
+    assert (plan.added, plan.present, plan.replaced) == (2, 1, 0), "two equal rows of one file are two rows"
 
 
 def test_names_of_ours_and_tables_without_row_numbers_are_refused(tmp_path: Path) -> None:
@@ -402,11 +403,11 @@ def test_names_of_files_with_the_characters_of_globs(tmp_path: Path) -> None:
     other = tmp_path / ".a[1].db.old.999.tmp"  # of another output, which another process writes
     other.touch()
     out = tmp_path / "a[1].db"
-    merge_by_hand(None, [str(new)], out, Rules("merge", dry_run=True), True, lambda _: True)
+    merge_databases_by_hand(Request(None, [str(new)], out, Rules("merge", dry_run=True), lambda _: True))
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == [other.name]
-    merge_by_hand(None, [str(new)], out, Rules("merge"), True, lambda _: True)
+    merge_databases_by_hand(Request(None, [str(new)], out, Rules("merge"), lambda _: True))
     before = out.stat()
-    merge_by_hand(None, [str(new)], out, Rules("merge"), True, lambda _: True)  # the same bytes: nothing is replaced
+    merge_databases_by_hand(Request(None, [str(new)], out, Rules("merge"), lambda _: True))  # the same bytes: nothing is replaced
     assert out.stat().st_ino == before.st_ino and query(out, "SELECT id FROM t") == [("a",)]
 
 
@@ -415,7 +416,7 @@ def test_links_that_lead_nowhere_and_empty_words_are_named(tmp_path: Path) -> No
     (tmp_path / "runs/gone.db").symlink_to("nowhere")
     for pattern, words in ((str(tmp_path / "runs"), r"gone\.db is a link that leads nowhere"), ("", "an empty word")):
         with pytest.raises(BadInput, match=words):
-            merge_by_hand(None, [pattern], tmp_path / "out.db", Rules("merge"), True, lambda _: True)
+            merge_databases_by_hand(Request(None, [pattern], tmp_path / "out.db", Rules("merge"), lambda _: True))
 
 
 def test_a_locked_or_broken_source_is_named_and_not_the_base(tmp_path: Path) -> None:
@@ -424,7 +425,7 @@ def test_a_locked_or_broken_source_is_named_and_not_the_base(tmp_path: Path) -> 
     with closing(sqlite3.connect(new, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LineageError, match=r"b\.db: database is locked") as caught:
-            merge_by_hand(str(base), [str(new)], base, Rules("merge"), True, lambda _: True)
+            merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
     assert caught.value.remedy == "close the program that writes to it, then try again"
 
 

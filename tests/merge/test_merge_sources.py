@@ -19,12 +19,10 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.appending import read_back
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.incoming_tables import tables_of
-from lineage.merge.rules import Plan, Rules, recommend
-from lineage.tables.sqlite_files import open_read_only
+from lineage.merge.plan import Plan, recommend
+from lineage.merge.rules import Rules
 
 
 def database(path: Path, create: str, rows: list[tuple[Any, ...]]) -> Path:
@@ -194,17 +192,6 @@ def test_rows_that_did_not_arrive_as_they_came_are_noticed(tmp_path: Path, claus
     new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)", [("b", 1.0), ("c", 3.0)])
     with pytest.raises(Refused, match="not the 3 rows that belong there were written; the old file stays"):
         merge_databases(base, [new], tmp_path / "out.db", Rules("merge"))
-
-
-def test_keys_that_came_in_are_read_back_from_the_file(tmp_path: Path) -> None:
-    create = "CREATE TABLE t (id TEXT PRIMARY KEY, v REAL)"
-    new = database(tmp_path / "b.db", create, [("b", 2.0), ("c", 3.0)])
-    written = database(tmp_path / "out.db", create, [("a", 1.0), ("b", 2.0), ("d", 3.0)])  # c became d
-    with (
-        open_read_only(written) as connection,
-        pytest.raises(Refused, match="not the 3 rows that belong there were written"),
-    ):
-        read_back(connection, [Plan("t", rows=3)], tables_of([new], None), [new])
 
 
 def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) -> None:

@@ -1,124 +1,159 @@
-"""Merge or rebase results databases and training data by hand."""
+"""Merge or rebase results databases and training data by hand.
+
+The rules are those of the stages merge_data and merge_results, for any files.
+"""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Option
 
 from lineage.core.console import new_app, say
+from lineage.core.errors import BadInput
 
-app = new_app(
-    "Merge (accumulate) or rebase (replace what matches) results databases and training data."
-)
+if TYPE_CHECKING:
+    from lineage.merge.by_hand import Request
+    from lineage.merge.plan import Plan
+    from lineage.merge.rules import Rules
 
+app = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
 
+SEVERAL_VALUES = ("--exp-db", "--exp-data", "--table", "--key-columns")
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 
 
-@app.command()
-def main(
-    strategy: Annotated[
-        Strategy | None, Option(help="What happens to rows that are there already.")
-    ] = None,
-    data_strategy: Annotated[
-        Strategy | None, Option(help="For training data; default: --strategy.")
-    ] = None,
-    base_db: Annotated[str | None, Option(help="The accumulated results database.")] = None,
-    exp_db: Annotated[
-        list[str] | None, Option(help="Incoming databases: files, folders or globs.")
-    ] = None,
-    output_db: Annotated[
-        Path | None, Option(help="Where the merged database goes; may be the base.")
-    ] = None,
-    table: Annotated[list[str] | None, Option(help="Tables to merge; default: all.")] = None,
-    id_column: Annotated[
-        str | None, Option(help="Identity of tables without a primary key.")
-    ] = None,
-    ancestor_db: Annotated[
-        Path | None, Option(help="What --exp-db began as a copy of; default: Git finds it.")
-    ] = None,
-    base_data: Annotated[
-        str | None, Option(help="The accumulated parquet: file, folder or glob.")
-    ] = None,
-    exp_data: Annotated[
-        list[str] | None, Option(help="Incoming parquet: files, folders or globs.")
-    ] = None,
-    output_data: Annotated[
-        Path | None, Option(help="Where the merged parquet goes; may be the base.")
-    ] = None,
-    key_columns: Annotated[
-        list[str] | None, Option(help="Identity of data rows; what rebase replaces by.")
-    ] = None,
-    on_conflict: Annotated[
-        OnConflict, Option(help="Which row wins: one identity with two contents.")
-    ] = "fail",
-    cast: Annotated[
-        Literal["text"] | None, Option(help="Numbers become text where other files hold text.")
-    ] = None,
-    backup_tag: Annotated[
-        str | None, Option(help="First make this Git tag of the present output.")
-    ] = None,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Show what would happen; change nothing.")
-    ] = False,
-    format: Annotated[Literal["table", "json"], Option(help="How to print the plan.")] = "table",
-    yes: Annotated[bool, Option("--yes", help="Do not ask before a rebase replaces rows.")] = False,
-) -> None:
-    """Merge or rebase artifacts. Databases take --base-db, --exp-db, --output-db; data --base-data and so on."""
-    from lineage.core.errors import BadInput
-    from lineage.merge import merging
-    from lineage.merge.rules import Plan, Rules, recommend
+@dataclass(frozen=True)
+class Shared:
+    """Options that mean the same for databases and for data."""
 
-    confirm = (lambda _: True) if yes else typer.confirm
-    keys, plans = tuple(key_columns or ()), list[Plan]()
-    for chosen, base, patterns, output, tables in (
-        (strategy, base_db, exp_db, output_db, True),
-        (data_strategy or strategy, base_data, exp_data, output_data, False),
-    ):
-        if not patterns:
-            continue
-        if chosen is None or output is None:
-            raise BadInput(
-                "--strategy and --output-db (or --output-data) are needed",
-                "merge_artifacts.py --help",
-            )
-        named, as_text = tuple(table or ()), cast is not None
-        how = (
-            Rules(chosen, keys, id_column, named, on_conflict, dry_run, cast_text=as_text)
-            if tables
-            else Rules(chosen, keys, on_conflict=on_conflict, dry_run=dry_run, cast_text=as_text)
+    key_columns: list[str] | None
+    on_conflict: OnConflict
+    cast: str | None
+    backup_tag: str | None
+    dry_run: bool
+    yes: bool
+    format: str
+
+    def rules(self, strategy: Strategy | None) -> "Rules":
+        """Make the rules of a merge."""
+        from lineage.merge.rules import Rules
+
+        if strategy is None:
+            raise _incomplete()
+        keys = tuple(self.key_columns or ())
+        cast_text = self.cast is not None
+        return Rules(
+            strategy,
+            keys,
+            on_conflict=self.on_conflict,
+            dry_run=self.dry_run,
+            cast_text=cast_text,
         )
-        done = merging.merge_by_hand(
-            base, patterns, output, how, tables, confirm, ancestor_db, backup_tag
-        )
-        plans += done
-        if format == "table":  # at once: the other artifact may still be refused
-            say(
-                "\n".join(
-                    line for plan in done for line in (f"{chosen} {plan.line()}", *plan.samples)
-                )
-            )
-            step = (
-                None
-                if dry_run or all(plan.is_empty for plan in done)
-                else merging.next_step(output)
-            )
-            say(step) if step else None
-    if not plans and not exp_db:
+
+    def request(
+        self, base: str | None, sources: list[str], output: Path | None, rules: "Rules"
+    ) -> "Request":
+        """Say what is to be merged where."""
+        from lineage.merge.by_hand import Request
+
+        if output is None:
+            raise _incomplete()
+        confirm = _agree if self.yes else typer.confirm
+        return Request(base, sources, output, rules, confirm, self.backup_tag)
+
+
+@app.command()
+def main(  # noqa: PLR0913 — options, as documented to users since the beginning
+    strategy: Annotated[Strategy | None, Option(help="What happens to rows there.")] = None,
+    data_strategy: Annotated[Strategy | None, Option(help="For data; default: --strategy.")] = None,
+    base_db: Annotated[str | None, Option(help="The accumulated results database.")] = None,
+    exp_db: Annotated[list[str] | None, Option(help="Incoming: files, folders, globs.")] = None,
+    output_db: Annotated[Path | None, Option(help="The merged database; may be the base.")] = None,
+    table: Annotated[list[str] | None, Option(help="Tables to merge; default: all.")] = None,
+    id_column: Annotated[str | None, Option(help="Identity where there is no key.")] = None,
+    ancestor_db: Annotated[Path | None, Option(help="Origin of --exp-db; default: found.")] = None,
+    base_data: Annotated[str | None, Option(help="The accumulated parquet.")] = None,
+    exp_data: Annotated[list[str] | None, Option(help="Incoming parquet.")] = None,
+    output_data: Annotated[Path | None, Option(help="The merged data; may be the base.")] = None,
+    key_columns: Annotated[list[str] | None, Option(help="What rebase replaces by.")] = None,
+    on_conflict: Annotated[OnConflict, Option(help="Which of two contents wins.")] = "fail",
+    cast: Annotated[Literal["text"] | None, Option(help="Let numbers become text.")] = None,
+    backup_tag: Annotated[str | None, Option(help="First tag the present output.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show the plan; change nothing.")] = False,
+    format: Annotated[Literal["table", "json"], Option(help="How to print.")] = "table",
+    yes: Annotated[bool, Option("--yes", help="Do not ask before rows are replaced.")] = False,
+) -> None:
+    """Merge or rebase: databases by --base-db, --exp-db, --output-db; data by --base-data …."""
+    shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format)
+    plans: list[Plan] = []
+    if exp_db:
+        rules = replace(shared.rules(strategy), id_column=id_column, tables=tuple(table or ()))
+        plans += _merge_results(shared, shared.request(base_db, exp_db, output_db, rules), ancestor_db)
+    if exp_data:
+        rules = shared.rules(data_strategy or strategy)
+        plans += _merge_data(shared, shared.request(base_data, exp_data, output_data, rules))
+    _summarise(shared, plans)
+
+
+def _merge_results(shared: Shared, request: "Request", origin: Path | None) -> "list[Plan]":
+    """Merge databases and print what happened."""
+    from lineage.merge.by_hand import merge_databases_by_hand
+
+    plans = merge_databases_by_hand(request, origin)
+    _report(shared, request, plans)
+    return plans
+
+
+def _merge_data(shared: Shared, request: "Request") -> "list[Plan]":
+    """Merge parquet files and print what happened."""
+    from lineage.merge.by_hand import merge_data_by_hand
+
+    plans = merge_data_by_hand(request)
+    _report(shared, request, plans)
+    return plans
+
+
+def _report(shared: Shared, request: "Request", plans: "Sequence[Plan]") -> None:
+    """Print the plans at once: the other artifact may still be refused."""
+    from lineage.merge.by_hand import next_step
+
+    if shared.format == "json":
+        return
+    for plan in plans:
+        say("\n".join([f"{request.rules.strategy} {plan.line()}", *plan.samples]))
+    step = next_step(request.output)
+    if step and not shared.dry_run and not all(plan.is_empty for plan in plans):
+        say(step)
+
+
+def _summarise(shared: Shared, plans: "list[Plan]") -> None:
+    """Print which strategy fits after a dry run, or everything as JSON."""
+    from lineage.merge.plan import recommend
+
+    recommended = recommend(plans) if shared.dry_run else None
+    if not plans:
         raise BadInput("nothing to merge: give --exp-db or --exp-data", "merge_artifacts.py --help")
-    if format == "json":
-        told = {
-            "plans": [plan.summary() for plan in plans],
-            "recommended": recommend(plans) if dry_run else None,
-        }
+    if shared.format == "json":
+        told = {"plans": [plan.summary() for plan in plans], "recommended": recommended}
         say(json.dumps(told, indent=2))
-    elif dry_run:
-        say(f"recommended — {recommend(plans)}")
+    elif recommended:
+        say(f"recommended — {recommended}")
+
+
+def _agree(question: str) -> bool:
+    """Agree without being asked (--yes)."""
+    return True
+
+
+def _incomplete() -> BadInput:
+    needed = "--strategy and --output-db (or --output-data) are needed"
+    return BadInput(needed, "merge_artifacts.py --help")
 
 
 def spread(words: list[str]) -> Iterator[str]:
@@ -126,11 +161,12 @@ def spread(words: list[str]) -> Iterator[str]:
     option = ""
     for word in words:
         if word.startswith("--"):
-            option = word if word in ("--exp-db", "--exp-data", "--table", "--key-columns") else ""
+            option = word if word in SEVERAL_VALUES else ""
         if not option:
             yield word
         elif word != option:
-            yield from (option, word)
+            yield option
+            yield word
 
 
 if __name__ == "__main__":

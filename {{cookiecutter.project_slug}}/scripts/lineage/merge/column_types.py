@@ -1,170 +1,264 @@
-"""Make a base table ready for incoming columns: new ones, and types that drifted."""
+"""The columns of a base's table, made ready for what comes in: new ones, and wider types."""
 
 import re
+import shutil
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.merge.incoming_tables import Incoming
-from lineage.tables.sql import SOURCE, fold, quote
-from lineage.tables.sqlite_files import Column, Table, affinity, create_statement, describe_tables
+from lineage.merge.lined_up import LinedUp
+from lineage.tables.sql import fold, quote
+from lineage.tables.sqlite_files import (
+    Column,
+    Table,
+    affinity,
+    create_statement,
+    describe_tables,
+    read_only_uri,
+)
 
 EXACT_INTEGER = 1 << 53
 """Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
 
-FLOATING = re.compile("REAL|FLOA|DOUB", re.IGNORECASE)
-"""Declared types in which SQLite keeps every number as floating point (sqlite.org/datatype3.html, 3.1)."""
-
-SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
-"""What stands between words of SQL: blanks and comments."""
+MARKER = "lineage_marker"
+BLANKS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
+"""What may stand between two words of SQL."""
 
 
-def fit_base(
-    connection: sqlite3.Connection,
-    base: Table | None,
-    incoming: Incoming,
-    sources: Sequence[Path],
-    cast_text: bool,
-) -> tuple[list[str], list[str]]:
-    """Make the base's table if there is none, add the columns that it lacks, and widen those too narrow for what comes in.
+@dataclass
+class Fitted:
+    """What was changed: names of new columns, and `name OLD → NEW` of wider ones."""
 
-    Whole numbers widen to floating point (to no type where that would round one); a column that holds nothing but NULL
-    takes the type of the values that arrive, since its own was guessed from a NULL.
+    new: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
+
+
+def fit_columns(
+    target: sqlite3.Connection, base: Table | None, incoming: LinedUp, cast_folder: Path | None
+) -> Fitted:
+    """Make the base's table if there is none, add the columns it lacks, widen those too narrow.
+
+    Whole numbers widen to floating point (to no type where that would round one). A column that
+    holds nothing but NULL takes the type of what arrives, since its own was guessed from a NULL.
 
     Args:
-        connection: to the base.
-        base: the table as it is; None: there is none.
-        incoming: rows and declared types of the sources.
-        sources: the files, for messages.
-        cast_text: numbers become text where the column holds text too.
-    Returns:
-        names of columns added, and `name OLD → NEW` of columns widened; none when the table is new.
+        target: the database to write, in autocommit mode.
+        base: the table in it; None: there is none.
+        incoming: the sources' tables.
+        cast_folder: numbers become text where the column holds text too, in copies of sources
+            that are written here; None: that is an error.
     Raises:
-        BadInput: numbers on one side, text on the other; names file, table, column and both types.
+        BadInput: numbers on one side, text on the other; names file, table and column.
     """
     if base is None:
-        connection.execute(create_statement(incoming.table))
-    table = describe_tables(connection)[incoming.name]
-    declared, added, widened = (
-        {fold(column.name): column for column in table.columns},
-        list[str](),
-        list[str](),
-    )
+        target.execute(create_statement(incoming.table))
+    fitted = Fitted()
+    table = describe_tables(target)[incoming.name]
+    declared = {fold(column.name): column for column in table.columns}
     for key, column in incoming.columns.items():
         known = declared.get(key)
-        kind = _common_type(connection, incoming, known or column, sources, cast_text)
+        kind = _common_type(target, incoming, known or column, known is not None, cast_folder)
         if known is None:
-            add = f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
-            connection.execute(add.rstrip())
-            added.append(column.name)
+            added = f"{quote(column.name)} {kind}".rstrip()
+            target.execute(f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {added}")
+            fitted.new.append(column.name)
         elif kind != known.type:
-            _redeclare(connection, table.name, known, kind)
-            widened.append(f"{known.name} {known.type or 'untyped'} → {kind or 'untyped'}")
-    return ([], []) if base is None else (added, widened)
+            redeclare(target, table.name, known, kind)
+            fitted.widened.append(f"{known.name} {known.type or 'untyped'} → {kind or 'untyped'}")
+    return Fitted() if base is None else fitted
 
 
 def _common_type(
-    connection: sqlite3.Connection,
-    incoming: Incoming,
+    target: sqlite3.Connection,
+    incoming: LinedUp,
     column: Column,
-    sources: Sequence[Path],
-    cast_text: bool,
+    is_known: bool,
+    cast_folder: Path | None,
 ) -> str:
+    """Find the declared type that keeps every value of a column as it is."""
     types = incoming.types[fold(column.name)] | {column.type}
     if len(types) == 1:
         return next(iter(types))
-    values = _values(connection, incoming, column)
-    classes = {row[0] for row in connection.execute(f"SELECT DISTINCT typeof(v) FROM ({values})")}
-    numbers, strings = classes & {"integer", "real"}, "text" in classes
-    if numbers and strings and any(affinity(declared) == "number" for declared in types):
-        if cast_text:
-            name = quote(column.name)
-            connection.execute(
-                f"UPDATE {incoming.temporary} SET {name} = {_as_text(connection, name)}"
-            )
-            return "TEXT"
-        first = f"SELECT {quote(SOURCE)}, {quote(column.name)} FROM {incoming.temporary} WHERE {quote(column.name)} IS NOT NULL"
-        number, value = connection.execute(f"{first} LIMIT 1").fetchone()
-        here, there = ("text", "numbers") if isinstance(value, str) else ("numbers", "text")
-        problem = f"{sources[number]}: table {incoming.name!r}, column {column.name!r} holds {here}, others {there}"
-        raise BadInput(
-            problem, "give the column one type in all sources, or: merge_artifacts.py … --cast text"
-        )
-    if numbers and strings:
-        return ""  # any other type would turn numbers into text, or text that looks like one into a number
-    if affinity(column.type) == "any" or not (numbers or strings):
+    values = _values(target, incoming, column, is_known)
+    classes = set[str]().union(*values.values())
+    numbers = classes & {"integer", "real"}
+    is_text = "text" in classes
+    if numbers and is_text and any(affinity(one) in ("number", "real") for one in types):
+        if cast_folder is None:
+            raise _text_and_numbers(incoming, column, values)
+        _cast_sources(incoming, column, cast_folder)
+        return "TEXT"
+    if numbers and is_text:
+        return ""  # any type would turn numbers into text, or text like 007 into a number
+    if affinity(column.type) == "any" or not classes & {"integer", "real", "text"}:
         return column.type
-    if strings:
-        return _first(types, "text", column.type, "TEXT")
-    if numbers == {"integer"} and not any(map(FLOATING.search, types)):
-        return _first(types, "number", column.type, "INTEGER")
-    rounded = f"typeof(v) = 'integer' AND v NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}"
-    return (
-        ""
-        if connection.execute(f"SELECT 1 FROM ({values}) WHERE {rounded} LIMIT 1").fetchone()
-        else "REAL"
-    )
+    if is_text:
+        return _spelling(types, {"text"}, column.type, "TEXT")
+    is_floating = any(affinity(one) == "real" for one in types)
+    if numbers == {"integer"} and not is_floating:
+        return _spelling(types, {"number", "real"}, column.type, "INTEGER")
+    return "" if "huge" in classes else "REAL"
 
 
-def _first(types: set[str], kind: str, known: str, otherwise: str) -> str:
-    """A type of a kind: the known one if it is of that kind, so that a table is not changed for another spelling."""
-    fitting = (declared for declared in types if affinity(declared) == kind)
-    return known if affinity(known) == kind else min(fitting, default=otherwise)
+def _spelling(types: set[str], kinds: set[str], known: str, otherwise: str) -> str:
+    """Choose a type of some kinds; the known one where it fits, so that nothing changes for a spelling."""
+    if affinity(known) in kinds:
+        return known
+    return min((one for one in types if affinity(one) in kinds), default=otherwise)
 
 
-def _values(connection: sqlite3.Connection, incoming: Incoming, column: Column) -> str:
-    """Query for the column's values on both sides, as `v`."""
-    names = map(fold, describe_tables(connection)[incoming.name].column_names)
-    sides = [
-        incoming.temporary,
-        *([f"main.{quote(incoming.name)}"] if fold(column.name) in names else []),
-    ]
-    return " UNION ALL ".join(f"SELECT {quote(column.name)} AS v FROM {side}" for side in sides)
+def _values(
+    target: sqlite3.Connection, incoming: LinedUp, column: Column, is_known: bool
+) -> dict[int | None, set[str]]:
+    """Find the storage classes of a column in each source and the base (None), without NULL.
 
-
-def _redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:
-    """Give a column another declared type in the text of its table; constraints, triggers and views stay as they are.
-
-    SQLite reads a whole number in a REAL column as floating point (sqlite.org/datatype3.html, 2), so no row is rewritten.
-
-    Raises:
-        BadInput: the text of the table is not understood.
+    `huge` is one more: whole numbers that floating point would round.
     """
-    table, cell, c = describe_tables(connection)[name], quote(column.name), column.name
-    query = "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?"
-    old = connection.execute(query, (name,)).fetchone()[0]
-    spelled = "|".join(map(re.escape, (c, f"[{c}]", f"`{c}`", cell, f"'{c}'")))
-    words = (
-        f"{SPACE}+" + f"{SPACE}*".join(map(re.escape, column.type.split())) if column.type else ""
-    )
-    pattern = rf"([(,]{SPACE}*(?:{spelled})){words}(?![\w(])"
-    new = re.sub(pattern, rf"\1 {kind}", old, count=1, flags=re.IGNORECASE | re.DOTALL)
-    numbers_rows = table.primary_key == (c,) and "INTEGER" in (column.type.upper(), kind.upper())
+    cell = quote(column.name)
+    statement = f"""
+        SELECT DISTINCT CASE
+            WHEN typeof({cell}) = 'integer' AND {cell} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}
+            THEN 'huge' ELSE typeof({cell}) END
+        FROM {{table}} WHERE {cell} IS NOT NULL
+    """
+    found: dict[int | None, set[str]] = {}
+    for number, table in incoming.found.items():
+        if fold(column.name) not in map(fold, table.column_names):
+            continue
+        uri = read_only_uri(incoming.files[number])
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            found[number] = _classes(connection, statement.format(table=quote(table.name)))
+    if is_known:
+        name = f"main.{quote(incoming.name)}"
+        found[None] = _classes(target, statement.format(table=name))
+    return found
+
+
+def _classes(connection: sqlite3.Connection, statement: str) -> set[str]:
+    classes = {row[0] for row in connection.execute(statement)}
+    if "huge" in classes:
+        classes.add("integer")
+    return classes
+
+
+def _text_and_numbers(
+    incoming: LinedUp, column: Column, values: dict[int | None, set[str]]
+) -> BadInput:
+    number = next(number for number, classes in values.items() if classes)
+    source = incoming.sources[number or 0]
+    is_text = "text" in values[number]
+    here = "text" if is_text else "numbers"
+    others = "numbers" if is_text else "text"
+    problem = f"{source}: table {incoming.name!r}, column {column.name!r} holds {here}"
+    remedy = "give the column one type in all sources, or: merge_artifacts.py … --cast text"
+    return BadInput(f"{problem}, others {others}", remedy)
+
+
+def _cast_sources(incoming: LinedUp, column: Column, folder: Path) -> None:
+    """Let copies of the sources hold text in a column; their rows are read from the copies."""
+    for number, table in incoming.found.items():
+        copy = folder / f"cast-{number}.db"
+        here = [one for one in table.columns if fold(one.name) == fold(column.name)]
+        if not here or affinity(here[0].type) == "text":
+            continue
+        if incoming.files[number] != copy:
+            shutil.copyfile(incoming.files[number], copy)
+            copy.chmod(0o600)
+            incoming.files[number] = copy
+        with closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection:
+            redeclare(connection, table.name, here[0], "TEXT")
+
+
+def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:
+    """Give a column another declared type; constraints, indexes, triggers and views stay.
+
+    Only the text of the table is changed, as sqlite.org/lang_altertable.html (7) describes: SQLite
+    reads a whole number in a REAL column as floating point, so no row is rewritten for that.
+
+    Args:
+        connection: to the database, in autocommit mode.
+        name: of the table.
+        column: as it is.
+        kind: the new declared type.
+    Raises:
+        BadInput: the type cannot be changed, as that of a key which is the row's number.
+    """
+    table = describe_tables(connection)[name]
+    old = connection.execute(
+        "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?", (name,)
+    ).fetchone()[0]
+    wanted = tuple(replace(one, type=kind) if one == column else one for one in table.columns)
+    new = _with_type(old, name, column, kind)
+    if new is None or _columns(new) != wanted:
+        declares = f"declares {column.name!r} as {column.type or 'nothing'}"
+        problem = f"table {name!r} {declares}, and needs {kind or 'no type'}"
+        raise BadInput(problem, f"create the table anew with {column.name} {kind}")
+    with _writable_schema(connection):
+        connection.execute(
+            "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (new, name)
+        )
+    _rewrite_values(connection, name, column, kind)
+
+
+def _with_type(old: str, name: str, column: Column, kind: str) -> str | None:
+    """Write another type behind the name of a column in a CREATE TABLE.
+
+    SQLite's own parser finds the place: it renames the column in a scratch database, and the text
+    before the new name is as it was.
+    """
+    is_row_number = column.key_position and column.type.upper() == "INTEGER"
+    with closing(sqlite3.connect(":memory:")) as scratch:
+        scratch.execute(old)
+        scratch.execute(f"ALTER TABLE {quote(name)} RENAME COLUMN {quote(column.name)} TO {MARKER}")
+        [renamed] = scratch.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchone()
+    before, *pieces = renamed.replace(f'"{MARKER}"', MARKER).split(MARKER)
+    if is_row_number or not old.startswith(before):
+        return None  # the number of the row stays one; or an earlier column's CHECK names this one
+    after = pieces[0]
+    start = old.index(after, len(before))
+    blanks = BLANKS.match(after)
+    skipped = blanks.end() if blanks else 0
+    if not after[skipped:].startswith(column.type):
+        return None
+    place = start + skipped
+    blank = "" if skipped else " "
+    return old[:place] + blank + kind + old[place + len(column.type) :]
+
+
+def _columns(statement: str) -> tuple[Column, ...]:
+    """Read the columns that a CREATE TABLE declares."""
+    with closing(sqlite3.connect(":memory:")) as scratch:
+        scratch.execute(statement)
+        [table] = describe_tables(scratch).values()
+    return table.columns
+
+
+@contextmanager
+def _writable_schema(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("PRAGMA writable_schema = ON")
-    update = "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?"
-    connection.execute(
-        update, (old if numbers_rows else new, name)
-    )  # a key that is the row's number stays one
+    yield
     connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
-    expected = tuple(
-        replace(known, type=kind) if known == column else known for known in table.columns
-    )
-    if describe_tables(connection)[name].columns != expected:
-        problem = f"table {name!r} declares {c!r} as {column.type or 'nothing'}, and needs {kind or 'no type'}"
-        raise BadInput(problem, f"create the table anew with {c} {kind}")
+
+
+def _rewrite_values(
+    connection: sqlite3.Connection, name: str, column: Column, kind: str
+) -> None:
+    """Store the values of a column as its new type does, where they would be read otherwise."""
+    cell = quote(column.name)
     if affinity(kind) == "text":
-        connection.execute(f"UPDATE main.{quote(name)} SET {cell} = {_as_text(connection, cell)}")
-    elif FLOATING.search(column.type) and not kind:  # 5.0 lies in the file as 5
-        real = f"CAST({cell} AS REAL) WHERE typeof({cell}) = 'integer'"
-        connection.execute(f"UPDATE main.{quote(name)} SET {cell} = {real}")
+        # repr writes every digit, as Python does; SQLite alone would keep 15
+        connection.create_function("lineage_text", 1, repr, deterministic=True)
+        connection.execute(f"""
+            UPDATE main.{quote(name)} SET {cell} = lineage_text({cell})
+            WHERE typeof({cell}) IN ('integer', 'real')
+        """)
+    elif affinity(column.type) == "real" and not kind:  # 5.0 lies in the file as 5
+        connection.execute(f"""
+            UPDATE main.{quote(name)} SET {cell} = CAST({cell} AS REAL)
+            WHERE typeof({cell}) = 'integer'
+        """)
     connection.execute(f"REINDEX main.{quote(name)}")
 
-
-def _as_text(connection: sqlite3.Connection, name: str) -> str:
-    """Expression that writes numbers with every digit, as Python does; SQLite alone would keep 15."""
-    connection.create_function("lineage_text", 1, repr, deterministic=True)
-    return (
-        f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN lineage_text({name}) ELSE {name} END"
-    )

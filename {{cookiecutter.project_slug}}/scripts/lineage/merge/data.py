@@ -1,18 +1,53 @@
 """Merge and rebase for training data (parquet), by DuckDB.
 
-Files are lined up with UNION ALL BY NAME. What already has an order is never sorted: the base is written as it lies,
-and only the new rows are ordered by their identity, so that the same inputs give the same bytes at the cost of a copy.
+What already has an order is never sorted: the base is written as it lies, then the new rows,
+ordered by their identity. So the same inputs give the same bytes, at the cost of a copy.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.rules import ARRIVING, Plan, Rules, Sides, plan
-from lineage.tables import parquet_files as files
+from lineage.merge.plan import Plan
+from lineage.merge.relations import Relations
+from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.arrow_metadata import merged_metadata
-from lineage.tables.sql import NUMBER, SOURCE, Engine, fold, quote, quote_all
+from lineage.tables.engine import memory_limit, open_engine
+from lineage.tables.parquet_files import (
+    ROWS_PER_FILE,
+    Columns,
+    Schema,
+    check_exact,
+    common_columns,
+    copy_statement,
+    numbered_rows,
+    read_schemas,
+    require_columns,
+    scan,
+)
+from lineage.tables.sql import Engine, fold, quote, quote_all
+
+FILES_AT_ONCE = 50
+"""So many files are lined up by one statement; one of a thousand takes DuckDB seconds to plan."""
+
+
+@dataclass
+class DataRelations(Relations):
+    """The relations `base` and `incoming` of parquet files.
+
+    Attributes:
+        written: names and types of all columns of the result.
+        metadata: of the result: what Arrow and pandas noted about the columns.
+        new_columns, missing_columns, widened: as in `Plan`.
+    """
+
+    written: Columns = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
 
 
 def merge_data(
@@ -21,134 +56,184 @@ def merge_data(
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
-        base: the accumulated parquet file, or several whose rows follow each other; none: start empty.
-        sources: incoming parquet files, in the order in which the later wins under rebase.
+        base: the accumulated file, or several whose rows follow each other; none: start empty.
+        sources: incoming files, in the order in which the later wins under rebase.
         output: a path that does not exist.
         rules: strategy and key columns.
         name: what messages call the data.
     Returns:
         what changed.
     Raises:
-        BadInput: a source is not parquet, lacks a key column, or has a column whose type does not fit.
-        Refused: a conflict, see `merge_plan.plan`; or the output cannot be written.
+        BadInput: a source is not parquet, lacks a key column, or has a column that does not fit.
+        Refused: a conflict; or the output cannot be written.
     """
-    with files.open_engine() as connection:
-        schemas = files.read_schemas(connection, [*base, *sources])
-        known, incoming = schemas[: len(base)], schemas[len(base) :]
-        before = files.common_columns(known, rules.cast_text)
-        ordered = sorted(
-            incoming, key=lambda schema: list(schema.columns)
-        )  # whatever order they are given in
-        columns = files.common_columns([*known, *ordered], rules.cast_text)
-        spelled = {fold(column): column for column in columns}
-        keys = [spelled.get(fold(key), key) for key in rules.key_columns]
-        if rules.strategy == "rebase" and not rules.key_columns:
-            problem = "rebase needs key columns: what decides which rows are replaced?"
-            raise BadInput(problem, "set merge.data_key_columns")
-        for schema in schemas:
-            files.require_columns(schema, keys)
-            files.check_exact(connection, schema, columns)
-        metadata = merged_metadata(connection, known, incoming, columns)
-        _load(connection, incoming, columns)
-        _load_base(connection, known, columns)
-        compared = [
-            column for column in columns if any(column in schema.columns for schema in incoming)
-        ]
-        identity = keys or compared
-        filled = _without_null(connection, identity)
-        sides = Sides(
-            connection, name, "temp.base", "temp.incoming", compared, identity, filled=filled
-        )
-        sides.lacking = {
-            c: [n for n, schema in enumerate(incoming) if c not in schema.columns] for c in compared
-        }
-        result = plan(sides, rules.strategy, keys, rules.on_conflict)
-        result.new_columns = [name for name in columns if known and name not in before]
-        result.missing_columns = [name for name in before if name not in compared]
-        result.widened = [
-            f"{name} {kind} → {columns[name]}"
-            for name, kind in before.items()
-            if kind != columns[name]
-        ]
-        if rules.dry_run:
-            return result
-        if rules.strategy == "rebase" or rules.on_conflict == "fail":
-            result.refuse_conflicts()
-        stays = f"SELECT {quote_all(columns)} FROM temp.base"
-        if result.leaves and result.replaced:
-            stays += f" WHERE {NUMBER} NOT IN ({result.leaves}) ORDER BY {NUMBER}"
-        query = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM {ARRIVING}"
-        _write(connection, query, output, name, metadata)
-        _verify(connection, output, result, identity)
-        return result
+    with open_engine() as engine:
+        relations = union_all_by_name(engine, base, sources, rules, name)
+        plan = merge_or_rebase(relations, rules)
+        announce_columns(relations, plan)
+        if not rules.dry_run:
+            write_rows(relations, plan, output)
+        return plan
 
 
-def _write(
-    connection: Engine, query: str, output: Path, name: str, metadata: Mapping[str, str]
+def union_all_by_name(
+    engine: Engine, base: Sequence[Path], sources: Sequence[Path], rules: Rules, name: str
+) -> DataRelations:
+    """Make the relations `base` and `incoming` from files, lined up by the names of their columns.
+
+    Args and errors: as in `merge_data`.
+    """
+    if rules.strategy == "rebase" and not rules.key_columns:
+        problem = "rebase needs key columns: what decides which rows are replaced?"
+        raise BadInput(problem, "set merge.data_key_columns")
+    schemas = read_schemas(engine, [*base, *sources])
+    known = schemas[: len(base)]
+    incoming = schemas[len(base) :]
+    in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given
+    columns = common_columns([*known, *in_order], rules.cast_text)
+    spelled = {fold(column): column for column in columns}
+    keys = [spelled.get(fold(key), key) for key in rules.key_columns]
+    for schema in schemas:
+        require_columns(schema, keys)
+        check_exact(engine, schema, columns)
+    compared = [name for name in columns if any(name in schema.columns for schema in incoming)]
+    relations = DataRelations(engine, name, compared, keys or compared, written=columns)
+    relations.metadata = merged_metadata(engine, known, incoming, columns)
+    _make_incoming(engine, incoming, columns)
+    _make_base(engine, known, columns)
+    relations.base_rows = relations.count("base")
+    relations.filled = _without_null(relations)
+    for column in compared:
+        lacking = [n for n, schema in enumerate(incoming) if column not in schema.columns]
+        relations.lacking = {**relations.lacking, column: lacking}
+    _note_columns(relations, common_columns(known, rules.cast_text))
+    if not keys and (rules.strategy == "rebase" or _repeats(relations)):
+        relations.tell_equal_rows_apart()
+    return relations
+
+
+def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
+    """Make table `incoming`: each row with the number of its file, and one of its own."""
+    declared = ", ".join(f"{quote(name)} {kind}" for name, kind in columns.items())
+    engine.execute(f"""
+        CREATE TEMP TABLE incoming ("lineage source" INTEGER, "lineage row" BIGINT, {declared})
+    """)
+    for start in range(0, len(schemas), FILES_AT_ONCE):
+        files = [
+            f"""
+            SELECT {number} AS "lineage source",
+                   file_row_number + {number * ROWS_PER_FILE} AS "lineage row",
+                   * EXCLUDE (file_row_number)
+            FROM {scan(schema.path, numbered=True)}"""
+            for number, schema in enumerate(schemas[start : start + FILES_AT_ONCE], start)
+        ]
+        rows = " UNION ALL BY NAME ".join(files)
+        engine.execute(f"INSERT INTO incoming BY NAME {rows}")
+
+
+def _make_base(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
+    """Make view `base`: the base's files, read as they lie; without one, no rows."""
+    files = [numbered_rows(schema, columns, number) for number, schema in enumerate(schemas)]
+    rows = " UNION ALL ".join(files)
+    if not files:
+        rows = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
+    engine.execute(f"CREATE TEMP VIEW base AS {rows}")
+
+
+def _without_null(relations: Relations) -> list[str]:
+    """Find the identity columns without a NULL in `incoming`.
+
+    None are named where memory is short: DuckDB needs more of it for the faster join by `=`.
+    """
+    if memory_limit():
+        return []
+    counts = ", ".join(f"count({quote(column)})" for column in relations.identity)
+    [row] = relations.engine.execute(f"SELECT count(*), {counts} FROM incoming").fetchall()
+    pairs = zip(relations.identity, row[1:])
+    return [column for column, count in pairs if count == row[0]]
+
+
+def _repeats(relations: Relations) -> bool:
+    """Tell whether a file holds two equal rows."""
+    values = quote_all(relations.columns)
+    repeated = f'SELECT 1 FROM incoming GROUP BY "lineage source", {values} HAVING count(*) > 1'
+    return relations.count(f"({repeated} LIMIT 1)") > 0
+
+
+def _note_columns(relations: DataRelations, before: Columns) -> None:
+    """Note which columns are new, missing, or of a wider type than those of the base."""
+    for name, kind in relations.written.items():
+        old = before.get(name)
+        if old is None and before:
+            relations.new_columns.append(name)
+        if old is not None and name not in relations.columns:
+            relations.missing_columns.append(name)
+        if old not in (None, kind):
+            relations.widened.append(f"{name} {old} → {kind}")
+
+
+def announce_columns(relations: DataRelations, plan: Plan) -> None:
+    """Tell the plan which columns are new, missing or wider."""
+    plan.new_columns = relations.new_columns
+    plan.missing_columns = relations.missing_columns
+    plan.widened = relations.widened
+
+
+def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
+    """Write the base rows that stay, as they lie, and then the rows that arrive; read them back.
+
+    Args:
+        relations: with `leaving` and `arriving`, from `merge_or_rebase`.
+        plan: the counts.
+        output: a path that does not exist.
+    Raises:
+        Refused: the file cannot be written, or other rows are read back.
+    """
+    columns = quote_all(relations.written)
+    stays = f"SELECT {columns} FROM base"
+    if plan.replaced:
+        stays += """
+            WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
+            ORDER BY "lineage row"
+        """
+    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT {columns} FROM arriving"
+    copy_rows(relations.engine, rows, output, relations.name, relations.metadata)
+    keys = [name for name in relations.identity if name in relations.written]
+    checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
+    before = plan.rows - plan.added
+    written = f"{scan(output, numbered=True)} WHERE file_row_number >= {before}"
+    found = relations.engine.execute(f"{checksum} FROM {written}").fetchall()
+    if found != relations.engine.execute(f"{checksum} FROM arriving").fetchall():
+        raise plan.not_written()
+
+
+def copy_rows(
+    engine: Engine, rows: str, output: Path, name: str, metadata: Mapping[str, str]
 ) -> None:
+    """Write the rows of a query to a parquet file.
+
+    Raises:
+        Refused: it cannot be written; says why, in DuckDB's words.
+    """
     import duckdb
 
     try:
-        connection.execute(files.copy_statement(query, output, metadata))
+        engine.execute(copy_statement(rows, output, metadata))
     except duckdb.IOException as error:
         nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
         reason = nested.group(1) if nested else str(error).splitlines()[0]
-        remedy = "df -h .   # is the disk full?"
-        raise Refused(f"{name} cannot be written, and is as it was: {reason}", remedy) from error
+        problem = f"{name} cannot be written, and is as it was: {reason}"
+        raise Refused(problem, "df -h .   # is the disk full?") from error
 
 
-def _verify(connection: Engine, output: Path, result: Plan, identity: Sequence[str]) -> None:
-    """Read the written file back: so many rows, and the keys of those that came in, by checksum."""
-    keys = f"SELECT count(*), sum(hash({quote_all(identity)}))"
-    arrived = f"{keys} FROM {files.scan(output, numbered=True)} WHERE file_row_number >= {result.rows - result.added}"
-    if (
-        connection.execute(arrived).fetchone()
-        != connection.execute(f"{keys} FROM {ARRIVING}").fetchone()
-    ):
-        raise result.not_written()
-
-
-def write_new_rows(file: Path, ancestor: Path, output: Path) -> None:
-    """Write the rows of a parquet file that an earlier version of it lacks, ordered by their values."""
-    with files.open_engine() as connection:
-        schemas = files.read_schemas(connection, [file, ancestor])
-        columns = files.common_columns(schemas)
-        new, old = (
-            f"SELECT * EXCLUDE ({NUMBER}) FROM (SELECT {files.numbered_rows(one, columns)})"
-            for one in schemas
-        )
-        metadata = merged_metadata(connection, schemas, (), columns)
-        _write(connection, f"{new} EXCEPT ALL {old} ORDER BY ALL", output, str(file), metadata)
-
-
-def _load(connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]) -> None:
-    """Make table `incoming` from files, each row with the number of its source and one of its own."""
-    for number, schema in enumerate(
-        schemas
-    ):  # a UNION ALL of a thousand files takes DuckDB seconds to read
-        into = "INSERT INTO temp.incoming" if number else "CREATE TEMP TABLE incoming AS"
-        rows = files.numbered_rows(schema, columns, number)
-        connection.execute(f"{into} SELECT {number}::INTEGER AS {quote(SOURCE)}, {rows}")
-
-
-def _without_null(connection: Engine, columns: Sequence[str]) -> list[str]:
-    """Those of the columns that hold no NULL in table `incoming`; none where memory is short, since DuckDB needs more for them."""
-    if files.memory_limit():
-        return []
-    counts = ", ".join(f"count({quote(column)})" for column in columns)
-    [rows, *filled] = connection.execute(
-        f"SELECT count(*), {counts} FROM temp.incoming"
-    ).fetchall()[0]
-    return [column for column, count in zip(columns, filled) if count == rows]
-
-
-def _load_base(
-    connection: Engine, schemas: Sequence[files.Schema], columns: dict[str, str]
-) -> None:
-    """Make view `base`: the base's files, read as they lie; without one, no rows of the incoming columns."""
-    parts = [
-        f"SELECT {files.numbered_rows(schema, columns, number)}"
-        for number, schema in enumerate(schemas)
-    ]
-    rows = " UNION ALL ".join(parts) or "SELECT * FROM temp.incoming WHERE false"
-    connection.execute(f"CREATE TEMP VIEW base AS {rows}")
+def write_new_rows(file: Path, origin: Path, output: Path) -> None:
+    """Write the rows of a parquet file that an earlier version of it lacks, ordered by value."""
+    with open_engine() as engine:
+        schemas = read_schemas(engine, [file, origin])
+        columns = common_columns(schemas)
+        values = quote_all(columns)
+        new = f"SELECT {values} FROM ({numbered_rows(schemas[0], columns)})"
+        old = f"SELECT {values} FROM ({numbered_rows(schemas[1], columns)})"
+        metadata = merged_metadata(engine, schemas, (), columns)
+        rows = f"{new} EXCEPT ALL {old} ORDER BY ALL"
+        copy_rows(engine, rows, output, str(file), metadata)

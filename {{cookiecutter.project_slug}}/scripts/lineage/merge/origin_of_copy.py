@@ -1,9 +1,10 @@
-"""What an incoming database began as a copy of: only what changed since then is news."""
+"""What an incoming database began as a copy of: only what changed since then comes in."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lineage.core.paths import PIPELINE_LOCK
-from lineage.merge.duckdb_source import is_duckdb
+from lineage.tables.as_sqlite import is_duckdb
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tracked.cache import cached_object
 from lineage.tracked.git import common_folder, git
@@ -11,14 +12,27 @@ from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import obtain
 
 VERSIONS = 200
-"""Recorded versions, newest first, that are compared with a copy of unknown origin."""
+"""So many recorded versions, newest first, are compared with a copy of unknown origin."""
 
 
-def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Path | None:
+def find_origins(
+    root: Path, name: str, base: Path | None, sources: Sequence[Path]
+) -> dict[Path, Path]:
+    """Find the origins of those sources that began as copies; see `find_origin`."""
+    origins = {}
+    for source in sources:
+        origin = find_origin(root, name, base, source)
+        if origin is not None:
+            origins[source] = origin
+    return origins
+
+
+def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path | None:
     """Find the version of an accumulated database that `source` began as a copy of.
 
-    In another worktree of the same repository that is the version recorded at the merge base. Elsewhere (a copy in
-    `results/incoming`) it is the newest recorded version whose rows the source holds all.
+    In another worktree of the same repository that is the version recorded at the merge base.
+    Elsewhere (a copy in `results/incoming`) it is the newest recorded version whose rows the
+    source holds all.
 
     Args:
         root: the project's root.
@@ -32,26 +46,33 @@ def find_ancestor(root: Path, name: str, base: Path | None, source: Path) -> Pat
     """
     if base is None or is_duckdb(source):
         return None
-    if branch_point := _merge_base(root, source):
-        recorded = recorded_md5(root, name, branch_point)
+    commit = _merge_base(root, source)
+    if commit:
+        recorded = recorded_md5(root, name, commit)
         return None if recorded is None else obtain(root, recorded)
     if holds_all_rows(base, source):
         return None
-    commits = (
-        git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", PIPELINE_LOCK) or ""
-    ).split()
-    hashes = dict.fromkeys(
-        found for commit in commits if (found := recorded_md5(root, name, commit))
-    )
-    objects = [path for md5 in hashes if (path := cached_object(root, md5))]
-    return next((path for path in objects if holds_all_rows(source, path)), None)
+    for version in _recorded_versions(root, name):
+        if holds_all_rows(source, version):
+            return version
+    return None
+
+
+def _recorded_versions(root: Path, name: str) -> list[Path]:
+    """List the cached objects of an output's recorded versions, newest first."""
+    log = git(root, "log", "--format=%H", f"--max-count={VERSIONS}", "--", PIPELINE_LOCK)
+    hashes = [recorded_md5(root, name, commit) for commit in (log or "").split()]
+    objects = [cached_object(root, md5) for md5 in dict.fromkeys(hashes) if md5]
+    return [path for path in objects if path is not None]
 
 
 def _merge_base(root: Path, source: Path) -> str | None:
-    """Where the branch of the worktree that holds `source` left ours; None when it lies in no other worktree of ours."""
+    """Find where the branch of the worktree that holds `source` left ours; None: no such worktree."""
     there = source.resolve().parent
-    places = [common_folder(folder) for folder in (root, there)]
-    tops = [git(folder, "rev-parse", "--show-toplevel") for folder in (root, there)]
-    if places[0] is None or places[0] != places[1] or tops[0] == tops[1]:
+    shared = common_folder(root)
+    if shared is None or shared != common_folder(there):
+        return None
+    top = ("rev-parse", "--show-toplevel")
+    if git(root, *top) == git(there, *top):
         return None
     return git(root, "merge-base", "HEAD", git(there, "rev-parse", "HEAD") or "")

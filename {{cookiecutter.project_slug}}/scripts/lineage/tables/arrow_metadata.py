@@ -40,7 +40,7 @@ def merged_metadata(
     """
     paths = ", ".join(escaped(schema.path) for schema in (*base, *others))
     marked = f"SELECT 1 FROM parquet_kv_metadata([{paths}]) WHERE key = '{ARROW}'::BLOB LIMIT 1"
-    if not connection.execute(marked).fetchone():
+    if not connection.execute(marked).fetchall():
         return {}
     import pyarrow
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lineage.tables.parquet_files import open_engine, read_schemas, scan
+from lineage.tables.engine import open_engine
+from lineage.tables.parquet_files import read_schemas, scan
 from lineage.tables.sql import quote, quote_all
 from lineage.tables.sqlite_files import attached, describe_tables, is_sqlite, open_read_only
 

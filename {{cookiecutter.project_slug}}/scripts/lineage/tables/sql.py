@@ -1,31 +1,43 @@
-"""SQL text, built by pure functions from quoted names, and what takes it."""
+"""SQL text, built by pure functions from quoted names. SQLite and DuckDB read the same spelling."""
 
 import string
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
+Engine = Any
+"""A connection to DuckDB, whose package is loaded only where it is used."""
 
-class Engine(Protocol):
-    """A connection to SQLite or DuckDB."""
+SOURCE = "lineage source"
+"""Column of incoming rows: the number of the file that a row comes from."""
 
-    def execute(self, query: str, /) -> Any: ...
+ROW = "lineage row"
+"""Column of base and incoming rows: a number of its own for each, rising in the order of the files."""
+
+FILE_ROW = "lineage file row"
+"""Column of incoming rows of a database: the number of the row in its own file."""
+
+OCCURRENCE = "lineage occurrence"
+"""Column that tells equal rows of one file apart where rows have no key: 1 for the first, 2, …"""
+
+RESERVED = frozenset({SOURCE, ROW, FILE_ROW, OCCURRENCE})
 
 
 def fold(name: str) -> str:
-    """The form by which SQLite and DuckDB tell names apart: both look past the case of ASCII letters, and of no others."""
+    """Lower the ASCII letters of a name, and no others: so SQLite and DuckDB tell names apart."""
     return name.translate(ASCII_LOWER)
 
 
 def quote(name: str) -> str:
-    """Quote an identifier for SQLite and DuckDB (both follow the SQL standard: double quotes, doubled inside)."""
+    """Quote an identifier as the SQL standard does: double quotes, doubled inside."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def quote_all(names: Iterable[str]) -> str:
-    """Quote identifiers and join them with commas."""
-    return ", ".join(quote(name) for name in names)
+def quote_all(names: Iterable[str], relation: str = "") -> str:
+    """Quote identifiers, each of `relation` where one is given, and join them with commas."""
+    prefix = f"{relation}." if relation else ""
+    return ", ".join(prefix + quote(name) for name in names)
 
 
 def text(value: str) -> str:
@@ -34,37 +46,25 @@ def text(value: str) -> str:
 
 
 def all_of(conditions: Sequence[str]) -> str:
-    """Join conditions by AND, as a balanced tree: SQLite refuses expressions that are more than 1,000 deep."""
+    """Join conditions by AND, as a balanced tree: SQLite refuses expressions 1,000 deep."""
     if len(conditions) < 3:
-        return " AND ".join(conditions)
+        return " AND ".join(conditions) or "TRUE"
     half = len(conditions) // 2
     return f"({all_of(conditions[:half])}) AND ({all_of(conditions[half:])})"
 
 
 def same(left: str, right: str, columns: Sequence[str], filled: Sequence[str] = ()) -> str:
-    """Compare two aliases on `columns`; NULL equals NULL.
-
-    An anti-join written with `NOT IN` or `=` finds nothing new as soon as one key is NULL. SQLite and DuckDB both read
-    this spelling; SQLite since 3.39 (2022).
+    """Compare two relations on `columns`; NULL equals NULL, which `=` and NOT IN do not know.
 
     Args:
-        left, right: the aliases. In SQLite the collation of `right` counts, which is written first.
+        left: name of a relation.
+        right: name of another one. In SQLite its collation counts, since it is written first.
         columns: what is compared.
-        filled: columns that hold no NULL on one side. There `=` says the same, and DuckDB skips the parts of a file
-            whose values lie outside those that are looked for.
+        filled: columns without a NULL on one side: there `=` says the same, and lets DuckDB
+            skip the parts of a file whose values lie outside those that are looked for.
     """
-    signs = ("=" if name in filled else "IS NOT DISTINCT FROM" for name in columns)
-    return all_of(
-        [f"{right}.{quote(name)} {sign} {left}.{quote(name)}" for name, sign in zip(columns, signs)]
-    )
-
-
-SOURCE, ROW = "lineage source", "lineage row"
-"""Columns of the incoming side: the number of a row's source, and a number of its own that rises in the order of the files.
-
-`rowid` would not do: a column of that name hides it.
-"""
-
-NUMBER = quote(ROW)
-
-RESERVED = frozenset({SOURCE, ROW})
+    conditions = []
+    for column in columns:
+        sign = "=" if column in filled else "IS NOT DISTINCT FROM"
+        conditions.append(f"{right}.{quote(column)} {sign} {left}.{quote(column)}")
+    return all_of(conditions)

@@ -13,6 +13,7 @@ from pathlib import Path
 from lineage.core.errors import Refused
 from lineage.tracked.cache import cached_object, recorded_manifest, store_object
 from lineage.tracked.hashes import folder_manifest, path_md5
+from lineage.tables.kept_rows import holds_all_rows
 from lineage.tracked.recorded import recorded_md5
 
 LOCK_SECONDS = 600.0
@@ -69,7 +70,7 @@ def _read_holder(holder: Path) -> str:
         return "another process"
 
 
-def check_base(root: Path, path: str, contains: Contains) -> Path | None:
+def check_base(root: Path, path: str, contains: Contains = holds_all_rows) -> Path | None:
     """Find the accumulated output that new rows may be added to.
 
     Args:

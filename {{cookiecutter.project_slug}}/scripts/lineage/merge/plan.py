@@ -1,0 +1,102 @@
+"""What a merge would do or did, as counts of rows and lines for people."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lineage.core.errors import Refused
+
+SAMPLES = 5
+"""So many conflicts, and changed columns of each, are shown."""
+
+
+@dataclass
+class Plan:
+    """What happens to one table or data file; counts are rows.
+
+    Attributes:
+        name: the table, or the data file.
+        rows: how many there are in the end.
+        added: incoming rows that come in, those that take the place of base rows included.
+        replaced: base rows that go.
+        present: incoming rows that are there already, or come from another source too.
+        overridden: incoming rows whose identity a later one has too, with other contents (rebase).
+        conflicts: incoming rows with other contents than the base's row of their identity or,
+            where it has none, than the row that comes in.
+        samples: the first conflicts, as lines.
+        new_columns: columns that the base lacks.
+        missing_columns: columns of the base that no incoming row has.
+        widened: columns whose type changes, as `name OLD → NEW`.
+    """
+
+    name: str
+    rows: int = 0
+    added: int = 0
+    replaced: int = 0
+    present: int = 0
+    overridden: int = 0
+    conflicts: int = 0
+    samples: list[str] = field(default_factory=list)
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing changes."""
+        return not (self.added or self.replaced or self.new_columns or self.widened)
+
+    def line(self) -> str:
+        """Write one line: +added ~replaced =already there !conflicts, new columns, wider types."""
+        parts = [f"{self.name}: +{self.added} ~{self.replaced} ={self.present} !{self.conflicts}"]
+        if self.new_columns:
+            parts.append(f"new columns: {', '.join(self.new_columns)}")
+        if self.widened:
+            parts.append(f"wider types: {', '.join(self.widened)}")
+        if self.overridden:
+            parts.append(f"{self.overridden} incoming rows gave way to a later one")
+        return ", ".join(parts)
+
+    def summary(self) -> dict[str, Any]:
+        """Give the counts and columns for JSON."""
+        return asdict(self)
+
+    def refuse_conflicts(self) -> None:
+        """Raise `Refused` when there are conflicts; it shows the first."""
+        if self.conflicts:
+            problem = (
+                f"{self.name}: {self.conflicts} incoming rows have the identity of another row"
+                " and different contents (there | incoming):\n"
+            )
+            raise Refused(
+                problem + "\n".join(self.samples),
+                "correct the incoming file, or choose which wins"
+                " (on_conflict: base, incoming or newest), or rebase",
+            )
+
+    def not_written(self) -> Refused:
+        """Make the error for when other rows are read back than belong there."""
+        problem = f"{self.name}: not the {self.rows} rows that belong there were written"
+        return Refused(f"{problem}; the old file stays")
+
+
+def recommend(plans: Sequence[Plan]) -> str:
+    """Say which strategy fits, from plans that were made with `merge`, and why."""
+    for plan in plans:
+        if plan.new_columns and plan.missing_columns:
+            old = ", ".join(plan.missing_columns)
+            new = ", ".join(plan.new_columns)
+            return (
+                f"rebase: {plan.name} seems to have renamed {old} to {new};"
+                " merge would keep both, each half empty"
+            )
+    conflicts = sum(plan.conflicts for plan in plans)
+    added = sum(plan.added for plan in plans)
+    if conflicts:
+        return (
+            f"rebase: {conflicts} incoming rows have known keys and changed values,"
+            " which merge would not take"
+        )
+    if added:
+        return f"merge: the {added} rows that come are new"
+    return "neither: everything is there already"

@@ -1,0 +1,135 @@
+"""The two relations of a merge, `base` and `incoming`, and what makes two of their rows the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lineage.merge.plan import SAMPLES, Plan
+from lineage.tables.sql import OCCURRENCE, Engine, all_of, quote, quote_all, same
+from lineage.tables.sqlite_rows import decoded
+
+
+@dataclass
+class Relations:
+    """Two relations of one engine: `base`, what has accumulated, and `incoming`, what comes.
+
+    Both have a column `lineage row`; `incoming` has `lineage source`, too, and all `columns`.
+
+    Attributes:
+        engine: where they are.
+        name: of the table or file, for messages.
+        columns: the incoming columns; `base` has them all.
+        identity: the columns that make two rows the same row.
+        base_rows: how many rows the base has; relation `base` may hold only those that matter.
+        filled: columns of the identity that are known to hold no NULL in `incoming`.
+        lacking: by column, the numbers of the sources that do not have it: nothing to compare.
+        copies: numbers of the sources that began as copies of the base; relation `replaceable`
+            (source, base_row) then says what they may replace.
+        is_coded: values are codes of `sqlite_rows`.
+    """
+
+    engine: Engine
+    name: str
+    columns: Sequence[str]
+    identity: Sequence[str]
+    base_rows: int = 0
+    filled: Sequence[str] = ()
+    lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    copies: Sequence[int] = ()
+    is_coded: bool = False
+
+    def run(self, statement: str) -> None:
+        """Execute a statement."""
+        self.engine.execute(statement)
+
+    def count(self, rows: str) -> int:
+        """Count the rows of what may stand behind FROM."""
+        return int(self.engine.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
+
+    def same_identity(self, relation: str) -> str:
+        """Write the condition that a row of `base` and one of `relation` have one identity."""
+        return same("base", relation, self.identity, self.filled)
+
+    def equal(self, relation: str) -> str:
+        """Write the condition that a row of `base` and one of `relation` have the same contents.
+
+        Columns that the source of the incoming row does not have are not compared.
+        """
+        conditions = []
+        for column in self.columns:
+            condition = same("base", relation, [column])
+            sources = ", ".join(map(str, self.lacking.get(column, ())))
+            if sources:
+                condition = f"({relation}.{quote('lineage source')} IN ({sources}) OR {condition})"
+            conditions.append(condition)
+        return all_of(conditions)
+
+    @property
+    def may_replace(self) -> str:
+        """The condition that the source of row `named` may replace a base row."""
+        if not self.copies:
+            return "TRUE"
+        copies = ", ".join(map(str, self.copies))
+        return f"""(
+            named."lineage source" NOT IN ({copies})
+            OR base."lineage row" IN (
+                SELECT base_row FROM replaceable WHERE source = named."lineage source"
+            ))"""
+
+    def time(self, relation: str) -> str:
+        """Write the expression by which rows of a relation are ordered in time; NULL comes first."""
+        column = f"{relation}.timestamp"
+        if not self.is_coded:
+            return column
+        number = f"TRY_CAST(TRY(decode({column})) AS DOUBLE)"
+        return f"CASE WHEN {column} <> 'n'::BLOB THEN row({number}, {column}) END"
+
+    def tell_equal_rows_apart(self) -> None:
+        """Give rows without a key their occurrence: two equal rows of one file are two rows."""
+        values = quote_all(self.columns)
+        self.run(f"""
+            CREATE OR REPLACE TEMP TABLE incoming AS
+            SELECT *, row_number() OVER (
+                PARTITION BY {values}, "lineage source" ORDER BY "lineage row"
+            ) AS "{OCCURRENCE}"
+            FROM incoming
+        """)
+        self.run(f"""
+            CREATE TEMP TABLE numbered AS
+            SELECT *, row_number() OVER (
+                PARTITION BY {values} ORDER BY "lineage row"
+            ) AS "{OCCURRENCE}"
+            FROM base
+        """)
+        self.run(f"DROP {'TABLE' if self.is_coded else 'VIEW'} base")
+        self.run("CREATE TEMP VIEW base AS SELECT * FROM numbered")
+        self.identity = [*self.identity, OCCURRENCE]
+
+    def describe_conflicts(self, plan: Plan) -> None:
+        """Count the conflicts of relation `conflicts` (there, there_row, incoming_row), show some."""
+        plan.conflicts = self.count("conflicts")
+        if not plan.conflicts:
+            return
+        [(first,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
+        order = quote_all(self.identity, "incoming")
+        names = list(self.columns)
+        rows = self.engine.execute(f"""
+            SELECT {quote_all(names, first)}, {quote_all(names, "incoming")}
+            FROM conflicts
+            JOIN {first} ON {first}."lineage row" = there_row
+            JOIN incoming ON incoming."lineage row" = incoming_row
+            WHERE there = '{first}'
+            ORDER BY {order}, there_row, incoming_row
+            LIMIT {SAMPLES}
+        """).fetchall()
+        for row in rows:
+            values = [decoded(value) for value in row] if self.is_coded else row
+            plan.samples.append(self._sample(values[: len(names)], values[len(names) :]))
+
+    def _sample(self, there: Sequence[Any], incoming: Sequence[Any]) -> str:
+        """Write one conflict: the identity, then the columns that differ, as `v: 1 | 2`."""
+        named = dict(zip(self.columns, there))
+        key = ", ".join(f"{name}={named[name]!r}" for name in self.identity if name in named)
+        pairs = zip(self.columns, there, incoming)
+        changed = [f"{name}: {old!r} | {new!r}" for name, old, new in pairs if old != new]
+        return f"  {key} — {', '.join(changed[:SAMPLES])}"

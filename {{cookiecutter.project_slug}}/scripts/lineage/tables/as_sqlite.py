@@ -1,0 +1,130 @@
+"""Sources as SQLite files whose rows have numbers, from which SQLite can carry rows into a base.
+
+A SQLite file is one already. A DuckDB file, and a table WITHOUT ROWID, are copied first.
+"""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+from lineage.core.errors import BadInput
+from lineage.tables.sql import Engine, quote, quote_all, text
+from lineage.tables.sqlite_files import (
+    Column,
+    Table,
+    attached,
+    create_statement,
+    describe_tables,
+    open_read_only,
+    has_row_numbers,
+)
+
+DUCKDB_MAGIC = b"DUCK"
+MAGIC_OFFSET = 8
+BATCH_ROWS = 50_000
+
+EXACT_DIGITS = 15
+"""Of decimal numbers that floating point keeps (IEEE 754), as which SQLite stores fractions."""
+
+STORED_AS = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTEGER"}
+"""DuckDB types whose values SQLite stores as they are, besides whole numbers; others become text."""
+
+
+def is_duckdb(path: Path) -> bool:
+    """Tell whether a file is in DuckDB's format."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(MAGIC_OFFSET + len(DUCKDB_MAGIC))
+    return head[MAGIC_OFFSET:] == DUCKDB_MAGIC
+
+
+def as_sqlite(source: Path, copy: Path) -> Path:
+    """Return a SQLite file with the tables of a source: the source itself, or `copy`.
+
+    Args:
+        source: a database.
+        copy: a file to make where it is needed.
+    Raises:
+        BadInput: the source is no database, is open elsewhere, or holds a number SQLite cannot.
+    """
+    if is_duckdb(source):
+        _copy_duckdb(source, copy)
+        return copy
+    with open_read_only(source) as connection:
+        tables = describe_tables(connection).values()
+        numbered = all(has_row_numbers(connection, table) for table in tables)
+    if numbered:
+        return source
+    with closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection:
+        with attached(connection, source):
+            for table in tables:
+                connection.execute(create_statement(table))
+                columns = quote_all(table.column_names)
+                connection.execute(
+                    f"INSERT INTO main.{quote(table.name)} ({columns})"
+                    f" SELECT {columns} FROM source.{quote(table.name)}"
+                )
+    return copy
+
+
+def _copy_duckdb(source: Path, target: Path) -> None:
+    import duckdb
+
+    try:
+        with (
+            closing(duckdb.connect(str(source), read_only=True)) as duck,
+            closing(sqlite3.connect(target)) as copy,
+            copy,
+        ):
+            duck.execute("SET TimeZone = 'UTC'")  # or a time would be another text elsewhere
+            tables = duck.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORDER BY 1"
+            ).fetchall()
+            for (name,) in tables:
+                _copy_table(duck, copy, name)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{source}: {reason}", "close the program that writes to it") from error
+    except OverflowError as error:
+        problem = f"{source} holds a whole number beyond 64 bits, which SQLite cannot store"
+        raise BadInput(problem) from error
+
+
+def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str) -> None:
+    key = _primary_key(duck, name)
+    columns = []
+    values = []
+    for column, kind, *_ in duck.execute(f"DESCRIBE {quote(name)}").fetchall():
+        declared = _declared_type(kind)
+        place = key.index(column) + 1 if column in key else 0
+        columns.append(Column(column, declared, place))
+        values.append(f"{quote(column)}::VARCHAR" if declared == "TEXT" else quote(column))
+    copy.execute(create_statement(Table(name, tuple(columns))))
+    sqlite3.register_adapter(Decimal, str)
+    marks = ", ".join("?" * len(columns))
+    rows = duck.execute(f"SELECT {', '.join(values)} FROM {quote(name)}")
+    while batch := rows.fetchmany(BATCH_ROWS):
+        copy.executemany(f"INSERT INTO {quote(name)} VALUES ({marks})", batch)
+
+
+def _primary_key(duck: Engine, name: str) -> Sequence[str]:
+    found = duck.execute(
+        "SELECT constraint_column_names FROM duckdb_constraints()"
+        " WHERE schema_name = 'main' AND constraint_type = 'PRIMARY KEY'"
+        f" AND table_name = {text(name)}"
+    ).fetchone()
+    return found[0] if found else ()
+
+
+def _declared_type(duckdb_type: str) -> str:
+    """Name the declared type under which SQLite keeps the values of a DuckDB type."""
+    decimal = re.match(r"DECIMAL\((\d+)", duckdb_type)
+    if decimal:
+        return "NUMERIC" if int(decimal[1]) <= EXACT_DIGITS else "TEXT"
+    if duckdb_type.endswith(("INT", "INTEGER")):
+        return "INTEGER"
+    return STORED_AS.get(duckdb_type, "TEXT")

@@ -1,0 +1,58 @@
+"""The DuckDB engine in which files become relations: it downloads nothing and spills to disk."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from tempfile import TemporaryDirectory
+
+from lineage.core.errors import BadInput, Refused
+from lineage.tables.sql import Engine
+
+MEMORY_VARIABLE = "LINEAGE_MEMORY_LIMIT"
+
+
+def memory_limit() -> str | None:
+    """Read how much memory DuckDB may take, as in `4GB`; None: as much as it finds right."""
+    return os.environ.get(MEMORY_VARIABLE)
+
+
+@contextmanager
+def open_engine() -> Iterator[Engine]:
+    """Open a DuckDB in memory that spills into a temporary folder, not into the project.
+
+    Raises:
+        BadInput: the block reads what DuckDB cannot.
+        Refused: the block needs more memory than `LINEAGE_MEMORY_LIMIT` or the machine allows.
+    """
+    import duckdb
+
+    limit = memory_limit()
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        settings = {
+            "temp_directory": folder,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        if limit:
+            settings["memory_limit"] = limit
+        try:
+            with closing(duckdb.connect(config=settings)) as engine:
+                engine.execute("SET enable_progress_bar = false")
+                yield engine
+        except (duckdb.Error, RuntimeError) as error:
+            raise explain(error, limit) from error
+
+
+def explain(error: Exception, limit: str | None) -> BaseException:
+    """Turn an error of DuckDB into one of ours; an interrupted query was ended by Ctrl-C."""
+    import duckdb
+
+    reason = str(error).splitlines()[0]
+    if "interrupt" in reason.lower():
+        return KeyboardInterrupt()
+    if isinstance(error, duckdb.OutOfMemoryException):
+        remedy = f"export {MEMORY_VARIABLE}=8GB"
+        return Refused(f"the merge needs more memory: {reason}", remedy)
+    if limit and isinstance(error, duckdb.ParserException):
+        return BadInput(f"{MEMORY_VARIABLE}={limit}: {reason}", f"export {MEMORY_VARIABLE}=4GB")
+    return BadInput(f"DuckDB cannot read the data: {reason}")

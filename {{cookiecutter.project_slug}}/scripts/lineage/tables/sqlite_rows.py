@@ -1,0 +1,155 @@
+"""Rows of SQLite databases as relations of the DuckDB engine, each value as an exact code.
+
+SQLite may keep a number, a text and bytes in one column; a column of DuckDB has one type. So SQLite
+itself writes each value as a code, and equal codes are equal values: `n` (NULL), `7`, `0.5`,
+`tseven` (text), `b00FF` (bytes). Codes are bytes, since text need not be valid UTF-8.
+DuckDB reads them through Arrow's ADBC driver, as a stream.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from lineage.tables.sql import FILE_ROW, ROW, SOURCE, Engine, quote
+from lineage.tables.sqlite_files import read_only_uri, unreadable
+
+NULL_CODE = b"n"
+FEW_VALUES = 10_000
+"""So many values of a column are looked up in the base; for more, the whole base is read."""
+
+ROWS_PER_SOURCE = 1 << 40
+"""More than a file has, so that rows of several files have numbers of their own."""
+
+CODES = {
+    "real": "WHEN 'integer' THEN quote(CAST({column} AS REAL))",
+    "number": "WHEN 'real' THEN"
+    " CASE WHEN {column} = CAST({column} AS INTEGER)"
+    " THEN CAST(CAST({column} AS INTEGER) AS TEXT) ELSE quote({column}) END",
+}
+"""How numbers are written where the type of the column makes 1 and 1.0 one value."""
+
+
+def coded(column: str, kind: str) -> str:
+    """Write the SQL expression of SQLite that gives the codes of a column.
+
+    Args:
+        column: its quoted name.
+        kind: what the column that the value is compared with makes of numbers; see `affinity`.
+    """
+    number = CODES.get(kind, "").format(column=column)
+    return (
+        f"CAST(CASE typeof({column})"
+        f" WHEN 'null' THEN 'n'"
+        f" WHEN 'text' THEN 't' || {column}"
+        f" WHEN 'blob' THEN 'b' || hex({column})"
+        f" {number} ELSE quote({column}) END AS BLOB)"
+    )
+
+
+def decoded(code: bytes | None) -> Any:
+    """Read the value of a code back; None also for a column that the row's file does not have."""
+    if code is None or code == NULL_CODE:
+        return None
+    if code.startswith(b"b"):
+        return bytes.fromhex(code[1:].decode())
+    if code.startswith(b"t"):
+        return code[1:].decode("utf-8", errors="replace")
+    is_whole = code.lstrip(b"-").isdigit()
+    return int(code) if is_whole else float(code)
+
+
+def literal(code: bytes) -> str:
+    """Write the value of a code as SQL: `x'…'` for bytes, and for text that SQL could not hold."""
+    if code.startswith(b"t"):
+        return f"CAST(x'{code[1:].hex()}' AS TEXT)"
+    if code.startswith(b"b"):
+        return f"x'{code[1:].decode()}'"
+    return code.decode()
+
+
+def read_codes(
+    engine: Engine, path: Path, statement: str, relation: str, number: int | None = None
+) -> None:
+    """Append the rows that SQLite gives for a statement to a relation, by the names of the columns.
+
+    Args:
+        engine: where the relation is a table; it is made from the first rows.
+        path: the database.
+        statement: a SELECT whose first column is `lineage row`, and the others are codes.
+        relation: its name.
+        number: of the source; None: these are rows of the base.
+    Raises:
+        BadInput: the database cannot be read.
+    """
+    rows = "SELECT * FROM stream"
+    if number is not None:
+        first = number * ROWS_PER_SOURCE
+        rows = f"""
+            SELECT {number} AS {quote(SOURCE)},
+                   {quote(ROW)} AS {quote(FILE_ROW)},
+                   {first} + row_number() OVER () AS {quote(ROW)},
+                   * EXCLUDE ({quote(ROW)})
+            FROM stream
+        """
+    exists = engine.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE temporary AND table_name = ?", [relation]
+    ).fetchall()
+    into = f"INSERT INTO {relation} BY NAME" if exists else f"CREATE TEMP TABLE {relation} AS"
+    with _stream(path, statement) as stream:
+        engine.register("stream", stream)
+        engine.execute(f"{into} {rows}")
+        engine.unregister("stream")
+
+
+@contextmanager
+def _stream(path: Path, statement: str) -> Iterator[Any]:
+    """Let SQLite run a statement, and yield its rows as a stream of Arrow's."""
+    import adbc_driver_sqlite
+    from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement, Error
+    from duckdb import Error as DuckdbError
+
+    driver = adbc_driver_sqlite._driver_path()
+    try:
+        with (
+            closing(AdbcDatabase(driver=driver, uri=read_only_uri(path))) as database,
+            closing(AdbcConnection(database)) as connection,
+            closing(AdbcStatement(connection)) as running,
+        ):
+            running.set_sql_query(statement)
+            yield running.execute_query()[0]
+    except (Error, DuckdbError) as error:
+        if "interrupt" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise unreadable(path, _reason(str(error))) from error
+
+
+def _reason(message: str) -> str:
+    """Take SQLite's own words out of a message of the driver or of DuckDB."""
+    known = "database disk image is malformed"
+    return known if known in message else message.splitlines()[0]
+
+
+def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
+    """Write the condition by which SQLite finds the base rows that incoming rows may meet.
+
+    Args:
+        engine: with the relation `incoming`.
+        columns: a base row matters where one of these has a value that an incoming row has.
+    Returns:
+        a condition for WHERE; `TRUE` where there are too many values to list.
+    """
+    conditions = []
+    for column in columns:
+        name = quote(column)
+        values = engine.execute(
+            f"SELECT DISTINCT {name} FROM incoming LIMIT {FEW_VALUES + 1}"
+        ).fetchall()
+        codes = [code for (code,) in values if code is not None]
+        if len(codes) > FEW_VALUES:
+            return "TRUE"
+        listed = ", ".join(literal(code) for code in codes if code != NULL_CODE)
+        conditions.append(f"{name} IN ({listed})")
+        if NULL_CODE in codes:
+            conditions.append(f"{name} IS NULL")
+    return " OR ".join(conditions)
