@@ -191,7 +191,8 @@ def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: s
         "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?", (name,)
     ).fetchone()[0]
     wanted = tuple(replace(one, type=kind) if one == column else one for one in table.columns)
-    new = _with_type(old, name, column, kind)
+    is_row_number = table.primary_key == (column.name,) and column.type.upper() == "INTEGER"
+    new = None if is_row_number else _with_type(old, name, column, kind)
     if new is None or _columns(new) != wanted:
         declares = f"declares {column.name!r} as {column.type or 'nothing'}"
         problem = f"table {name!r} {declares}, and needs {kind or 'no type'}"
@@ -209,14 +210,13 @@ def _with_type(old: str, name: str, column: Column, kind: str) -> str | None:
     SQLite's own parser finds the place: it renames the column in a scratch database, and the text
     before the new name is as it was.
     """
-    is_row_number = column.key_position and column.type.upper() == "INTEGER"
     with closing(sqlite3.connect(":memory:")) as scratch:
         scratch.execute(old)
         scratch.execute(f"ALTER TABLE {quote(name)} RENAME COLUMN {quote(column.name)} TO {MARKER}")
         [renamed] = scratch.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchone()
     before, *pieces = renamed.replace(f'"{MARKER}"', MARKER).split(MARKER)
-    if is_row_number or not old.startswith(before):
-        return None  # the number of the row stays one; or an earlier column's CHECK names this one
+    if not old.startswith(before):
+        return None  # the CHECK of an earlier column names this one
     after = pieces[0]
     start = old.index(after, len(before))
     blanks = BLANKS.match(after)

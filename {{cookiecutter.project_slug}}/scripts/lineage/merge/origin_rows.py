@@ -7,7 +7,7 @@ from lineage.merge.relations import Relations
 from lineage.merge.row_reader import RowReader
 from lineage.tables.sql import OCCURRENCE, all_of, fold, quote, quote_all, same
 from lineage.tables.sqlite_files import Table, describe_tables, open_read_only
-from lineage.tables.sqlite_rows import read_codes
+from lineage.tables.sqlite_rows import make_relation, read_codes
 
 
 def drop_rows_of_origin(
@@ -31,7 +31,7 @@ def drop_rows_of_origin(
         return
     run = relations.run
     relations.copies = [*relations.copies, number]
-    run("DROP TABLE IF EXISTS origin")
+    make_relation(reader.engine, "origin", then.column_names)
     read_codes(reader.engine, origin, reader.select(then, then.column_names, ()), "origin")
     copy = reader.incoming.found[number]
     run(f"""

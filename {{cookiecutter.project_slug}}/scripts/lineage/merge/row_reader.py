@@ -8,7 +8,7 @@ from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
 from lineage.tables.sql import ROW, Engine, fold, quote
 from lineage.tables.sqlite_files import Table, affinity, row_alias
-from lineage.tables.sqlite_rows import coded, read_codes, where_values_occur
+from lineage.tables.sqlite_rows import coded, make_relation, read_codes, where_values_occur
 
 
 class RowReader:
@@ -57,7 +57,6 @@ class RowReader:
         self.read_incoming(columns if is_copy else needed, identity)
         self.read_base([known[0], *keys[:1]], identity)
         if not is_copy and self._meets(relations):
-            self.engine.execute("DROP TABLE incoming")
             self.read_incoming(columns, identity)
         elif not is_copy:
             relations.columns = list(dict.fromkeys(needed))
@@ -71,6 +70,7 @@ class RowReader:
 
     def read_incoming(self, columns: Sequence[str], identity: Sequence[str]) -> None:
         """Line the rows of all sources up in relation `incoming`, by the names of the columns."""
+        make_relation(self.engine, "incoming", columns)
         for number, table in self.incoming.found.items():
             file = self.incoming.files[number]
             statement = self.select(table, columns, identity)
@@ -78,6 +78,7 @@ class RowReader:
 
     def read_base(self, columns: Sequence[str], identity: Sequence[str]) -> None:
         """Read the base rows that incoming rows may meet, by their values in some columns."""
+        make_relation(self.engine, "base", self.table.column_names)
         statement = self.select(self.table, self.table.column_names, identity)
         where = where_values_occur(self.engine, columns)
         read_codes(self.engine, self.output, f"{statement} WHERE {where}", "base")

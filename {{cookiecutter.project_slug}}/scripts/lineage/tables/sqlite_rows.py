@@ -6,7 +6,7 @@ itself writes each value as a code, and equal codes are equal values: `n` (NULL)
 DuckDB reads them through Arrow's ADBC driver, as a stream.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,29 @@ def literal(code: bytes) -> str:
     return code.decode()
 
 
+def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None:
+    """Make an empty relation for codes, in place of an earlier one.
+
+    Args:
+        engine: where.
+        relation: its name.
+        columns: of the rows; one that a file lacks is NULL there, which is no code.
+    """
+    codes = "".join(f", {quote(name)} BLOB" for name in dict.fromkeys(columns))
+    engine.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {relation} (
+            {quote(SOURCE)} INTEGER, {quote(FILE_ROW)} BIGINT, {quote(ROW)} BIGINT{codes}
+        )
+    """)
+
+
 def read_codes(
     engine: Engine, path: Path, statement: str, relation: str, number: int | None = None
 ) -> None:
     """Append the rows that SQLite gives for a statement to a relation, by the names of the columns.
 
     Args:
-        engine: where the relation is a table; it is made from the first rows.
+        engine: where the relation is.
         path: the database.
         statement: a SELECT whose first column is `lineage row`, and the others are codes.
         relation: its name.
@@ -92,13 +108,9 @@ def read_codes(
                    * EXCLUDE ({quote(ROW)})
             FROM stream
         """
-    exists = engine.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE temporary AND table_name = ?", [relation]
-    ).fetchall()
-    into = f"INSERT INTO {relation} BY NAME" if exists else f"CREATE TEMP TABLE {relation} AS"
     with _stream(path, statement) as stream:
         engine.register("stream", stream)
-        engine.execute(f"{into} {rows}")
+        engine.execute(f"INSERT INTO {relation} BY NAME {rows}")
         engine.unregister("stream")
 
 

@@ -1,0 +1,203 @@
+"""Predictions: one parquet file for each run, gathered as whole files.
+
+A run's file lies beside its database (`RUN.db`, `RUN.parquet`), in a folder `predictions` beside a
+database of many runs, or alone in an inbox. A table `predictions` of a database is split into
+such files.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lineage.core.errors import BadInput
+from lineage.merge.plan import Plan
+from lineage.merge.rules import Rules
+from lineage.tables.as_sqlite import as_sqlite
+from lineage.tables.engine import open_engine
+from lineage.tables.parquet_files import copy_statement, read_schemas, scan
+from lineage.tables.sql import ROW, Engine, quote, quote_all, text
+from lineage.tables.sqlite_files import Table, describe_tables, open_read_only, row_alias
+from lineage.tables.sqlite_rows import coded, make_relation, read_codes
+from lineage.tracked.cache import copy_out
+from lineage.tracked.hashes import file_md5
+
+METRICS = "metrics"
+PREDICTIONS = "predictions"
+RUN_ID = "track_id"
+SUFFIX = ".parquet"
+
+READ_AS = {
+    "t": ("VARCHAR", "decode({code})[2:]"),
+    "b": ("BLOB", "unhex(decode({code})[2:])"),
+    "real": ("DOUBLE", "decode({code})::DOUBLE"),
+    "whole": ("BIGINT", "decode({code})::BIGINT"),
+}
+"""How the codes of one kind of value become a column of parquet: its type, and the expression."""
+
+
+@dataclass
+class Gathering:
+    """What happens to the files of a folder of predictions.
+
+    Attributes:
+        folder: where they are kept.
+        plan: counts of runs.
+        arriving: files that are copied in, by run id.
+        leaving: run ids whose files go.
+    """
+
+    folder: Path
+    plan: Plan
+    arriving: dict[str, Path] = field(default_factory=dict)
+    leaving: list[str] = field(default_factory=list)
+
+    def write(self) -> None:
+        """Copy the files in, each whole or not at all, and then remove those that go."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for run, file in self.arriving.items():
+            copy_out(file, self.folder / f"{run}{SUFFIX}")
+        for run in self.leaving:
+            (self.folder / f"{run}{SUFFIX}").unlink()
+
+
+def plan_gathering(
+    folder: Path, found: Iterable[tuple[str, Path]], runs: set[str], rules: Rules
+) -> Gathering:
+    """Work out which files come and go; nothing is written.
+
+    Args:
+        folder: where predictions are kept.
+        found: run id and file of each incoming run, in the order in which the later wins.
+        runs: ids of all runs that the merged results have.
+        rules: strategy, and which of two contents of one run wins.
+    Raises:
+        BadInput: an incoming file belongs to no run.
+        Refused: one run has two contents.
+    """
+    gathering = Gathering(folder, Plan(PREDICTIONS))
+    plan = gathering.plan
+    present = {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
+    for run, file in found:
+        if run not in runs:
+            problem = f"{file} holds predictions of run {run}, which has no row in {METRICS}"
+            raise BadInput(problem, "merge its database too, or remove the file")
+        there = gathering.arriving.get(run) or present.get(run)
+        if there is None:
+            gathering.arriving[run] = file
+        elif file_md5(there) == file_md5(file):
+            plan.present += 1
+        elif rules.strategy == "rebase" or rules.on_conflict in ("incoming", "newest"):
+            gathering.arriving[run] = file
+            plan.replaced += 1
+        else:
+            plan.conflicts += 1
+            plan.samples.append(f"  run {run} — {there} | {file}")
+    gathering.leaving = sorted(present.keys() - runs)
+    plan.replaced += len(gathering.leaving)
+    plan.added = len(gathering.arriving)
+    plan.rows = len(present.keys() | gathering.arriving.keys()) - len(gathering.leaving)
+    if rules.on_conflict != "base":
+        plan.refuse_conflicts()
+    return gathering
+
+
+def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Find the predictions that come with databases: run id and file.
+
+    Args:
+        sources: databases of runs.
+        folder: an empty folder, for the files that a table `predictions` is split into.
+    Raises:
+        BadInput: a file or table is none of predictions.
+    """
+    with open_engine() as engine:
+        for number, source in enumerate(sources):
+            beside = source.with_suffix(SUFFIX)
+            if beside.exists():
+                yield _run_of(engine, beside), beside
+            for file in sorted((source.parent / PREDICTIONS).glob(f"*{SUFFIX}")):
+                yield _run_of(engine, file), file
+            yield from _split_table(engine, source, folder / str(number))
+
+
+def _run_of(engine: Engine, file: Path) -> str:
+    """Read the run id of a file of predictions.
+
+    Raises:
+        BadInput: it does not name one run, or is called otherwise.
+    """
+    columns = read_schemas(engine, [file])[0].columns
+    ids = []
+    if RUN_ID in columns:
+        ids = engine.execute(f"SELECT DISTINCT {RUN_ID} FROM {scan(file)} LIMIT 2").fetchall()
+    if ids and ids != [(file.stem,)]:
+        problem = f"{file} should hold predictions of one run, {file.stem}; it names {ids[0][0]}"
+        raise BadInput(problem, f"rename it to {ids[0][0]}{SUFFIX}")
+    if RUN_ID not in columns:
+        raise BadInput(f"{file} has no column {RUN_ID}, so these are no predictions of a run")
+    return file.stem
+
+
+def _split_table(engine: Engine, source: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Split the table `predictions` of a database into files, one for each run."""
+    folder.mkdir()
+    file = as_sqlite(source, folder / "copy.db")
+    with open_read_only(file) as connection:
+        table = describe_tables(connection).get(PREDICTIONS)
+    if table is None:
+        return
+    if RUN_ID not in table.column_names:
+        raise BadInput(f"{source}: table {PREDICTIONS!r} has no column {RUN_ID!r}")
+    with closing(engine.cursor()) as own:
+        make_relation(own, "codes", table.column_names)
+        values = [f"{coded(quote(name), 'any')} AS {quote(name)}" for name in table.column_names]
+        statement = f"SELECT {row_alias(table)} AS {quote(ROW)}, {', '.join(values)}"
+        read_codes(own, file, f"{statement} FROM {quote(table.name)}", "codes")
+        columns = [_typed(own, source, name) for name in table.column_names]
+        own.execute(f"CREATE TEMP VIEW typed AS SELECT {quote(ROW)}, {', '.join(columns)} FROM codes")
+        for (run,) in own.execute(f"SELECT DISTINCT {RUN_ID} FROM typed ORDER BY 1").fetchall():
+            target = folder / f"{run}{SUFFIX}"
+            rows = f"""
+                SELECT {RUN_ID}, {_others(table)} FROM typed
+                WHERE {RUN_ID} = {text(str(run))} ORDER BY {quote(ROW)}
+            """
+            own.execute(copy_statement(rows, target, {}))
+            yield str(run), target
+
+
+def _others(table: Table) -> str:
+    return quote_all(name for name in table.column_names if name != RUN_ID)
+
+
+def _typed(engine: Engine, source: Path, column: str) -> str:
+    """Write the expression that turns the codes of a column into values of one type.
+
+    Raises:
+        BadInput: the column holds text beside numbers, say, which parquet cannot.
+    """
+    code = quote(column)
+    found = engine.execute(f"""
+        SELECT DISTINCT CASE
+            WHEN decode({code})[1] IN ('t', 'b') THEN decode({code})[1]
+            WHEN contains(decode({code}), '.') THEN 'real' ELSE 'whole' END
+        FROM codes WHERE {code} <> 'n'::BLOB
+    """).fetchall()
+    kinds = {kind for (kind,) in found} or {"t"}
+    if kinds == {"real", "whole"}:
+        kinds = {"real"}
+    if len(kinds) > 1:
+        problem = f"{source}: column {column!r} of table {PREDICTIONS!r} holds values of several types"
+        raise BadInput(problem, "give the column one type")
+    kind, expression = READ_AS[kinds.pop()]
+    value = expression.format(code=code)
+    return f"CASE WHEN {code} <> 'n'::BLOB THEN {value} END::{kind} AS {code}"
+
+
+def run_ids(database: Path) -> set[str]:
+    """Read the ids of all runs of a results database."""
+    with open_read_only(database) as connection:
+        table = describe_tables(connection).get(METRICS)
+        if table is None or RUN_ID not in table.column_names:
+            return set()
+        return {row[0] for row in connection.execute(f"SELECT {RUN_ID} FROM {METRICS}")}
