@@ -15,6 +15,7 @@ RUNS = "results/runs"
 UNFINISHED_RUNS = "results/unfinished"
 INCOMING_RESULTS = "results/incoming"
 DATABASE = "results/experiments.db"
+PREDICTIONS = "results/predictions"
 METRICS_FILE = "results/metrics.json"
 PLOTS = "results/plots"
 TRAINED_MODELS = "models/trained"
@@ -24,7 +25,10 @@ CANDIDATES = "models/candidates"
 
 
 def find_root(start: Path | None = None) -> Path:
-    """Find the project's root: the nearest folder, from `start` upwards, that holds `params.yaml` and `dvc.yaml`.
+    """Find the project's root: the nearest folder that holds `params.yaml` and `dvc.yaml`.
+
+    Args:
+        start: where to begin to look, and then upwards; None: the current folder.
 
     Raises:
         BadInput: no such folder.
