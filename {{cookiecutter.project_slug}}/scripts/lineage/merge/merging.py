@@ -13,7 +13,6 @@ from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
 from lineage.merge.origin_of_copy import find_ancestor
 from lineage.merge.rules import Plan, Rules
-from lineage.tables.kept_rows import holds_all_rows
 from lineage.tracked.backup_tag import pin, where_recorded
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.recorded import recorded_md5
@@ -34,7 +33,7 @@ def merge_data_stage(say: Say) -> None:
     )
     target = root / paths.TRAIN_DATA
     with locked(root, paths.TRAIN_DATA):
-        base = check_base(root, paths.TRAIN_DATA, holds_all_rows)
+        base = check_base(root, paths.TRAIN_DATA)
         batches = find_files(root / paths.INCOMING_DATA, ".parquet")
         if not batches and base is None:
             problem = f"{paths.INCOMING_DATA}/ holds no .parquet file, and there is no {paths.TRAIN_DATA} yet"
@@ -63,7 +62,7 @@ def merge_results_stage(say: Say) -> tuple[Path, list[str], Promote]:
     )
     target = root / paths.DATABASE
     with locked(root, paths.DATABASE):
-        base = check_base(root, paths.DATABASE, holds_all_rows)
+        base = check_base(root, paths.DATABASE)
         runs = find_files(root / paths.RUNS, ".db")
         copies = find_files(root / paths.INCOMING_RESULTS, ".db")
         if not runs:
@@ -177,7 +176,7 @@ def merge_by_hand(
 
     with locked(root, name):
         if len(bases) == 1 and output.exists() and bases[0].samefile(output):
-            check_base(root, name, holds_all_rows)
+            check_base(root, name)
             bases = [output]
         if tables and bases:
             known = dict.fromkeys(sources, ancestor) if ancestor else None
