@@ -1,1 +1,15 @@
-"""Errors, paths, params, version numbers, the console: what every other room stands on."""
+"""What every other room stands on: errors, paths, params, version numbers, the console.
+
+    errors           the two ways in which a command ends badly: `BadInput` and `Refused`
+    paths            where things lie in the project
+    params           `params.yaml`, read as DVC reads it and checked as a whole
+    param_names      names and plain values of params, as rows hold them
+    version_numbers  `eX.Y.Z`: read, ordered, counted up
+    experiment_file  `experiment.py`, imported and checked
+    console          how a command starts, says things, shows progress and ends
+    listing          rows printed as a table, JSON, CSV or Markdown
+    check_result     how one step of a set-up or an examination ended
+
+A new key of `params.yaml` is added in `params`, a new file of the pipeline in `paths`. Scripts may
+rely on the exit codes: 0 done, 1 refused or failed, 2 bad input, 130 interrupted.
+"""

@@ -1,6 +1,11 @@
-"""How one step of a setup or an examination ended, and how it is printed. The standard library only."""
+"""How one step of a set-up or an examination ended, and how it is printed.
+
+Set-up works with an interpreter that has no packages, so this file needs the standard library only.
+"""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 
@@ -9,31 +14,27 @@ MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 class Step:
     """How one step ended: `done`, `skipped` or `failed`, with the command that finishes it."""
 
+    state: Literal["done", "skipped", "failed"]
     name: str
-    state: str
     text: str
     remedy: str | None = None
 
     @property
     def failed(self) -> bool:
+        """Whether the step failed; a skipped one did not."""
         return self.state == "failed"
 
     def line(self) -> str:
-        """The step as printed."""
+        """Write the step as it is printed, with its remedy on a line of its own."""
         first = f"{MARKS[self.state]} {self.name:<8}{self.text}"
         return first if self.remedy is None else f"{first}\n    → {self.remedy}"
 
 
-def done(name: str, text: str) -> Step:
-    """A step that is done."""
-    return Step(name, "done", text)
+done = partial(Step, "done")
+"""Make a step that is done: its name, what was done."""
 
+skipped = partial(Step, "skipped")
+"""Make a step that was left out: its name, why, and the command that does it, if any."""
 
-def skipped(name: str, text: str, remedy: str | None = None) -> Step:
-    """A step left out."""
-    return Step(name, "skipped", text, remedy)
-
-
-def failed(name: str, text: str, remedy: str) -> Step:
-    """A step that failed, with what finishes it."""
-    return Step(name, "failed", text, remedy)
+failed = partial(Step, "failed")
+"""Make a step that failed: its name, what is wrong, and the command that finishes it."""

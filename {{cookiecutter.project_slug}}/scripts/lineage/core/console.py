@@ -1,4 +1,4 @@
-"""How every command starts, says things, and ends."""
+"""How every command starts, says things, shows progress, and ends."""
 
 import inspect
 import os
@@ -21,21 +21,27 @@ Mode = Literal["max", "min"]
 """What is best: the largest value, or the smallest."""
 
 Say = Callable[[str], None]
-"""What is told how work goes on."""
+"""A function that shows one line to the user: `say`, `warn`, or what a test collects lines with."""
 
 QUIET_SECONDS = 2.0
+"""How long work may take before a terminal shows that it goes on."""
 
-DEBUG = typer.Option(False, "--debug", help="Show the Python traceback of an error.")
+DEBUG = inspect.Parameter(
+    "debug",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=typer.Option(False, "--debug", help="Show the Python traceback of an error."),
+    annotation=bool,
+)
 
 
 def say(line: str) -> None:
     """Print one line of progress to standard output, at once even when it is piped."""
-    print(line, flush=True)
+    typer.echo(line)
 
 
 def warn(line: str) -> None:
     """Print one warning to standard error."""
-    print(f"warning: {line}", file=sys.stderr, flush=True)
+    typer.echo(f"warning: {line}", err=True)
 
 
 @contextmanager
@@ -47,8 +53,13 @@ def progress(text: str) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
     bar.add_task(text, total=None)
     timer = Timer(QUIET_SECONDS, bar.start)
     timer.start()
@@ -61,7 +72,7 @@ def progress(text: str) -> Iterator[None]:
 
 
 class Commands(typer.Typer):
-    """An application whose commands all have `--debug`, and all end with 0, or a message and 1, 2 or 130."""
+    """An application whose commands have `--debug`, and end with 0, or a message and 1, 2, 130."""
 
     def command(self, *words: Any, **options: Any) -> Callable[[Any], Any]:
         """Register a command, as `typer.Typer.command` does."""
@@ -79,30 +90,28 @@ def new_app(help_text: str) -> Commands:
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Turn the errors that a user can cause into messages on standard error and exit codes."""
     signature = inspect.signature(function)
-    own = signature.parameters.get("debug")
+    parameters = dict(signature.parameters)
+    takes_debug = parameters.pop("debug", None)
 
     @wraps(function)
     def command(*, debug: bool, **options: Any) -> None:
-        signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )  # what a scheduler sends is cleaned up after, too
+        # SIGTERM is what a scheduler sends: clean up after it as after Ctrl-C
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if takes_debug:
+            options["debug"] = debug
         try:
-            function(**options, **({"debug": debug} if own else {}))
+            function(**options)
         except (LineageError, OSError) as error:
             if debug or os.environ.get("LINEAGE_DEBUG"):
                 raise
-            print(f"error: {_describe(error)}", file=sys.stderr)
+            typer.echo(f"error: {_describe(error)}", err=True)
             raise typer.Exit(getattr(error, "exit_code", 1)) from None
         except KeyboardInterrupt:
-            print("interrupted: nothing that was accumulated before has changed", file=sys.stderr)
+            typer.echo("interrupted: nothing that was accumulated before has changed", err=True)
             raise typer.Exit(130) from None
 
-    parameter = inspect.Parameter(
-        "debug", inspect.Parameter.KEYWORD_ONLY, default=DEBUG, annotation=bool
-    )
-    others = [value for name, value in signature.parameters.items() if name != "debug"]
-    command.__signature__ = signature.replace(parameters=[*others, parameter])  # type: ignore[attr-defined]
-    command.__annotations__ = {**function.__annotations__, "debug": bool}
+    shown = signature.replace(parameters=[*parameters.values(), DEBUG])
+    command.__signature__ = shown  # type: ignore[attr-defined]
     return command
 
 

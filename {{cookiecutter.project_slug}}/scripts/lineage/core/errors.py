@@ -2,7 +2,7 @@
 
 
 class LineageError(Exception):
-    """An error a user can cause. Its text is what is wrong, where, and the remedy; no traceback is shown.
+    """An error a user can cause: what is wrong, where, and the remedy; no traceback is shown.
 
     Args:
         problem: one sentence that names the file, column or key.

@@ -1,34 +1,22 @@
-"""`experiment.py`: the one file that a user replaces, found and checked."""
-
-from __future__ import annotations
+"""`experiment.py`: the one file that a user replaces, imported and checked."""
 
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
 
 from lineage.core.errors import BadInput
 from lineage.core.paths import EXPERIMENT
 
-if TYPE_CHECKING:
-    import pandas as pd
+FUNCTIONS = ("load_data", "fit", "evaluate", "save_model", "load_model")
+"""What `experiment.py` has to define; their contracts are documented there."""
 
 
-@dataclass(frozen=True)
-class ExperimentFile:
-    """The functions of `experiment.py`; their contracts are documented there."""
+def load_experiment(root: Path) -> ModuleType:
+    """Import `experiment.py` of a project, which may import the modules that lie beside it.
 
-    load_data: Callable[[Path], pd.DataFrame]
-    fit: Callable[[pd.DataFrame, dict[str, Any]], Any]
-    evaluate: Callable[[Any, pd.DataFrame], tuple[dict[str, float], pd.DataFrame]]
-    save_model: Callable[[Any, Path], None]
-    load_model: Callable[[Path], Any]
-
-
-def load_experiment(root: Path) -> ExperimentFile:
-    """Import `experiment.py` of a project.
+    Returns:
+        the module; it has all of `FUNCTIONS`.
 
     Raises:
         BadInput: it is missing, cannot be imported, or lacks one of the functions.
@@ -36,21 +24,27 @@ def load_experiment(root: Path) -> ExperimentFile:
     path = root / EXPERIMENT
     if not path.is_file():
         raise BadInput(f"{path} is missing", f"git checkout -- {EXPERIMENT}")
-    spec = importlib.util.spec_from_file_location("experiment", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["experiment"] = module  # so that objects it defines can be sent to workers
     try:
-        spec.loader.exec_module(module)
+        module = _import_file(path)
     except Exception as error:
         line = getattr(error, "lineno", None)
-        problem = (
-            f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}"
-            + f" (line {line})" * bool(line)
-        )
+        where = f" (line {line})" if line else ""
+        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}{where}"
         raise BadInput(problem, f"python {EXPERIMENT}") from error
-    names = list(ExperimentFile.__dataclass_fields__)
-    if missing := [name for name in names if not callable(getattr(module, name, None))]:
-        problem = f"{EXPERIMENT} has no function {missing[0]}()"
-        raise BadInput(problem, f"define {', '.join(names)}; see docs/use-cases.md")
-    return ExperimentFile(*(getattr(module, name) for name in names))
+    for name in FUNCTIONS:
+        if not callable(getattr(module, name, None)):
+            remedy = f"define {', '.join(FUNCTIONS)}; see docs/use-cases.md"
+            raise BadInput(f"{EXPERIMENT} has no function {name}()", remedy)
+    return module
+
+
+def _import_file(path: Path) -> ModuleType:
+    folder = str(path.parent)
+    if folder not in sys.path:  # and it stays there: fit() may import a module beside it, too
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location("experiment", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["experiment"] = module  # so that objects it defines can be sent to workers
+    spec.loader.exec_module(module)
+    return module

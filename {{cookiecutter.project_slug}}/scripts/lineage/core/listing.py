@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+Row = Sequence[Any]
 
-def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -> None:
+
+def print_rows(names: Sequence[str], rows: Sequence[Row], form: str) -> None:
     """Print rows to standard output.
 
     Args:
@@ -21,39 +23,42 @@ def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -
     elif form == "csv":
         csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
     elif form == "md":
-        print("| " + " | ".join(names) + " |")
-        print("|" + " --- |" * len(names))
-        for row in rows:
-            print(
-                "| "
-                + " | ".join(show(value).replace("|", "\\|").replace("\n", " ") for value in row)
-                + " |"
-            )
+        _print_markdown(names, rows)
     else:
         _print_table(names, rows)
 
 
-def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _print_markdown(names: Sequence[str], rows: Sequence[Row]) -> None:
+    lines: list[Row] = [names, ["---"] * len(names)]
+    for row in rows:
+        lines.append([show(value).replace("|", "\\|").replace("\n", " ") for value in row])
+    for cells in lines:
+        print(f"| {' | '.join(cells)} |")
+
+
+def _print_table(names: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold")
-    for place, name in enumerate(names):
-        numeric = all(row[place] is None or isinstance(row[place], (int, float)) for row in rows)
-        whole = numeric or place < len(names) - 1  # long text at the end is folded, not cut off
-        table.add_column(
-            name, justify="right" if numeric else "left", no_wrap=whole, overflow="fold"
-        )
+    table = Table(*names, box=None, header_style="bold")
+    for place, column in enumerate(table.columns):
+        column.overflow = "fold"  # only the last is folded, where a terminal is too narrow
+        column.no_wrap = place < len(names) - 1
+        if all(isinstance(row[place], (int, float, type(None))) for row in rows):
+            column.justify = "right"
     for row in rows:
-        table.add_row(*(escape(show(value)) for value in row))
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
+        table.add_row(*map(show, row))
+    width = None if sys.stdout.isatty() else 10_000
+    console = Console(width=width, markup=False, emoji=False)
     with console.capture() as printed:
         console.print(table)
-    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    for line in printed.get().splitlines():
+        print(line.rstrip())
 
 
 def show(value: Any) -> str:
-    """Write a value for people: floats with four decimals, NULL as a dash, what would steer the terminal as `?`."""
-    text = "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    """Write a value for people: four decimals, NULL as a dash, control characters as `?`."""
+    if value is None:
+        return "–"
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)

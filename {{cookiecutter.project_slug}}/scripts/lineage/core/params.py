@@ -1,11 +1,12 @@
-"""`params.yaml`, read once and checked as a whole."""
+"""`params.yaml`, read as DVC reads it, once, and checked as a whole."""
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
 
 from lineage.core.errors import BadInput
 from lineage.core.param_names import check_name, flatten
@@ -23,12 +24,16 @@ class Section(BaseModel):
 
 
 class Experiment(Section):
+    """`experiment`: what every row and tag carries."""
+
     version: str = Field(pattern=VERSION)
     description: str
     author: str
 
 
 class Sweep(Section):
+    """`sweep`: which runs there are, and how they are done."""
+
     grid: dict[str, list[Any]] = {}
     runs: list[dict[str, Any]] = []
     jobs: int = -1
@@ -38,8 +43,10 @@ class Sweep(Section):
 
 
 class Merge(Section):
+    """`merge`: how new results and new training data are accumulated."""
+
     strategy: Strategy
-    tables: list[Name] = Field(min_length=1)
+    tables: list[Name] = Field(default=["metrics"], min_length=1)
     key_columns: list[Name]
     on_conflict: OnConflict = "fail"
     data_strategy: Strategy
@@ -48,6 +55,8 @@ class Merge(Section):
 
 
 class Promote(Section):
+    """`promote`: which model goes into production."""
+
     strategy: Strategy
     metric: Name
     mode: Literal["max", "min"]
@@ -56,6 +65,8 @@ class Promote(Section):
 
 
 class Params(Section):
+    """The whole of `params.yaml`."""
+
     experiment: Experiment
     model: dict[str, Any]
     sweep: Sweep = Sweep()
@@ -63,71 +74,81 @@ class Params(Section):
     promote: Promote
 
 
+def parse_yaml(text: str | bytes) -> Any:
+    """Read YAML 1.2 as DVC does: `1e-3` is a number, `010` is ten, `on` is text.
+
+    Raises:
+        YAMLError: it is not YAML.
+    """
+    return YAML(typ="safe").load(text)
+
+
 def read_params(path: Path) -> Params:
     """Read and check `params.yaml`.
 
     Args:
         path: the file.
+
     Raises:
-        BadInput: the file is missing or not YAML, or a key or value is wrong; every problem is one line that names
-            the key, the value and what is allowed.
+        BadInput: the file is not YAML, or a key or value is wrong; every problem is one
+            line that names the key, the value and what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing", "git checkout -- params.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise BadInput(
-            f"{path.name} must be a mapping of sections (experiment, model, merge, promote)"
-        )
+        sections = "experiment, model, merge, promote"
+        raise BadInput(f"{path.name} must be a mapping of sections ({sections})")
     try:
         params = Params.model_validate(content)
+        problems = list(_wrong_in_sweep(params))
     except ValidationError as error:
-        raise BadInput(
-            "\n".join(f"{path.name}: {_explain(problem)}" for problem in error.errors())
-        ) from None
-    _check_sweep(path, params)
+        problems = [_explain(problem) for problem in error.errors()]
+    if problems:
+        raise BadInput("\n".join(f"{path.name}: {problem}" for problem in problems))
     return params
 
 
-def _check_sweep(path: Path, params: Params) -> None:
-    if params.sweep.jobs != -1 and params.sweep.jobs < 1:
-        problem = f"{path.name}: sweep.jobs: {params.sweep.jobs} is not allowed; allowed: -1 (all cores) or a positive whole number"
-        raise BadInput(problem)
-    known = [key for key, _ in flatten("model", params.model, ".")]
-    places = [("grid", key) for key in params.sweep.grid]
-    places += [
-        (f"runs[{number}]", key) for number, point in enumerate(params.sweep.runs) for key in point
-    ]
-    for place, key in places:
-        if key not in known:
-            raise BadInput(
-                f"{path.name}: sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}"
-            )
-    for key, values in params.sweep.grid.items():
+def _wrong_in_sweep(params: Params) -> Iterator[str]:
+    """Say what is wrong in the sweep of params that are right one by one."""
+    sweep = params.sweep
+    if sweep.jobs != -1 and sweep.jobs < 1:
+        allowed = "allowed: -1 (all cores) or a positive whole number"
+        yield f"sweep.jobs: {sweep.jobs} is not allowed; {allowed}"
+    known = dict(flatten("model", params.model, "."))
+    points = {f"runs[{number}]": point for number, point in enumerate(sweep.runs)}
+    for place, point in {"grid": sweep.grid, **points}.items():
+        for key in point:
+            if key not in known:
+                yield f"sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}"
+    for key, values in sweep.grid.items():
         if not values:
-            raise BadInput(
-                f"{path.name}: sweep.grid.{key}: the list is empty; give at least one value"
-            )
+            yield f"sweep.grid.{key}: the list is empty; give at least one value"
 
 
 def _explain(problem: Any) -> str:
-    """Turn one pydantic error into a line that names key, value and what is allowed."""
+    """Turn one error of pydantic into a line that names key, value and what is allowed."""
     where = ".".join(str(part) for part in problem["loc"])
-    kind, value = problem["type"], problem["input"]
-    if kind == "extra_forbidden":
-        *parents, key = problem["loc"]
-        section: Any = Params.model_fields[parents[0]].annotation if parents else Params
-        close = difflib.get_close_matches(str(key), section.model_fields, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"{where} is not a known key{hint}; allowed here: {', '.join(section.model_fields)}"
-    if kind == "missing":
-        return f"{where} is missing"
-    if kind == "literal_error":
-        return f"{where}: {value!r} is not allowed; allowed: {problem['ctx']['expected']}"
-    if kind == "string_pattern_mismatch":
-        return f"{where}: {value!r} is not a version; allowed: e{{major}}.{{minor}}.{{patch}}, as in e0.1.0"
+    value = problem["input"]
+    match problem["type"]:
+        case "missing":
+            return f"{where} is missing"
+        case "extra_forbidden":
+            return f"{where} is not a known key{_known_keys(*problem['loc'])}"
+        case "literal_error":
+            return f"{where}: {value!r} is not allowed; allowed: {problem['ctx']['expected']}"
+        case "string_pattern_mismatch":
+            allowed = "allowed: e{major}.{minor}.{patch}, as in e0.1.0"
+            return f"{where}: {value!r} is not a version; {allowed}"
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {value!r} is not allowed: {reason[:1].lower()}{reason[1:]}"
+
+
+def _known_keys(*place: Any) -> str:
+    """Say which keys stand where one is unknown, and which of them it is like."""
+    *parents, key = place
+    section: Any = Params.model_fields[parents[0]].annotation if parents else Params
+    close = difflib.get_close_matches(str(key), section.model_fields, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{hint}; allowed here: {', '.join(section.model_fields)}"

@@ -25,7 +25,10 @@ CANDIDATES = "models/candidates"
 
 
 def find_root(start: Path | None = None) -> Path:
-    """Find the project's root: the nearest folder, from `start` upwards, that holds `params.yaml` and `dvc.yaml`.
+    """Find the project's root: the nearest folder that holds `params.yaml` and `dvc.yaml`.
+
+    Args:
+        start: where to begin to look, and then upwards; None: the current folder.
 
     Raises:
         BadInput: no such folder.

@@ -7,34 +7,32 @@ from lineage.core.errors import BadInput
 
 VERSION = r"^e(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$"
 Part = Literal["major", "minor", "patch"]
-Numbers = tuple[int, int, int]
+Numbers = tuple[int, ...]
 
 
 def parse(version: str) -> Numbers:
-    """Read `eX.Y.Z`, the key by which versions are sorted.
+    """Read `eX.Y.Z` as three numbers, by which versions are sorted.
 
     Raises:
         BadInput: anything else.
     """
     found = re.fullmatch(VERSION, version)
     if found is None:
-        raise BadInput(
-            f"{version!r} is not a version; allowed: e{{major}}.{{minor}}.{{patch}}, as in e0.1.0"
-        )
-    major, minor, patch = map(int, found.groups())
-    return major, minor, patch
+        allowed = "allowed: e{major}.{minor}.{patch}, as in e0.1.0"
+        raise BadInput(f"{version!r} is not a version; {allowed}")
+    return tuple(map(int, found.groups()))
 
 
 def version_key(version: object) -> tuple[Numbers, str]:
-    """Sort key for whatever rows call a version: by its numbers; what is no version comes first, by its text."""
+    """Give the sort key for whatever rows call a version; what is none comes first, by its text."""
     try:
         return parse(str(version)), ""
     except BadInput:
-        return (-1, -1, -1), str(version)
+        return (-1,), str(version)
 
 
 def following(version: str, part: Part) -> str:
-    """The version after another: its major, minor or patch number raised."""
+    """Count a version up: `following("e1.2.3", "minor")` is `e1.3.0`."""
     major, minor, patch = parse(version)
     if part == "patch":
         return f"e{major}.{minor}.{patch + 1}"

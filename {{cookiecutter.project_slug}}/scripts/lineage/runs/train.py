@@ -20,7 +20,6 @@ from lineage.runs.progress import show_progress
 from lineage.runs.run_database import fact_cells, to_metric, write_run
 from lineage.runs.run_plan import Run, find_done, finish, plan_runs
 from lineage.runs.workers import count_workers, do_all
-from lineage.tables.kept_rows import holds_all_rows
 from lineage.tracked.guarded_output import check_base, locked
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk
@@ -50,9 +49,7 @@ def train_stage(say: Say, warn: Say, *, debug: bool = False) -> None:
     """
     root = paths.find_root()
     params = read_params(root / paths.PARAMS)
-    check_base(
-        root, paths.DATABASE, holds_all_rows
-    )  # hours of training before a refusal are a loss too
+    check_base(root, paths.DATABASE)  # hours of training before a refusal are a loss too
     for name in (paths.TRAIN_DATA, paths.TEST_DATA):
         if not (root / name).is_file():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")

@@ -3,15 +3,17 @@
 import sys
 import time
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, CompletedProcess, run
+from subprocess import PIPE, CompletedProcess
 
-WAITS = (1, 2, 4, 8, 16)
-"""Seconds between tries when another DVC command holds the lock of a working tree; DVC itself gives up after three."""
+from lineage.tracked.git import run
+
+WAITS = (0, 1, 2, 4, 8, 16)
+"""Seconds before each try, while another DVC command holds the lock; DVC gives up after three."""
 
 BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 TORN = "Unable to read RWLock-file"
-"""DVC's list of who reads and writes, left half written by a process that was killed; DVC does not mend it."""
+"""DVC's list of who reads and writes, half written by a killed process; DVC does not mend it."""
 
 
 def run_dvc(root: Path, *arguments: str, show: bool = False) -> CompletedProcess[str]:
@@ -23,22 +25,13 @@ def run_dvc(root: Path, *arguments: str, show: bool = False) -> CompletedProcess
         show: let the user see what it prints; else the result holds all of it.
     """
     command = [sys.executable, "-m", "dvc", *arguments]
-    for wait in (*WAITS, None):
-        done = run(
-            command,
-            cwd=root,
-            stdin=DEVNULL,
-            stdout=None if show else PIPE,
-            stderr=PIPE,
-            text=True,
-            check=False,
-        )
-        if wait is None or not any(words in done.stderr for words in (*BUSY, TORN)):
-            break
+    for wait in WAITS:
+        time.sleep(wait)
+        done = run(root, *command, stdout=None if show else PIPE)
         if TORN in done.stderr:
             (root / ".dvc/tmp/rwlock").unlink(missing_ok=True)
-        else:
-            time.sleep(wait)
+        elif not any(words in done.stderr for words in BUSY):
+            break
     if show:
         print(done.stderr, file=sys.stderr, end="", flush=True)
     return done

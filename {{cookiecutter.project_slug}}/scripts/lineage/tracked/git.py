@@ -1,85 +1,131 @@
-"""What Git says about the code that runs."""
+"""The one place that runs Git, and what Git says about the code that runs."""
 
 import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, CompletedProcess
+from typing import Any
 
 from lineage.core.errors import Refused
+
+LOCATION = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+)
+"""Variables by which Git tells what it starts, as a hook, of a repository: not always ours."""
 
 
 @dataclass(frozen=True)
 class CodeState:
-    """The commit that HEAD names, and whether tracked files differ from it (None outside Git or without a commit)."""
+    """The commit that HEAD names, and whether tracked files differ from it.
+
+    Both are None outside Git or without a commit.
+    """
 
     commit: str | None
     dirty: bool | None
 
 
-def _run(root: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `root`; looking must not rewrite the index, as `git status` else does."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    return subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, check=False, env=environment
-    )
+def run(root: Path, *command: str, index: Path | None = None, **options: Any) -> CompletedProcess:
+    """Run a command in `root`; Git finds the repository by that folder alone.
+
+    Args:
+        root: the working folder.
+        command: the program and its arguments.
+        index: a Git index to use instead of the repository's.
+        options: of `subprocess.run`; by default both outputs are caught, as text.
+
+    Raises:
+        FileNotFoundError: the program is not installed.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in LOCATION}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # looking must not rewrite the index
+    if index:
+        environment["GIT_INDEX_FILE"] = str(index)
+    options = {"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE, "text": True, **options}
+    return subprocess.run(command, cwd=root, env=environment, check=False, **options)
 
 
 def git_bytes(root: Path, *arguments: str) -> bytes | None:
     """Run git in `root` and return what it printed; None when it fails or is not installed."""
     try:
-        done = _run(root, arguments)
+        done = run(root, "git", *arguments, text=False)
     except FileNotFoundError:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return None if done.returncode else done.stdout
 
 
 def git(root: Path, *arguments: str) -> str | None:
     """As `git_bytes`, but text, without the last line end."""
     output = git_bytes(root, *arguments)
-    return None if output is None else output.decode("utf-8", errors="surrogateescape").rstrip("\n")
+    return None if output is None else os.fsdecode(output).rstrip("\n")
 
 
-def must_git(root: Path, *arguments: str, remedy: str | None = None) -> str:
+def must_git(
+    root: Path,
+    *arguments: str,
+    remedy: str | None = None,
+    index: Path | None = None,
+) -> str:
     """As `git`, where an answer is needed.
 
+    Args:
+        root: the working folder.
+        arguments: of git.
+        remedy: what helps when it fails.
+        index: a Git index to use instead of the repository's.
+
     Raises:
-        Refused: it fails; says what git said.
+        Refused: it fails; in Git's own words.
     """
-    done = _run(root, arguments)
+    done = run(root, "git", *arguments, index=index, text=False)
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).decode("utf-8", errors="replace").split())
+        reason = " ".join(os.fsdecode(done.stderr or done.stdout).split())
         command = next(word for word in arguments if word[0] != "-" and "=" not in word)
-        raise Refused(f"git {command} failed: {said}", remedy)
-    return done.stdout.decode("utf-8", errors="surrogateescape").rstrip("\n")
+        raise Refused(f"git {command} failed: {reason}", remedy)
+    return os.fsdecode(done.stdout).rstrip("\n")
 
 
 def has_commit(root: Path, commit: object) -> bool:
-    """Tell whether a text (from a database, so it may be anything) names a commit of this clone."""
-    known = isinstance(commit, str) and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit)
-    return bool(known) and git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
-
-
-def main_root(root: Path) -> Path:
-    """The same project in the main working tree, whose `.dvc/config.local` a linked one may lack; else `root`."""
-    if (root / ".dvc/config.local").exists() or (common := common_folder(root)) is None:
-        return root
-    main = common.parent / (git(root, "rev-parse", "--show-prefix") or "")
-    return main if (main / ".dvc/config.local").exists() else root
+    """Tell whether a value from a database, which may be anything, names a commit of this clone."""
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", str(commit)):
+        return False
+    return git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
 
 
 def common_folder(root: Path) -> Path | None:
-    """Git's folder that all working trees share; None outside Git."""
+    """Find Git's folder that all working trees share; None outside Git."""
     common = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")
     return Path(common) if common else None
 
 
+def main_root(root: Path) -> Path:
+    """Find the project in the main working tree, whose `.dvc/config.local` a linked one may lack.
+
+    Returns:
+        its root there; `root` itself where that has such a file, or the main tree has none.
+    """
+    local = ".dvc/config.local"
+    common = common_folder(root)
+    if common is None or (root / local).exists():
+        return root
+    main = common.parent / (git(root, "rev-parse", "--show-prefix") or "")
+    return main if (main / local).exists() else root
+
+
 def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> CodeState:
-    """Read commit and dirtiness.
+    """Read which commit the code is of, and whether it was changed since.
 
     Args:
         root: the project's root.
-        written_by_pipeline: paths that `dvc repro` itself rewrites, and that say nothing about the code.
+        written_by_pipeline: paths that `dvc repro` itself rewrites; they say nothing of the code.
     """
     commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
@@ -87,8 +133,3 @@ def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> Code
     excluded = [f":(exclude){path}" for path in written_by_pipeline]
     changed = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
     return CodeState(commit, None if changed is None else bool(changed))
-
-
-def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in `root`; raises OSError when it is not installed."""
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

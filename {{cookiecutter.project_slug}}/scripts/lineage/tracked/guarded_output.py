@@ -1,6 +1,11 @@
-"""The one way in which an accumulated output is written: locked, checked against its record, whole or not at all.
+"""The one door for writing an accumulated output: locked, checked against its record, whole.
 
-Nothing is overwritten unless its exact bytes can be brought back, or all its rows live on in what replaces it.
+Nothing is overwritten unless its exact bytes can be brought back, or all its rows live on in what
+replaces it.
+
+    with guarded_output(root, "data/train.parquet") as output:
+        plan = ...                                   # what comes to the rows of output.base
+        output.write(build, replaces=plan.replaced)
 """
 
 import os
@@ -8,18 +13,73 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.core.errors import Refused
-from lineage.tracked.cache import cached_object, recorded_manifest, store_object
-from lineage.tracked.hashes import folder_manifest, path_md5
 from lineage.tables.kept_rows import holds_all_rows
+from lineage.tracked.cache import cached_object, read_listing, store_object
+from lineage.tracked.git import git
+from lineage.tracked.hashes import folder_manifest, path_md5
 from lineage.tracked.recorded import recorded_md5
+from lineage.tracked.whole_file import write_whole
 
 LOCK_SECONDS = 600.0
 
-Contains = Callable[[Path, Path], bool]
-"""Tells whether the first file holds every row of the second."""
+MayDiffer = Callable[[Path, Path], bool]
+"""Tells whether a folder may lack files of a recorded listing (the path of its object)."""
+
+
+@dataclass(frozen=True)
+class GuardedOutput:
+    """An accumulated output whose lock is held and whose base was checked.
+
+    Attributes:
+        root: the project's root.
+        name: the output, relative to it.
+        base: what is accumulated so far; None: nothing yet.
+    """
+
+    root: Path
+    name: str
+    base: Path | None
+
+    @property
+    def path(self) -> Path:
+        """The output's path, also where there is none yet."""
+        return self.root / self.name
+
+    def write(self, build: Callable[[Path], bool], *, replaces: bool) -> bool:
+        """Write the output, whole or not at all.
+
+        Args:
+            build: writes the new file at the path it is given; returns False when nothing changes.
+            replaces: rows of the base go; its bytes have to be recoverable first.
+
+        Returns:
+            whether the output changed.
+
+        Raises:
+            Refused: the base's bytes are recorded nowhere, or another program writes to it.
+        """
+        if replaces and self.base:
+            keep_recoverable(self.root, self.name)
+        return write_whole(self.path, build)
+
+
+@contextmanager
+def guarded_output(root: Path, path: str) -> Iterator[GuardedOutput]:
+    """Open an accumulated output for writing: take its lock, check its base.
+
+    Args:
+        root: the project's root.
+        path: the output, relative to it.
+
+    Raises:
+        Refused: as `locked` and `check_base`.
+    """
+    with locked(root, path):
+        yield GuardedOutput(root, path, check_base(root, path))
 
 
 @contextmanager
@@ -30,12 +90,13 @@ def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[
         root: the project's root.
         path: the output, relative to it.
         seconds: how long to wait.
+
     Raises:
         Refused: still locked after that time; names the process that holds it.
     """
     from filelock import FileLock, Timeout
 
-    folder = root / ".dvc" / "tmp" / "lineage" if (root / ".dvc").is_dir() else root
+    folder = root / ".dvc/tmp/lineage" if (root / ".dvc").is_dir() else root
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f".{path.replace('/', '-')}.lock"
     holder = file.with_suffix(".holder")
@@ -43,17 +104,12 @@ def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(
-            f"waiting for {_read_holder(holder)}, which is writing {path} …",
-            file=sys.stderr,
-            flush=True,
-        )
+        waiting = f"waiting for {_read(holder)}, which is writing {path} …"
+        print(waiting, file=sys.stderr, flush=True)
         try:
             lock.acquire(timeout=seconds)
         except Timeout:
-            problem = (
-                f"{path} is still being written by {_read_holder(holder)} after {seconds:.0f} s"
-            )
+            problem = f"{path} is still being written by {_read(holder)} after {seconds:.0f} s"
             raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
@@ -63,26 +119,28 @@ def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[
         lock.release()
 
 
-def _read_holder(holder: Path) -> str:
+def _read(holder: Path) -> str:
     try:
         return holder.read_text(encoding="utf-8")
     except OSError:
         return "another process"
 
 
-def check_base(root: Path, path: str, contains: Contains = holds_all_rows) -> Path | None:
-    """Find the accumulated output that new rows may be added to.
+def check_base(root: Path, path: str, may_differ: MayDiffer | None = None) -> Path | None:
+    """Find the accumulated output that new rows or files may be added to.
 
     Args:
         root: the project's root.
         path: the output (a file or a folder), relative to it.
-        contains: tells whether a file holds all rows of another. For a folder that lacks recorded files, it is asked
-            whether they may be missing, and is given the folder and the object that lists them.
+        may_differ: for a folder: may it lack the recorded files that it lacks? None: it may not.
+
     Returns:
         the output's path, or None when there is none yet and none is recorded.
+
     Raises:
-        Refused: the output is missing although `dvc.lock` names it (a clone without `dvc pull`), is another recorded
-            version (a checkout without `dvc checkout`), or lacks recorded rows (edited by hand).
+        Refused: the output is missing although `dvc.lock` names it (a clone without `dvc pull`), is
+            another recorded version (a checkout without `dvc checkout`), or lacks recorded rows or
+            files (edited by hand).
     """
     base = root / path
     recorded = recorded_md5(root, path)
@@ -90,63 +148,82 @@ def check_base(root: Path, path: str, contains: Contains = holds_all_rows) -> Pa
         return base if base.exists() else None
     if not base.exists():
         command = "dvc checkout" if cached_object(root, recorded) else "dvc pull"
-        problem = (
-            f"{path} is missing although dvc.lock records it; going on would start its history over"
-        )
-        raise Refused(problem, f"{command} {path}")
+        reason = "is missing although dvc.lock records it; going on would start its history over"
+        raise Refused(f"{path} {reason}", f"{command} {path}")
     md5 = path_md5(base)
     if md5 == recorded:
         return base
     if cached_object(root, md5):
-        problem = f"{path} is not the version that dvc.lock records but another one, left behind by a git checkout"
-        raise Refused(problem, "dvc checkout")
-    if not _holds_recorded(root, path, recorded, contains):
-        problem = f"{path} lacks rows or files that dvc.lock records; it was edited, or belongs to another commit"
+        reason = "is not the version that dvc.lock records but another one"
+        raise Refused(f"{path} {reason}, left behind by a git checkout", _checkout(root))
+    if not _holds_recorded(root, path, recorded, may_differ):
+        reason = "lacks rows or files that dvc.lock records"
+        remedy = f"cp -r {path} {path}.mine   # if you want to keep it"
         raise Refused(
-            problem,
-            f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}",
+            f"{path} {reason}; it was edited, or belongs to another commit",
+            f"{remedy}\n  → dvc checkout --force {path}",
         )
     return base
 
 
-def _holds_recorded(root: Path, path: str, recorded: str, contains: Contains) -> bool:
-    """Tell whether a changed base still holds everything recorded, as after a kill between rename and `dvc.lock`."""
-    base, known = root / path, cached_object(root, recorded)
-    if known is not None:
-        manifest = recorded_manifest(root, recorded) or {} if base.is_dir() else None
-        in_folder = manifest is not None and manifest.items() <= folder_manifest(base).items()
-        return in_folder or contains(base, known)
-    problem = f"{path} differs from what dvc.lock records, and the recorded version is not in the cache to compare"
-    raise Refused(problem, f"dvc fetch {path}")
+def _checkout(root: Path) -> str:
+    """Name the command that brings the outputs of this commit back.
+
+    Before any stage runs, `dvc repro` writes into `.dvc` files what another commit left in their
+    folders. Such a file goes back first; a folder that no commit knows (a new batch) stays.
+    """
+    changed = git(root, "diff", "--relative", "--name-only", "HEAD", "--", "*.dvc") or ""
+    stale = []
+    for name in changed.splitlines():
+        present = recorded_md5(root, name.removesuffix(".dvc"))
+        if git(root, "log", "--all", "--max-count=1", "--format=%h", f"-S{present}", "--", name):
+            stale.append(name)
+    return f"git checkout -- {' '.join(stale)} && dvc checkout" if stale else "dvc checkout"
+
+
+def _holds_recorded(root: Path, path: str, recorded: str, may_differ: MayDiffer | None) -> bool:
+    """Tell whether a changed base holds all that is recorded, as after a kill before `dvc.lock`."""
+    base = root / path
+    known = cached_object(root, recorded)
+    if known is None:
+        reason = "differs from what dvc.lock records, and the recorded version is not in the cache"
+        raise Refused(f"{path} {reason} to compare", f"dvc fetch {path}")
+    if not base.is_dir():
+        return holds_all_rows(base, known)
+    if read_listing(known).items() <= folder_manifest(base).items():
+        return True
+    return may_differ is not None and may_differ(base, known)
 
 
 def keep_recoverable(root: Path, path: str) -> None:
     """See to it that the exact bytes of an output can be had again before it is replaced.
 
-    What `dvc.lock` names but the local cache lacks (it may only be in the remote) is put into the cache.
+    What `dvc.lock` names but the local cache lacks (it may only be in the remote) is put into the
+    cache.
+
+    Args:
+        root: the project's root.
+        path: the output (a file or a folder), relative to it.
 
     Raises:
         Refused: the bytes are recorded nowhere.
     """
-    target, recorded = root / path, recorded_md5(root, path)
-    files = (
-        {target / name: md5 for name, md5 in folder_manifest(target).items()}
-        if target.is_dir()
-        else {}
-    )
-    files = files or {target: path_md5(target)}
-    missing = [file for file, md5 in files.items() if not cached_object(root, md5)]
+    target = root / path
+    manifest = folder_manifest(target) if target.is_dir() else {"": path_md5(target)}
+    missing = {name: md5 for name, md5 in manifest.items() if not cached_object(root, md5)}
     if not missing:
         return
+    recorded = recorded_md5(root, path)
     if recorded is None:
-        problem = f"{path} would be replaced, and its bytes are recorded nowhere"
         raise Refused(
-            problem,
+            f"{path} would be replaced, and its bytes are recorded nowhere",
             f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
         )
     if recorded != path_md5(target):
-        problem = f"{path} would lose rows or files, and its present bytes are recorded nowhere"
-        remedy = f"dvc commit   # records it; by hand --backup-tag NAME pins it\n  → dvc checkout --force {path}   # or goes back"
-        raise Refused(problem, remedy)
-    for file in missing:
-        store_object(root, file, files[file])
+        remedy = "dvc commit   # records it; by hand --backup-tag NAME pins it"
+        raise Refused(
+            f"{path} would lose rows or files, and its present bytes are recorded nowhere",
+            f"{remedy}\n  → dvc checkout --force {path}   # or goes back",
+        )
+    for name, md5 in missing.items():
+        store_object(root, target / name, md5)

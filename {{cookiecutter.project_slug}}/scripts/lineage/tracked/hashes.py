@@ -18,13 +18,16 @@ def file_md5(path: Path) -> str:
 
 
 def folder_manifest(folder: Path) -> dict[str, str]:
-    """Map each file of a folder (POSIX path relative to it) to its md5. Temporary files of ours are left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
-    return {path.relative_to(folder).as_posix(): file_md5(path) for path in files}
+    """Map each file of a folder (POSIX path relative to it) to its md5.
+
+    Our own temporary files are left out.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file() and not is_temporary(path)]
+    return {path.relative_to(folder).as_posix(): file_md5(path) for path in sorted(files)}
 
 
 def path_md5(path: Path) -> str:
-    """Hash a file or a folder as DVC does; a folder's hash ends in `.dir` (md5 of the JSON list of its files)."""
+    """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
     if not path.is_dir():
         return file_md5(path)
     listing = write_listing(folder_manifest(path)).encode("utf-8")
@@ -33,9 +36,8 @@ def path_md5(path: Path) -> str:
 
 def write_listing(files: Mapping[str, str]) -> str:
     """Write the object of a folder from its files, relative path to md5."""
-    return json.dumps(
-        [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())], sort_keys=True
-    )
+    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
+    return json.dumps(entries, sort_keys=True)
 
 
 def is_temporary(path: Path) -> bool:

@@ -1,11 +1,12 @@
 """The bytes behind a hash: found in the shared cache or the remote, verified, and copied out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lineage.core.errors import Refused
+from lineage.core.errors import LineageError, Refused
 from lineage.tracked.cache import cached_object, copy_out, is_whole, object_path, read_listing
 from lineage.tracked.whole_file import write_whole
 
@@ -17,58 +18,72 @@ REQUESTS = 16
 
 
 def obtain(root: Path, md5: str) -> Path:
-    """Find the object of a hash in the cache, or fetch it from the remote into the cache; its bytes are verified.
+    """Find the object of a hash in the cache, or fetch it from the remote; its bytes are verified.
 
     A damaged object in the cache is replaced from the remote.
 
     Raises:
         Refused: it is in neither, or only a damaged one is.
     """
-    known = cached_object(root, md5)
-    if known is not None and is_whole(known, md5):
-        return known
-    state = "is damaged in the cache" if known else "is not in the cache"
+    path = object_path(root, md5)
+    damaged = path.is_file()
+    if damaged and is_whole(path, md5):
+        return path
+    problem = f"object {md5} {'is damaged in the cache' if damaged else 'is not in the cache'}"
     remote = open_remote(root)
     if remote is None:
-        raise Refused(
-            f"object {md5} {state}, and no remote is configured",
-            "dvc remote add --default storage URL",
-        )
+        remedy = "dvc remote add --default storage URL"
+        raise Refused(f"{problem}, and no remote is configured", remedy)
 
     def build(temporary: Path) -> bool:
-        try:
-            remote.fs.get_file(remote.oid_to_path(md5), str(temporary))
-        except FileNotFoundError:
-            remedy = "dvc push   # where it was made; then try again"
-            raise Refused(f"object {md5} {state} and not in the remote", remedy) from None
-        except Exception as error:  # every kind of remote has exceptions of its own
-            raise _no_answer(error) from error
+        with _answering():
+            try:
+                remote.fs.get_file(remote.oid_to_path(md5), str(temporary))
+            except FileNotFoundError:
+                remedy = "dvc push   # where it was made; then try again"
+                raise Refused(f"{problem} and not in the remote", remedy) from None
         if not is_whole(temporary, md5):
-            raise Refused(
-                f"object {md5} {state} and damaged in the remote",
-                "dvc push   # from a machine that has it",
-            )
+            remedy = "dvc push   # from a machine that has it"
+            raise Refused(f"{problem} and damaged in the remote", remedy)
         temporary.chmod(0o444)
         return True
 
-    path = object_path(root, md5)
     write_whole(path, build, locked=False)
     return path
 
 
+def bring(root: Path, md5: str, target: Path) -> None:
+    """Write the verified bytes of a hash to a file, whole or not at all.
+
+    Raises:
+        Refused: as `obtain`.
+    """
+    copy_out(obtain(root, md5), target)
+
+
 def listing(root: Path, md5: str) -> dict[str, str]:
-    """The files (relative path to md5) of a recorded folder, whose hash ends in `.dir`; raises as `obtain`."""
+    """Read the files (relative path to md5) of a recorded folder, whose hash ends in `.dir`.
+
+    Raises:
+        Refused: as `obtain`.
+    """
     return read_listing(obtain(root, md5))
 
 
 def with_files(root: Path, hashes: Iterable[str]) -> set[str]:
-    """Add to the hashes those of the files of every folder among them; raises as `obtain`."""
+    """Add to the hashes those of the files of every folder among them.
+
+    Raises:
+        Refused: as `obtain`.
+    """
     found = set(hashes)
-    return found.union(*(listing(root, md5).values() for md5 in found if md5.endswith(".dir")))
+    for folder in [md5 for md5 in found if md5.endswith(".dir")]:
+        found.update(listing(root, folder).values())
+    return found
 
 
 def open_remote(root: Path) -> Remote | None:
-    """The project's default remote, or None when there is none.
+    """Open the project's default remote; None when there is none.
 
     Raises:
         Refused: it cannot be used as it is configured.
@@ -83,20 +98,18 @@ def open_remote(root: Path) -> Remote | None:
     except NoRemoteError:
         return None
     except DvcException as error:
-        raise Refused(
-            f"the remote cannot be used: {' '.join(str(error).split())}", "dvc remote list"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise Refused(f"the remote cannot be used: {reason}", "dvc remote list") from error
 
 
 def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
-    """Ask the remote itself for every object; `dvc push` and `dvc status` trust an index of their own.
+    """Ask the remote itself for every object; `dvc push` and `dvc status` trust their own index.
 
     An object of another size than the cached one (an upload that was cut off) counts as missing.
 
     Raises:
         Refused: the remote does not answer.
     """
-    remote.fs.fs.invalidate_cache()
     wanted = sorted(set(hashes))
 
     def is_there(md5: str) -> bool:
@@ -107,15 +120,16 @@ def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[
         known = cached_object(root, md5)
         return known is None or known.stat().st_size == size or not is_whole(known, md5)
 
-    try:
-        with ThreadPoolExecutor(REQUESTS) as pool:
-            return {md5 for md5, there in zip(wanted, pool.map(is_there, wanted)) if not there}
-    except Exception as error:  # every kind of remote has exceptions of its own
-        raise _no_answer(error) from error
+    remote.fs.fs.invalidate_cache()
+    with _answering(), ThreadPoolExecutor(REQUESTS) as pool:
+        return {md5 for md5, there in zip(wanted, pool.map(is_there, wanted)) if not there}
 
 
 def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
-    """Copy to the remote the objects that it lacks; return their hashes once it has been asked again for each.
+    """Copy to the remote the objects that it lacks.
+
+    Returns:
+        their hashes, once the remote has been asked again for each.
 
     Raises:
         Refused: an object is nowhere, or the remote still lacks one afterwards.
@@ -127,32 +141,23 @@ def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
     for group in (missing - folders, folders):  # a folder's listing after its files, as DVC does
         ordered = sorted(group)
         paths = [str(obtain(root, md5)) for md5 in ordered]
-        try:
+        with _answering():
             remote.add(paths, localfs, ordered, check_exists=False)
-        except Exception as error:
-            raise _no_answer(error) from error
     still = missing_in_remote(root, remote, missing)
     if still:
-        raise Refused(
-            f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}",
-            "dvc push",
-        )
+        problem = f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}"
+        raise Refused(problem, "dvc push")
     return missing
 
 
-def _no_answer(error: Exception) -> Refused:
-    problem = f"the remote does not answer: {type(error).__name__}: {' '.join(str(error).split())}"
-    raise Refused(problem, "make setup   # says what is wrong")
-
-
-def bring(root: Path, md5: str, target: Path) -> None:
-    """Write the bytes of a hash to a file, whole or not at all. What was written is verified.
-
-    A damaged object in the cache is replaced from the remote.
-
-    Raises:
-        Refused: as `obtain`.
-    """
-    known = cached_object(root, md5)
-    if known is None or not copy_out(known, target, md5):
-        copy_out(obtain(root, md5), target)
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn the exceptions of a remote, of which every kind has its own, into `Refused`."""
+    try:
+        yield
+    except LineageError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        remedy = "make setup   # says what is wrong"
+        raise Refused(f"the remote does not answer: {reason}", remedy) from error
