@@ -1,4 +1,8 @@
-"""The stage merge_data: merge the batches of data/incoming into data/train.parquet, as merge.data_strategy says."""
+"""The stage merge_data: merge the batches of data/incoming into data/train.parquet.
+
+`merge.data_strategy` of params.yaml says how: `merge` appends the rows whose key is new, `rebase`
+replaces those whose key comes again. Both are in `lineage/merge/rules.py`.
+"""
 
 from lineage.core.console import new_app, say
 
@@ -8,9 +12,28 @@ app = new_app("Merge new batches into the training data, as params.yaml says.")
 @app.command()
 def main() -> None:
     """Merge the batches of data/incoming into data/train.parquet."""
-    from lineage.merge.merging import merge_data_stage
+    from lineage.core import paths
+    from lineage.core.params import read_params
+    from lineage.merge.data import union_all_by_name, write_rows
+    from lineage.merge.inbox import find_batches
+    from lineage.merge.rules import merge_or_rebase, rules_for_data
+    from lineage.tables.engine import open_engine
+    from lineage.tracked.guarded_output import guarded_output
 
-    merge_data_stage(say)
+    root = paths.find_root()
+    rules = rules_for_data(read_params(root / paths.PARAMS).merge)
+    with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
+        base = [output.base] if output.base else []
+        batches = find_batches(root, has_base=bool(base))
+        if not batches:
+            say(f"{paths.INCOMING_DATA}/ holds no .parquet file; {output.name} stays as it is")
+            return
+        relations = union_all_by_name(engine, base, batches, rules, output.name)
+        plan = merge_or_rebase(relations, rules)
+        if not plan.is_empty or not base:
+            write_rows(relations, plan, output.draft)
+            output.publish(replaces=plan.replaced > 0)
+    say(f"{rules.strategy} {plan.line()}; {plan.rows} rows now")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,12 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
         if base:
             found = origins or find_origins(root, name, base, sources)
             rules = replace(rules, ancestors=found)
-        return _write(request, bool(base) and base == request.output, lambda file: merge_databases(base, sources, file, rules))
+
+
+        def merge(file: Path) -> list[Plan]:
+            return merge_databases(base, sources, file, rules)
+
+        return _write(request, base == request.output, merge)
 
 
 def merge_data_by_hand(request: Request) -> list[Plan]:

@@ -40,14 +40,10 @@ class DataRelations(Relations):
     Attributes:
         written: names and types of all columns of the result.
         metadata: of the result: what Arrow and pandas noted about the columns.
-        new_columns, missing_columns, widened: as in `Plan`.
     """
 
     written: Columns = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    new_columns: list[str] = field(default_factory=list)
-    missing_columns: list[str] = field(default_factory=list)
-    widened: list[str] = field(default_factory=list)
 
 
 def merge_data(
@@ -70,7 +66,6 @@ def merge_data(
     with open_engine() as engine:
         relations = union_all_by_name(engine, base, sources, rules, name)
         plan = merge_or_rebase(relations, rules)
-        announce_columns(relations, plan)
         if not rules.dry_run:
             write_rows(relations, plan, output)
         return plan
@@ -170,13 +165,6 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
             relations.missing_columns.append(name)
         if old not in (None, kind):
             relations.widened.append(f"{name} {old} → {kind}")
-
-
-def announce_columns(relations: DataRelations, plan: Plan) -> None:
-    """Tell the plan which columns are new, missing or wider."""
-    plan.new_columns = relations.new_columns
-    plan.missing_columns = relations.missing_columns
-    plan.widened = relations.widened
 
 
 def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:

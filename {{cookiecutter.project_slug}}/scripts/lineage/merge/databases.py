@@ -7,16 +7,18 @@ the base keeps its constraints, indexes, triggers and views.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.carry import carry_rows
+from lineage.merge.carry import carry
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, find_tables, line_up
 from lineage.merge.origin_rows import drop_rows_of_origin
 from lineage.merge.plan import Plan
+from lineage.merge.relations import Relations
 from lineage.merge.row_reader import RowReader
 from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.as_sqlite import as_sqlite
@@ -39,6 +41,29 @@ INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C; a long statement would swallow it."""
 
 
+@dataclass(frozen=True)
+class TableMerge:
+    """One table of several databases that is to be merged into a copy of the base.
+
+    Attributes:
+        engine: a connection to DuckDB for its relations.
+        target: the copy of the base, in autocommit mode.
+        output: the file of the copy.
+        incoming: the table as the sources have it.
+        rules: those that apply to it.
+        identity: columns that make two rows the same row; empty: all incoming ones.
+        cast_folder: see `fit_columns`.
+    """
+
+    engine: Engine
+    target: sqlite3.Connection
+    output: Path
+    incoming: LinedUp
+    rules: Rules
+    identity: tuple[str, ...]
+    cast_folder: Path | None
+
+
 def merge_databases(
     base: Path | None,
     sources: Sequence[Path],
@@ -54,29 +79,48 @@ def merge_databases(
         sources: incoming databases, SQLite or DuckDB, in the order in which the later wins.
         output: a path that does not exist.
         rules: strategy, keys, tables.
-        is_proven: the base's bytes are recorded ones, and were checked when they were recorded;
-            otherwise SQLite checks the integrity of the whole result.
+        is_proven: see `open_tables`.
     Returns:
         one `Plan` per table; all empty when `output` holds what `base` holds.
     Raises:
         BadInput: a source is no database, no source has a named table, a column does not fit.
         Refused: a conflict; or the output cannot be written.
     """
+    plans = []
+    with open_tables(base, sources, output, rules, is_proven=is_proven) as tables:
+        for table in tables:
+            relations = union_all_by_name(table)
+            plan = merge_or_rebase(relations, table.rules)
+            carry_rows(table, relations, plan)
+            plans.append(plan)
+    return plans
+
+
+@contextmanager
+def open_tables(
+    base: Path | None,
+    sources: Sequence[Path],
+    output: Path,
+    rules: Rules,
+    *,
+    is_proven: bool = False,
+) -> Iterator[Iterator[TableMerge]]:
+    """Copy the base to `output`, and yield the tables that are to be merged into it.
+
+    Args and errors: as in `merge_databases`.
+        is_proven: the base's bytes are recorded ones, and were checked when they were recorded;
+            otherwise SQLite checks the integrity of the whole result at the end.
+    """
     try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="lineage-")))
+        with TemporaryDirectory(prefix="lineage-") as name, open_engine() as engine:
+            folder = Path(name)
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
             tables = line_up(find_tables(sources, files, base), sources, files, rules)
-            target = stack.enter_context(_copy_of(base, output))
-            engine = stack.enter_context(open_engine())
             cast_folder = folder if rules.cast_text else None
-            plans = []
-            for table in tables:
-                with closing(engine.cursor()) as own:
-                    plans.append(_merge_table(own, target, output, table, rules, cast_folder))
+            with _copy_of(base, output) as target:
+                yield _each_table(engine, target, output, tables, rules, cast_folder)
         if not is_proven:
             check_integrity(output)
-        return plans
     except sqlite3.IntegrityError as error:
         problem = f"an incoming row breaks a rule of the base: {error}"
         raise BadInput(problem, "correct the incoming file") from error
@@ -85,6 +129,22 @@ def merge_databases(
         if str(error) in WRITE_ERRORS:
             raise _not_written(str(error)) from error
         raise unreadable(base or sources[0], str(error)) from error
+
+
+def _each_table(
+    engine: Engine,
+    target: sqlite3.Connection,
+    output: Path,
+    tables: Sequence[LinedUp],
+    rules: Rules,
+    cast_folder: Path | None,
+) -> Iterator[TableMerge]:
+    """Yield one table after another, each with relations of its own in the engine."""
+    for incoming in tables:
+        base = describe_tables(target).get(incoming.name)
+        applied, identity = _applied(rules, incoming, base)
+        with closing(engine.cursor()) as own:
+            yield TableMerge(own, target, output, incoming, applied, identity, cast_folder)
 
 
 def _not_written(reason: str) -> Refused:
@@ -119,49 +179,47 @@ def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
             target.execute(statement)
 
 
-def _merge_table(
-    engine: Engine,
-    target: sqlite3.Connection,
-    output: Path,
-    incoming: LinedUp,
-    rules: Rules,
-    cast_folder: Path | None,
-) -> Plan:
-    """Merge or rebase one table of all sources into the target, which is the copy of the base.
+def union_all_by_name(table: TableMerge) -> Relations:
+    """Make the relations `base` and `incoming` of a table, lined up by the names of the columns.
 
-    Args:
-        engine: a connection of its own.
-        target: the database to write, in autocommit mode.
-        output: its file.
-        incoming: the table.
-        rules: how.
-        cast_folder: as in `fit_columns`.
+    The copy of the base gets the columns that it lacks, and types that hold what comes.
+
+    Raises:
+        BadInput: a column or key does not fit.
     """
+    target = table.target
+    incoming = table.incoming
     base = describe_tables(target).get(incoming.name)
-    if not incoming.found:
-        return Plan(incoming.name)
-    rules, identity = _applied(rules, incoming, base)
-    fitted = fit_columns(target, base, incoming, cast_folder)
-    reader = RowReader(engine, output, incoming, _described(target, incoming.name))
-    origins = _origins(rules, incoming)
+    fitted = fit_columns(target, base, incoming, table.cast_folder)
+    reader = RowReader(table.engine, table.output, incoming, _described(target, incoming.name))
+    origins = _origins(table.rules, incoming)
     rows = count_rows(target, f"main.{quote(incoming.name)}")
-    relations = reader.read(identity, rules, rows, is_copy=bool(origins))
+    relations = reader.read(table.identity, table.rules, rows, is_copy=bool(origins))
     for number, origin in origins.items():
         drop_rows_of_origin(reader, relations, number, origin)
-    if not identity:
+    if not table.identity:
         relations.tell_equal_rows_apart()
-    plan = merge_or_rebase(relations, rules)
-    plan.new_columns = fitted.new
-    plan.widened = fitted.widened
-    if base is not None:
-        there = incoming.columns
-        plan.missing_columns = [name for name in base.column_names if fold(name) not in there]
-    if not (rules.dry_run or plan.is_empty):
-        written = carry_rows(relations, target, incoming, reader.table)
-        rows = count_rows(target, f"main.{quote(incoming.name)}")
-        if (written, rows) != (plan.added, plan.rows):
-            raise plan.not_written()
-    return plan
+    relations.new_columns = fitted.new
+    relations.widened = fitted.widened
+    known = base.column_names if base else ()
+    relations.missing_columns = [name for name in known if fold(name) not in incoming.columns]
+    return relations
+
+
+def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
+    """Let SQLite delete the rows that leave, and insert those that arrive; count them.
+
+    Raises:
+        Refused: not as many rows were written as belong there.
+    """
+    if table.rules.dry_run or plan.is_empty:
+        return
+    target = table.target
+    name = table.incoming.name
+    written = carry(relations, target, table.incoming, describe_tables(target)[name])
+    rows = count_rows(target, f"main.{quote(name)}")
+    if (written, rows) != (plan.added, plan.rows):
+        raise plan.not_written()
 
 
 def _origins(rules: Rules, incoming: LinedUp) -> dict[int, Path]:
@@ -206,6 +264,6 @@ def _applied(rules: Rules, incoming: LinedUp, base: Table | None) -> tuple[Rules
         problem = "rebase needs key columns: what decides which rows are replaced?"
         raise BadInput(problem, "set merge.key_columns")
     if not rules.tables and not incoming.columns.keys() & set(map(fold, rules.key_columns)):
-        return Rules("merge", on_conflict="fail", dry_run=rules.dry_run), identity
+        return Rules("merge", dry_run=rules.dry_run, ancestors=rules.ancestors), identity
     incoming.require(rules.key_columns, base)
     return rules, identity

@@ -4,7 +4,37 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from lineage.core.errors import BadInput
+from lineage.core import paths
+from lineage.core.errors import BadInput, Refused
+
+
+def find_batches(root: Path, *, has_base: bool) -> list[Path]:
+    """Find the batches of the inbox for training data.
+
+    Args:
+        root: the project's root.
+        has_base: there is training data already, so the inbox may be empty.
+    Raises:
+        BadInput: there is no data at all.
+    """
+    batches = find_files(root / paths.INCOMING_DATA, ".parquet")
+    if not batches and not has_base:
+        problem = f"{paths.INCOMING_DATA}/ holds no .parquet file"
+        remedy = f"drop a batch into {paths.INCOMING_DATA}/"
+        raise BadInput(f"{problem}, and there is no {paths.TRAIN_DATA} yet", remedy)
+    return batches
+
+
+def find_runs(root: Path) -> list[Path]:
+    """Find the databases of the runs that `train` did last.
+
+    Raises:
+        Refused: there is none.
+    """
+    runs = find_files(root / paths.RUNS, ".db")
+    if not runs:
+        raise Refused(f"{paths.RUNS}/ holds no run", "dvc repro train")
+    return runs
 
 
 def find_files(folder: Path, ending: str) -> list[Path]:

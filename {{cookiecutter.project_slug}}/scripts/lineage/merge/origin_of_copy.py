@@ -1,9 +1,11 @@
 """What an incoming database began as a copy of: only what changed since then comes in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lineage.core.paths import PIPELINE_LOCK
+from lineage.core.paths import DATABASE, PIPELINE_LOCK
+from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import is_duckdb
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tracked.cache import cached_object
@@ -13,6 +15,11 @@ from lineage.tracked.remote import obtain
 
 VERSIONS = 200
 """So many recorded versions, newest first, are compared with a copy of unknown origin."""
+
+
+def know_origins(root: Path, base: Path | None, copies: Sequence[Path], rules: Rules) -> Rules:
+    """Give the rules the origins of databases that came into the inbox as copies of ours."""
+    return replace(rules, ancestors=find_origins(root, DATABASE, base, copies))
 
 
 def find_origins(

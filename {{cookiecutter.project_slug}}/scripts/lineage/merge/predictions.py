@@ -6,10 +6,12 @@ such files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
@@ -17,9 +19,15 @@ from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import copy_statement, read_schemas, scan
 from lineage.tables.sql import ROW, Engine, quote, quote_all, text
-from lineage.tables.sqlite_files import Table, describe_tables, open_read_only, row_alias
+from lineage.tables.sqlite_files import (
+    Table,
+    describe_tables,
+    open_read_only,
+    row_alias,
+)
 from lineage.tables.sqlite_rows import coded, make_relation, read_codes
 from lineage.tracked.cache import copy_out
+from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5
 
 METRICS = "metrics"
@@ -59,6 +67,31 @@ class Gathering:
             copy_out(file, self.folder / f"{run}{SUFFIX}")
         for run in self.leaving:
             (self.folder / f"{run}{SUFFIX}").unlink()
+
+
+@contextmanager
+def gather_predictions(
+    root: Path, sources: Sequence[Path], merged: Path, rules: Rules
+) -> Iterator[Gathering]:
+    """Work out which files of `results/predictions` come and go with merged results.
+
+    Args:
+        root: the project's root.
+        sources: the databases that were merged, in the order in which the later wins.
+        merged: the merged database.
+        rules: strategy, and which of two contents of one run wins.
+    Raises:
+        BadInput: a file or table is none of predictions, or belongs to no run.
+        Refused: one run has two contents; or the folder's guard, see `check_base`.
+    """
+    with locked(root, paths.PREDICTIONS), TemporaryDirectory(prefix="lineage-") as folder:
+        check_base(root, paths.PREDICTIONS)
+        found = find_predictions(sources, Path(folder))
+        kept = root / paths.PREDICTIONS
+        gathering = plan_gathering(kept, found, run_ids(merged), rules)
+        if gathering.plan.replaced:
+            keep_recoverable(root, paths.PREDICTIONS)
+        yield gathering
 
 
 def plan_gathering(

@@ -26,6 +26,7 @@ class Relations:
         copies: numbers of the sources that began as copies of the base; relation `replaceable`
             (source, base_row) then says what they may replace.
         is_coded: values are codes of `sqlite_rows`.
+        new_columns, missing_columns, widened: as in `Plan`.
     """
 
     engine: Engine
@@ -37,6 +38,9 @@ class Relations:
     lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
     copies: Sequence[int] = ()
     is_coded: bool = False
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
 
     def run(self, statement: str) -> None:
         """Execute a statement."""

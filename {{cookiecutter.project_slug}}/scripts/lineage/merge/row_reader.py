@@ -8,7 +8,12 @@ from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
 from lineage.tables.sql import ROW, Engine, fold, quote
 from lineage.tables.sqlite_files import Table, affinity, row_alias
-from lineage.tables.sqlite_rows import coded, make_relation, read_codes, where_values_occur
+from lineage.tables.sqlite_rows import (
+    coded,
+    make_relation,
+    read_codes,
+    where_values_occur,
+)
 
 
 class RowReader:

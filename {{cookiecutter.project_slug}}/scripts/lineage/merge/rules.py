@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core.errors import BadInput
+from lineage.core.params import Merge
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.tables.sql import fold, quote_all, same
@@ -47,6 +48,19 @@ class Rules:
     dry_run: bool = False
     ancestors: Mapping[Path, Path] = field(default_factory=dict)
     cast_text: bool = False
+
+
+def rules_for_data(params: Merge) -> Rules:
+    """Read the rules for training data from the section `merge` of params.yaml."""
+    keys = tuple(params.data_key_columns)
+    return Rules(params.data_strategy, keys, on_conflict=params.data_on_conflict)
+
+
+def rules_for_results(params: Merge) -> Rules:
+    """Read the rules for results from the section `merge` of params.yaml."""
+    keys = tuple(params.key_columns)
+    tables = tuple(params.tables)
+    return Rules(params.strategy, keys, tables=tables, on_conflict=params.on_conflict)
 
 
 def merge_or_rebase(relations: Relations, rules: Rules) -> Plan:
@@ -197,7 +211,12 @@ def arrive(relations: Relations) -> None:
 
 def count(relations: Relations) -> Plan:
     """Count what arrives and what leaves."""
-    plan = Plan(relations.name)
+    plan = Plan(
+        relations.name,
+        new_columns=relations.new_columns,
+        missing_columns=relations.missing_columns,
+        widened=relations.widened,
+    )
     plan.added = relations.count("arriving")
     plan.replaced = relations.count("leaving")
     plan.rows = relations.base_rows + plan.added - plan.replaced

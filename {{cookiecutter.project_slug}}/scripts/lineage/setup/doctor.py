@@ -10,7 +10,13 @@ from pathlib import Path
 
 from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import BadInput
-from lineage.setup.project import MERGE_DRIVER, Setup, check_remote, check_secrets, dvc_config
+from lineage.setup.project import (
+    MERGE_DRIVER,
+    Setup,
+    check_remote,
+    check_secrets,
+    dvc_config,
+)
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
 from lineage.tracked.git import git, run
 from lineage.tracked.recorded import recorded_outputs

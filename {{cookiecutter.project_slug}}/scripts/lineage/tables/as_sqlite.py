@@ -18,8 +18,8 @@ from lineage.tables.sqlite_files import (
     attached,
     create_statement,
     describe_tables,
-    open_read_only,
     has_row_numbers,
+    open_read_only,
 )
 
 DUCKDB_MAGIC = b"DUCK"

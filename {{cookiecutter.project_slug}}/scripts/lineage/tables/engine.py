@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import Engine
@@ -28,7 +29,7 @@ def open_engine() -> Iterator[Engine]:
 
     limit = memory_limit()
     with TemporaryDirectory(prefix="lineage-") as folder:
-        settings = {
+        settings: dict[str, Any] = {
             "temp_directory": folder,
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",

@@ -5,7 +5,12 @@ from pathlib import Path
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import read_schemas, scan
 from lineage.tables.sql import quote, quote_all
-from lineage.tables.sqlite_files import attached, describe_tables, is_sqlite, open_read_only
+from lineage.tables.sqlite_files import (
+    attached,
+    describe_tables,
+    is_sqlite,
+    open_read_only,
+)
 
 
 def holds_all_rows(file: Path, recorded: Path) -> bool:

@@ -4,8 +4,8 @@ Nothing is overwritten unless its exact bytes can be brought back, or all its ro
 replaces it.
 
     with guarded_output(root, "data/train.parquet") as output:
-        plan = ...                                   # what comes to the rows of output.base
-        output.write(build, replaces=plan.replaced)
+        ...                                          # write output.draft, from output.base
+        output.publish(replaces=plan.replaced > 0)
 """
 
 import os
@@ -22,7 +22,7 @@ from lineage.tracked.cache import cached_object, read_listing, store_object
 from lineage.tracked.git import git
 from lineage.tracked.hashes import folder_manifest, path_md5
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.whole_file import write_whole
+from lineage.tracked.whole_file import Draft, draft_of
 
 LOCK_SECONDS = 600.0
 
@@ -38,33 +38,39 @@ class GuardedOutput:
         root: the project's root.
         name: the output, relative to it.
         base: what is accumulated so far; None: nothing yet.
+        new: a draft of the output.
     """
 
     root: Path
     name: str
     base: Path | None
+    new: Draft
 
     @property
-    def path(self) -> Path:
-        """The output's path, also where there is none yet."""
-        return self.root / self.name
+    def draft(self) -> Path:
+        """Where to write the new file."""
+        return self.new.path
 
-    def write(self, build: Callable[[Path], bool], *, replaces: bool) -> bool:
-        """Write the output, whole or not at all.
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the base has the bytes that `dvc.lock` records."""
+        return self.base is not None and path_md5(self.base) == recorded_md5(self.root, self.name)
+
+    def publish(self, *, replaces: bool) -> bool:
+        """Let the draft take the output's place, whole or not at all.
 
         Args:
-            build: writes the new file at the path it is given; returns False when nothing changes.
             replaces: rows of the base go; its bytes have to be recoverable first.
 
         Returns:
             whether the output changed.
 
         Raises:
-            Refused: the base's bytes are recorded nowhere, or another program writes to it.
+            Refused: the base's bytes are recorded nowhere, or another program wrote to it.
         """
         if replaces and self.base:
             keep_recoverable(self.root, self.name)
-        return write_whole(self.path, build)
+        return self.new.publish()
 
 
 @contextmanager
@@ -79,7 +85,9 @@ def guarded_output(root: Path, path: str) -> Iterator[GuardedOutput]:
         Refused: as `locked` and `check_base`.
     """
     with locked(root, path):
-        yield GuardedOutput(root, path, check_base(root, path))
+        base = check_base(root, path)
+        with draft_of(root / path) as draft:
+            yield GuardedOutput(root, path, base, draft)
 
 
 @contextmanager

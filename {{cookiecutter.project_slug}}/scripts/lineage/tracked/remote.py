@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.errors import LineageError, Refused
-from lineage.tracked.cache import cached_object, copy_out, is_whole, object_path, read_listing
+from lineage.tracked.cache import (
+    cached_object,
+    copy_out,
+    is_whole,
+    object_path,
+    read_listing,
+)
 from lineage.tracked.whole_file import write_whole
 
 Remote = Any

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.core.errors import Refused
@@ -16,38 +17,77 @@ AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
 
-def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = True) -> bool:
-    """Build a file beside `output` and rename it into place.
+@dataclass(frozen=True)
+class Draft:
+    """A file that is being written beside the output whose place it takes when it is published.
 
-    A killed process leaves the old file as it was.
-
-    Args:
+    Attributes:
         output: the file to make or replace. A link to the DVC cache is replaced, never written
             through.
-        build: writes the new file at the path it is given; returns False when nothing changes.
+        path: where to write.
+        before: what the output was like when the draft was opened; None: that does not matter.
+    """
+
+    output: Path
+    path: Path
+    before: tuple[int, ...] | None
+    is_locked: bool
+
+    def publish(self) -> bool:
+        """Rename the draft into place; a killed process leaves the old file as it was.
+
+        Returns:
+            whether the output changed. Equal bytes count as unchanged.
+
+        Raises:
+            Refused: another program wrote to the output meanwhile.
+        """
+        output = self.output
+        if output.is_file() and same_bytes(self.path, output):
+            return False
+        flush_to_disk(self.path)
+        if self.is_locked and _state(output) != self.before:
+            problem = f"{output} was changed by another program meanwhile; it is as that left it"
+            raise Refused(problem, "try again")
+        self.path.replace(output)
+        flush_to_disk(output.parent)
+        return True
+
+
+@contextmanager
+def draft_of(output: Path, *, locked: bool = True) -> Iterator[Draft]:
+    """Open a draft of a file; unless it is published, it is gone at the end.
+
+    Args:
+        output: the file to make or replace.
         locked: the caller holds the output's lock, so what killed processes left beside it can go.
 
-    Returns:
-        whether `output` changed. Equal bytes count as unchanged.
-
     Raises:
-        Refused: another program is writing to the output, or did meanwhile.
+        Refused: another program is writing to the output.
     """
     with temporary_beside(output) as temporary:
         before = _state(output) if locked else None
         if locked:
             _sweep(output)
-        if not build(temporary):
-            return False
-        if output.is_file() and same_bytes(temporary, output):
-            return False
-        flush_to_disk(temporary)
-        if locked and _state(output) != before:
-            problem = f"{output} was changed by another program meanwhile; it is as that left it"
-            raise Refused(problem, "try again")
-        temporary.replace(output)
-        flush_to_disk(output.parent)
-        return True
+        yield Draft(output, temporary, before, locked)
+
+
+def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = True) -> bool:
+    """Build a file beside `output` and rename it into place.
+
+    Args:
+        output: the file to make or replace.
+        build: writes the new file at the path it is given; returns False when nothing changes.
+        locked: as in `draft_of`.
+
+    Returns:
+        whether `output` changed.
+
+    Raises:
+        Refused: as in `Draft.publish` and `draft_of`.
+    """
+    with draft_of(output, locked=locked) as draft:
+        return build(draft.path) and draft.publish()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.branches.worktree import add_worktree, check_outputs, remove_worktree, unsaved
+from lineage.branches.worktree import (
+    add_worktree,
+    check_outputs,
+    remove_worktree,
+    unsaved,
+)
 from lineage.core.errors import Refused
 from lineage.tracked.git import common_folder, git, main_root, must_git
 from lineage.tracked.hashes import path_md5

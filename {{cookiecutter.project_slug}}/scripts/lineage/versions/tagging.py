@@ -16,7 +16,14 @@ from lineage.tracked.guarded_output import locked
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
 from lineage.tracked.remote import obtain, open_remote, send, with_files
 from lineage.versions.compare import data_changes
-from lineage.versions.tags import Tag, find_results, find_tag, params_at, params_of, tags
+from lineage.versions.tags import (
+    Tag,
+    find_results,
+    find_tag,
+    params_at,
+    params_of,
+    tags,
+)
 
 TAG = "python scripts/version_tag.py"
 NEW_FILES = (paths.PIPELINE_LOCK, paths.METRICS_FILE)
