@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Row = dict[str, Any]
+OCCURRENCE = "occurrence of equal rows"
 
 
 class Conflict(Exception):
@@ -28,6 +30,16 @@ def key(row: Row, columns: Sequence[str]) -> tuple[Any, ...]:
     )
 
 
+def tell_apart(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
+    """Number equal rows of one sheet: without a key, two equal rows are two rows."""
+    seen: Counter[tuple[Any, ...]] = Counter()
+    numbered = []
+    for row in rows:
+        seen[key(row, columns)] += 1
+        numbered.append({**row, OCCURRENCE: seen[key(row, columns)]})
+    return numbered
+
+
 def combine(
     base: Sheet | None,
     sources: Sequence[Sheet],
@@ -42,7 +54,12 @@ def combine(
         Conflict: under merge with `fail`; under rebase, where a base row that stays has an incoming identity.
     """
     columns = list(dict.fromkeys(name for sheet in sources for name in sheet.columns))
-    identity = list(identity) or columns
+    if not identity:
+        parts = [tell_apart(sheet.rows, columns) for sheet in ([base] if base else []) + list(sources)]
+        base = Sheet(base.columns, parts.pop(0)) if base else None
+        numbered = [Sheet(sheet.columns, rows) for sheet, rows in zip(sources, parts)]
+        rows = combine(base, numbered, strategy, [*columns, OCCURRENCE], keys, on_conflict)
+        return [{name: value for name, value in row.items() if name != OCCURRENCE} for row in rows]
     old = list(base.rows) if base else []
     incoming = [row for sheet in sources for row in sheet.rows]
     settled: dict[tuple[Any, ...], Row] = {}

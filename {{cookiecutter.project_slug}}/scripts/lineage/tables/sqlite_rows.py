@@ -47,9 +47,9 @@ def coded(column: str, kind: str) -> str:
     )
 
 
-def decoded(code: bytes | None) -> Any:
-    """Read the value of a code back; None also for a column that the row's file does not have."""
-    if code is None or code == NULL_CODE:
+def decoded(code: bytes) -> Any:
+    """Read the value of a code back."""
+    if code == NULL_CODE:
         return None
     if code.startswith(b"b"):
         return bytes.fromhex(code[1:].decode())
@@ -74,9 +74,9 @@ def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None
     Args:
         engine: where.
         relation: its name.
-        columns: of the rows; one that a file lacks is NULL there, which is no code.
+        columns: of the rows; one that a file lacks is NULL there.
     """
-    codes = "".join(f", {quote(name)} BLOB" for name in dict.fromkeys(columns))
+    codes = "".join(f", {quote(name)} BLOB DEFAULT 'n'::BLOB" for name in dict.fromkeys(columns))
     engine.execute(f"""
         CREATE OR REPLACE TEMP TABLE {relation} (
             {quote(SOURCE)} INTEGER, {quote(FILE_ROW)} BIGINT, {quote(ROW)} BIGINT{codes}
@@ -157,7 +157,7 @@ def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
         values = engine.execute(
             f"SELECT DISTINCT {name} FROM incoming LIMIT {FEW_VALUES + 1}"
         ).fetchall()
-        codes = [code for (code,) in values if code is not None]
+        codes = [code for (code,) in values]
         if len(codes) > FEW_VALUES:
             return "TRUE"
         listed = ", ".join(literal(code) for code in codes if code != NULL_CODE)
