@@ -68,7 +68,6 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
             found = origins or find_origins(root, name, base, sources)
             rules = replace(rules, ancestors=found)
 
-
         def merge(file: Path) -> list[Plan]:
             return merge_databases(base, sources, file, rules)
 

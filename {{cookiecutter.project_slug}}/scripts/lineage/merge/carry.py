@@ -9,9 +9,7 @@ from lineage.tables.sql import fold, quote, quote_all
 from lineage.tables.sqlite_files import Table, attached, row_alias
 
 
-def carry(
-    relations: Relations, target: sqlite3.Connection, incoming: LinedUp, table: Table
-) -> int:
+def carry(relations: Relations, target: sqlite3.Connection, incoming: LinedUp, table: Table) -> int:
     """Delete the rows that leave, and insert those that arrive.
 
     Sources follow each other in the order of their first keys, and each in the order of its keys,

@@ -243,9 +243,7 @@ def _writable_schema(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
 
 
-def _rewrite_values(
-    connection: sqlite3.Connection, name: str, column: Column, kind: str
-) -> None:
+def _rewrite_values(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:
     """Store the values of a column as its new type does, where they would be read otherwise."""
     cell = quote(column.name)
     if affinity(kind) == "text":
@@ -261,4 +259,3 @@ def _rewrite_values(
             WHERE typeof({cell}) = 'integer'
         """)
     connection.execute(f"REINDEX main.{quote(name)}")
-

@@ -98,7 +98,9 @@ def find_tables(sources: Sequence[Path], files: Sequence[Path], base: Path | Non
     return found
 
 
-def line_up(found: Found, sources: Sequence[Path], files: list[Path], rules: Rules) -> list[LinedUp]:
+def line_up(
+    found: Found, sources: Sequence[Path], files: list[Path], rules: Rules
+) -> list[LinedUp]:
     """Line up the tables that the rules name, or all.
 
     Raises:

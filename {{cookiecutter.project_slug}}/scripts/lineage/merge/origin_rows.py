@@ -10,9 +10,7 @@ from lineage.tables.sqlite_files import Table, describe_tables, open_read_only
 from lineage.tables.sqlite_rows import make_relation, read_codes
 
 
-def drop_rows_of_origin(
-    reader: RowReader, relations: Relations, number: int, origin: Path
-) -> None:
+def drop_rows_of_origin(reader: RowReader, relations: Relations, number: int, origin: Path) -> None:
     """Take the rows that a copy has unchanged from its origin out of relation `incoming`.
 
     What the copy dropped or changed since then, and the base did not, is noted in relation

@@ -188,7 +188,9 @@ def _split_table(engine: Engine, source: Path, folder: Path) -> Iterator[tuple[s
         statement = f"SELECT {row_alias(table)} AS {quote(ROW)}, {', '.join(values)}"
         read_codes(own, file, f"{statement} FROM {quote(table.name)}", "codes")
         columns = [_typed(own, source, name) for name in table.column_names]
-        own.execute(f"CREATE TEMP VIEW typed AS SELECT {quote(ROW)}, {', '.join(columns)} FROM codes")
+        own.execute(
+            f"CREATE TEMP VIEW typed AS SELECT {quote(ROW)}, {', '.join(columns)} FROM codes"
+        )
         for (run,) in own.execute(f"SELECT DISTINCT {RUN_ID} FROM typed ORDER BY 1").fetchall():
             target = folder / f"{run}{SUFFIX}"
             rows = f"""
@@ -220,7 +222,9 @@ def _typed(engine: Engine, source: Path, column: str) -> str:
     if kinds == {"real", "whole"}:
         kinds = {"real"}
     if len(kinds) > 1:
-        problem = f"{source}: column {column!r} of table {PREDICTIONS!r} holds values of several types"
+        problem = (
+            f"{source}: column {column!r} of table {PREDICTIONS!r} holds values of several types"
+        )
         raise BadInput(problem, "give the column one type")
     kind, expression = READ_AS[kinds.pop()]
     value = expression.format(code=code)

@@ -11,7 +11,11 @@ from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import fold, quote, quote_all
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
-WRITE_ERRORS = ("database or disk is full", "disk I/O error", "attempt to write a readonly database")
+WRITE_ERRORS = (
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+)
 TABLE_NAMES = """
     SELECT name FROM {schema}.sqlite_master
     WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
