@@ -186,6 +186,7 @@ def only_a_docstring(source: str) -> bool:
 
 
 def names_missing_from(docstring: str, names: list[str]) -> list[str]:
-    """The names that begin no line of the docstring, as `gate.py  the gate` or `- gate: the gate` do."""
-    leading = {match[1] for match in re.finditer(r"^[\s*\-`]*([A-Za-z_]\w*)", docstring, re.MULTILINE)}
-    return [name for name in names if name not in leading]
+    """The names that the docstring does not say: as the first word of a line, or as `name` in backticks."""
+    first_words = re.findall(r"^[\s*-]*(\w+)", docstring, re.MULTILINE)
+    in_backticks = re.findall(r"`(\w+)(?:\.py)?`", docstring)
+    return [name for name in names if name not in {*first_words, *in_backticks}]

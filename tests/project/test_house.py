@@ -252,7 +252,8 @@ def test_the_face_of_a_room_names_what_is_in_it_and_holds_no_code(folder: Path) 
 
 
 def test_a_face_that_leaves_something_out_is_found() -> None:
-    assert names_missing_from("The room of the gate.\n\ngate  where it is\n- `show.py`: more", ["gate", "show"]) == []
+    face = "The room of the gate.\n\n    gate  where it is\n- `show.py`: more, and `prune` does it"
+    assert names_missing_from(face, ["gate", "show", "prune"]) == []
     assert names_missing_from("The room of the gate: show.", ["gate", "show"]) == ["gate", "show"]
     assert only_a_docstring('"""Face."""\n') and not only_a_docstring('"""Face."""\nimport os\n')
     assert not only_a_docstring("x = 1\n") and not only_a_docstring("")
