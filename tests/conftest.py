@@ -174,6 +174,18 @@ def load_hook(name: str, folder: Path, **answers: str) -> ModuleType:
     return module
 
 
+PIPELINES = {"trained_original", "versions"}
+"""Fixtures that run a pipeline. A test that uses one, itself or through other fixtures, is slow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run a pipeline, before `-m "not slow"` chooses."""
+    for item in items:
+        if PIPELINES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def bake(tmp_path: Path) -> Bakery:
     """Bake projects of this test's own: `bake(**answers)`."""
@@ -184,6 +196,12 @@ def bake(tmp_path: Path) -> Bakery:
 def baked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One project with the default answers, to look at only."""
     return make_bakery(tmp_path_factory.mktemp("baked"))()
+
+
+@pytest.fixture
+def fresh(baked: Project, tmp_path: Path) -> Project:
+    """A project of this test's own, as it was baked with the default answers, with a cache of its own."""
+    return copy_project(baked, tmp_path)
 
 
 @pytest.fixture(scope="session")

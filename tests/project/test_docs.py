@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
-from conftest import SOURCE, TEMPLATE, Bakery, Project
+from conftest import SOURCE, TEMPLATE, Project
 
 DOCS = (
     "quickstart",
@@ -109,13 +109,13 @@ def test_every_expectation_stands_before_a_bash_block(baked: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_the_page_works(bake: Bakery, page: str) -> None:
-    follow(bake(), page)
+def test_every_command_of_the_page_works(fresh: Project, page: str) -> None:
+    follow(fresh, page)
 
 
 @pytest.mark.slow
-def test_the_regression_example_learns_and_respects_that_lower_is_better(bake: Bakery) -> None:
-    project = bake()
+def test_the_regression_example_learns_and_respects_that_lower_is_better(fresh: Project) -> None:
+    project = fresh
     page = read(project, "docs/use-cases.md").partition("### 5.")[0]
     (project.path / "until_4.md").write_text(page, encoding="utf-8")
     follow(project, "until_4.md")

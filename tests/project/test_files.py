@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -138,7 +139,16 @@ def test_no_jinja_is_left_over(baked: Project) -> None:
         assert "{{" not in text or path.suffix == ".py", name
 
 
-@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE.keys())
+FEW = ("double quotes", "line break", "jinja")
+"""What goes wrong in different places; the others are tried with the slow tests."""
+
+
+def hostile_answers() -> list[Any]:
+    marks = {name: () if name in FEW else (pytest.mark.slow,) for name in HOSTILE}
+    return [pytest.param(value, id=name, marks=marks[name]) for name, value in HOSTILE.items()]
+
+
+@pytest.mark.parametrize("value", hostile_answers())
 def test_every_file_stays_valid_with_hostile_answers(bake: Bakery, value: str) -> None:
     project = bake(project_name=value, project_slug="hostile", description=value, author_name=value)
     expected = JINJA_VALUE if "not_a_variable" in value else value  # cookiecutter renders what it is given as an option
@@ -154,6 +164,7 @@ def test_every_file_stays_valid_with_hostile_answers(bake: Bakery, value: str) -
     assert readme[0] == "# " + expected.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_path_with_spaces_and_quotes(bake: Bakery, tmp_path: Path) -> None:
     folder = tmp_path / "my 'own' \"folder\" é"
     cache = tmp_path / "shared cache"
