@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 TEMPLATE = Path(__file__).parents[1]
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
@@ -174,6 +177,18 @@ def load_hook(name: str, folder: Path, **answers: str) -> ModuleType:
     return module
 
 
+PIPELINES = {"trained_original", "versions"}
+"""Fixtures that run a pipeline. A test that uses one, itself or through other fixtures, is slow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run a pipeline, before `-m "not slow"` chooses."""
+    for item in items:
+        if PIPELINES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def bake(tmp_path: Path) -> Bakery:
     """Bake projects of this test's own: `bake(**answers)`."""
@@ -186,10 +201,20 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make_bakery(tmp_path_factory.mktemp("baked"))()
 
 
+@pytest.fixture
+def fresh(baked: Project, tmp_path: Path) -> Project:
+    """A project of this test's own, as it was baked with the default answers, with a cache of its own."""
+    return copy_project(baked, tmp_path)
+
+
 @pytest.fixture(scope="session")
 def trained_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One project after `dvc repro` and a commit, to copy only."""
-    project = make_bakery(tmp_path_factory.mktemp("trained"))()
+    return make_once(tmp_path_factory, "trained", train)
+
+
+def train(project: Project) -> Project:
+    """Run the pipeline, and commit what it gave."""
     project.repro()
     project.commit("first results")
     return project
@@ -200,7 +225,27 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A project with twelve versions, pushed, to look at only; see `versions_project.Versions`."""
     from versions_project import make_versions
 
-    return make_versions(make_bakery(tmp_path_factory.mktemp("versions"))())
+    made = make_once(tmp_path_factory, "twelve", make_versions)
+    return replace(made, project=copy_project(made.project, tmp_path_factory.mktemp("versions")))
+
+
+def make_once(factory: pytest.TempPathFactory, name: str, work: Callable[[Project], Any]) -> Any:
+    """Bake a project and work in it, once for all processes of pytest-xdist: the first does it, and the others wait.
+
+    Args:
+        factory: knows the folder of this process, beside those of the others.
+        name: of the folder that the project is baked into.
+        work: what to do in it; what it returns is handed to all processes, pickled.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    made = base / f"{name}.pickle"
+    with FileLock(base / f"{name}.lock"):
+        if not made.exists():
+            shutil.rmtree(base / name, ignore_errors=True)  # of a process that failed half-way
+            made.write_bytes(pickle.dumps(work(make_bakery(base / name)())))
+    return pickle.loads(made.read_bytes())
 
 
 @pytest.fixture

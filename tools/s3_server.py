@@ -197,6 +197,7 @@ def s3_server(
         access_key: the one access key that it accepts.
         secret_key: the secret that belongs to it.
         port: of the S3 endpoint; None: any free one.
+
     Raises:
         RuntimeError: it does not start.
     """

@@ -1,10 +1,11 @@
 """The experiment: the one file to replace with yours.
 
-`dvc repro` calls these functions and does everything else: it merges the data, runs sweeps, records every run, and
-promotes the best model. This sample classifies handwritten digits with a scaled logistic regression.
+`dvc repro` calls these functions and does everything else: it merges the data, runs sweeps,
+records every run, and promotes the best model. This sample classifies handwritten digits with a
+scaled logistic regression.
 
-Data: Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI Machine Learning Repository (1998),
-https://doi.org/10.24432/C50P49, licence CC BY 4.0, as shipped with scikit-learn.
+Data: Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI Machine Learning
+Repository (1998), https://doi.org/10.24432/C50P49, licence CC BY 4.0, as shipped with scikit-learn.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def fit(train: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
     Args:
         train: what `load_data` returned for data/train.parquet.
         params: the section `model` of params.yaml, with one point of the sweep in place.
+
     Raises:
         ValueError: `model.name` is not known here.
     """
@@ -51,8 +53,10 @@ def evaluate(model: Pipeline, test: pd.DataFrame) -> tuple[dict[str, float], pd.
     Args:
         model: what `fit` or `load_model` returned.
         test: what `load_data` returned for data/test.parquet.
+
     Returns:
-        metrics by name, and one row per test item. Columns `actual` and `predicted` are plotted; any others are kept.
+        metrics by name, and one row per test item. Columns `actual` and `predicted` are plotted;
+        any others are kept.
     """
     probabilities = model.predict_proba(_features(test))
     predicted = model.classes_[probabilities.argmax(axis=1)]
@@ -73,7 +77,7 @@ def evaluate(model: Pipeline, test: pd.DataFrame) -> tuple[dict[str, float], pd.
 
 
 def save_model(model: Pipeline, path: Path) -> None:
-    """Write a model to a file. skops is used because loading such a file runs no code, unlike a pickle."""
+    """Write a model to a file; loading a file of skops runs no code, unlike a pickle."""
     skops.io.dump(model, path)
 
 

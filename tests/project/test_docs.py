@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import yaml
-from conftest import SOURCE, TEMPLATE, Bakery, Project
+from conftest import SOURCE, TEMPLATE, Project
+from project_content import card, newest_metrics
 
 DOCS = (
     "quickstart",
@@ -109,40 +109,29 @@ def test_every_expectation_stands_before_a_bash_block(baked: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_the_page_works(bake: Bakery, page: str) -> None:
-    follow(bake(), page)
+def test_every_command_of_the_page_works(fresh: Project, page: str) -> None:
+    follow(fresh, page)
 
 
 @pytest.mark.slow
-def test_the_regression_example_learns_and_respects_that_lower_is_better(bake: Bakery) -> None:
-    project = bake()
-    page = read(project, "docs/use-cases.md").partition("### 5.")[0]
-    (project.path / "until_4.md").write_text(page, encoding="utf-8")
-    follow(project, "until_4.md")
-    good = metrics_of(project)
+def test_the_regression_example_learns_and_respects_that_lower_is_better(fresh: Project) -> None:
+    page = read(fresh, "docs/use-cases.md").partition("### 5.")[0]
+    (fresh.path / "until_4.md").write_text(page, encoding="utf-8")
+    follow(fresh, "until_4.md")
+    good = newest_metrics(fresh)
     assert sorted(good) == ["mae", "r2", "rmse"]
     assert 40 < good["rmse"] < 70 and 30 < good["mae"] < good["rmse"] and 0.3 < good["r2"] < 0.7
-    incumbent = production(project)
+    incumbent = card(fresh)
     assert incumbent["metrics"] == good and incumbent["params"] == {"model_alpha": 1.0}
 
-    project.set_param("model.alpha", 100000)
-    said = project.repro()
-    worse = metrics_of(project)
+    fresh.set_param("model.alpha", 100000)
+    said = fresh.repro()
+    worse = newest_metrics(fresh)
     assert worse["rmse"] > good["rmse"] + 5
     assert f"production: {incumbent['track_id']} stays; " in said
-    assert production(project) == incumbent
-    listed = json.loads(project.run("python", "scripts/experiment_explorer.py", "list", "--format", "json").stdout)
+    assert card(fresh) == incumbent
+    listed = json.loads(fresh.run("python", "scripts/experiment_explorer.py", "list", "--format", "json").stdout)
     assert [row["rmse"] for row in listed] == [good["rmse"], worse["rmse"]], "best first means smallest first"
-
-
-def metrics_of(project: Project) -> dict[str, float]:
-    metrics: dict[str, float] = json.loads(read(project, "results/metrics.json"))
-    return metrics
-
-
-def production(project: Project) -> dict[str, Any]:
-    card: dict[str, Any] = json.loads(read(project, "models/production/model.json"))
-    return card
 
 
 @pytest.mark.slow
@@ -154,7 +143,7 @@ def test_plots_of_the_page_have_something_to_draw(trained: Project) -> None:
     versions = drawn["Metric over versions"]
     assert versions["encoding"]["x"] == {"field": "version", "type": "ordinal", "sort": None, "title": "version"}
     assert [row["version"] for row in versions["data"]["values"]] == ["e0.1.0"]
-    assert float(versions["data"]["values"][0]["f1_score"]) == metrics_of(trained)["f1_score"]
+    assert float(versions["data"]["values"][0]["f1_score"]) == newest_metrics(trained)["f1_score"]
     confusion = drawn["Confusion of the newest best run"]["data"]["values"]
     assert len(confusion) == 360 and set(confusion[0]) == {"actual", "predicted", "rev"}
 

@@ -1,31 +1,367 @@
-"""The house in which the code lives: rooms, and who may import whom."""
+"""The house in which the code lives: its rooms, who may import whom, and how much there is to read."""
 
 from __future__ import annotations
 
 import ast
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from conftest import SOURCE
+import pytest
+import yaml
+from conftest import SOURCE, TEMPLATE
+from reading import Size, findings, function_lengths, names_missing_from, only_a_docstring, size
+from rooms import (
+    PACKAGE,
+    ROOMS,
+    SCRIPTS,
+    draw,
+    drawn_graph,
+    files_needed_by,
+    imported_rooms,
+    reachable,
+    room_graph,
+    without_shortcuts,
+)
 
-PACKAGE = SOURCE / "scripts/lineage"
-ROOMS = ("core", "tables", "tracked", "merge", "runs", "results", "models", "branches", "versions", "setup")
-"""From the ground up. A room imports only from itself and from rooms before it, so no two import each other."""
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MOST_TOKENS = 42_000
+"""Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart."""
+MOST_TOKENS_A_LINE = 8.0
+LONGEST_FUNCTION = 30
+LONGEST_LINE = 100
+LONGEST_FILE = 299
+LONGEST_STAGE = 60
+LONGEST_SHELL_SCRIPT = 10
+
+STAGES = ("merge_data", "train", "merge_results", "promote_model")
+FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in sorted(SCRIPTS.rglob("*.py"))}
+FOLDERS = [PACKAGE, *(PACKAGE / room for room in ROOMS)]
 
 
-def imported_rooms(source: str) -> set[str]:
-    """The rooms that the text of a module imports from, wherever in it."""
-    rooms = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lineage":
-            rooms |= {node.module.split(".")[1]} if "." in node.module else {alias.name for alias in node.names}
-    return rooms
+def found_in_files(check: Callable[[str], Iterable[object]]) -> list[str]:
+    """What a check of a file's text finds in all files, each with the file's name."""
+    return [f"{name}: {finding}" for name, text in FILES.items() for finding in check(text)]
+
+
+# How much there is to read.
+
+
+def whole_size(files: dict[str, str]) -> Size:
+    """The size of all files without `extras/`."""
+    sizes = [size(text) for name, text in files.items() if "extras" not in Path(name).parts]
+    return sum(sizes, Size())
+
+
+def long_functions(text: str) -> list[str]:
+    return [f"{name} has {lines} lines" for name, lines in function_lengths(text) if lines > LONGEST_FUNCTION]
+
+
+def long_lines(text: str) -> list[str]:
+    lines = enumerate(text.splitlines(), 1)
+    return [f"line {number} has {len(line)} columns" for number, line in lines if len(line) > LONGEST_LINE]
+
+
+def sizes_by_folder(files: dict[str, str]) -> str:
+    """A table of the folders of `scripts/`: tokens, and tokens a line."""
+    found: dict[str, Size] = {}
+    for name, text in files.items():
+        folder = Path(name).parent.as_posix()
+        found[folder] = found.get(folder, Size()) + size(text)
+    return "\n".join(f"{found[name].tokens:6} {found[name].density:5.1f} {name}" for name in found)
+
+
+def longer_than(limit: int, texts: dict[str, str]) -> dict[str, int]:
+    """The texts that have more lines than that, of any kind, and how many they have."""
+    lengths = {name: len(text.splitlines()) for name, text in texts.items()}
+    return {name: length for name, length in lengths.items() if length > limit}
+
+
+def test_the_code_can_be_read_in_an_evening() -> None:
+    tokens = whole_size(FILES).tokens
+    assert tokens <= MOST_TOKENS, sizes_by_folder(FILES)
+
+
+def test_a_line_does_little() -> None:
+    density = whole_size(FILES).density
+    assert density <= MOST_TOKENS_A_LINE, sizes_by_folder(FILES)
+
+
+def test_functions_are_short() -> None:
+    assert found_in_files(long_functions) == []
+
+
+def test_lines_are_short() -> None:
+    assert found_in_files(long_lines) == []
+
+
+def test_files_are_short() -> None:
+    assert longer_than(LONGEST_FILE, FILES) == {}
+
+
+def test_a_stage_fits_on_a_screen() -> None:
+    assert longer_than(LONGEST_STAGE, {stage: FILES[f"{stage}.py"] for stage in STAGES}) == {}
+
+
+def test_a_line_takes_one_step() -> None:
+    assert found_in_files(findings) == []
+
+
+def test_no_code_hides_in_another_kind_of_file() -> None:
+    assert hidden_code(SCRIPTS) == []
+
+
+def hidden_code(folder: Path) -> list[str]:
+    """The files that are neither Python nor a few lines of shell."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    others = [path.name for path in paths if path.suffix not in (".py", ".sh")]
+    shells = {path.name: path.read_text("utf-8") for path in paths if path.suffix == ".sh"}
+    return [*others, *longer_than(LONGEST_SHELL_SCRIPT, shells)]
+
+
+def test_code_holds_no_jinja() -> None:
+    for path in [*SOURCE.rglob("*.py"), *SOURCE.rglob("*.sh")]:
+        assert not holds_jinja(path.read_text("utf-8")), path
+
+
+def holds_jinja(text: str) -> bool:
+    return re.search(r"\{\{-? *cookiecutter|\{%", text) is not None
+
+
+# The checks above can fail.
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "lines"),
+    [
+        ("", 0, 0),
+        ("x = 1", 3, 1),
+        ("x = 1  # why\n\n# because\ny = (\n    2\n)\n", 8, 4),
+        ('"""About\nthis file."""\n\ndef f():\n    """About f."""\n    return 1\n', 7, 2),
+        ('LIMIT = 3\n"""About\nLIMIT."""\n', 3, 1),
+        ('x = """one\ntwo"""\n', 3, 2),
+        ('x = f"{a + b:>{width}} and {c!r}"\n', 3, 1),
+        ('x = f"""{a}\n{f(f\'{b}\')}\n"""\ny = 1', 6, 4),
+        ('x = (f"one {a}"\n     "two"\n     rf"three{{}}")\n', 7, 3),
+        ("a = b = 0; c = 1", 9, 1),
+    ],
+)
+def test_tokens_are_counted_without_prose_and_the_same_on_every_python(text: str, tokens: int, lines: int) -> None:
+    assert size(text) == Size(tokens, lines)
+
+
+def test_size_is_counted_over_all_files_without_extras() -> None:
+    files = {"train.py": "x = 1", "lineage/core/paths.py": "y = 2\nz = 3", "lineage/extras/search/run.py": "no = 1"}
+    assert whole_size(files) == Size(9, 3)
+    assert whole_size(files).density == 3.0
+
+
+def test_a_long_function_is_found() -> None:
+    body = "    x = 1\n" * LONGEST_FUNCTION
+    short = '    """Prose\n    is not code."""\n\n    # nor this\n' + body.removesuffix("    x = 1\n")
+    assert long_functions(f"def long():\n{body}\n\nasync def short():\n{short}") == ["long has 31 lines"]
+
+
+def test_a_long_line_is_found() -> None:
+    assert long_lines("# " + "x" * 99 + "\n# " + "é" * 98) == ["line 1 has 101 columns"]
+
+
+def test_a_long_file_and_code_of_another_kind_are_found(tmp_path: Path) -> None:
+    assert longer_than(2, {"short": "1\n\n", "long": "1\n\n\n"}) == {"long": 3}
+    texts = {"ok.py": "", "ok.sh": "exit\n", "rules.json": "{}", "long.sh": "true\n" * 11}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert hidden_code(tmp_path) == ["rules.json", "long.sh"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a, b = f(), g()", "several assignments in one"),
+        ("[a, *b] = c, d", "several assignments in one"),
+        ("a, b = (f(x) for x in y)", "a comprehension that is unpacked"),
+        ("a = [[f(x) for x in y] for y in z]", "a comprehension inside a comprehension"),
+        ("a = {x for x in sorted(y for y in z)}", "a comprehension inside a comprehension"),
+        ("a = {k: v for k, v in z if any(w for w in v)}", "a comprehension inside a comprehension"),
+        ("a = list(x for y in z for x in y)", "a comprehension with two loops"),
+        ("a = f(b := 1)", "an assignment inside an expression"),
+        ("if (a := f()) and a.b:\n    pass", "an assignment inside an expression"),
+        ("a = [b for x in y if (b := f(x))]", "an assignment inside an expression"),
+        ("a = b if c else d if e else f", "a conditional inside a conditional"),
+        ("a = b if (c if d else e) else f", "a conditional inside a conditional"),
+        ("say(a) if a else None", "an expression instead of an if or a loop"),
+        ("a and say(a)", "an expression instead of an if or a loop"),
+        ("[say(a) for a in b]", "an expression instead of an if or a loop"),
+        ("exec(text)", "a string of code, run by exec"),
+        ("a = f(eval(text))", "a string of code, run by eval"),
+        ("a = builtins.compile(text, name, mode)", "a string of code, run by compile"),
+        ("run([sys.executable, '-c', text])", "a string of code, run by python -c"),
+        ("run('python3', '-c', text)", "a string of code, run by python -c"),
+    ],
+)
+def test_several_steps_in_a_line_are_found(text: str, what: str) -> None:
+    assert [str(finding) for finding in findings(f"\n{text}")] == [f"line 2: {what}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a, b = f()",
+        "a = b = 0",
+        "for a, b in c:\n    d[a], = b",
+        "a = [f(x) for x in y if x]\nb = {k: v for k, v in z.items()}",
+        "if a := f():\n    pass\nelif b := g():\n    pass\nwhile c := h():\n    pass",
+        "a = b if c else d\ne = (f if g else h, i if j else k)",
+        "a = re.compile(b)\nc = spec.loader.exec_module(d)",
+        "git(root, '-c', 'user.name=Ada')",
+    ],
+)
+def test_one_step_in_a_line_is_left_alone(text: str) -> None:
+    assert findings(text) == []
+
+
+def test_jinja_is_found() -> None:
+    assert holds_jinja('name = "{{ cookiecutter.project_slug }}"') and holds_jinja("{% if s3 %}")
+    assert not holds_jinja('f"{{{name}}}" + "{{}}"')
+
+
+# Rooms.
 
 
 def test_every_file_is_in_a_room() -> None:
-    assert {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"} == {"__init__.py", *ROOMS}
+    found = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert found - {"extras"} == {"__init__.py", *ROOMS}
 
 
 def test_a_room_imports_only_from_itself_and_below() -> None:
-    for room in ROOMS:
-        for path in (PACKAGE / room).glob("*.py"):
-            above = imported_rooms(path.read_text(encoding="utf-8")) - set(ROOMS[: ROOMS.index(room) + 1])
-            assert not above, f"{room}/{path.name} imports from {above}"
+    for name, text in FILES.items():
+        room = Path(name).parts[1:-1][:1]
+        if room and room[0] in ROOMS:
+            above = imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1])
+            assert not above, f"{name} imports from {above}"
+
+
+def test_no_two_rooms_import_each_other() -> None:
+    assert circles(room_graph()) == set()
+
+
+def circles(graph: dict[str, set[str]]) -> set[str]:
+    """The rooms that come back to themselves."""
+    return {room for room in graph if room in reachable(graph, room)}
+
+
+def test_every_form_of_import_is_seen() -> None:
+    text = (
+        "import lineage.core.paths\nimport os, lineage.tables as t\nfrom lineage import merge\n"
+        "from lineage.runs import train, workers\nimport lineage\nfrom pathlib import Path\n"
+        "def f():\n    from lineage.models.gate import promote_stage as p\n    start('lineage.setup.doctor', 'lineage x')\n"
+    )
+    assert imported_rooms(text) == {"core", "tables", "merge", "runs", "models", "setup"}
+    with pytest.raises(AssertionError, match="relative import"):
+        imported_rooms("from ..core import paths")
+
+
+def test_two_rooms_that_import_each_other_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"b", "c"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_face_of_a_room_names_what_is_in_it_and_holds_no_code(folder: Path) -> None:
+    text = (folder / "__init__.py").read_text("utf-8")
+    assert only_a_docstring(text)
+    inside = [path for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()]
+    names = sorted(path.stem for path in inside if path.name not in ("__init__.py", "__pycache__"))
+    assert names_missing_from(ast.get_docstring(ast.parse(text)) or "", names) == []
+
+
+def test_a_face_that_leaves_something_out_is_found() -> None:
+    face = "The room of the gate.\n\n    gate  where it is\n- `show.py`: more, and `prune` does it"
+    assert names_missing_from(face, ["gate", "show", "prune"]) == []
+    assert names_missing_from("The room of the gate: show.", ["gate", "show"]) == ["gate", "show"]
+    assert only_a_docstring('"""Face."""\n') and not only_a_docstring('"""Face."""\nimport os\n')
+    assert not only_a_docstring("x = 1\n") and not only_a_docstring("")
+
+
+# What is drawn and declared is what the code does.
+
+
+def test_the_diagram_shows_the_imports() -> None:
+    """Arrows that follow from others are left out."""
+    pages = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
+    [diagram] = re.findall(r"```mermaid\n(.*?)```", pages, re.DOTALL)
+    real = without_shortcuts(room_graph())
+    expected = {room: others for room, others in real.items() if others}
+    assert drawn_graph(diagram) == expected, f"draw it as\n{draw(real)}"
+
+
+def test_the_lists_of_rooms_are_in_their_order() -> None:
+    table = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8").partition("## Rooms")[2].partition("```")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ROOMS
+    assert tuple(re.findall(r"^(\w+)  ", FILES["lineage/__init__.py"], re.MULTILINE)) == ROOMS
+
+
+def test_a_wrong_diagram_is_found() -> None:
+    graph = {"core": set(), "tables": {"core"}, "merge": {"core", "tables"}}
+    graph.update({room: set() for room in ROOMS if room not in graph})
+    real = without_shortcuts(graph)
+    assert real["merge"] == {"tables"} and real["tables"] == {"core"}
+    assert drawn_graph(draw(real)) == {"merge": {"tables"}, "tables": {"core"}}
+    assert drawn_graph(draw(graph)) != drawn_graph(draw(real))
+
+
+def declared_stages() -> dict[str, dict[str, list[str]]]:
+    stages: dict[str, dict[str, list[str]]] = yaml.safe_load((SOURCE / "dvc.yaml").read_text("utf-8"))["stages"]
+    assert tuple(stages) == STAGES
+    return stages
+
+
+def code_that_decides(script: Path) -> set[str]:
+    """What a stage has to depend on: its script, and the rooms of every file that it imports, itself or through others."""
+    rooms = {path.parent.relative_to(SOURCE).as_posix() for path in files_needed_by(script)}
+    return {script.relative_to(SOURCE).as_posix(), *rooms}
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "train"])
+def test_a_stage_reruns_when_its_rules_change(stage: str) -> None:
+    code = {path for path in declared_stages()[stage]["deps"] if path.startswith("scripts")}
+    assert code == code_that_decides(SCRIPTS / f"{stage}.py")
+
+
+def test_an_update_of_the_template_retrains_nothing() -> None:
+    assert [path for path in declared_stages()["train"]["deps"] if path.startswith("scripts")] == []
+
+
+def test_what_a_script_needs_is_followed_through_its_imports() -> None:
+    """The command doctor imports only the room setup; setup looks at what is recorded."""
+    needed = code_that_decides(SCRIPTS / "doctor.py")
+    assert {"scripts/doctor.py", "scripts/lineage/setup", "scripts/lineage/tracked"} <= needed
+    assert "scripts/lineage/models" not in needed
+
+
+# Both configurations of the linter say the same.
+
+
+def lint_rules(path: Path) -> dict[str, object]:
+    """The rules of a pyproject.toml, without what may differ: the width, E501 with it, and exceptions of single files."""
+    text = re.sub(r"= \{\{.*?\}\}", '= "an answer"', path.read_text("utf-8"))
+    ruff = tomllib.loads(text)["tool"]["ruff"]
+    lint = {name: rule for name, rule in ruff["lint"].items() if name not in ("ignore", "per-file-ignores")}
+    return {**lint, "ignore": set(ruff["lint"]["ignore"]) - {"E501"}, "target-version": ruff["target-version"]}
+
+
+def test_template_and_project_follow_the_same_rules() -> None:
+    project = lint_rules(SOURCE / "pyproject.toml")
+    assert lint_rules(TEMPLATE / "pyproject.toml") == project
+    assert {"D", "C901", "PLR0911", "PLR0912", "PLR0913", "PLR0915"} <= set(project["select"])  # type: ignore[call-overload]
+    assert project["mccabe"] == {"max-complexity": 8}
+    assert project["pylint"] == {"max-args": 6, "max-branches": 8, "max-returns": 5, "max-statements": LONGEST_FUNCTION}
+
+
+def test_lines_of_the_project_are_as_wide_as_the_linter_says() -> None:
+    text = (SOURCE / "pyproject.toml").read_text("utf-8")
+    assert f"line-length = {LONGEST_LINE}\n" in text and "E501" not in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import sqlite3
 from pathlib import Path
@@ -12,30 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Bakery, Project, stages_run
+from project_content import card, md5, newest_metrics, predictions, recorded, rows
 
 pytestmark = pytest.mark.slow
 ALL = ["merge_data", "train", "merge_results", "promote_model"]
-
-
-def md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes()).hexdigest()
-
-
-def rows(project: Project, query: str) -> list[sqlite3.Row]:
-    with sqlite3.connect(f"file:{project.path}/results/experiments.db?mode=ro", uri=True) as connection:
-        connection.row_factory = sqlite3.Row
-        return connection.execute(query).fetchall()
-
-
-def recorded(project: Project, path: str) -> str:
-    lock = yaml.safe_load((project.path / "dvc.lock").read_text())
-    [found] = [out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == path]
-    return str(found)
-
-
-def card(project: Project) -> dict[str, object]:
-    content: dict[str, object] = json.loads((project.path / "models/production/model.json").read_text())
-    return content
 
 
 def test_the_first_repro_ends_with_a_promoted_model(bake: Bakery) -> None:
@@ -53,16 +32,16 @@ def test_the_first_repro_ends_with_a_promoted_model(bake: Bakery) -> None:
 
     [run] = rows(project, "SELECT * FROM metrics")
     test = pd.read_parquet(project.path / "data/test.parquet")
-    predictions = rows(project, "SELECT * FROM predictions")
-    assert len(predictions) == len(test) == 360
-    assert {row["item_id"]: row["actual"] for row in predictions} == dict(zip(test["id"], test["label"], strict=True))
-    right = sum(row["actual"] == row["predicted"] for row in predictions)
+    predicted = predictions(project)
+    assert len(predicted) == len(test) == 360
+    assert {row["item_id"]: row["actual"] for row in predicted} == dict(zip(test["id"], test["label"], strict=True))
+    right = sum(row["actual"] == row["predicted"] for row in predicted)
     assert run["accuracy"] == pytest.approx(right / 360) and run["accuracy"] > 0.9
     assert (run["version"], run["git_commit"], run["git_dirty"]) == ("e0.1.0", commit, 0)
     assert run["data_hash"] == md5(project.path / "data/train.parquet") == recorded(project, "data/train.parquet")
     assert run["test_hash"] == md5(project.path / "data/test.parquet")
     assert (run["model_name"], run["model_C"], run["model_max_iter"]) == ("logistic_regression", 1.0, 1000)
-    assert {row["track_id"] for row in predictions} == {run["track_id"]}
+    assert {row["track_id"] for row in predicted} == {run["track_id"]}
 
     model = card(project)
     assert model["track_id"] == run["track_id"]
@@ -70,8 +49,7 @@ def test_the_first_repro_ends_with_a_promoted_model(bake: Bakery) -> None:
     assert str(model["reason"]).startswith("first model of the project, f1_score=0.9")
     [candidate] = (project.path / "models/candidates").iterdir()
     assert candidate.name == f"{run['track_id']}_model.bin" and md5(candidate) == run["model_hash"]
-    metrics = json.loads((project.path / "results/metrics.json").read_text())
-    assert metrics == {name: run[name] for name in ("f1_score", "accuracy", "log_loss")}
+    assert newest_metrics(project) == {name: run[name] for name in ("f1_score", "accuracy", "log_loss")}
 
 
 def test_each_change_reruns_what_it_touches(trained: Project) -> None:
@@ -117,7 +95,7 @@ def test_rebase_replaces_the_results_of_the_version_and_merge_keeps_them(trained
     trained.repro()
     found = [tuple(row) for row in rows(trained, "SELECT version, model_C FROM metrics ORDER BY version, timestamp")]
     assert found == [("e0.1.0", 1.0), ("e0.1.0", 0.1), ("e0.2.0", 0.02)]
-    assert len(rows(trained, "SELECT * FROM predictions")) == 3 * 360
+    assert len(predictions(trained)) == 3 * 360
 
 
 def test_a_sweep_records_every_run_and_keeps_the_best(trained: Project) -> None:
@@ -257,7 +235,7 @@ def test_every_stage_declares_the_project_code_that_it_is_named_for(baked: Proje
     for stage in stages.values():
         for dependency in stage["deps"]:
             if dependency.startswith("scripts/"):
-                assert (baked.path / dependency).is_file(), dependency
+                assert (baked.path / dependency).exists(), dependency
 
 
 def test_the_leaderboard_shows_runs_best_first(trained: Project) -> None:
@@ -282,7 +260,7 @@ def test_xetrack_reads_the_results(trained: Project) -> None:
         "frame = Reader('results/runs/' + sys.argv[1], engine='sqlite', table='metrics').to_df()\n"
         "print(len(frame), frame['f1_score'][0])"
     )
-    [database] = (trained.path / "results/runs").iterdir()
+    [database] = (trained.path / "results/runs").glob("*.db")
     copy = trained.path / "results/runs/copy.db"
     copy.write_bytes(database.read_bytes())
     count, value = trained.run("python", "-c", code, "copy.db").stdout.split()
@@ -296,7 +274,6 @@ def test_results_of_a_colleague_are_merged_once(trained: Project, tmp_path: Path
         connection.execute("UPDATE metrics SET track_id = 'theirs', version = 'e0.5.0'")
         connection.execute("ALTER TABLE metrics ADD COLUMN gpu TEXT")
         connection.execute("UPDATE metrics SET gpu = 'A100'")
-        connection.execute("DELETE FROM predictions")
     (trained.path / "results/incoming/theirs.db").write_bytes(theirs.read_bytes())
     assert stages_run(trained.repro()) == ["merge_results", "promote_model"]
     found = rows(trained, "SELECT version, gpu FROM metrics ORDER BY version")

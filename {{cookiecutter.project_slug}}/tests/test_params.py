@@ -13,7 +13,8 @@ EXAMPLE = """
 experiment: {version: e1.2.3, description: an example, author: somebody}
 model: {depth: 3}
 sweep: {grid: {}, jobs: -1, backend: loky}
-merge: {strategy: merge, tables: [metrics], key_columns: [version], data_strategy: merge, data_key_columns: [id]}
+merge: {strategy: merge, tables: [metrics], key_columns: [version],
+        data_strategy: merge, data_key_columns: [id]}
 promote: {strategy: rebase, metric: loss, mode: min, min_improvement: 0.0, keep: 5}
 """
 

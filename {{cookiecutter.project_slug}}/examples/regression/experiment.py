@@ -1,8 +1,8 @@
 """Another kind of task: regression. Copy this file over the project's experiment.py to try it.
 
-Data: disease progression of 442 diabetes patients a year after ten baseline measurements, from B. Efron, T. Hastie,
-I. Johnstone and R. Tibshirani, "Least Angle Regression", Annals of Statistics 32 (2004), as shipped with scikit-learn
-(BSD 3-Clause).
+Data: disease progression of 442 diabetes patients a year after ten baseline measurements, from
+B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, "Least Angle Regression", Annals of Statistics
+32 (2004), as shipped with scikit-learn (BSD 3-Clause).
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ ID = "id"
 
 
 def load_data(path: Path) -> pd.DataFrame:
-    """Read a data set: one row per patient, `id`, `progression` (25 to 346) and ten measurements."""
+    """Read a data set: one row per patient, `id`, `progression` (25 to 346), ten measurements."""
     return pd.read_parquet(path)
 
 
 def fit(train: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
     """Train a ridge regression; `params` is the section `model` of params.yaml."""
-    return make_pipeline(StandardScaler(), Ridge(alpha=params["alpha"])).fit(
-        _features(train), train[TARGET]
-    )
+    model = make_pipeline(StandardScaler(), Ridge(alpha=params["alpha"]))
+    return model.fit(_features(train), train[TARGET])
 
 
 def evaluate(model: Pipeline, test: pd.DataFrame) -> tuple[dict[str, float], pd.DataFrame]:

@@ -1,0 +1,184 @@
+"""What twenty versions cost: bytes in DVC's cache and remote, and seconds of merging results, as the history grows.
+
+Each version is one run with 100,000 predictions, recorded by `dvc repro`, committed, tagged and pushed. The floor are the
+bytes of the prediction files alone. `merge_results.py` of the 2nd and of the last version are timed in copies of the
+project, as whole processes; the best time counts. Prints Markdown tables and writes build/benchmarks/growth.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILES = ROOT / "benchmarks/growth_files"
+FOLDER = ROOT / "build/benchmarks"
+sys.path[:0] = [str(ROOT / "tests")]
+sys.dont_write_bytecode = True  # cookiecutter would copy __pycache__ into every project
+EARLY = 2
+"""The version whose merge the last one's is compared with: the first that has something to merge into."""
+
+Sizes = dict[str, int]
+
+
+def make_project(folder: Path, rows: int) -> Any:
+    """Make a project with `rows` test items, pushed, before its first run."""
+    import pandas as pd
+    from conftest import make_bakery
+
+    project = make_bakery(folder)()
+    del project.environment["PYTHONDONTWRITEBYTECODE"]  # its user's Python keeps what it has compiled
+    shutil.copyfile(FILES / "experiment.py", project.path / "experiment.py")
+    test = project.path / "data/test.parquet"
+    test.unlink()
+    pd.DataFrame({"id": range(rows), "label": [number % 10 for number in range(rows)]}).to_parquet(test)
+    project.set_param("model", {"number": 0})
+    project.repro("merge_data")
+    project.dvc("add", "data/test.parquet")
+    project.commit("an experiment that learns nothing")
+    project.dvc("push")
+    return project
+
+
+def sizes_below(folder: Path) -> Sizes:
+    """The size of each object of a cache or a remote, by its hash."""
+    paths = [path for path in (folder / "files/md5").rglob("*") if path.is_file()]
+    return {path.parent.name + path.name: path.stat().st_size for path in paths}
+
+
+def cache_of(project: Any) -> Path:
+    return project.path.parent / "cache"
+
+
+def remote_of(project: Any) -> Path:
+    return project.path.parent / f"{project.path.name}-remote"
+
+
+def outputs_by_hash(project: Any) -> dict[str, str]:
+    """Which output each hash of dvc.lock belongs to, the files of folders included."""
+    found: dict[str, str] = {}
+    lock = yaml.safe_load((project.path / "dvc.lock").read_text("utf-8"))
+    for stage in lock["stages"].values():
+        for out in stage.get("outs", []):
+            md5 = out["md5"]
+            found[md5] = out["path"]
+            listing = cache_of(project) / "files/md5" / md5[:2] / md5[2:]
+            if md5.endswith(".dir") and listing.exists():
+                for entry in json.loads(listing.read_text("utf-8")):
+                    found.setdefault(entry["md5"], out["path"])
+    return found
+
+
+def time_merge(original: Any, folder: Path, rounds: int) -> float:
+    """Time merge_results.py in copies of the project that have a run to merge."""
+    from conftest import copy_project
+
+    times = []
+    for turn in range(rounds):
+        project = copy_project(original, folder / str(turn))
+        began = time.perf_counter()
+        project.script("merge_results")
+        times.append(time.perf_counter() - began)
+        shutil.rmtree(folder / str(turn))
+    return min(times)
+
+
+def prediction_bytes(project: Any, rows: int, versions: int) -> int:
+    """The bytes of the prediction files: those of results/predictions, or else what pandas writes, compressed by zstd."""
+    files = list((project.path / "results/predictions").glob("*.parquet"))
+    if files:
+        return sum(path.stat().st_size for path in files)
+    sys.path.insert(0, str(FILES))
+    import experiment
+
+    test = experiment.load_data(project.path / "data/test.parquet")
+    path = project.path.parent / "predictions.parquet"
+    total = 0
+    for number in range(1, versions + 1):
+        _, predictions = experiment.evaluate({"number": number}, test)
+        predictions.assign(track_id=f"run-{number}").to_parquet(path, compression="zstd")
+        total += path.stat().st_size
+    return total
+
+
+def measure(folder: Path, versions: int, rows: int, rounds: int) -> dict[str, Any]:
+    """Make the versions, one after another, and measure what they left."""
+    project = make_project(folder / "project", rows)
+    cache = sizes_below(cache_of(project))
+    remote = sizes_below(remote_of(project))
+    outputs: dict[str, str] = {}
+    merges = {}
+    for number in range(1, versions + 1):
+        project.set_param("experiment.version", f"e0.{number}.0")
+        project.set_param("model.number", number)
+        project.repro("train")
+        if number in (EARLY, versions):
+            merges[number] = time_merge(project, folder / "copies", rounds)
+        project.repro()
+        outputs = {**outputs_by_hash(project), **outputs}
+        project.commit(f"version {number}")
+        project.git("tag", f"e0.{number}.0")
+        project.dvc("push")
+        print(f"version {number} of {versions}", file=sys.stderr)
+    new = {md5: size for md5, size in sizes_below(cache_of(project)).items() if md5 not in cache}
+    sent = {md5: size for md5, size in sizes_below(remote_of(project)).items() if md5 not in remote}
+    by_output: Counter[str] = Counter()
+    for md5, size in new.items():
+        by_output[outputs.get(md5, "in no dvc.lock")] += size
+    return {
+        "predictions": prediction_bytes(project, rows, versions),
+        "cache": sum(new.values()),
+        "remote": sum(sent.values()),
+        "by_output": dict(by_output.most_common()),
+        "merge_early": merges[EARLY],
+        "merge_last": merges[versions],
+    }
+
+
+def show(found: dict[str, Any], versions: int, rows: int) -> None:
+    """Print the tables."""
+    floor = found["predictions"]
+    bytes_of = {
+        "the prediction files alone": floor,
+        "new in the cache": found["cache"],
+        "new in the remote": found["remote"],
+        **{f"of the cache: {path}": size for path, size in found["by_output"].items()},
+    }
+    print(f"{versions} versions with {rows:,} predictions each\n\n| | MB | × |\n| --- | ---: | ---: |")
+    for name, size in bytes_of.items():
+        print(f"| {name} | {size / 1e6:.2f} | {size / floor:.2f} |")
+    early = found["merge_early"]
+    print("\n| merge_results.py | s | × |\n| --- | ---: | ---: |")
+    for place, seconds in ((EARLY, early), (versions, found["merge_last"])):
+        print(f"| of version {place} | {seconds:.2f} | {seconds / early:.2f} |")
+
+
+def main() -> None:
+    """Measure, print, and keep the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--versions", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=100_000, help="predictions of each version")
+    parser.add_argument("--rounds", type=int, default=3, help="of the merges that are timed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Path(folder), options.versions, options.rows, options.rounds)
+    show(found, options.versions, options.rows)
+    machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    report = {"machine": machine, "versions": options.versions, "rows": options.rows, **found}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "growth.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
