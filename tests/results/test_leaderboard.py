@@ -93,7 +93,7 @@ def test_what_is_no_condition_is_said(database: Path, condition: str, problem: s
 
 def test_metrics_are_neither_params_nor_facts(database: Path) -> None:
     assert metric_names(database) == ["f1_score"]
-    with pytest.raises(BadInput, match="metric 'f1' is not in results.db; it has: f1_score"):
+    with pytest.raises(BadInput, match=r"metric 'f1' is not in results\.db; it has: f1_score"):
         best_runs(database, "f1", "max")
 
 
@@ -108,7 +108,7 @@ def test_any_database_is_listed_outside_a_project(database: Path, capsys: pytest
         "model_note": "b'7'",
         "f1_score": 0.5,
     }
-    with pytest.raises(BadInput, match="nowhere.db does not exist\n  → dvc repro   # or, in a fresh clone: dvc pull"):
+    with pytest.raises(BadInput, match=r"nowhere\.db does not exist\n  → dvc repro   # or, in a fresh clone: dvc pull"):
         print_leaderboard(database.with_name("nowhere.db"), "f1_score", "max", 1, "json")
 
 

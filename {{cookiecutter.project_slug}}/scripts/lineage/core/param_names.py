@@ -8,6 +8,11 @@ from typing import Any
 Value = int | float | str | None
 
 
+def is_param(name: str) -> bool:
+    """Tell whether a column holds a param of the model: `model_C` does, `model_hash` does not."""
+    return name.startswith("model_") and name != "model_hash"
+
+
 def flatten(
     prefix: str, params: Mapping[str, Any], joint: str = "_"
 ) -> Iterator[tuple[str, Value]]:
@@ -39,8 +44,3 @@ def check_name(name: str) -> str:
     if any(ord(character) < 32 for character in name):
         raise ValueError("a name must not hold control characters")
     return name
-
-
-def is_param(column: str) -> bool:
-    """Tell whether a column of `metrics` holds a param: it is called `model_…`, but not `model_hash`."""
-    return column.startswith("model_") and column != "model_hash"
