@@ -210,7 +210,8 @@ def put_into_production(root: Path, source: Path, card: ModelCard) -> None:
         keep_recoverable(root, paths.PRODUCTION)
 
     def build(new_folder: Path) -> None:
-        if not copy_out(source, new_folder / MODEL, card.model_hash):
+        copy_out(source, new_folder / MODEL)
+        if file_md5(new_folder / MODEL) != card.model_hash:
             raise Refused(f"{source} is not the model that run {card.track_id} recorded")
         (new_folder / CARD).write_text(card.to_json(), encoding="utf-8")
 
