@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.core.errors import Refused
-from lineage.models import gate as promotion
+from lineage.models.candidates import prune
 from lineage.tracked.cache import cache_folder
 
 METRIC = st.one_of(st.none(), st.sampled_from([0.1, 0.2, float("inf"), "text"]), st.floats(-5, 5))
@@ -104,7 +104,7 @@ def test_prune_never_removes_a_best_a_production_or_an_unrecoverable_model(model
         nowhere = {name for name in surplus if not (named[name][1] and named[name][2]) and not named[name][3]}
         os.chdir(root)
         try:
-            promotion.prune(keep, lambda _: None)
+            prune(keep, lambda _: None)
             refused = False
         except Refused as error:
             refused = True

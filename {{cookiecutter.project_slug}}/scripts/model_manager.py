@@ -24,8 +24,11 @@ def promote(
     metric: Annotated[str | None, Option(help="What is compared; default: promote.metric.")] = None,
     mode: Annotated[Mode | None, Option(help="What is best; default: promote.mode.")] = None,
 ) -> None:
-    """Put a run's or an older version's model into production; without either, let the best run try the gate."""
-    from lineage.models.gate import promote_by_hand
+    """Put a run's or an older version's model into production.
+
+    Without either, let the best run try the gate.
+    """
+    from lineage.models.production import promote_by_hand
 
     promote_by_hand(db, run_id, version, metric, mode, say)
 
@@ -38,7 +41,7 @@ def add_candidate(
     ],
 ) -> None:
     """Keep a model from a worktree or a colleague as a candidate."""
-    from lineage.models.gate import add_candidate
+    from lineage.models.candidates import add_candidate
 
     add_candidate(model_path, run_id, say)
 
@@ -46,7 +49,7 @@ def add_candidate(
 @app.command()
 def prune(keep: Annotated[int, Option(min=1, help="So many of the best stay.")]) -> None:
     """Drop all candidates but the best, if they can be brought back."""
-    from lineage.models.gate import prune
+    from lineage.models.candidates import prune
 
     prune(keep, say)
 

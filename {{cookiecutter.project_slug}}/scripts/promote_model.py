@@ -8,9 +8,24 @@ app = new_app("Keep new models as candidates and promote the best, as params.yam
 @app.command()
 def main() -> None:
     """Let the new models of models/trained through the gate."""
-    from lineage.models.gate import promote_stage
+    from lineage.core.paths import TRAINED_MODELS
+    from lineage.models.candidates import keep_candidates, runs_of_new_models
+    from lineage.models.gate import decide, remarks
+    from lineage.models.production import carry_out, locked_folders
+    from lineage.models.run_model import open_models
+    from lineage.runs.model_file import models_in
 
-    promote_stage(say)
+    models = open_models()  # by the section `promote` of params.yaml
+    with locked_folders(models.root):
+        new = models_in(models.root / TRAINED_MODELS)
+        runs = runs_of_new_models(models, new)
+        for line in remarks(models, runs):
+            say(line)
+        decision = decide(models, runs, models.promote.strategy)
+        carry_out(models, decision, say)
+        # after the gate: the model in production is always among the candidates
+        for line in keep_candidates(models, new):
+            say(line)
 
 
 if __name__ == "__main__":

@@ -5,83 +5,227 @@ import shutil
 from pathlib import Path
 
 from lineage.core import paths
+from lineage.core.console import Say
+from lineage.core.errors import Refused
+from lineage.models.gate import metric_text
 from lineage.models.model_card import read_card
-from lineage.models.production import Models
-from lineage.results.leaderboard import best_runs, measured
-from lineage.runs.model_file import checked_md5, model_name, models_in
-from lineage.tracked.cache import cached_object, copy_out, is_whole, recorded_manifest
+from lineage.models.production import locked_folders, record_models
+from lineage.models.run_model import (
+    Models,
+    find_run,
+    open_models,
+)
+from lineage.results.leaderboard import Row, measured
+from lineage.runs.model_file import (
+    checked_md5,
+    model_name,
+    models_in,
+)
+from lineage.tracked.cache import (
+    cached_object,
+    copy_out,
+    is_whole,
+    recorded_manifest,
+)
 from lineage.tracked.git import git
 from lineage.tracked.remote import missing_in_remote, open_remote
 from lineage.tracked.whole_file import replace_folder
 
+TO_RECORD = (
+    "git add dvc.lock && git commit   # a commit that names them\n"
+    "  → dvc push   # or a copy in the remote"
+)
+HISTORY = ("log", "--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
 
-def choose_surplus(
-    models: Models, files: dict[str, Path], keep: int, *, ask_remote: bool
-) -> tuple[set[str], set[str]]:
-    """Find the candidates beyond the best `keep`.
+
+def runs_of_new_models(models: Models, new: dict[str, Path]) -> list[Row]:
+    """Read the rows of new models, best first.
+
+    Args:
+        models: of the project.
+        new: run id to model file.
+
+    Raises:
+        Refused: a model has no row, or other bytes than its row says.
+    """
+    runs = models.best_runs(track_ids=list(new))
+    for run in runs:
+        file = new[run["track_id"]]
+        if checked_md5(models.root, file) != run["model_hash"]:
+            raise Refused(f"{file} is not the model that run {run['track_id']} recorded")
+    unknown = new.keys() - {run["track_id"] for run in runs}
+    if unknown:
+        problem = f"run {min(unknown)} has a model but no row in {paths.DATABASE}"
+        raise Refused(problem, "dvc repro merge_results")
+    return runs
+
+
+def keep_candidates(models: Models, new: dict[str, Path]) -> list[str]:
+    """Add the best of the new models; drop what is beyond `promote.keep` and recoverable.
+
+    Args:
+        models: of the project, whose folders are locked.
+        new: run id to model file.
+
+    Returns:
+        lines that say what was done.
+    """
+    old = models_in(models.root / paths.CANDIDATES)
+    both = {**old, **new}
+    surplus = find_surplus(models, both, models.promote.keep)
+    recoverable = find_recoverable(models.root, set(surplus.values()), ask_remote=False)
+    kept = dict(both)
+    for name, md5 in surplus.items():
+        recorded_by_train = name not in old and cached_object(models.root, md5)
+        if md5 in recoverable or recorded_by_train:
+            del kept[name]
+    lines = []
+    if write_candidates(models.root, kept):
+        pruned = len(old.keys() - kept.keys())
+        lines.append(f"candidates: {len(kept)} kept in {paths.CANDIDATES}/ ({pruned} pruned)")
+    held = len(kept.keys() & surplus.keys())
+    if held:
+        reason = "stay until a commit of dvc.lock names their bytes"
+        lines.append(f"candidates: {held} beyond promote.keep {reason}")
+    return lines
+
+
+def add_candidate(file: Path, run_id: str, say: Say) -> None:
+    """Keep a model from elsewhere as a candidate under its own run id.
+
+    Args:
+        file: the model file.
+        run_id: the run that made it.
+        say: is told what was done.
+
+    Raises:
+        BadInput: no such run, or the file is no model file.
+        Refused: the file is not the run's model, or another one is kept under that id.
+    """
+    models = open_models()
+    md5 = checked_md5(models.root, file)
+    run = find_run(models, run_id, None)
+    if md5 != run["model_hash"]:
+        recorded = f"the model that run {run_id} recorded (md5 {run['model_hash']})"
+        raise Refused(f"{file} (md5 {md5}) is not {recorded}")
+    with locked_folders(models.root):
+        present = models_in(models.root / paths.CANDIDATES)
+        if run_id not in present:
+            write_candidates(models.root, {**present, run_id: file})
+            metric = models.promote.metric
+            value = metric_text(run[metric])
+            say(f"candidates: {run_id} ({run['version']}) added, {metric} {value}")
+            record_models(models.root, say)
+        elif checked_md5(models.root, present[run_id]) == md5:
+            say(f"candidates: {run_id} is there already")
+        else:
+            remedy = f"dvc checkout --force {paths.CANDIDATES}"
+            raise Refused(f"{present[run_id]} holds other bytes; it is not overwritten", remedy)
+
+
+def prune(keep: int, say: Say) -> None:
+    """Drop all candidates but the best ones and the one in production.
+
+    Args:
+        keep: so many of the best stay.
+        say: is told what was done.
+
+    Raises:
+        Refused: a model to drop could not be brought back; nothing is dropped.
+    """
+    models = open_models()
+    with locked_folders(models.root):
+        present = models_in(models.root / paths.CANDIDATES)
+        surplus = find_surplus(models, present, keep)
+        recoverable = find_recoverable(models.root, set(surplus.values()), ask_remote=True)
+        stuck = sorted(name for name, md5 in surplus.items() if md5 not in recoverable)
+        if stuck:
+            problem = f"{len(stuck)} models could not be brought back, so nothing is pruned"
+            raise Refused(f"{problem}: {', '.join(stuck)}", TO_RECORD)
+        kept = {name: path for name, path in present.items() if name not in surplus}
+        changed = write_candidates(models.root, kept)
+        say(f"candidates: {len(kept)} kept in {paths.CANDIDATES}/ ({len(surplus)} pruned)")
+        if changed:
+            record_models(models.root, say)
+
+
+def find_surplus(models: Models, files: dict[str, Path], keep: int) -> dict[str, str]:
+    """Find the candidates beyond the best.
 
     Args:
         models: of the project.
         files: run id to model file, of all candidates.
         keep: so many of the best stay; the one in production stays, too.
-        ask_remote: as for `find_recoverable`.
+
     Returns:
-        run ids of those whose bytes can be brought back, and of the others.
+        run id to md5.
     """
-    metric, card = models.promote.metric, read_card(models.root)
-    rows = best_runs(models.database, metric, models.promote.mode, track_ids=list(files))
-    ranked = list(
-        dict.fromkeys(row["track_id"] for row in rows if measured(row[metric]) is not None)
-    )
-    hashes = {track_id: checked_md5(models.root, path) for track_id, path in files.items()}
-    surplus = set(files) - set(ranked[:keep]) - {card.track_id if card else None}
-    recoverable = find_recoverable(
-        models.root, {hashes[track_id] for track_id in surplus}, ask_remote=ask_remote
-    )
-    free = {track_id for track_id in surplus if hashes[track_id] in recoverable}
-    return free, surplus - free
+    surplus = {name: checked_md5(models.root, path) for name, path in files.items()}
+    card = read_card(models.root)
+    if card:
+        surplus.pop(card.track_id, None)
+    best = []
+    for run in models.best_runs(track_ids=list(files)):
+        if measured(run[models.promote.metric]) is not None:
+            best.append(run["track_id"])
+    for name in list(dict.fromkeys(best))[:keep]:
+        surplus.pop(name, None)
+    return surplus
 
 
 def find_recoverable(root: Path, hashes: set[str], *, ask_remote: bool) -> set[str]:
-    """Tell which bytes can be brought back: whole in the cache and named by a commit, or in the remote.
+    """Tell which bytes can be brought back: named by a commit and in the cache, or in the remote.
 
     Args:
         root: the project's root.
         hashes: of files.
-        ask_remote: whether to ask the remote for those that no commit names; the pipeline makes no connection for it.
+        ask_remote: whether to ask the remote for what no commit names; the pipeline does not
+            connect for that.
+
     Raises:
         Refused: the remote does not answer.
     """
-    cached = {md5 for md5 in hashes if (path := cached_object(root, md5)) and is_whole(path, md5)}
-    found = cached & named_by_commits(root, cached) if cached else set()
+    objects = {md5: cached_object(root, md5) for md5 in hashes}
+    cached = {md5 for md5, path in objects.items() if path and is_whole(path, md5)}
+    found = named_by_commits(root, cached) if cached else set()
     left = hashes - found
     remote = open_remote(root) if left and ask_remote else None
-    return found if remote is None else found | left - missing_in_remote(root, remote, left)
+    if remote is None:
+        return found
+    return hashes - missing_in_remote(root, remote, left)
 
 
 def named_by_commits(root: Path, hashes: set[str]) -> set[str]:
-    """Tell which hashes are in a folder that the `dvc.lock` of any commit of any branch or tag names."""
-    options = ("--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
-    history = git(root, "log", *options, "--", paths.PIPELINE_LOCK) or ""
-    left = set(hashes)
+    """Tell which hashes are of files in a folder that the `dvc.lock` of any commit names."""
+    history = git(root, *HISTORY, "--", paths.PIPELINE_LOCK) or ""
+    named = set[str]()
     for md5 in dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\.dir\b", history)):
-        left -= set((recorded_manifest(root, md5) or {}).values())
-        if not left:
+        manifest = recorded_manifest(root, md5) or {}
+        named |= hashes & set(manifest.values())
+        if named == hashes:
             break
-    return hashes - left
+    return named
 
 
 def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
-    """Make the folder hold exactly these models (run id to file); other files in it stay. Returns whether it changed."""
+    """Make the folder hold exactly some models; what else lies in it stays.
+
+    Args:
+        root: the project's root.
+        kept: run id to model file.
+
+    Returns:
+        whether it changed.
+    """
     folder = root / paths.CANDIDATES
     present = models_in(folder)
-    if set(kept) == set(present) and folder.exists():
+    if kept.keys() == present.keys() and folder.exists():
         return False
 
     def build(new_folder: Path) -> None:
-        for path in folder.iterdir() if folder.exists() else ():
-            if path not in present.values():
-                (shutil.copytree if path.is_dir() else shutil.copy2)(path, new_folder / path.name)
+        for path in set(folder.glob("*")) - set(present.values()):
+            copy = shutil.copytree if path.is_dir() else shutil.copy2
+            copy(path, new_folder / path.name)
         for track_id, path in kept.items():
             copy_out(path, new_folder / model_name(track_id))
 

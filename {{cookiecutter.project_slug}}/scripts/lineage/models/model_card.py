@@ -1,4 +1,4 @@
-"""What a model in production says about itself: `models/production/model.json`."""
+"""What the model in production says about itself: `models/production/model.json`."""
 
 import json
 import platform
@@ -15,6 +15,7 @@ from lineage.core.experiment_file import load_experiment
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.remote import obtain
 
+MODEL = "model.bin"
 CARD = "model.json"
 
 
@@ -23,11 +24,13 @@ class ModelCard:
     """The content of `model.json`.
 
     Attributes:
-        environment: Python, platform, and the versions of the packages that were loaded when it was promoted.
-        input_signature: columns and dtypes of the training data as `load_data` returns them; None: could not be read.
+        environment: Python, the platform, and the packages that were loaded when it was promoted.
+        input_signature: columns and dtypes of the training data as `load_data` returns them; None:
+            they could not be read.
         promoted_at: UTC, ISO 8601.
         replaced: run id of the model before; None: there was none.
-        chosen_over: hash of `models/trained` when the model was chosen by hand; those runs do not challenge it again.
+        chosen_over: hash of `models/trained` when the model was chosen by hand; those runs do not
+            challenge it again.
     """
 
     track_id: str
@@ -63,36 +66,31 @@ def read_card(root: Path) -> ModelCard | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise Refused(
-            f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}"
-        ) from None
+        remedy = f"dvc checkout --force {paths.PRODUCTION}"
+        raise Refused(f"{path} is damaged: {error}", remedy) from None
 
 
 def describe_environment() -> dict[str, Any]:
     """Name Python, the platform and every loaded package with its version."""
-    from importlib.metadata import (
-        distributions,
-    )  # its packages_distributions() misses most of them before Python 3.11
+    # packages_distributions() would be shorter, but misses most packages before Python 3.11
+    from importlib.metadata import distributions
 
     loaded = {name.partition(".")[0] for name in sys.modules}
-    found = {
-        package.metadata["Name"]: package.version
-        for package in distributions()
-        if any(
-            path.suffix == ".py" and path.parts[0].removesuffix(".py") in loaded
-            for path in package.files or ()
-        )
-    }
-    packages = dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    packages = {}
+    for package in distributions():
+        files = package.files or ()
+        modules = {path.parts[0].removesuffix(".py") for path in files if path.suffix == ".py"}
+        if modules & loaded:
+            packages[package.metadata["Name"]] = package.version
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": packages,
+        "packages": {name: packages[name] for name in sorted(packages, key=str.lower)},
     }
 
 
 def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str] | None:
-    """Read columns and dtypes of the training data of a hash, as `load_data` of `experiment.py` returns them.
+    """Read columns and dtypes of training data, as `load_data` of `experiment.py` returns them.
 
     Args:
         root: the project's root.
@@ -102,17 +100,14 @@ def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str
     try:
         if data_hash is None:
             raise Refused("its row names no training data")
-        train = root / paths.TRAIN_DATA
+        present = root / paths.TRAIN_DATA
+        is_present = present.is_file() and file_md5(present) == data_hash
         with tempfile.TemporaryDirectory() as folder:
-            if not train.is_file() or file_md5(train) != data_hash:
-                train = (
-                    Path(folder) / train.name
-                )  # an object of the cache has no suffix to tell its format by
-                train.symlink_to(obtain(root, data_hash))
+            # an object of the cache has no suffix to tell its format by
+            train = Path(folder) / present.name
+            train.symlink_to(present if is_present else obtain(root, data_hash))
             frame = load_experiment(root).load_data(train)
-            return {str(name): str(kind) for name, kind in frame.dtypes.items()}
-    except (
-        Exception
-    ) as error:  # load_data is the user's; a model without a signature is still that model
+        return {str(name): str(kind) for name, kind in frame.dtypes.items()}
+    except Exception as error:  # load_data is the user's; without a signature it is still the model
         say(f"no input signature in {CARD}: {' '.join(str(error).split())}")
         return None

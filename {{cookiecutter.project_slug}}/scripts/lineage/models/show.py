@@ -1,4 +1,4 @@
-"""Look at models, and copy one out of the project. Nothing here changes the project."""
+"""Lists and cards of models, and copies out of the project. Nothing here changes the project."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,13 @@ from lineage.core import paths
 from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.listing import print_rows
-from lineage.models.model_card import read_card
-from lineage.models.production import find_model, find_run, open_models
-from lineage.results.leaderboard import best_runs
+from lineage.models.model_card import ModelCard, read_card
+from lineage.models.run_model import (
+    find_model,
+    find_run,
+    open_models,
+)
+from lineage.results.leaderboard import param_names
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import file_md5
@@ -21,57 +25,54 @@ def list_models(form: str) -> None:
 
     Args:
         form: table, json, csv or md.
+
     Raises:
         BadInput: no database, or the folders are recorded and missing.
     """
-    models = open_models(print)
-    _check_present(models.root)
-    card, present = read_card(models.root), models_in(models.root / paths.CANDIDATES)
-    kept = dict.fromkeys(present, "candidate")
+    models = open_models()
+    card = _card_of_present_folders(models.root)
+    kept = dict.fromkeys(models_in(models.root / paths.CANDIDATES), "candidate")
     if card:
-        kept[card.track_id] = " + ".join(
-            ["production", *["candidate"] * (card.track_id in present)]
-        )
-    rows = best_runs(
-        models.database, models.promote.metric, models.promote.mode, track_ids=list(kept)
-    )
-    rows += [
-        {"track_id": track_id}
-        for track_id in kept
-        if track_id not in {row["track_id"] for row in rows}
-    ]
-    params = sorted(
-        {name for row in rows for name in row if name.startswith("model_") and name != "model_hash"}
-    )
-    names = ["version", "track_id", models.promote.metric, *params]
-    print_rows(
-        ["kept as", *names], [[kept[row["track_id"]], *map(row.get, names)] for row in rows], form
-    )
+        both = "production + candidate"
+        kept[card.track_id] = both if card.track_id in kept else "production"
+    runs = models.best_runs(track_ids=list(kept))
+    known = [run["track_id"] for run in runs]
+    for track_id in kept:
+        if track_id not in known:
+            runs.append({"track_id": track_id})
+    names = ["version", "track_id", models.promote.metric, *param_names(runs)]
+    rows = []
+    for run in runs:
+        rows.append([kept[run["track_id"]], *map(run.get, names)])
+    print_rows(["kept as", *names], rows, form)
 
 
 def show_model(run_id: str | None, form: str) -> None:
     """Print the card of the model in production, or the row of a run.
+
+    Args:
+        run_id: the run; None: production.
+        form: table, json, csv or md.
 
     Raises:
         BadInput: no such run.
         Refused: nothing is in production.
     """
     if run_id is not None:
-        content = find_run(open_models(print), run_id, None)
+        content = find_run(open_models(), run_id, None)
     else:
-        root = paths.find_root()
-        _check_present(root)
-        if (card := read_card(root)) is None:
+        card = _card_of_present_folders(paths.find_root())
+        if card is None:
             raise Refused("nothing is in production yet", "dvc repro")
         content = vars(card)
     if form == "json":
         print(json.dumps(content, indent=2))
-    else:
-        flat = [
-            (name, json.dumps(value) if isinstance(value, dict) else value)
-            for name, value in content.items()
-        ]
-        print_rows(["name", "value"], flat, form)
+        return
+    rows = []
+    for name, value in content.items():
+        text = json.dumps(value) if isinstance(value, dict) else value
+        rows.append([name, text])
+    print_rows(["name", "value"], rows, form)
 
 
 def download(run_id: str | None, version: str | None, output: Path, say: Say) -> None:
@@ -82,26 +83,27 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
         version: the version; give one of both.
         output: a file that does not exist yet, or a folder.
         say: is told what was copied.
+
     Raises:
         BadInput: no such run or version.
         Refused: the model is nowhere, or the file exists with other bytes.
     """
-    models = open_models(say)
-    row = find_run(models, run_id, version)
-    source = find_model(models.root, row)
-    target = output / model_name(row["track_id"]) if output.is_dir() else output
-    if (target.exists() or target.is_symlink()) and not (
-        target.is_file() and file_md5(target) == row["model_hash"]
-    ):
+    models = open_models()
+    run = find_run(models, run_id, version)
+    md5 = run["model_hash"]
+    source = find_model(models.root, run)
+    target = output / model_name(run["track_id"]) if output.is_dir() else output
+    same = target.is_file() and file_md5(target) == md5
+    if not same and (target.exists() or target.is_symlink()):
         raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
     copy_out(source, target)
-    say(f"{target}: run {row['track_id']} ({row['version']}), md5 {row['model_hash']}")
+    say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 
-def _check_present(root: Path) -> None:
-    """Refuse to call nothing what only was not pulled."""
+def _card_of_present_folders(root: Path) -> ModelCard | None:
+    """Read the card of production; refuse to call nothing what only was not pulled."""
     for folder in (paths.PRODUCTION, paths.CANDIDATES):
         if recorded_md5(root, folder) is not None and not (root / folder).exists():
-            raise BadInput(
-                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
-            )
+            problem = f"{folder} is missing although dvc.lock records it"
+            raise BadInput(problem, f"dvc pull {folder}")
+    return read_card(root)

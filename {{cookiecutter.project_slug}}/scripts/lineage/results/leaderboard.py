@@ -1,27 +1,26 @@
-"""Read runs back from the results database, best first. Nothing here writes."""
+"""The leaderboard: runs of a results database, best first."""
 
-import difflib
 import json
 import math
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.listing import print_rows
+from lineage.core.param_names import is_param
 from lineage.core.params import read_params
+from lineage.results.conditions import condition_sql
 from lineage.runs.run_database import METRIC_ROW_COLUMNS, METRICS
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import Table, affinity, describe_tables, open_read_only
+from lineage.tables.sqlite_files import describe_tables, open_read_only
 
 Row = dict[str, Any]
 """A row of `metrics`: its columns by name."""
 
-CONDITION = re.compile(r"([\w.]+)\s*(!=|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
-NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 LOSS = re.compile(
     r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE
 )
@@ -32,53 +31,35 @@ def looks_like_loss(metric: str) -> bool:
     return LOSS.search(metric) is not None
 
 
-def _conditions(table: Table, where: Sequence[str]) -> tuple[str, list[str]]:
-    """Turn `model.C>=0.5` into SQL and its values, which are bound; raises BadInput as `best_runs`."""
-    kinds = {column.name: affinity(column.type) for column in table.columns}
-    parts, values = ["1"], []
-    for text in where:
-        if (found := CONDITION.fullmatch(text)) is None:
-            raise BadInput(
-                f"{text!r} is not a condition",
-                "write it as in --where model_C=1.0 --where 'f1_score>=0.9'",
-            )
-        name, operator, value = found[1].replace(".", "_"), found[2], found[3]
-        if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, 3, 0.4) or list(kinds)
-            raise BadInput(f"{name!r} is not a column of {table.name}; it has: {', '.join(near)}")
-        if value == "NULL" and operator in ("=", "!="):
-            parts.append(f"{quote(name)} IS {'NOT ' if operator == '!=' else ''}NULL")
-            continue
-        if kinds[name] == "number" and not re.fullmatch(NUMBER, value):
-            raise BadInput(f"{text!r}: {name} holds numbers, and {value!r} is none")
-        if kinds[name] == "text" and operator not in ("=", "!="):
-            raise BadInput(f"{text!r}: {name} holds text, which can be = or != only")
-        cast = (
-            f"CAST(? AS {'NUMERIC' if re.fullmatch(NUMBER, value) else 'TEXT'})"
-            if kinds[name] == "any"
-            else "?"
-        )
-        parts.append(f"{quote(name)} {operator} {cast}")
-        values.append(value)
-    return " AND ".join(parts), values
+def measured(value: Any) -> float | None:
+    """Give the number that a metric is compared by; None for NULL, text, NaN and infinities."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def existing_database(database: Path) -> Path:
+    """Return a results database; raise BadInput when it does not exist."""
+    if not database.exists():
+        raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
+    return database
 
 
 def metric_names(database: Path) -> list[str]:
-    """Names of the metrics that the database holds, in the order of its columns."""
+    """List the metrics that a database holds, in the order of its columns.
+
+    Raises:
+        BadInput: it has no table `metrics`.
+    """
     with open_read_only(database) as connection:
         table = describe_tables(connection).get(METRICS)
     if table is None:
         raise BadInput(f"the database has no table {METRICS!r}")
-    return [
-        name
-        for name in table.column_names
-        if name not in METRIC_ROW_COLUMNS and not name.startswith("model_")
-    ]
+    others = METRIC_ROW_COLUMNS
+    return [name for name in table.column_names if name not in others and not is_param(name)]
 
 
-def measured(value: Any) -> float | None:
-    """The number that a metric's value is compared by; None for NULL, text, NaN and infinities."""
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+def param_names(rows: Iterable[Row]) -> list[str]:
+    """List the params that any of the rows names, sorted."""
+    return sorted(filter(is_param, set().union(*rows)))
 
 
 def best_runs(
@@ -88,40 +69,56 @@ def best_runs(
     *,
     track_ids: Sequence[str] | None = None,
     where: Sequence[str] = (),
-    limit: int | None = None,
+    limit: int = -1,
 ) -> list[Row]:
-    """Read rows of `metrics`, best first, the earlier run first on a tie; runs without a number to compare come last.
+    """Read runs, best first, the earlier one first on a tie, those without a number last.
 
     Args:
         database: a results database.
         metric: column to sort by.
         mode: `max` or `min`.
         track_ids: only these runs; None: all.
-        limit: at most so many rows.
-        where: conditions as in `model_C=1.0`, all of which hold; `NULL` stands for NULL.
+        where: conditions as in `model_C=1.0`, all of which hold.
+        limit: at most so many runs; -1: all.
+
+    Returns:
+        rows of `metrics`.
+
     Raises:
         BadInput: no such metric or column, or a condition that cannot be.
     """
-    if metric not in (names := metric_names(database)):
-        raise BadInput(
-            f"metric {metric!r} is not in {database.name}; it has: {', '.join(names) or 'none'}"
-        )
+    names = metric_names(database)
+    if metric not in names:
+        listed = ", ".join(names) or "none"
+        raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {listed}")
     with open_read_only(database) as connection:
-        condition, values = _conditions(describe_tables(connection)[METRICS], where)
-        if track_ids is not None:  # as one value: a database may take no more than 999
-            condition += " AND track_id IN (SELECT value FROM json_each(?))"
-            values.append(json.dumps(list(track_ids)))
-        column, direction = quote(metric), "DESC" if mode == "max" else "ASC"
-        number = f"(typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999)"
+        table = describe_tables(connection)[METRICS]
+        conditions = [condition_sql(condition, table) for condition in where]
+        if track_ids is not None:
+            conditions.append("track_id IN (SELECT value FROM json_each(:track_ids))")
+        query = ranking_sql(" AND ".join(conditions) or "TRUE", metric, mode)
+        values = {"track_ids": json.dumps(track_ids), "limit": limit}  # no more than 999 values
         connection.row_factory = sqlite3.Row
-        order = (
-            f"{number} DESC, CASE WHEN {number} THEN {column} END {direction}, timestamp, track_id"
-        )
-        query = f"SELECT * FROM {quote(METRICS)} WHERE {condition} ORDER BY {order} LIMIT ?"
-        return [
-            dict(row)
-            for row in connection.execute(query, (*values, -1 if limit is None else limit))
-        ]
+        return list(map(dict, connection.execute(query, values)))
+
+
+def ranking_sql(condition: str, metric: str, mode: str) -> str:
+    """Write the query for the rows of `metrics` that meet a condition, best first."""
+    column = quote(metric)
+    direction = "DESC" if mode == "max" else "ASC"
+    return f"""
+        SELECT *
+        FROM metrics
+        WHERE {condition}
+        ORDER BY
+            CASE
+                WHEN typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999
+                THEN {column}
+            END {direction} NULLS LAST,
+            timestamp,
+            track_id
+        LIMIT :limit
+    """
 
 
 def print_leaderboard(
@@ -141,20 +138,18 @@ def print_leaderboard(
         limit: at most so many runs.
         form: table, json, csv or md.
         where: conditions, as in `best_runs`.
+
     Raises:
         BadInput: no database, no such metric or column.
     """
-    if database is None or metric is None or mode is None:
+    if database is None or metric is None or mode is None:  # with all three, no project is needed
         root = paths.find_root()
         promote = read_params(root / paths.PARAMS).promote
-        database, metric = database or root / paths.DATABASE, metric or promote.metric
+        database = database or root / paths.DATABASE
+        metric = metric or promote.metric
         by_name = "min" if looks_like_loss(metric) else "max"
         mode = mode or (promote.mode if metric == promote.metric else by_name)
-    if not database.exists():
-        raise BadInput(f"{database} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
-    rows = best_runs(database, metric, mode, limit=limit, where=where)
-    params = sorted(
-        {name for row in rows for name in row if name.startswith("model_") and name != "model_hash"}
-    )
-    names = ["version", "track_id", *params, *metric_names(database)]
-    print_rows(names, [[row.get(name) for name in names] for row in rows], form)
+    metrics = metric_names(existing_database(database))
+    rows = best_runs(database, metric, mode, where=where, limit=limit)
+    names = ["version", "track_id", *param_names(rows), *metrics]
+    print_rows(names, [list(map(row.get, names)) for row in rows], form)

@@ -1,4 +1,4 @@
-"""The small files that DVC shows: metrics of the newest best run, and data for its plots."""
+"""The small files that DVC shows: metrics of the newest best run, and the data of its plots."""
 
 import csv
 import io
@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
+from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
-from lineage.results.leaderboard import best_runs, metric_names
-from lineage.runs.run_database import PREDICTIONS
+from lineage.results.leaderboard import Row, best_runs, metric_names
+from lineage.tables.parquet_files import open_engine, scan
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import describe_tables, open_read_only
+from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
 
 PLOTTED = ("actual", "predicted")
 SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
+Lines = Sequence[Sequence[Any]]
+"""The lines of a CSV file, below its header."""
 
 
 def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) -> None:
@@ -25,80 +28,109 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     Args:
         root: the project's root.
         track_ids: the newest runs; the best of them is reported.
-        metric: what "best" means.
+        metric: what “best” means.
         mode: `max` or `min`.
+
     Raises:
         BadInput: the database has no such metric.
     """
     database = root / paths.DATABASE
-    names = metric_names(database)
-    best = best_runs(database, metric, mode, track_ids=track_ids)[0]
-    write_text(
-        root / paths.METRICS_FILE, json.dumps({name: best[name] for name in names}, indent=2) + "\n"
-    )
+    metrics = metric_names(database)
+    newest = best_runs(database, metric, mode, track_ids=track_ids)
+    best = newest[0]
+    text = json.dumps({name: best[name] for name in metrics}, indent=2)
+    write_text(root / paths.METRICS_FILE, text + "\n")
+
+    plots = root / paths.PLOTS
+    columns = ["version", *metrics]
     runs = best_runs(database, metric, mode)
-    versions = {row["version"]: row for row in reversed(runs)}
-    lines = [
-        [version, *(versions[version][name] for name in names)]
-        for version in sorted(versions, key=version_key)
-    ]
-    write_csv(root / paths.PLOTS / "versions.csv", ["version", *names], lines)
-    newest = [run for run in runs if run["track_id"] in set(track_ids) and run[metric] is not None]
-    write_csv(root / paths.PLOTS / "sweep.csv", SWEEP_COLUMNS, sweep_lines(newest, names, metric))
-    write_csv(
-        root / paths.PLOTS / "predictions.csv", PLOTTED, _predictions(database, best["track_id"])
-    )
+    versions = {run["version"]: list(map(run.get, columns)) for run in reversed(runs)}
+    lines = [versions[version] for version in sorted(versions, key=version_key)]
+    write_csv(plots / "versions.csv", columns, lines)
+    write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, metric))
+    write_csv(plots / "predictions.csv", PLOTTED, prediction_lines(root, best["track_id"]))
 
 
-def sweep_lines(
-    runs: Sequence[dict[str, Any]], metrics: Sequence[str], score: str
-) -> list[tuple[Any, ...]]:
+def sweep_lines(database: Path, runs: list[Row], metrics: list[str], score: str) -> Lines:
     """Make the lines of parallel coordinates: one for each run and axis.
 
     Args:
-        runs: rows of `metrics`.
-        metrics: names of metrics; each is an axis.
-        score: the metric that colours the lines.
+        database: a results database.
+        runs: rows of its table `metrics`, in the order of the lines.
+        metrics: names of metrics; each is an axis, after the params that differ between runs.
+        score: the metric that colours the lines; a run without it has none.
+
     Returns:
-        `SWEEP_COLUMNS` of each line. The axes are the params that differ between runs, then the metrics. Positions go
-        from 0 to 1: of a metric by its size, of a param by its rank, since sweeps often go by factors of ten. An axis
-        with one value has it at 0.5; what a run has no value of is left out.
+        `SWEEP_COLUMNS` of each line. What a run has no value of is left out.
     """
-    params = (
-        [name for name in runs[0] if name.startswith("model_") and name != "model_hash"]
-        if runs
-        else []
-    )
-    axes = [name for name in params if len({run[name] for run in runs}) > 1]
-    rows = []
-    for axis in [*axes, *metrics]:
-        known = sorted({run[axis] for run in runs if run[axis] is not None})
-        places = {value: float(rank) if axis in axes else value for rank, value in enumerate(known)}
-        low, high = (places[known[0]], places[known[-1]]) if known else (0.0, 0.0)
-        scale = {
-            value: (place - low) / (high - low) if high > low else 0.5
-            for value, place in places.items()
-        }
-        rows += [
-            (run["track_id"], axis, scale[run[axis]], run[axis], run[score])
-            for run in runs
-            if run[axis] in scale
-        ]
-    return rows
-
-
-def _predictions(database: Path, track_id: str) -> list[tuple[Any, ...]]:
+    scored = [run for run in runs if run[score] is not None]
+    track_ids = json.dumps([run["track_id"] for run in scored])
+    lines: list[Sequence[Any]] = []
     with open_read_only(database) as connection:
-        table = describe_tables(connection).get(PREDICTIONS)
-        if table is None or not set(PLOTTED) <= set(table.column_names):
+        for axis in [*filter(is_param, runs[0]), *metrics]:
+            values = {run[axis] for run in scored}
+            if len(values) > 1 or not is_param(axis):
+                bound = {"track_ids": track_ids, "axis": axis}
+                lines += connection.execute(axis_sql(axis, score), bound).fetchall()
+    return lines
+
+
+def axis_sql(axis: str, score: str) -> str:
+    """Write the query for the lines of one axis, on which positions go from 0 to 1.
+
+    A metric has its place by its size, a param by its rank, since sweeps often go by factors of
+    ten: 0.1, 1 and 10 are at 0, 0.5 and 1. An axis with one value has it at 0.5.
+    """
+    column = f"metrics.{quote(axis)}"
+    place = f"dense_rank() OVER (ORDER BY {column})" if is_param(axis) else column
+    return f"""
+        WITH placed AS (
+            SELECT
+                run.key AS number,
+                track_id,
+                {place} AS place,
+                {column} AS value,
+                metrics.{quote(score)} AS score
+            FROM json_each(:track_ids) AS run
+            JOIN metrics ON track_id = run.value
+            WHERE {column} IS NOT NULL
+        )
+        SELECT
+            track_id,
+            :axis AS axis,
+            coalesce(
+                1.0 * (place - min(place) OVER ()) / (max(place) OVER () - min(place) OVER ()),
+                0.5
+            ) AS position,
+            value,
+            score
+        FROM placed
+        ORDER BY number
+    """
+
+
+def prediction_lines(root: Path, track_id: str) -> Lines:
+    """Read what a run predicted, in the order of the test items; nothing where it did not say so.
+
+    Args:
+        root: the project's root.
+        track_id: the run.
+
+    Returns:
+        `PLOTTED` of each test item.
+    """
+    file = root / paths.PREDICTIONS / f"{track_id}.parquet"
+    if not file.is_file():  # a run that failed, or came without its predictions
+        return []
+    with open_engine() as engine:
+        described = engine.execute(f"DESCRIBE SELECT * FROM {scan(file)}").fetchall()
+        if not set(PLOTTED) <= {column[0] for column in described}:
             return []
-        columns = ", ".join(quote(name) for name in PLOTTED)
-        query = f"SELECT {columns} FROM {quote(PREDICTIONS)} WHERE track_id = ? ORDER BY timestamp"
-        return connection.execute(query, (track_id,)).fetchall()
+        return engine.execute(f"SELECT actual, predicted FROM {scan(file)}").fetchall()
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write_csv(path: Path, header: Sequence[str], lines: Lines) -> None:
     """Write a CSV file whole."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
     write_text(path, text.getvalue())

@@ -1,0 +1,114 @@
+"""The model of a run: the run that is asked for, and a file with the bytes of its model."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lineage.core import paths
+from lineage.core.errors import BadInput, Refused
+from lineage.core.params import Promote, read_params
+from lineage.models.model_card import MODEL
+from lineage.results.leaderboard import (
+    Row,
+    best_runs,
+    existing_database,
+)
+from lineage.runs.model_file import model_name
+from lineage.tracked.hashes import file_md5
+from lineage.tracked.remote import obtain
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a project: where they and the rows of their runs are, what “best” means.
+
+    Attributes:
+        root: the project's root.
+        database: the results database.
+        promote: the section `promote` of params.yaml.
+    """
+
+    root: Path
+    database: Path
+    promote: Promote
+
+    def best_runs(self, **chosen: Any) -> list[Row]:
+        """Read rows of runs, best first; takes what `leaderboard.best_runs` takes."""
+        return best_runs(self.database, self.promote.metric, self.promote.mode, **chosen)
+
+
+def open_models(
+    database: Path | None = None, metric: str | None = None, mode: str | None = None
+) -> Models:
+    """Find the project around the current folder.
+
+    Args:
+        database: the results database; None: the project's own.
+        metric: None: `promote.metric`.
+        mode: None: `promote.mode`.
+
+    Raises:
+        BadInput: no project, a wrong params.yaml, or no such database.
+    """
+    root = paths.find_root()
+    promote = read_params(root / paths.PARAMS).promote
+    chosen = {"metric": metric or promote.metric, "mode": mode or promote.mode}
+    database = existing_database(database or root / paths.DATABASE)
+    return Models(root, database, promote.model_copy(update=chosen))
+
+
+def find_run(models: Models, run_id: str | None, version: str | None) -> Row:
+    """Read the row of a run, or of a version's best run that has a model.
+
+    Args:
+        models: of the project.
+        run_id: the run.
+        version: the version; give one of both.
+
+    Raises:
+        BadInput: both or none are given, or the database does not know it.
+        Refused: it has no model.
+    """
+    if (run_id is None) == (version is None):
+        raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
+    asked = f"run {run_id}" if version is None else f"version {version}"
+    where = f"track_id={run_id}" if version is None else f"version={version}"
+    runs = models.best_runs(where=[where])
+    if not runs:
+        remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
+        raise BadInput(f"{asked} has no row in {models.database.name}", remedy)
+    for run in runs:
+        if run.get("model_hash") is not None:
+            return run
+    raise Refused(f"{asked} has no model: its runs failed or saved none")
+
+
+def find_model(root: Path, run: Row) -> Path:
+    """Find a file with the bytes of a run's model: in the model folders, the cache or the remote.
+
+    Args:
+        root: the project's root.
+        run: its row of `metrics`.
+
+    Raises:
+        Refused: the bytes are nowhere.
+        BadInput: the row's run id or hash cannot be one.
+    """
+    name = model_name(run["track_id"])
+    md5 = run["model_hash"]
+    if not re.fullmatch("[0-9a-f]{32}", str(md5)):
+        raise BadInput(f"model_hash of run {run['track_id']} is {md5!r}, not an md5")
+    for place in (
+        f"{paths.TRAINED_MODELS}/{name}",
+        f"{paths.CANDIDATES}/{name}",
+        f"{paths.PRODUCTION}/{MODEL}",
+    ):
+        path = root / place
+        if path.is_file() and file_md5(path) == md5:
+            return path
+    try:
+        return obtain(root, md5)
+    except Refused as error:
+        problem = f"the model of run {run['track_id']} ({run['version']}): {error.problem}"
+        raise Refused(problem, error.remedy) from None

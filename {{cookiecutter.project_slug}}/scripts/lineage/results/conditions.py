@@ -1,0 +1,49 @@
+"""Conditions on runs as users write them, as SQL: `model.C!=NULL` is `"model_C" IS NOT NULL`."""
+
+import difflib
+import re
+
+from lineage.core.errors import BadInput
+from lineage.tables import sql
+from lineage.tables.sqlite_files import Table, affinity
+
+CONDITION = re.compile(r"([\w.]+)\s*(!=|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NULL_TESTS = {"=": "IS NULL", "!=": "IS NOT NULL"}
+
+
+def condition_sql(condition: str, table: Table) -> str:
+    """Turn one condition into SQL; its value becomes a literal, so nothing in it is read as SQL.
+
+    Args:
+        condition: a column, `=`, `!=`, `<`, `<=`, `>` or `>=`, and a value; `NULL` stands for NULL.
+        table: the table whose columns may be named; a dot in a name stands for `_`.
+
+    Raises:
+        BadInput: it is no condition, names no column, or its value cannot be one of the column.
+    """
+    found = CONDITION.fullmatch(condition)
+    if found is None:
+        remedy = "write it as in --where model_C=1.0 --where 'f1_score>=0.9'"
+        raise BadInput(f"{condition!r} is not a condition", remedy)
+    column, operator, value = found.groups()
+    name = column.replace(".", "_")
+    kind = _kind_of(name, table)
+    if value == "NULL" and operator in NULL_TESTS:
+        return f"{sql.quote(name)} {NULL_TESTS[operator]}"
+    is_number = NUMBER.fullmatch(value) is not None
+    if kind == "number" and not is_number:
+        raise BadInput(f"{condition!r}: {name} holds numbers, and {value!r} is none")
+    if kind == "text" and operator not in NULL_TESTS:
+        raise BadInput(f"{condition!r}: {name} holds text, which can be = or != only")
+    compared_as = "NUMERIC" if is_number and kind != "text" else "TEXT"
+    return f"{sql.quote(name)} {operator} CAST({sql.text(value)} AS {compared_as})"
+
+
+def _kind_of(name: str, table: Table) -> str:
+    """Tell what a column holds: `number`, `text` or `any`."""
+    kinds = {column.name: affinity(column.type) for column in table.columns}
+    if name not in kinds:
+        near = difflib.get_close_matches(name, kinds, 3, 0.4) or list(kinds)
+        raise BadInput(f"{name!r} is not a column of {table.name}; it has: {', '.join(near)}")
+    return kinds[name]
