@@ -37,17 +37,14 @@ class GuardedOutput:
     Attributes:
         root: the project's root.
         name: the output, relative to it.
+        path: where it is, or will be.
         base: what is accumulated so far; None: nothing yet.
     """
 
     root: Path
     name: str
+    path: Path
     base: Path | None
-
-    @property
-    def path(self) -> Path:
-        """The output's path, also where there is none yet."""
-        return self.root / self.name
 
     def write(self, build: Callable[[Path], bool], *, replaces: bool) -> bool:
         """Write the output, whole or not at all.
@@ -79,11 +76,17 @@ def guarded_output(root: Path, path: str) -> Iterator[GuardedOutput]:
         Refused: as `locked` and `check_base`.
     """
     with locked(root, path):
-        yield GuardedOutput(root, path, check_base(root, path))
+        base = check_base(root, path)
+        yield GuardedOutput(root, path, root / path, base)
 
 
 @contextmanager
-def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def locked(
+    root: Path,
+    path: str,
+    *,
+    seconds: float = LOCK_SECONDS,
+) -> Iterator[None]:
     """Hold the lock of one output; wait for another process first.
 
     Args:
@@ -126,7 +129,11 @@ def _read(holder: Path) -> str:
         return "another process"
 
 
-def check_base(root: Path, path: str, may_differ: MayDiffer | None = None) -> Path | None:
+def check_base(
+    root: Path,
+    path: str,
+    may_differ: MayDiffer | None = None,
+) -> Path | None:
     """Find the accumulated output that new rows or files may be added to.
 
     Args:
@@ -181,7 +188,12 @@ def _checkout(root: Path) -> str:
     return f"git checkout -- {' '.join(stale)} && dvc checkout" if stale else "dvc checkout"
 
 
-def _holds_recorded(root: Path, path: str, recorded: str, may_differ: MayDiffer | None) -> bool:
+def _holds_recorded(
+    root: Path,
+    path: str,
+    recorded: str,
+    may_differ: MayDiffer | None,
+) -> bool:
     """Tell whether a changed base holds all that is recorded, as after a kill before `dvc.lock`."""
     base = root / path
     known = cached_object(root, recorded)

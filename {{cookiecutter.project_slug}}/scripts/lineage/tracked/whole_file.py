@@ -16,7 +16,12 @@ AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
 
-def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = True) -> bool:
+def write_whole(
+    output: Path,
+    build: Callable[[Path], bool],
+    *,
+    locked: bool = True,
+) -> bool:
     """Build a file beside `output` and rename it into place.
 
     A killed process leaves the old file as it was.
