@@ -204,7 +204,7 @@ def test_a_conflict_shows_both_values(unchanging: Project) -> None:
     frame = pd.read_parquet(unchanging.path / "data/train.parquet").sort_values("id")[:1]
     key, label = int(frame["id"].iloc[0]), int(frame["label"].iloc[0])
     frame.assign(label=label + 1).to_parquet(incoming(unchanging, "b.parquet"))
-    output = unchanging.script("merge_artifacts", "--stage", "merge_data", code=1)
+    output = unchanging.script("merge_data", code=1)
     incoming(unchanging, "b.parquet").unlink()
     assert f"  id={key} — label: {label} | {label + 1}\n" in output
 
@@ -213,12 +213,12 @@ def test_an_empty_folder_of_batches(trained: Project) -> None:
     shutil.rmtree(trained.path / "data/incoming")
     (trained.path / "data/incoming").mkdir()
     before = state(trained)
-    output = trained.script("merge_artifacts", "--stage", "merge_data")
+    output = trained.script("merge_data")
     assert output == "data/incoming/ holds no .parquet file; data/train.parquet stays as it is\n"
     assert state(trained) == before
     (trained.path / "dvc.lock").unlink()
     (trained.path / "data/train.parquet").unlink()
-    output = trained.script("merge_artifacts", "--stage", "merge_data", code=2)
+    output = trained.script("merge_data", code=2)
     assert output == (
         "error: data/incoming/ holds no .parquet file, and there is no data/train.parquet yet\n"
         "  → drop a batch into data/incoming/\n"

@@ -28,7 +28,11 @@ def where_recorded(root: Path, name: str) -> str:
     return "in no commit; --backup-tag NAME would pin it"
 
 
-def pin(root: Path, name: str, tag: str) -> None:
+def pin(
+    root: Path,
+    name: str,
+    tag: str,
+) -> None:
     """Put the bytes of an output into the cache, and make an annotated tag that names them.
 
     Args:
@@ -60,7 +64,12 @@ def pin(root: Path, name: str, tag: str) -> None:
     must_git(root, "tag", "--annotate", f"--message={message}", "--", tag, commit)
 
 
-def _commit_beside(root: Path, name: str, md5: str, message: str) -> str:
+def _commit_beside(
+    root: Path,
+    name: str,
+    md5: str,
+    message: str,
+) -> str:
     """Commit a pointer to the bytes on top of HEAD, in an index of its own; return the commit."""
     from dvc.utils.serialize import dumps_yaml
 
@@ -78,7 +87,11 @@ def _commit_beside(root: Path, name: str, md5: str, message: str) -> str:
     return must_git(root, "commit-tree", tree, "-p", "HEAD", "-m", message)
 
 
-def _pointer_to(root: Path, name: str, md5: str) -> tuple[str, Any]:
+def _pointer_to(
+    root: Path,
+    name: str,
+    md5: str,
+) -> tuple[str, Any]:
     """Put a hash into `dvc.lock`, or into a new `.dvc` file where that does not know the output.
 
     Returns:

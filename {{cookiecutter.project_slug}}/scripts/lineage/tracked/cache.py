@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,34 +13,30 @@ from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
+PLAIN_FOLDER = r"""/[^#"'\n]*"""
 
 
 @lru_cache(maxsize=4)
 def cache_folder(root: Path) -> Path:
-    """Find the folder of DVC's local cache, by the configuration of project, machine and user."""
+    """Find the folder of DVC's local cache, by the configuration of project, machine and user.
+
+    `make setup` writes an absolute folder into `.dvc/config.local`, where it wins over all else.
+    That is read here, since DVC takes 0.1 s to say so; anything else is left to DVC.
+    """
     dvc_folder = root / ".dvc"
     default = dvc_folder / "cache"
     if not dvc_folder.is_dir():
         return default
-    if plain := _plain_cache_folder(dvc_folder / "config.local"):
-        return Path(plain)
+    parser = configparser.RawConfigParser(strict=False)
+    with suppress(configparser.Error, UnicodeDecodeError):
+        parser.read(dvc_folder / "config.local", encoding="utf-8")
+    folder = parser.get("cache", "dir", fallback="")
+    if re.fullmatch(PLAIN_FOLDER, folder):
+        return Path(folder)
     from dvc.config import Config
 
-    return Path(Config(dvc_dir=str(dvc_folder))["cache"].get("dir") or default)
-
-
-def _plain_cache_folder(local: Path) -> str:
-    """Read an absolute `cache.dir` from `.dvc/config.local`; anything else is left to DVC.
-
-    `make setup` writes it there, where it wins over all else, and DVC takes 0.1 s to say so.
-    """
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read(local, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError):
-        return ""
-    folder = parser.get("cache", "dir", fallback="")
-    return folder if re.fullmatch(r"""/[^#"'\n]*""", folder) else ""
+    configured = Config(dvc_dir=str(dvc_folder))["cache"].get("dir")
+    return Path(configured or default)
 
 
 def object_path(root: Path, md5: str) -> Path:
@@ -73,7 +70,11 @@ def read_listing(path: Path) -> dict[str, str]:
     return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
 
 
-def store_object(root: Path, file: Path, md5: str) -> None:
+def store_object(
+    root: Path,
+    file: Path,
+    md5: str,
+) -> None:
     """Copy a file into DVC's cache under its hash, whole and read-only as DVC does it."""
 
     def build(temporary: Path) -> bool:

@@ -33,24 +33,41 @@ class CodeState:
     dirty: bool | None
 
 
-def run(root: Path, *command: str, index: Path | None = None, **options: Any) -> CompletedProcess:
+def run(
+    root: Path,
+    *command: str,
+    index: Path | None = None,
+    stdout: int | None = PIPE,
+    text: bool = True,
+) -> CompletedProcess[Any]:
     """Run a command in `root`; Git finds the repository by that folder alone.
 
     Args:
         root: the working folder.
         command: the program and its arguments.
         index: a Git index to use instead of the repository's.
-        options: of `subprocess.run`; by default both outputs are caught, as text.
+        stdout: where its output goes; PIPE: into the result; None: to the user.
+        text: the result holds text, not bytes.
 
     Raises:
         FileNotFoundError: the program is not installed.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in LOCATION}
+    environment = dict(os.environ)
+    for name in LOCATION:
+        environment.pop(name, None)
     environment["GIT_OPTIONAL_LOCKS"] = "0"  # looking must not rewrite the index
     if index:
         environment["GIT_INDEX_FILE"] = str(index)
-    options = {"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE, "text": True, **options}
-    return subprocess.run(command, cwd=root, env=environment, check=False, **options)
+    return subprocess.run(
+        command,
+        cwd=root,
+        env=environment,
+        stdin=DEVNULL,
+        stdout=stdout,
+        stderr=PIPE,
+        text=text,
+        check=False,
+    )
 
 
 def git_bytes(root: Path, *arguments: str) -> bytes | None:
@@ -131,5 +148,7 @@ def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> Code
     if commit is None:
         return CodeState(None, None)
     excluded = [f":(exclude){path}" for path in written_by_pipeline]
-    changed = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
-    return CodeState(commit, None if changed is None else bool(changed))
+    options = ("--porcelain", "--untracked-files=no")
+    changed = git(root, "status", *options, "--", ".", *excluded)
+    dirty = None if changed is None else bool(changed)
+    return CodeState(commit, dirty)

@@ -91,7 +91,12 @@ def guarded_output(root: Path, path: str) -> Iterator[GuardedOutput]:
 
 
 @contextmanager
-def locked(root: Path, path: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def locked(
+    root: Path,
+    path: str,
+    *,
+    seconds: float = LOCK_SECONDS,
+) -> Iterator[None]:
     """Hold the lock of one output; wait for another process first.
 
     Args:
@@ -134,7 +139,11 @@ def _read(holder: Path) -> str:
         return "another process"
 
 
-def check_base(root: Path, path: str, may_differ: MayDiffer | None = None) -> Path | None:
+def check_base(
+    root: Path,
+    path: str,
+    may_differ: MayDiffer | None = None,
+) -> Path | None:
     """Find the accumulated output that new rows or files may be added to.
 
     Args:
@@ -189,7 +198,12 @@ def _checkout(root: Path) -> str:
     return f"git checkout -- {' '.join(stale)} && dvc checkout" if stale else "dvc checkout"
 
 
-def _holds_recorded(root: Path, path: str, recorded: str, may_differ: MayDiffer | None) -> bool:
+def _holds_recorded(
+    root: Path,
+    path: str,
+    recorded: str,
+    may_differ: MayDiffer | None,
+) -> bool:
     """Tell whether a changed base holds all that is recorded, as after a kill before `dvc.lock`."""
     base = root / path
     known = cached_object(root, recorded)

@@ -22,24 +22,31 @@ def folder_manifest(folder: Path) -> dict[str, str]:
 
     Our own temporary files are left out.
     """
-    files = [path for path in folder.rglob("*") if path.is_file() and not is_temporary(path)]
-    return {path.relative_to(folder).as_posix(): file_md5(path) for path in sorted(files)}
+    manifest = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not is_temporary(path):
+            name = path.relative_to(folder).as_posix()
+            manifest[name] = file_md5(path)
+    return manifest
 
 
 def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
     if not path.is_dir():
         return file_md5(path)
-    listing = write_listing(folder_manifest(path)).encode("utf-8")
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+    listing = write_listing(folder_manifest(path))
+    digest = hashlib.md5(listing.encode(), usedforsecurity=False)
+    return digest.hexdigest() + ".dir"
 
 
 def write_listing(files: Mapping[str, str]) -> str:
     """Write the object of a folder from its files, relative path to md5."""
-    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
-    return json.dumps(entries, sort_keys=True)
+    entries = []
+    for name, md5 in sorted(files.items()):
+        entries.append({"md5": md5, "relpath": name})
+    return json.dumps(entries)
 
 
 def is_temporary(path: Path) -> bool:
     """Tell whether a path is one of our temporary files (left by a killed process)."""
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+    return path.match(".*.tmp")

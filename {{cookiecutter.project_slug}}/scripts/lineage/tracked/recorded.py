@@ -18,7 +18,10 @@ Entries = Iterator[tuple[str, Any]]
 
 
 def recorded_outputs(
-    root: Path, revision: str | None = None, *, pushed: bool = False
+    root: Path,
+    revision: str | None = None,
+    *,
+    pushed: bool = False,
 ) -> dict[str, str]:
     """Map every cached output that `.dvc` files and `dvc.lock` name to its hash.
 
@@ -30,28 +33,30 @@ def recorded_outputs(
     Raises:
         BadInput: a file cannot be read (a merge conflict, for example).
     """
-    options = ["cache"]  # cache: false says that Git holds it
-    if pushed:
-        options.append("push")
+    needed = {"cache", "push"} if pushed else {"cache"}  # cache: false, and Git holds the file
     outputs: dict[str, str] = {}
     for name in [*_pointers(root, revision), PIPELINE_LOCK, PIPELINE]:
         for path, entry in _entries(root, name, revision):
-            if any(entry.get(option) is False for option in options):
+            if any(entry.get(option) is False for option in needed):
                 outputs.pop(path, None)
             elif md5 := entry.get("md5"):
                 outputs[path] = md5
     return outputs
 
 
-def recorded_md5(root: Path, path: str, revision: str | None = None) -> str | None:
+def recorded_md5(
+    root: Path,
+    path: str,
+    revision: str | None = None,
+) -> str | None:
     """Look one output up in `dvc.lock`, then in its own `.dvc` file.
 
     Arguments and errors are those of `recorded_outputs`.
     """
     for name in (PIPELINE_LOCK, f"{path}.dvc"):
-        entry = dict(_entries(root, name, revision)).get(path)
-        if entry:
-            return entry.get("md5")
+        entries = dict(_entries(root, name, revision))
+        if path in entries:
+            return entries[path].get("md5")
     return None
 
 
@@ -65,7 +70,11 @@ def _pointers(root: Path, revision: str | None) -> list[str]:
     return sorted(name for name in names if name.endswith(".dvc"))
 
 
-def _entries(root: Path, name: str, revision: str | None) -> Entries:
+def _entries(
+    root: Path,
+    name: str,
+    revision: str | None,
+) -> Entries:
     """Yield the outputs of `dvc.yaml`, `dvc.lock` or a `.dvc` file; none where there is no file."""
     try:
         if revision:

@@ -58,7 +58,11 @@ def obtain(root: Path, md5: str) -> Path:
     return path
 
 
-def bring(root: Path, md5: str, target: Path) -> None:
+def bring(
+    root: Path,
+    md5: str,
+    target: Path,
+) -> None:
     """Write the verified bytes of a hash to a file, whole or not at all.
 
     Raises:
@@ -108,7 +112,11 @@ def open_remote(root: Path) -> Remote | None:
         raise Refused(f"the remote cannot be used: {reason}", "dvc remote list") from error
 
 
-def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
+def missing_in_remote(
+    root: Path,
+    remote: Remote,
+    hashes: Iterable[str],
+) -> set[str]:
     """Ask the remote itself for every object; `dvc push` and `dvc status` trust their own index.
 
     An object of another size than the cached one (an upload that was cut off) counts as missing.
@@ -128,10 +136,15 @@ def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[
 
     remote.fs.fs.invalidate_cache()
     with _answering(), ThreadPoolExecutor(REQUESTS) as pool:
-        return {md5 for md5, there in zip(wanted, pool.map(is_there, wanted)) if not there}
+        found = pool.map(is_there, wanted)
+        return {md5 for md5, there in zip(wanted, found) if not there}
 
 
-def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
+def send(
+    root: Path,
+    remote: Remote,
+    hashes: Iterable[str],
+) -> set[str]:
     """Copy to the remote the objects that it lacks.
 
     Returns:
