@@ -54,8 +54,9 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_first_write_has_no_base(root: Path) -> None:
     with guarded_output(root, NAME) as output:
-        assert output.base is None and output.path == root / NAME
-        assert output.write(lambda temporary: parquet(temporary, 1).exists(), replaces=True)
+        assert output.base is None and output.draft.parent == (root / NAME).parent
+        parquet(output.draft, 1)
+        assert output.publish(replaces=True)
     assert (root / NAME).is_file() and list((root / "data").iterdir()) == [root / NAME]
 
 
@@ -64,23 +65,27 @@ def test_rows_are_added_to_the_recorded_base(root: Path) -> None:
     record(root, NAME)
     with guarded_output(root, NAME) as output:
         assert output.base == root / NAME
-        assert output.write(lambda temporary: parquet(temporary, 1, 2, 3).exists(), replaces=False)
+        parquet(output.draft, 1, 2, 3)
+        assert output.publish(replaces=False)
     with guarded_output(root, NAME) as output:  # killed before dvc.lock was written
-        assert not output.write(lambda temporary: parquet(temporary, 1, 2, 3).exists(), replaces=False)
+        parquet(output.draft, 1, 2, 3)
+        assert not output.publish(replaces=False)
 
 
 def test_rows_that_go_must_be_recoverable(root: Path) -> None:
     parquet(root / NAME, 1, 2)
     record(root, NAME)
     with guarded_output(root, NAME) as output:
-        assert output.write(lambda temporary: parquet(temporary, 2).exists(), replaces=True)
+        parquet(output.draft, 2)
+        assert output.publish(replaces=True)
     parquet(root / NAME, 1, 2, 3)
     before = (root / NAME).read_bytes()
     with (
         pytest.raises(Refused, match="would lose rows or files, and its present bytes are recorded nowhere"),
         guarded_output(root, NAME) as output,
     ):
-        output.write(lambda temporary: parquet(temporary, 2).exists(), replaces=True)
+        parquet(output.draft, 2)
+        output.publish(replaces=True)
     assert (root / NAME).read_bytes() == before
 
 
