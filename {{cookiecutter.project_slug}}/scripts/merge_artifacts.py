@@ -159,7 +159,7 @@ def _incomplete() -> BadInput:
 
 
 def spread(words: list[str]) -> Iterator[str]:
-    """Let an option of several values take them at once: `--exp-db a b` is `--exp-db a --exp-db b`."""
+    """Let an option take several values: `--exp-db a b` is `--exp-db a --exp-db b`."""
     option = ""
     for word in words:
         if word.startswith("--"):

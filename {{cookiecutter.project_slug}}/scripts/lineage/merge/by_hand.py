@@ -5,22 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lineage.core import paths
 from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
-from lineage.core.paths import find_root
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
 from lineage.merge.inbox import expand
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
+from lineage.merge.predictions import PREDICTIONS, gather_predictions
 from lineage.merge.rules import Rules
 from lineage.tracked.backup_tag import pin, where_recorded
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.whole_file import same_bytes, write_whole
-
-Merge = Callable[[Path], list[Plan]]
-"""Writes the merged file at a path and says what changed."""
+from lineage.tracked.whole_file import Draft, draft_of, same_bytes
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Request:
 
 
 def merge_databases_by_hand(request: Request, origin: Path | None = None) -> list[Plan]:
-    """Merge databases.
+    """Merge databases; those of the project's own results bring their predictions along.
 
     Args:
         request: what to merge.
@@ -60,18 +58,23 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
         problem = f"{request.base} is {len(bases)} databases; the base is one"
         raise BadInput(problem, "merge the others in by --exp-db")
     root, name = place_of(request.output)
-    with locked(root, name):
+    rules = request.rules
+    is_ours = name == paths.DATABASE
+    if is_ours:
+        rules = replace(rules, left_out=(PREDICTIONS,))
+    with locked(root, name), draft_of(request.output) as draft:
         base = next(iter(_checked(root, name, request.output, bases)), None)
         origins = dict.fromkeys(sources, origin) if origin else {}
-        rules = request.rules
-        if base:
-            found = origins or find_origins(root, name, base, sources)
-            rules = replace(rules, ancestors=found)
-
-        def merge(file: Path) -> list[Plan]:
-            return merge_databases(base, sources, file, rules)
-
-        return _write(request, base == request.output, merge)
+        rules = replace(rules, ancestors=origins or find_origins(root, name, base, sources))
+        with progress(f"merging {len(sources)} files into {name}"):
+            plans = merge_databases(base, sources, draft.path, rules)
+        if not is_ours:
+            return _publish(request, draft, base == request.output, plans)
+        with gather_predictions(root, sources, draft.path, rules) as predictions:
+            _publish(request, draft, base == request.output, plans)
+            if not rules.dry_run:
+                predictions.write()
+        return [*plans, predictions.plan]
 
 
 def merge_data_by_hand(request: Request) -> list[Plan]:
@@ -79,13 +82,11 @@ def merge_data_by_hand(request: Request) -> list[Plan]:
     sources = expand(request.sources, ".parquet")
     bases = _bases(request, ".parquet")
     root, name = place_of(request.output)
-    with locked(root, name):
+    with locked(root, name), draft_of(request.output) as draft:
         bases = _checked(root, name, request.output, bases)
-
-        def merge(file: Path) -> list[Plan]:
-            return [merge_data(bases, sources, file, request.rules, name)]
-
-        return _write(request, bases == [request.output], merge)
+        with progress(f"merging {len(sources)} files into {name}"):
+            plan = merge_data(bases, sources, draft.path, request.rules, name)
+        return _publish(request, draft, bases == [request.output], [plan])
 
 
 def _bases(request: Request, ending: str) -> list[Path]:
@@ -106,32 +107,27 @@ def _checked(root: Path, name: str, output: Path, bases: list[Path]) -> list[Pat
     return bases
 
 
-def _write(request: Request, in_place: bool, merge: Merge) -> list[Plan]:
-    """Merge into the output, whole or not at all, once the user agreed.
+def _publish(request: Request, draft: Draft, in_place: bool, plans: list[Plan]) -> list[Plan]:
+    """Put the merged file into the output's place, once the user agreed; return the plans.
 
     Args:
         request: what was asked for; the output's lock is held.
+        draft: the merged file.
         in_place: the output is the base.
-        merge: writes the merged file.
+        plans: what changed.
     """
-    root, name = place_of(request.output)
-    plans: list[Plan] = []
-
-    def build(temporary: Path) -> bool:
-        with progress(f"merging {len(request.sources)} files into {name}"):
-            plans.extend(merge(temporary))
-        if request.rules.dry_run:
-            return False
-        _ask(request, plans)
-        if in_place and all(plan.is_empty for plan in plans):
-            return False
-        output = request.output
-        overwrites = not in_place and output.exists() and not same_bytes(temporary, output)
-        if overwrites or (in_place and any(plan.replaced for plan in plans)):
-            keep_recoverable(root, name)
-        return True
-
-    write_whole(request.output, build)
+    if request.rules.dry_run:
+        return plans
+    _ask(request, plans)
+    output = request.output
+    is_same = output.exists() and (
+        all(plan.is_empty for plan in plans) if in_place else same_bytes(draft.path, output)
+    )
+    if is_same:
+        return plans
+    if output.exists() and (not in_place or any(plan.replaced for plan in plans)):
+        keep_recoverable(*place_of(output))
+    draft.publish()
     return plans
 
 
@@ -169,7 +165,7 @@ def place_of(output: Path) -> tuple[Path, str]:
     """
     place = output.parent.resolve() / output.name
     try:
-        root = find_root(place.parent)
+        root = paths.find_root(place.parent)
     except BadInput:
         root = place.parent
     return root, place.relative_to(root).as_posix()

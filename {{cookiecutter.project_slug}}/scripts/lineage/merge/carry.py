@@ -1,4 +1,4 @@
-"""Rows on their way: SQLite takes them, by row number, from the sources into the copy of the base."""
+"""SQLite carries the chosen rows, by row number, from the sources into the copy of the base."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -30,17 +30,18 @@ def carry(relations: Relations, target: sqlite3.Connection, incoming: LinedUp, t
     if leaving:
         chosen = f"{row_alias(table)} IN (SELECT value FROM json_each(?))"
         target.execute(f"DELETE FROM main.{quote(table.name)} WHERE {chosen}", (leaving,))
+    order = relations.order("arriving")
     arriving = engine.execute(f"""
-        SELECT "lineage source", to_json(list("lineage file row"))
+        SELECT "lineage source", to_json(list("lineage file row" ORDER BY {order}))
         FROM arriving
         GROUP BY "lineage source"
-        ORDER BY min(row({quote_all(relations.identity)}))
+        ORDER BY min(row({order}))
     """).fetchall()
     arrived = 0
     for source, rows in arriving:
         with attached(target, incoming.files[source]):
             target.execute("BEGIN")
-            arrived += _insert(target, table, incoming.found[source], relations.identity, rows)
+            arrived += _insert(target, table, incoming.found[source], rows)
             target.execute("COMMIT")
     return arrived
 
@@ -49,7 +50,6 @@ def _insert(
     target: sqlite3.Connection,
     table: Table,
     source: Table,
-    identity: Sequence[str],
     rows: str,
 ) -> int:
     """Insert rows of the attached source into a table of `main`; return how many arrived.
@@ -60,20 +60,17 @@ def _insert(
         target: with `source` attached.
         table: the table of `main`.
         source: the table of the source.
-        identity: columns of the identity, by which the rows are ordered.
-        rows: JSON list of row numbers of the source.
+        rows: JSON list of row numbers of the source, in the order in which they are inserted.
     """
     known = {fold(name): name for name in table.column_names}
     columns = [known[fold(name)] for name in source.column_names]
     absent = _columns_with_default(target, table, columns)
     values = ", ".join([quote_all(source.column_names, "row"), *["NULL"] * len(absent)])
-    keys = [name for name in source.column_names if fold(name) in set(map(fold, identity))]
     statement = f"""
         INSERT INTO main.{quote(table.name)} ({quote_all([*columns, *absent])})
         SELECT {values}
         FROM json_each(?) AS chosen
-        JOIN source.{quote(source.name)} AS row ON row.{row_alias(source)} = chosen.value
-        ORDER BY {quote_all(keys, "row")}
+        CROSS JOIN source.{quote(source.name)} AS row ON row.{row_alias(source)} = chosen.value
     """
     return target.execute(statement, (rows,)).rowcount
 
@@ -85,7 +82,7 @@ def _columns_with_default(
     given = set(map(fold, columns))
     absent = []
     for row in target.execute(f"PRAGMA main.table_info({quote(table.name)})").fetchall():
-        name, must_be_given, default = row[1], row[3], row[4]
+        _, name, _, must_be_given, default, _ = row
         if default is not None and not must_be_given and fold(name) not in given:
             absent.append(name)
     return absent

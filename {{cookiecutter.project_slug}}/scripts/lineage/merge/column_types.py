@@ -84,27 +84,43 @@ def _common_type(
         return next(iter(types))
     values = _values(target, incoming, column, is_known)
     classes = set[str]().union(*values.values())
-    numbers = classes & {"integer", "real"}
     is_text = "text" in classes
-    if numbers and is_text and any(affinity(one) in ("number", "real") for one in types):
-        if cast_folder is None:
-            raise _text_and_numbers(incoming, column, values)
-        _cast_sources(incoming, column, cast_folder)
-        return "TEXT"
-    if numbers and is_text:
-        return ""  # any type would turn numbers into text, or text like 007 into a number
-    if affinity(column.type) == "any" or not classes & {"integer", "real", "text"}:
+    is_number = bool(classes & {"integer", "real"})
+    if is_text and is_number:
+        return _type_of_both(incoming, column, types, values, cast_folder)
+    if affinity(column.type) == "any" or not (is_text or is_number):
         return column.type
     if is_text:
         return _spelling(types, {"text"}, column.type, "TEXT")
-    is_floating = any(affinity(one) == "real" for one in types)
-    if numbers == {"integer"} and not is_floating:
-        return _spelling(types, {"number", "real"}, column.type, "INTEGER")
+    return _type_of_numbers(types, classes, column.type)
+
+
+def _type_of_both(
+    incoming: LinedUp,
+    column: Column,
+    types: set[str],
+    values: dict[int | None, set[str]],
+    cast_folder: Path | None,
+) -> str:
+    """Find the type of a column that holds text and numbers."""
+    if not any(affinity(one) in ("number", "real") for one in types):
+        return ""  # any type would turn numbers into text, or text like 007 into a number
+    if cast_folder is None:
+        raise _text_and_numbers(incoming, column, values)
+    _cast_sources(incoming, column, cast_folder)
+    return "TEXT"
+
+
+def _type_of_numbers(types: set[str], classes: set[str], known: str) -> str:
+    """Find the type of a column of numbers; none where floating point would round one."""
+    is_floating = "real" in classes or any(affinity(one) == "real" for one in types)
+    if not is_floating:
+        return _spelling(types, {"number", "real"}, known, "INTEGER")
     return "" if "huge" in classes else "REAL"
 
 
 def _spelling(types: set[str], kinds: set[str], known: str, otherwise: str) -> str:
-    """Choose a type of some kinds; the known one where it fits, so that nothing changes for a spelling."""
+    """Choose a type of some kinds: the known one where it fits, so that no spelling changes."""
     if affinity(known) in kinds:
         return known
     return min((one for one in types if affinity(one) in kinds), default=otherwise)
@@ -120,7 +136,8 @@ def _values(
     cell = quote(column.name)
     statement = f"""
         SELECT DISTINCT CASE
-            WHEN typeof({cell}) = 'integer' AND {cell} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}
+            WHEN typeof({cell}) = 'integer'
+                AND {cell} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}
             THEN 'huge' ELSE typeof({cell}) END
         FROM {{table}} WHERE {cell} IS NOT NULL
     """

@@ -91,7 +91,8 @@ def union_all_by_name(
     for schema in schemas:
         require_columns(schema, keys)
         check_exact(engine, schema, columns)
-    compared = [name for name in columns if any(name in schema.columns for schema in incoming)]
+    there = set[str]().union(*(schema.columns for schema in incoming))
+    compared = [name for name in columns if name in there]
     relations = DataRelations(engine, name, compared, keys or compared, written=columns)
     relations.metadata = merged_metadata(engine, known, incoming, columns)
     _make_incoming(engine, incoming, columns)

@@ -38,7 +38,7 @@ from lineage.tables.sqlite_files import (
 )
 
 INSTRUCTIONS = 1_000_000
-"""Steps of SQLite's machine after which Python may see Ctrl-C; a long statement would swallow it."""
+"""Steps of SQLite's machine after which Python may see Ctrl-C, also in a long statement."""
 
 
 @dataclass(frozen=True)

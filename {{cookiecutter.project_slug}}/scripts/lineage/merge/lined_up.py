@@ -46,7 +46,7 @@ class LinedUp:
         return Table(self.name, tuple(self.columns.values()))
 
     def lacking(self) -> dict[str, list[int]]:
-        """Give, by the name of a column, the numbers of the sources that have the table without it."""
+        """Give, by a column's name, the numbers of the sources that have the table without it."""
         missing: dict[str, list[int]] = {}
         for number, table in self.found.items():
             there = set(map(fold, table.column_names))
@@ -112,7 +112,8 @@ def line_up(
         if sources and fold(name) not in spelled:
             problem = f"table {name!r} is in none of the {len(sources)} incoming databases"
             raise BadInput(f"{problem}; they have: {known}")
-    names = [spelled.get(fold(name), name) for name in rules.tables] or sorted(found)
+    others = sorted(name for name in found if fold(name) not in rules.left_out)
+    names = [spelled.get(fold(name), name) for name in rules.tables] or others
     tables = [LinedUp(name, found.get(name, {}), sources, files) for name in names]
     columns = set[str]()
     for table in tables:

@@ -74,7 +74,7 @@ def _recorded_versions(root: Path, name: str) -> list[Path]:
 
 
 def _merge_base(root: Path, source: Path) -> str | None:
-    """Find where the branch of the worktree that holds `source` left ours; None: no such worktree."""
+    """Find where the branch of the worktree with `source` left ours; None: no such worktree."""
     there = source.resolve().parent
     shared = common_folder(root)
     if shared is None or shared != common_folder(there):

@@ -68,7 +68,9 @@ def _numbered(rows: str, then: Table, table: Table | None = None) -> str:
     """
     shared = quote_all(_shared((table or then).column_names, then))
     return f"""(
-        SELECT *, row_number() OVER (PARTITION BY {shared} ORDER BY "lineage row") AS "lineage occurrence"
+        SELECT *, row_number() OVER (
+            PARTITION BY {shared} ORDER BY "lineage row"
+        ) AS "lineage occurrence"
         FROM {rows}
     )"""
 
@@ -79,7 +81,7 @@ def _shared(names: Sequence[str], then: Table) -> list[str]:
 
 
 def _as_then(relation: str, table: Table, then: Table) -> str:
-    """Write the condition that a row is as it was in the origin; columns that came later are NULL."""
+    """Write the condition that a row is as it was then; columns that came later are NULL."""
     shared = _shared(table.column_names, then)
     later = [name for name in table.column_names if name not in shared]
     conditions = [same("origin", relation, [*shared, OCCURRENCE])]

@@ -1,7 +1,8 @@
-"""The two relations of a merge, `base` and `incoming`, and what makes two of their rows the same."""
+"""The relations `base` and `incoming`, and what makes two of their rows the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lineage.merge.plan import SAMPLES, Plan
@@ -26,6 +27,7 @@ class Relations:
         copies: numbers of the sources that began as copies of the base; relation `replaceable`
             (source, base_row) then says what they may replace.
         is_coded: values are codes of `sqlite_rows`.
+        numbers: columns whose codes stand for numbers, and are ordered as such.
         new_columns, missing_columns, widened: as in `Plan`.
     """
 
@@ -38,6 +40,7 @@ class Relations:
     lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
     copies: Sequence[int] = ()
     is_coded: bool = False
+    numbers: Sequence[str] = ()
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
@@ -49,6 +52,13 @@ class Relations:
     def count(self, rows: str) -> int:
         """Count the rows of what may stand behind FROM."""
         return int(self.engine.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether an identity occurs more than once in `incoming`."""
+        identity = quote_all(self.identity)
+        repeated = f"SELECT 1 FROM incoming GROUP BY {identity} HAVING count(*) > 1 LIMIT 1"
+        return self.count(f"({repeated})") > 0
 
     def same_identity(self, relation: str) -> str:
         """Write the condition that a row of `base` and one of `relation` have one identity."""
@@ -81,12 +91,22 @@ class Relations:
             ))"""
 
     def time(self, relation: str) -> str:
-        """Write the expression by which rows of a relation are ordered in time; NULL comes first."""
+        """Write the expression that orders rows of a relation in time; NULL comes first."""
         column = f"{relation}.timestamp"
         if not self.is_coded:
             return column
         number = f"TRY_CAST(TRY(decode({column})) AS DOUBLE)"
         return f"CASE WHEN {column} <> 'n'::BLOB THEN row({number}, {column}) END"
+
+    def order(self, relation: str) -> str:
+        """Write what rows of a relation are ordered by: their identity, numbers by size."""
+        terms = []
+        for column in self.identity:
+            name = f"{relation}.{quote(column)}"
+            if column in self.numbers:
+                terms.append(f"TRY_CAST(TRY(decode({name})) AS DOUBLE)")
+            terms.append(name)
+        return ", ".join(terms)
 
     def tell_equal_rows_apart(self) -> None:
         """Give rows without a key their occurrence: two equal rows of one file are two rows."""
@@ -108,14 +128,15 @@ class Relations:
         self.run(f"DROP {'TABLE' if self.is_coded else 'VIEW'} base")
         self.run("CREATE TEMP VIEW base AS SELECT * FROM numbered")
         self.identity = [*self.identity, OCCURRENCE]
+        self.__dict__.pop("repeats", None)
 
     def describe_conflicts(self, plan: Plan) -> None:
-        """Count the conflicts of relation `conflicts` (there, there_row, incoming_row), show some."""
+        """Count the rows of `conflicts` (there, there_row, incoming_row), and describe the first."""
         plan.conflicts = self.count("conflicts")
         if not plan.conflicts:
             return
         [(first,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
-        order = quote_all(self.identity, "incoming")
+        order = self.order("incoming")
         names = list(self.columns)
         rows = self.engine.execute(f"""
             SELECT {quote_all(names, first)}, {quote_all(names, "incoming")}

@@ -58,20 +58,15 @@ class RowReader:
             base_rows,
             lacking=self.incoming.lacking(),
             is_coded=True,
+            numbers=[name for name in known if self.kinds[fold(name)] in ("number", "real")],
         )
         self.read_incoming(columns if is_copy else needed, identity)
         self.read_base([known[0], *keys[:1]], identity)
-        if not is_copy and self._meets(relations):
+        if not is_copy and (relations.count("base") or relations.repeats):
             self.read_incoming(columns, identity)
         elif not is_copy:
             relations.columns = list(dict.fromkeys(needed))
         return relations
-
-    def _meets(self, relations: Relations) -> bool:
-        """Tell whether an incoming row may meet a base row, or another incoming one."""
-        keys = ", ".join(map(quote, relations.identity))
-        repeated = f"(SELECT 1 FROM incoming GROUP BY {keys} HAVING count(*) > 1 LIMIT 1)"
-        return relations.count("base") > 0 or relations.count(repeated) > 0
 
     def read_incoming(self, columns: Sequence[str], identity: Sequence[str]) -> None:
         """Line the rows of all sources up in relation `incoming`, by the names of the columns."""

@@ -33,6 +33,7 @@ class Rules:
             its values, merge only).
         id_column: identity of tables without a primary key; None: all values of a row.
         tables: names; empty: every table that a source has.
+        left_out: tables that are not merged although a source has them.
         on_conflict: under merge, which row wins: `fail`, `base`, `incoming` or `newest`.
         dry_run: only work out what would happen; conflicts are counted, not refused.
         ancestors: for a source, the database that it began as a copy of: rows that it still has
@@ -44,6 +45,7 @@ class Rules:
     key_columns: tuple[str, ...] = ()
     id_column: str | None = None
     tables: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     on_conflict: str = "fail"
     dry_run: bool = False
     ancestors: Mapping[Path, Path] = field(default_factory=dict)
@@ -92,13 +94,13 @@ def merge(relations: Relations, on_conflict: str = "fail") -> Plan:
     `on_conflict` lets that one win: `incoming` always, `newest` by the later `timestamp`.
     """
     check_newest(relations, on_conflict)
-    repeated = choose(relations, on_conflict)
+    choose(relations, on_conflict)
     wins = {"incoming": "NOT is_equal", "newest": "NOT is_equal AND is_later"}
     meet(relations, wins.get(on_conflict, "FALSE"), by_time=on_conflict == "newest")
     relations.run("CREATE TEMP VIEW leaving AS SELECT base_row FROM met WHERE replaces")
     arrive(relations)
     plan = count(relations)
-    if repeated:
+    if relations.repeats:
         every_row_conflicts(relations)
     else:
         relations.run("""
@@ -120,7 +122,7 @@ def rebase(relations: Relations, key_columns: tuple[str, ...]) -> Plan:
     Of two incoming rows with one identity the later wins. A base row that equals an incoming row
     stays where it is. A copy of the base only replaces rows that it had from there.
     """
-    repeated = choose(relations, "incoming")
+    choose(relations, "incoming")
     meet(relations, "NOT is_equal")
     relations.run(f"""
         CREATE TEMP TABLE leaving AS
@@ -139,7 +141,7 @@ def rebase(relations: Relations, key_columns: tuple[str, ...]) -> Plan:
         WHERE NOT is_equal AND base_row NOT IN (SELECT base_row FROM leaving)
     """)
     relations.describe_conflicts(plan)
-    if repeated:
+    if relations.repeats:
         plan.overridden = relations.count(f"""
             chosen JOIN incoming ON {same("chosen", "incoming", relations.identity)}
             WHERE NOT ({same("chosen", "incoming", relations.columns)})
@@ -149,23 +151,18 @@ def rebase(relations: Relations, key_columns: tuple[str, ...]) -> Plan:
     return plan
 
 
-def choose(relations: Relations, winner: str) -> bool:
+def choose(relations: Relations, winner: str) -> None:
     """Make `chosen`, one incoming row for each identity.
 
     Args:
         relations: with `incoming`.
         winner: which row wins over others of its identity: `base` (the first), `newest` (by
             `timestamp`), else the last.
-    Returns:
-        whether an identity occurs more than once.
     """
     identity = quote_all(relations.identity)
-    repeated = relations.count(
-        f"(SELECT 1 FROM incoming GROUP BY {identity} HAVING count(*) > 1 LIMIT 1)"
-    )
-    if not repeated:
+    if not relations.repeats:
         relations.run("CREATE TEMP VIEW chosen AS SELECT * FROM incoming")
-        return False
+        return
     order = '"lineage row" ASC' if winner == "base" else '"lineage row" DESC'
     if winner == "newest":
         order = f"{relations.time('incoming')} DESC NULLS LAST, {order}"
@@ -174,7 +171,6 @@ def choose(relations: Relations, winner: str) -> bool:
         SELECT * FROM incoming
         QUALIFY row_number() OVER (PARTITION BY {identity} ORDER BY {order}) = 1
     """)
-    return True
 
 
 def meet(relations: Relations, replaces: str, by_time: bool = False) -> None:
@@ -205,7 +201,7 @@ def arrive(relations: Relations) -> None:
         CREATE TEMP TABLE arriving AS
         SELECT * FROM chosen
         WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)
-        ORDER BY {quote_all(relations.identity)}
+        ORDER BY {relations.order("chosen")}
     """)
 
 
