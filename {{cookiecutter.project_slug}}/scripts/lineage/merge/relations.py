@@ -135,21 +135,33 @@ class Relations:
         plan.conflicts = self.count("conflicts")
         if not plan.conflicts:
             return
-        [(first,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
-        order = self.order("incoming")
-        names = list(self.columns)
+        [(there,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
+        self.run(f"""
+            CREATE TEMP TABLE samples AS
+            SELECT row_number() OVER () AS place, there_row, incoming_row
+            FROM (
+                SELECT there_row, incoming_row
+                FROM conflicts JOIN incoming ON incoming."lineage row" = incoming_row
+                WHERE there = '{there}'
+                ORDER BY {self.order("incoming")}, there_row, incoming_row
+                LIMIT {SAMPLES}
+            )
+        """)
+        old = self._sampled(there, "there_row")
+        new = self._sampled("incoming", "incoming_row")
+        plan.samples = [self._sample(*pair) for pair in zip(old, new)]
+
+    def _sampled(self, relation: str, number: str) -> list[Sequence[Any]]:
+        """Read the sampled rows of one side, a few by their numbers."""
         rows = self.engine.execute(f"""
-            SELECT {quote_all(names, first)}, {quote_all(names, "incoming")}
-            FROM conflicts
-            JOIN {first} ON {first}."lineage row" = there_row
-            JOIN incoming ON incoming."lineage row" = incoming_row
-            WHERE there = '{first}'
-            ORDER BY {order}, there_row, incoming_row
-            LIMIT {SAMPLES}
+            SELECT {quote_all(self.columns, relation)}
+            FROM samples JOIN {relation} ON {relation}."lineage row" = samples.{number}
+            WHERE {relation}."lineage row" IN (SELECT {number} FROM samples)
+            ORDER BY place
         """).fetchall()
-        for row in rows:
-            values = [decoded(value) for value in row] if self.is_coded else row
-            plan.samples.append(self._sample(values[: len(names)], values[len(names) :]))
+        if not self.is_coded:
+            return rows
+        return [list(map(decoded, row)) for row in rows]
 
     def _sample(self, there: Sequence[Any], incoming: Sequence[Any]) -> str:
         """Write one conflict: the identity, then the columns that differ, as `v: 1 | 2`."""

@@ -46,4 +46,5 @@ def _kind_of(name: str, table: Table) -> str:
     if name not in kinds:
         near = difflib.get_close_matches(name, kinds, 3, 0.4) or list(kinds)
         raise BadInput(f"{name!r} is not a column of {table.name}; it has: {', '.join(near)}")
-    return kinds[name]
+    kind = kinds[name]
+    return "number" if kind == "real" else kind

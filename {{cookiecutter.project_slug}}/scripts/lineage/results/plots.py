@@ -11,7 +11,8 @@ from lineage.core import paths
 from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
 from lineage.results.leaderboard import Row, best_runs, metric_names
-from lineage.tables.parquet_files import open_engine, scan
+from lineage.tables.engine import open_engine
+from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text

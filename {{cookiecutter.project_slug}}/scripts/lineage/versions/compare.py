@@ -10,7 +10,8 @@ from lineage.core import paths
 from lineage.core.errors import LineageError
 from lineage.results.leaderboard import metric_names
 from lineage.runs.run_database import PREDICTIONS
-from lineage.tables.parquet_files import open_engine, scan
+from lineage.tables.engine import open_engine
+from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote, quote_all
 from lineage.tables.sqlite_files import attached, describe_tables, open_read_only
 from lineage.tracked.git import git, has_commit, main_root
