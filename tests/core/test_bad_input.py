@@ -296,7 +296,7 @@ def test_a_metric_that_no_run_has(trained: Project) -> None:
 LIMITED = """
 import resource, runpy, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 sys.path.insert(0, "scripts")
 sys.argv = [f"{sys.argv[1]}.py"]
 runpy.run_path(f"scripts/{sys.argv[0]}", run_name="__main__")
@@ -304,15 +304,16 @@ runpy.run_path(f"scripts/{sys.argv[0]}", run_name="__main__")
 
 
 @pytest.mark.parametrize(
-    ("stage", "name"), [("merge_data", "data/train.parquet"), ("merge_results", "the merged database")]
+    ("stage", "limit", "name"),
+    [("merge_data", "20000", "data/train.parquet"), ("merge_results", "4000", "the merged database")],
 )
-def test_disk_full_leaves_the_old_file(trained: Project, stage: str, name: str) -> None:
+def test_disk_full_leaves_the_old_file(trained: Project, stage: str, limit: str, name: str) -> None:
     trained.drop_batch(2)
     if stage == "merge_results":
         trained.set_param("model.C", 0.5)
         trained.repro("train")
     before = state(trained)
-    done = trained.run("python", "-c", LIMITED, stage, code=1)
+    done = trained.run("python", "-c", LIMITED, stage, limit, code=1)
     assert done.stderr.startswith(f"error: {name} cannot be written, and ") and "df -h" in done.stderr
     assert "{" not in done.stderr and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 2
     assert state(trained) == before

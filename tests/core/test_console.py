@@ -53,10 +53,13 @@ NAMES, ROWS = ["name", "score", "note"], [["a|b", 0.5, "[red] :smile:"], [None, 
 PRINTED: dict[str, Callable[[str], bool]] = {
     "json": lambda text: json.loads(text)[1] == {"name": None, "score": 12, "note": "two\nlines\x1b"},
     "csv": lambda text: text == 'name,score,note\na|b,0.5,[red] :smile:\n,12,"two\nlines\x1b"\n',
-    "md": lambda text: text == "| name | score | note |\n| --- | --- | --- |\n"
-    "| a\\|b | 0.5000 | [red] :smile: |\n| – | 12 | two lines? |\n",
-    "table": lambda text: text
-    == " name   score  note\n a|b   0.5000  [red] :smile:\n –         12  two\n               lines?\n",
+    "md": lambda text: (
+        text == "| name | score | note |\n| --- | --- | --- |\n"
+        "| a\\|b | 0.5000 | [red] :smile: |\n| – | 12 | two lines? |\n"
+    ),
+    "table": lambda text: (
+        text == " name   score  note\n a|b   0.5000  [red] :smile:\n –         12  two\n               lines?\n"
+    ),
 }
 
 
@@ -78,5 +81,5 @@ def test_versions_are_ordered_and_counted() -> None:
     assert sorted(["e1.10.0", "mine", "e1.2.0", "e0.9.0"], key=version_key) == ["mine", "e0.9.0", "e1.2.0", "e1.10.0"]
     assert [following("e1.2.3", part) for part in ("patch", "minor", "major")] == ["e1.2.4", "e1.3.0", "e2.0.0"]
     for wrong in ("1.2.3", "e1.2", "e01.2.3", "e1.2.3\n", "e1.2.1234567890"):
-        with pytest.raises(BadInput, match="is not a version; allowed: e{major}.{minor}.{patch}, as in e0.1.0"):
+        with pytest.raises(BadInput, match=r"is not a version; allowed: e{major}.{minor}.{patch}, as in e0.1.0"):
             parse(wrong)

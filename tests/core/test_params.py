@@ -47,7 +47,7 @@ def test_only_metrics_are_merged_unless_more_is_asked_for(file: Path) -> None:
 
 def test_a_key_that_stands_twice_is_an_error_as_in_dvc(file: Path) -> None:
     file.write_text(PARAMS.replace("keep: 010", "keep: 5, keep: 6"), encoding="utf-8")
-    with pytest.raises(BadInput, match="params.yaml is not valid YAML: .* found duplicate key"):
+    with pytest.raises(BadInput, match=r"params.yaml is not valid YAML: .* found duplicate key"):
         read_params(file)
 
 

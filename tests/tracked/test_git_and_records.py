@@ -188,15 +188,15 @@ def test_a_backup_tag_names_the_bytes_and_changes_nothing_else(root: Path, known
     if known:
         assert "rate: 1e-05" in must_git(root, "show", "before:dvc.lock"), "params stay the numbers they are"
     for tag in ("before", "no tag"):
-        with pytest.raises(BadInput, match="there is such a tag, or Git takes no such name"):
+        with pytest.raises(BadInput, match=r"there is such a tag, or Git takes no such name"):
             pin(root, name, tag)
 
 
 def test_there_is_nothing_to_pin(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="nosuch does not exist, so there is nothing to back up"):
+    with pytest.raises(BadInput, match=r"nosuch does not exist, so there is nothing to back up"):
         pin(root, "nosuch", "before")
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="a tag needs a Git repository with a commit"):
+    with pytest.raises(Refused, match=r"a tag needs a Git repository with a commit"):
         pin(tmp_path, "file", "before")
 
 

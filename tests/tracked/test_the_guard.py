@@ -81,7 +81,7 @@ def test_rows_that_go_must_be_recoverable(root: Path) -> None:
     parquet(root / NAME, 1, 2, 3)
     before = (root / NAME).read_bytes()
     with (
-        pytest.raises(Refused, match="would lose rows or files, and its present bytes are recorded nowhere"),
+        pytest.raises(Refused, match=r"would lose rows or files, and its present bytes are recorded nowhere"),
         guarded_output(root, NAME) as output,
     ):
         parquet(output.draft, 2)
@@ -93,9 +93,8 @@ def test_another_door_waits_for_this_one(root: Path) -> None:
     from lineage.tracked.guarded_output import locked
 
     with guarded_output(root, NAME):
-        with pytest.raises(Refused, match="data/train.parquet is still being written by process"):
-            with locked(root, NAME, seconds=0.1):
-                pass
+        with pytest.raises(Refused, match=r"train.parquet is still being written"), locked(root, NAME, seconds=0.1):
+            pass
         with locked(root, FOLDER, seconds=0.1):
             pass
     with locked(root, NAME, seconds=0.1):
@@ -134,7 +133,7 @@ def test_a_folder_must_hold_the_recorded_files_or_be_excused(root: Path) -> None
     parquet(root / FOLDER / "c.parquet", 1, 2, 3)
     assert check_base(root, FOLDER) == root / FOLDER
     parquet(root / FOLDER / "a.parquet", 9)
-    with pytest.raises(Refused, match="lacks rows or files that dvc.lock records"):
+    with pytest.raises(Refused, match=r"lacks rows or files that dvc.lock records"):
         check_base(root, FOLDER)
     asked = []
     assert check_base(root, FOLDER, lambda *places: asked.append(places) is None) == root / FOLDER
@@ -156,13 +155,13 @@ def test_the_remedy_for_a_stale_checkout_takes_the_pointers_along(root: Path, mo
     newer = pointer.read_text()
     must_git(root, "branch", "newer")
     must_git(root, "checkout", "--quiet", "HEAD~1")
-    with pytest.raises(Refused, match="another one, left behind by a git checkout\n  → dvc checkout$"):
+    with pytest.raises(Refused, match=r"another one, left behind by a git checkout\n  → dvc checkout$"):
         check_base(root, NAME)
     pointer.write_text(newer)  # what `dvc repro` does before any stage runs
-    with pytest.raises(Refused, match="\n  → git checkout -- data/incoming.dvc && dvc checkout$"):
+    with pytest.raises(Refused, match=r"\n  → git checkout -- data/incoming.dvc && dvc checkout$"):
         check_base(root, NAME)
     pointer.write_text(newer.replace("2" * 32, "3" * 32))  # a batch that no commit has
-    with pytest.raises(Refused, match="\n  → dvc checkout$"):
+    with pytest.raises(Refused, match=r"\n  → dvc checkout$"):
         check_base(root, NAME)
 
 
@@ -177,7 +176,9 @@ def test_what_is_replaced_is_in_the_cache_first(root: Path, name: str) -> None:
     keep_recoverable(root, name)
     assert path.read_bytes() == file.read_bytes() and cached_object(root, path_md5(file)) == path
     parquet(file, 2)
-    with pytest.raises(Refused, match="present bytes are recorded nowhere\n  → dvc commit .*\n  → dvc checkout --force"):
+    with pytest.raises(
+        Refused, match=r"present bytes are recorded nowhere\n  → dvc commit .*\n  → dvc checkout --force"
+    ):
         keep_recoverable(root, name)
     put_in_cache(root, name)
     keep_recoverable(root, name)
