@@ -44,14 +44,30 @@ def test_a_rebase_by_hand_that_nobody_confirms_changes_nothing(trained: Project)
     assert (trained.path / DATABASE).read_bytes() == before
 
 
+HOLDER = """
+import time
+from dvc.repo import Repo
+with Repo().lock:
+    print("held", flush=True)
+    input()
+    time.sleep(5)
+"""
+"""Holds DVC's lock until it is given a line, and five seconds longer."""
+
+
 def test_a_lock_of_dvc_is_waited_for(trained: Project) -> None:
-    holder = "import time; from dvc.repo import Repo\nwith Repo().lock: print('held', flush=True); time.sleep(5)"
     process = subprocess.Popen(
-        ["python", "-c", holder], cwd=trained.path, env=trained.environment, stdout=subprocess.PIPE
+        ["python", "-c", HOLDER],
+        cwd=trained.path,
+        env=trained.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
-    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    assert process.stdin is not None and process.stdout is not None and process.stdout.readline() == b"held\n"
     alone = trained.dvc("status", code=255)
     assert "Unable to acquire lock" in alone or "lock" in alone
+    process.stdin.write(b"go on\n")
+    process.stdin.flush()
     done = run_dvc(trained.path, "status")
     assert done.returncode == 0 and "up to date" in done.stdout
     process.wait()

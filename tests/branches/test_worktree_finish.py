@@ -153,6 +153,33 @@ def test_collect_brings_everything_home_and_finishes(branched: Project) -> None:
 
 
 @pytest.mark.slow
+def test_collecting_takes_nothing_from_main(branched: Project) -> None:
+    """Neither the runs that a rebase in the experiment dropped, nor a batch of the same name."""
+    experiment = worktree(branched, "a")
+    experiment.set_param("merge.strategy", "rebase")
+    work_in(branched, "a", "e0.1.0", C=0.7)
+    batch = branched.path / "data/incoming/batch_002.parquet"
+    shutil.copyfile(branched.path / "examples/batches/batch_003.parquet", batch)
+    mine = batch.read_bytes()
+    branched.set_param("experiment.version", "e0.5.0")
+    branched.repro()
+    branched.commit("another batch 2")
+    before = metric_rows(branched)
+    own = set(run_ids(experiment)) - set(before)
+    assert len(own) == 2 and not set(run_ids(experiment)) & set(before), "its rebase dropped main's first run"
+    sh(branched, "finish", "a", "--collect")
+    after = metric_rows(branched)
+    assert set(before) | own <= set(after)
+    assert {run: {key: after[run][key] for key in row} for run, row in before.items()} == before
+    assert batch.read_bytes() == mine
+    theirs = branched.path / "examples/batches/batch_002.parquet"
+    [copy] = (branched.path / "data/incoming").glob("batch_002-exp-a-*.parquet")
+    assert copy.read_bytes() == theirs.read_bytes()
+    assert set(pd.read_parquet(theirs)["id"]) <= set(pd.read_parquet(branched.path / "data/train.parquet")["id"])
+    assert branched.git("status", "--porcelain") == "" and "up to date" in branched.dvc("status")
+
+
+@pytest.mark.slow
 def test_what_main_cannot_take_leaves_main_as_it_was(branched: Project) -> None:
     experiment = worktree(branched, "a")
     for number in (2, 3):  # the same rows with other labels, in another batch

@@ -1,20 +1,19 @@
 """How the work of an experiment is brought home into the main working tree.
 
-What accumulates in `dvc.lock` is merged as Git's merge driver does it; batches go into main's inbox; `dvc repro` does
-the rest by main's code and params.
+What accumulates is merged as Git's merge driver merges it, new batches go into main's inbox, and
+`dvc repro` does the rest by main's code and params.
 """
 
 from pathlib import Path
 
-import yaml
-
 from lineage.branches.experiment_work import ExperimentWork
-from lineage.branches.git_merge_driver import with_hash, write_yaml
+from lineage.branches.git_merge_driver import with_hash
 from lineage.branches.merge_outputs import Versions, merge_folders, merge_results
 from lineage.branches.start import Experiment
 from lineage.core import paths
 from lineage.core.console import say
-from lineage.core.errors import Refused
+from lineage.core.errors import LineageError, Refused
+from lineage.results.leaderboard import Row
 from lineage.runs.model_file import model_name
 from lineage.tracked.dvc import run_dvc
 from lineage.tracked.git import git, must_git
@@ -24,7 +23,11 @@ from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, open_remote, send, with_files
 from lineage.tracked.whole_file import write_text
 
-WRITTEN = (paths.PIPELINE_LOCK, paths.METRICS_FILE, f"{paths.INCOMING_DATA}.dvc")
+WRITTEN = (
+    paths.PIPELINE_LOCK,
+    paths.METRICS_FILE,
+    f"{paths.INCOMING_DATA}.dvc",
+)
 """Tracked files of main that collecting changes."""
 
 MERGED = {
@@ -32,14 +35,24 @@ MERGED = {
     paths.PREDICTIONS: merge_folders,
     paths.CANDIDATES: merge_folders,
 }
-"""Outputs of main that the experiment's are merged into. `data/train.parquet` is not among them: main's `dvc repro`
-merges the batches as main's params say, and has none to merge where they are not wanted."""
+"""Outputs of main that the experiment's are merged into.
+
+`data/train.parquet` is not among them: main's `dvc repro` merges the new batches, by main's rules.
+"""
+
+INBOXES = (paths.INCOMING_DATA, paths.INCOMING_RESULTS)
+"""Folders of main that somebody may drop files into at any time."""
 
 
-def collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) -> None:
+def collect(
+    experiment: Experiment,
+    work: ExperimentWork,
+    *,
+    with_data: bool,
+) -> None:
     """Send the experiment's objects, and bring its runs, best model and batches into main.
 
-    After a kill, the same again completes it. When `dvc repro` fails, main is as it was.
+    After a kill, the same again completes it. When something fails, main is as it was.
 
     Args:
         experiment: from `find_experiment`.
@@ -47,103 +60,134 @@ def collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) ->
         with_data: also bring the batches.
 
     Raises:
-        Refused: main has changes of its own; the remote does not answer; main and the experiment changed a run
+        Refused: main has changes of its own; the remote does not answer; both sides changed a run
             differently; `dvc repro` or the commit fails.
 
     """
     main = experiment.main
     batches = work.missing_batches if with_data else {}
-    journal = main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
     with locked(main, "the main working tree"):
         remote = open_remote(main)
         if remote is not None:
-            sent = send(main, remote, with_files(main, work.theirs.values()))
+            objects = with_files(main, work.theirs.values())
+            sent = send(main, remote, objects)
             say(f"sent {len(sent)} objects to the remote")
         if not batches and not work.missing_runs and not work.best:
             return
-        if journal.exists():  # a collecting was killed, and the changes are its own
-            _undo(main, work)
-        else:
-            _refuse_changes(main)
-        write_text(journal, work.head)
-        try:
-            _bring_home(experiment, work, batches)
-        except Refused:
-            _undo(main, work)
-            journal.unlink()
-            raise
-        counts = f"{len(work.missing_runs)} runs, {len(batches)} batches"
-        _commit(main, f"Collect {experiment.branch}: {counts}")
-        journal.unlink()
+        _change_main(experiment, work, batches)
     say(f"committed in {main}; next there: dvc push && git push")
 
 
+def _change_main(
+    experiment: Experiment,
+    work: ExperimentWork,
+    batches: dict[str, str],
+) -> None:
+    """Bring everything home and commit it, or leave main as it was."""
+    main = experiment.main
+    journal = main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
+    if journal.exists():  # a collecting was killed, and the changes are its own
+        _undo(main, work)
+    else:
+        _refuse_changes(main)
+    write_text(journal, work.head)
+    try:
+        _merge_recorded(main, work)
+        _bring_batches(experiment, work.head, batches)
+        _reproduce(experiment)
+    except LineageError:
+        _undo(main, work)
+        journal.unlink()
+        raise
+    if work.best:
+        _keep_model(main, work.best)
+    counts = f"{len(work.missing_runs)} runs, {len(batches)} batches"
+    _commit(main, f"Collect {experiment.branch}: {counts}")
+    journal.unlink()
+
+
 def _refuse_changes(main: Path) -> None:
-    changed = git(main, "status", "--porcelain", "--untracked-files=no")
+    changed = git(main, "diff", "--name-only", "HEAD")
     if changed:
-        names = ", ".join(line[3:] for line in changed.splitlines()[:5])
+        names = ", ".join(changed.splitlines()[:5])
         problem = f"main has changes that are not committed: {names}"
         raise Refused(problem, f'cd {main} && git commit --all -m "…"')
-    if run_dvc(main, "status", "--json").stdout.strip() != "{}":
+    status = run_dvc(main, "status", "--json")
+    if status.stdout.strip() != "{}":
         problem = "main has changes that dvc repro has not seen"
         raise Refused(problem, f"cd {main} && dvc repro && git commit --all")
 
 
-def _bring_home(experiment: Experiment, work: ExperimentWork, batches: dict[str, str]) -> None:
-    """Merge results and batches into main, run its pipeline, and see to it that the best model is there."""
-    main = experiment.main
-    label = f"{experiment.folder.name}-{work.head[:8]}"
-    _merge_recorded(main, work)
-    for name, md5 in batches.items():
-        target = main / paths.INCOMING_DATA / name
-        if target.exists():  # another batch of that name
-            target = target.with_stem(f"{target.stem}-{label}")
-        bring(main, md5, target)
-    if run_dvc(main, "repro", show=True).returncode != 0:
-        problem = "dvc repro fails in main with what the experiment brings; main is as it was"
-        where = f"../{experiment.folder.name}; then collect again"
-        raise Refused(problem, f"mend what the lines above name, in {where}")
-    if work.best:
-        target = main / paths.CANDIDATES / model_name(work.best["track_id"])
-        if not target.exists():  # its stage dropped it; the next promotion may prune it again
-            bring(main, work.best["model_hash"], target)
-            run_dvc(main, "commit", "--force", "promote_model")
-
-
 def _merge_recorded(main: Path, work: ExperimentWork) -> None:
-    """Merge what the experiment's `dvc.lock` records into main's, and check it out. Nothing of main's goes."""
+    """Merge what the experiment records into main's `dvc.lock`, and check it out.
+
+    Nothing of main's goes, whatever the experiment dropped.
+    """
+    from dvc.utils.serialize import dumps_yaml, load_yaml
+
     file = main / paths.PIPELINE_LOCK
-    lock = yaml.safe_load(file.read_bytes())
+    lock = load_yaml(file)
     merged = []
     for stage in lock["stages"].values():
-        for place, output in enumerate(stage["outs"]):
+        for number, output in enumerate(stage.get("outs", [])):
             path = output["path"]
-            if path in MERGED and path in work.theirs:
-                hashes = work.base.get(path, ""), output["md5"], work.theirs[path]
-                md5 = MERGED[path](main, Versions(*hashes, may_drop=False))
-                stage["outs"][place] = with_hash(output, md5)
-                stage.pop("deps", None)  # so that dvc repro runs it again, and writes its reports
-                merged.append(path)
-    write_yaml(file, lock)
+            if path not in MERGED or path not in work.theirs:
+                continue
+            base = work.base.get(path, "")
+            theirs = work.theirs[path]
+            versions = Versions(base, output["md5"], theirs, may_drop=False)
+            md5 = MERGED[path](main, versions)
+            stage["outs"][number] = with_hash(output, md5)
+            stage.pop("deps", None)  # so that dvc repro runs it, and its reports are written anew
+            merged.append(path)
+    write_text(file, dumps_yaml(lock))
     run_dvc(main, "checkout", *merged)
 
 
+def _bring_batches(
+    experiment: Experiment,
+    head: str,
+    batches: dict[str, str],
+) -> None:
+    """Put batches into main's inbox, under another name where that is taken."""
+    inbox = experiment.main / paths.INCOMING_DATA
+    for name, md5 in batches.items():
+        target = inbox / name
+        if target.exists():
+            label = f"{experiment.folder.name}-{head[:8]}"
+            target = target.with_stem(f"{target.stem}-{label}")
+        bring(experiment.main, md5, target)
+
+
+def _reproduce(experiment: Experiment) -> None:
+    if run_dvc(experiment.main, "repro", show=True).returncode:
+        problem = "dvc repro fails in main with what the experiment brings; main is as it was"
+        where = f"../{experiment.folder.name}; then collect again"
+        raise Refused(problem, f"mend what the lines above name, in {where}")
+
+
+def _keep_model(main: Path, run: Row) -> None:
+    """Keep a run's model as a candidate of main if its stage did not; the next may prune it."""
+    target = main / paths.CANDIDATES / model_name(run["track_id"])
+    if not target.exists():
+        bring(main, run["model_hash"], target)
+        run_dvc(main, "commit", "--force", "promote_model")
+
+
 def _undo(main: Path, work: ExperimentWork) -> None:
-    """Take the batches out, and go back to what main's last commit records; the rest of an inbox is not touched."""
+    """Go back to what main's last commit records; of an inbox, only what was brought is touched."""
     inbox = main / paths.INCOMING_DATA
     for name, md5 in folder_manifest(inbox).items():
         if md5 in work.missing_batches.values():
             (inbox / name).unlink()
     for path in WRITTEN:
         git(main, "checkout", "HEAD", "--", path)
-    inboxes = (paths.INCOMING_DATA, paths.INCOMING_RESULTS)
-    outputs = [path for path in recorded_outputs(main, "HEAD") if path not in inboxes]
+    outputs = [path for path in recorded_outputs(main, "HEAD") if path not in INBOXES]
     run_dvc(main, "checkout", "--force", *outputs)
 
 
 def _commit(main: Path, message: str) -> None:
     written = [path for path in WRITTEN if (main / path).exists()]
     git(main, "add", "--", *written)
-    if git(main, "status", "--porcelain", "--", *written):
-        command = ("commit", "--quiet", "--no-verify", "-m", message, "--", *written)
-        must_git(main, *command, remedy=f"cd {main} && git commit")
+    command = ("commit", "--quiet", "--no-verify", "-m", message, "--", *written)
+    must_git(main, *command, remedy="commit there yourself")

@@ -1,4 +1,4 @@
-"""Finish an experiment: a checklist of what would be lost, then the removal of its worktree and branch."""
+"""The end of an experiment: a checklist of what would be lost, and the removal of its worktree."""
 
 import json
 import re
@@ -23,7 +23,11 @@ VERSION_TAG = re.compile(r"^tag (e\d+\.\d+\.\d+) (.+)$", re.MULTILINE)
 
 
 def finish(
-    experiment: Experiment, *, collect_first: bool, decline_data: bool, force: bool
+    experiment: Experiment,
+    *,
+    collect_first: bool,
+    decline_data: bool,
+    force: bool,
 ) -> None:
     """Show the checklist and, when nothing would be lost, remove worktree and branch.
 
@@ -66,7 +70,7 @@ def own_state(experiment: Experiment) -> list[Step]:
 
     """
     if not experiment.folder.exists():
-        return [done("tree", "removed already"), done("dvc", "removed already")]
+        return [done(name, "removed already") for name in ("tree", "dvc")]
     return [_tree(experiment), _dvc(experiment)]
 
 
@@ -98,7 +102,12 @@ def _dvc(experiment: Experiment) -> Step:
     return done("dvc", "dvc status is clean")
 
 
-def checklist(experiment: Experiment, work: ExperimentWork, *, decline_data: bool) -> list[Step]:
+def checklist(
+    experiment: Experiment,
+    work: ExperimentWork,
+    *,
+    decline_data: bool,
+) -> list[Step]:
     """Check that what the experiment committed is tagged, in the remote, and in main.
 
     Args:
@@ -124,7 +133,9 @@ def checklist(experiment: Experiment, work: ExperimentWork, *, decline_data: boo
     if batches and not decline_data:
         text = f"new batches that main lacks: {batches}"
         data = failed("data", text, f"{collecting}   # or: --decline-data")
-    return [_tag(experiment, work.head), _remote(experiment, work), runs, model, data]
+    tag = _tag(experiment, work.head)
+    remote = _remote(experiment, work)
+    return [tag, remote, runs, model, data]
 
 
 def _tag(experiment: Experiment, head: str) -> Step:
@@ -159,6 +170,7 @@ def _remote(experiment: Experiment, work: ExperimentWork) -> Step:
 
 
 def _cache(main: Path, wanted: set[str]) -> Step:
+    """Without a remote, the shared cache has to have every object."""
     absent = [md5 for md5 in wanted if cached_object(main, md5) is None]
     if absent:
         text = f"none; the cache lacks {len(absent)} objects"

@@ -1,7 +1,7 @@
-"""How two versions of a recorded output become one: folders file by file, databases and data row by row.
+"""How two versions of a recorded output become one: folders file by file, tables row by row.
 
-Each `merge_…` takes three versions by their hashes and returns the hash of the merged one, whose object it has put into
-DVC's cache.
+Each `merge_…` takes three versions by their hashes, puts the merged one into DVC's cache, and
+returns its hash.
 """
 
 import json
@@ -19,7 +19,7 @@ from lineage.merge.data import merge_data, write_new_rows
 from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
 from lineage.runs.run_database import METRICS
-from lineage.tables.sqlite_files import describe_tables, open_read_only
+from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import store_object
 from lineage.tracked.hashes import file_md5, write_listing
 from lineage.tracked.remote import listing, obtain
@@ -45,19 +45,23 @@ class Versions:
 
 
 def three_way(
-    base: ByName, ours: ByName, theirs: ByName, both_changed: Callable[..., Any]
+    both_changed: Callable[..., Any],
+    base: ByName,
+    ours: ByName,
+    theirs: ByName,
 ) -> dict[str, Any]:
     """Take what only one side changed, and ask about the rest.
 
-    For example `{"a": 1, "b": 1}`, `{"a": 2, "b": 1}`, `{"a": 1, "c": 3}` become `{"a": 2, "c": 3}`: what one side
-    dropped and the other left alone is gone. What one side dropped and the other changed stays.
+    For example `{"a": 1, "b": 1}`, `{"a": 2, "b": 1}`, `{"a": 1, "c": 3}` become
+    `{"a": 2, "c": 3}`: what one side dropped and the other left alone is gone. What one side
+    dropped and the other changed stays.
 
     Args:
+        both_changed: is given a name and its content in `base` (None: not there), `ours` and
+            `theirs`, and returns the content to take.
         base: name to content in the common ancestor.
         ours: name to content on our side.
         theirs: name to content on theirs.
-        both_changed: is given a name and its content in `base` (None: not there), `ours` and `theirs`, and returns the
-            content to take.
 
     """
     merged = {}
@@ -78,6 +82,11 @@ def three_way(
     return merged
 
 
+def files_in(root: Path, md5: str) -> dict[str, str]:
+    """Name to hash of the files of a recorded folder; none of what is no folder, or not there."""
+    return listing(root, md5) if md5.endswith(".dir") else {}
+
+
 def merge_folders(root: Path, versions: Versions) -> str:
     """Merge folders file by file.
 
@@ -86,17 +95,15 @@ def merge_folders(root: Path, versions: Versions) -> str:
 
     """
 
-    def refuse(name: str, *_: Any) -> Any:
+    def refuse(name: str, *_: str) -> str:
         raise Refused(f"both sides changed {name}", "delete or rename it on one side")
 
-    def files(md5: str) -> dict[str, str]:
-        return listing(root, md5) if md5.endswith(".dir") else {}
-
-    base = files(versions.base)
-    theirs = files(versions.theirs)
+    base = files_in(root, versions.base)
+    theirs = files_in(root, versions.theirs)
     if not versions.may_drop:
         theirs = {**base, **theirs}
-    merged = three_way(base, files(versions.ours), theirs, refuse)
+    ours = files_in(root, versions.ours)
+    merged = three_way(refuse, base, ours, theirs)
     for md5 in merged.values():
         obtain(root, md5)
     with TemporaryDirectory() as folder:
@@ -105,8 +112,13 @@ def merge_folders(root: Path, versions: Versions) -> str:
         return _store(root, file, ".dir")
 
 
+DELETE_RUNS = f"DELETE FROM {METRICS} WHERE track_id IN (SELECT value FROM json_each(?))"
+
+
 def merge_results(root: Path, versions: Versions) -> str:
-    """Merge results databases: every run of both; a run that only one side dropped, as a rebase does, is gone.
+    """Merge results databases: every run of both.
+
+    A run that one side dropped, as a rebase does, and the other left alone is gone.
 
     Raises:
         Refused: both sides changed a row differently; shows the first ones.
@@ -114,35 +126,35 @@ def merge_results(root: Path, versions: Versions) -> str:
     """
 
     def write_new(file: Path, old: Path, output: Path) -> None:
-        merge_databases(None, [file], output, Rules("merge", ancestors={file: old}))
+        rules = Rules("merge", ancestors={file: old})
+        merge_databases(None, [file], output, rules)
 
     def merge(base: Path, incoming: Path, output: Path, on_conflict: str) -> None:
-        merge_databases(base, [incoming], output, Rules("merge", on_conflict=on_conflict))
+        rules = Rules("merge", on_conflict=on_conflict)
+        merge_databases(base, [incoming], output, rules)
 
     with TemporaryDirectory() as folder:
         merged = _merge_rows(root, versions, Path(folder), write_new, merge)
         if versions.base and versions.may_drop:
-            dropped = run_ids(obtain(root, versions.base)) - run_ids(obtain(root, versions.theirs))
-            _delete_runs(merged, dropped - run_ids(Path(folder, OUR_NEW_ROWS)))
+            dropped = run_ids(obtain(root, versions.base))
+            dropped -= run_ids(obtain(root, versions.theirs))
+            dropped -= run_ids(Path(folder, OUR_NEW_ROWS))
+            with closing(sqlite3.connect(merged, isolation_level=None)) as connection:
+                connection.execute(DELETE_RUNS, [json.dumps(list(dropped))])
         return _store(root, merged)
 
 
 def run_ids(database: Path) -> set[str]:
-    """Read every `track_id` of table `metrics`; none without that table."""
+    """Read every `track_id` of table `metrics`."""
     with open_read_only(database) as connection:
-        if METRICS not in describe_tables(connection):
-            return set()
         return {row[0] for row in connection.execute(f"SELECT track_id FROM {METRICS}")}
 
 
-def _delete_runs(database: Path, runs: set[str]) -> None:
-    if runs:
-        statement = f"DELETE FROM {METRICS} WHERE track_id IN (SELECT value FROM json_each(?))"
-        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            connection.execute(statement, [json.dumps(sorted(runs))])
-
-
-def merge_training_data(root: Path, versions: Versions, key_columns: Sequence[str]) -> str:
+def merge_training_data(
+    root: Path,
+    versions: Versions,
+    key_columns: Sequence[str],
+) -> str:
     """Merge training data: the rows of both; a row that one side corrected is taken corrected.
 
     Args:
@@ -160,11 +172,12 @@ def merge_training_data(root: Path, versions: Versions, key_columns: Sequence[st
         merge_data([base], [incoming], output, rules, paths.TRAIN_DATA)
 
     with TemporaryDirectory() as folder:
-        return _store(root, _merge_rows(root, versions, Path(folder), write_new_rows, merge))
+        merged = _merge_rows(root, versions, Path(folder), write_new_rows, merge)
+        return _store(root, merged)
 
 
-OUR_NEW_ROWS = "ours"
-"""The file with what our side added or changed since the ancestor, in the folder that `_merge_rows` fills."""
+OUR_NEW_ROWS = "our-new-rows"
+"""Name of the file with what our side added or changed since the ancestor."""
 
 
 def _merge_rows(
@@ -180,7 +193,7 @@ def _merge_rows(
         root: the project's root.
         versions: of the file.
         folder: an empty one, for the merged file and what leads to it.
-        write_new: `write_new(file, old, output)` writes the rows of a file that an older version of it lacks.
+        write_new: `write_new(file, old, output)` writes the rows that an older version lacks.
         merge: `merge(base, incoming, output, on_conflict)` writes the rows of both.
 
     Returns:
@@ -195,7 +208,7 @@ def _merge_rows(
         return merged
     base = obtain(root, versions.base)
     our_rows = folder / OUR_NEW_ROWS
-    their_rows = folder / "theirs"
+    their_rows = folder / "their-new-rows"
     write_new(ours, base, our_rows)
     write_new(theirs, base, their_rows)
     merge(our_rows, their_rows, folder / "both", "fail")  # refuses what both changed differently

@@ -1,4 +1,4 @@
-"""An experiment: its name, folder and branch; started in a worktree beside the main one, and erased again."""
+"""An experiment: its name, folder and branch; started in a worktree beside main, and erased."""
 
 import os
 import re
@@ -21,8 +21,11 @@ from lineage.tracked.whole_file import write_text
 NAME = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
 LOCK_REASON = "an experiment is in it; bring it home with ./scripts/finish_worktree.sh"
 
-ADDING, ADDED = "adding", "added"
-"""What the journal of a start says: Git is making the worktree; Git is done, and the rest is still to do."""
+ADDING = "adding"
+"""The journal of a start says so while Git makes the worktree."""
+
+ADDED = "added"
+"""The journal of a start says so when Git is done, and the rest is still to do."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,11 @@ class Experiment:
 
 
 def find_experiment(name: str) -> Experiment:
-    """Check a name, and find the main working tree from anywhere in the project or one of its worktrees.
+    """Check a name, and find the main working tree from anywhere in it or one of its worktrees.
 
     Raises:
-        BadInput: a name that cannot be a branch and a folder; not in a project; no main working tree.
+        BadInput: a name that cannot be a branch and a folder; not in a project; no main working
+            tree.
         Refused: the project has no commit yet.
 
     """
@@ -89,7 +93,7 @@ def find_experiment(name: str) -> Experiment:
 
 
 def start(experiment: Experiment, shared_cache: str | None) -> None:
-    """Make worktree and branch from main's HEAD, with everything that main records linked from the cache.
+    """Make worktree and branch from main's HEAD, with every output of main linked from the cache.
 
     A failure removes what was made; after a kill, the same command undoes or completes it.
 
@@ -98,7 +102,8 @@ def start(experiment: Experiment, shared_cache: str | None) -> None:
         shared_cache: the cache folder that is expected; None: main's.
 
     Raises:
-        Refused: in a worktree; the folder or the branch exists; another cache; an object is nowhere.
+        Refused: in a worktree; the folder or the branch exists; another cache; an object is
+            nowhere.
 
     """
     main = experiment.main

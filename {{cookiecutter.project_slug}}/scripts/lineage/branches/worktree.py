@@ -1,15 +1,17 @@
-"""The one way to make a Git worktree in which DVC works: main's cache and credentials, every recorded output present."""
+"""The one way to make a Git worktree in which DVC works.
+
+It has main's cache, remotes and credentials, and every recorded output is present in it.
+"""
 
 import re
 import shutil
 from pathlib import Path
 
 from lineage.core.errors import Refused
-from lineage.tracked.cache import cache_folder, object_path
+from lineage.tracked.cache import cache_folder
 from lineage.tracked.git import git, main_root, must_git
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import listing
-from lineage.tracked.whole_file import same_bytes
 
 LOCAL = ".dvc/config.local"
 MADE_AGAIN = re.compile(
@@ -48,7 +50,8 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
 
     """
     *flags, commit = options
-    must_git(root, *HOOKS_OFF, "worktree", "add", "--quiet", *flags, str(folder), commit)
+    command = ("worktree", "add", "--quiet", *flags, str(folder), commit)
+    must_git(root, *HOOKS_OFF, *command)
     project = folder / (git(root, "rev-parse", "--show-prefix") or "")
     try:
         _share_configuration(main_root(root), project)
@@ -72,35 +75,32 @@ def _share_configuration(main: Path, project: Path) -> None:
     if (main / LOCAL).exists():
         shutil.copy(main / LOCAL, project / LOCAL)  # with its mode: it may hold credentials
     ours = Config(dvc_dir=str(main / ".dvc"))
-    with Config(dvc_dir=str(project / ".dvc")).edit("local") as local:
+    config = Config(dvc_dir=str(project / ".dvc"))
+    with config.edit("local") as local:
         local.update(ours.load_one("local"))
         local["cache"]["dir"] = str(cache_folder(main))
         for name, settings in ours["remote"].items():
-            local["remote"].setdefault(name, {})["url"] = str(settings["url"])
+            remote = local["remote"].setdefault(name, {})
+            remote["url"] = str(settings["url"])
 
 
 def check_outputs(project: Path, reason: str = "") -> None:
-    """Check that every recorded file of a worktree is there, and is its object or has its bytes.
+    """Check that every output of a worktree is there and has the recorded bytes.
 
     Args:
         project: the project's root in the worktree.
         reason: what DVC said when it checked them out.
 
     Raises:
-        Refused: one is not; names the output.
+        Refused: one has not; names it.
 
     """
     for path, md5 in recorded_outputs(project).items():
-        files = listing(project, md5) if md5.endswith(".dir") else {"": md5}
-        for name, file_md5 in files.items():
-            if not _is_object(project / path / name, object_path(project, file_md5)):
-                said = f": {' '.join(reason.split())[-300:]}" if reason else ""
-                raise Refused(f"{path} is not as dvc.lock records it{said}", "make doctor")
-
-
-def _is_object(file: Path, known: Path) -> bool:
-    there = file.is_file() and known.is_file()
-    return there and (file.samefile(known) or same_bytes(file, known))
+        output = project / path
+        if not output.exists() or path_md5(output) != md5:
+            said = " ".join(reason.split())[-300:]
+            problem = f"{path} is not as dvc.lock records it"
+            raise Refused(f"{problem}: {said}" if said else problem, "make doctor")
 
 
 def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
@@ -111,27 +111,30 @@ def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
         prefix: of the project in it, with a slash at the end; empty: it is the project.
 
     Returns:
-        what is changed or new, and what is ignored although no tool makes it again; paths in the project.
+        what is changed or new, and what is ignored although no tool makes it again; paths in the
+            project.
 
     Raises:
         Refused: `git status` fails.
 
     """
-    status = git(folder, "status", "--porcelain", *ALL_FILES)
-    if status is None:
-        raise Refused(f"git status fails in {folder}", f"cd {folder} && git status")
+    remedy = f"cd {folder} && git status"
+    status = must_git(folder, "status", "--porcelain", *ALL_FILES, remedy=remedy)
     project = folder / prefix
     outputs = tuple(f"{path}/" for path in recorded_outputs(project))
     changed = []
     unknown = []
     for line in status.split("\0")[:-1]:
         name = line[3:].removeprefix(prefix)
+        is_known = MADE_AGAIN.fullmatch(name) or f"{name}/".startswith(outputs)
         if not line.startswith("!!"):
             changed.append(name)
-        elif not MADE_AGAIN.fullmatch(name) and not f"{name}/".startswith(outputs):
+        elif not is_known and _holds_files(project / name):
             unknown.append(name)
-    return changed, [name for name in unknown if _holds_files(project / name)]
+    return changed, unknown
 
 
 def _holds_files(path: Path) -> bool:
-    return not path.is_dir() or any(file.is_file() for file in path.rglob("*"))
+    if path.is_dir():
+        return any(file.is_file() for file in path.rglob("*"))
+    return True
