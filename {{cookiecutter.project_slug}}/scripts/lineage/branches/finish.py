@@ -96,7 +96,7 @@ def _dvc(experiment: Experiment) -> Step:
         changed = " ".join(status.stderr.split())[:200]
     else:
         changed = ", ".join(json.loads(status.stdout))
-    if changed:
+    if changed or status.returncode:
         remedy = experiment.go('dvc repro && git commit --all -m "…"')
         return failed("dvc", f"not recorded: {changed}", remedy)
     return done("dvc", "dvc status is clean")

@@ -26,8 +26,6 @@ LABELS = ("-L", "ours", "-L", "base", "-L", "theirs")
 FOLDERS = (paths.CANDIDATES, paths.PREDICTIONS)
 """Outputs of stages that are folders with a file for each run."""
 
-tell = partial(print, file=sys.stderr)
-
 
 def drive(
     root: Path,
@@ -64,12 +62,16 @@ def drive(
         names = [str(file) for file in (ours, ancestor, theirs)]
         git(root, "merge-file", "--quiet", *LABELS, *names)
         reason = getattr(error, "problem", error)
-        tell(f"{path} is left with conflict marks: {reason}")
+        _tell(f"{path} is left with conflict marks: {reason}")
         take = f"git checkout --ours {path} && git add {path}"
-        tell(f"  → {take}   # or --theirs; then: dvc checkout")
+        _tell(f"  → {take}   # or --theirs; then: dvc checkout")
         return 1
-    tell(f"{path} merged; next: dvc checkout && dvc repro")
+    _tell(f"{path} merged; next: dvc checkout && dvc repro")
     return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _merge_lock(
@@ -132,7 +134,7 @@ def _merge_output(
         key_columns = params.get("merge.data_key_columns", ())
         return with_hash(ours, merge_training_data(root, versions, key_columns))
     if path == paths.PRODUCTION:
-        tell("both sides promoted a model: ours stays, theirs is among the candidates")
+        _tell("both sides promoted a model: ours stays, theirs is among the candidates")
     return ours
 
 
