@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,10 +19,10 @@ from conftest import Project, copy_project, stages_run
 from lineage.branches.git_merge_driver import drive
 from lineage.setup.project import MERGE_DRIVER
 from lineage.tracked import recorded as records
-from lineage.tracked.cache import cache_folder, object_path
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.cache import cache_folder, object_path, read_listing, store_object
+from lineage.tracked.hashes import file_md5, folder_manifest, path_md5, write_listing
 
-DATABASE, TRAIN = "results/experiments.db", "data/train.parquet"
+DATABASE, PREDICTIONS, TRAIN = "results/experiments.db", "results/predictions", "data/train.parquet"
 FIRST = 523
 """An image of the first batch."""
 
@@ -221,6 +222,79 @@ def test_a_run_that_both_sides_changed_differently_is_a_conflict(
     with_rows(forked, lock[2], DATABASE, score(0.2))
     assert drive(forked.path, *lock, "dvc.lock") == 1
     assert marked(lock[1]) and "metrics: 1 " in capsys.readouterr().err
+
+
+def test_a_run_that_one_side_dropped_is_gone_unless_the_other_changed_it(forked: Project, tmp_path: Path) -> None:
+    """A rebase drops runs."""
+
+    def drop(file: Path) -> None:
+        with sqlite3.connect(file) as connection:
+            connection.execute("DELETE FROM metrics WHERE rowid = 1")
+
+    def change(file: Path) -> None:
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE metrics SET f1_score = 0.1 WHERE rowid = 1")
+
+    [first] = runs(object_of(forked, "start", DATABASE))
+    for side in (1, 2):
+        lock = versions_of(forked, "dvc.lock", tmp_path)
+        with_rows(forked, lock[side], DATABASE, drop)
+        assert drive(forked.path, *lock, "dvc.lock") == 0
+        left = runs(object_path(forked.path, outs_of(lock[1])[DATABASE]))
+        assert len(left) == 2 and first not in left, "whichever side dropped it"
+    lock = versions_of(forked, "dvc.lock", tmp_path)
+    with_rows(forked, lock[1], DATABASE, change)
+    with_rows(forked, lock[2], DATABASE, drop)
+    assert drive(forked.path, *lock, "dvc.lock") == 0
+    assert first in runs(object_path(forked.path, outs_of(lock[1])[DATABASE]))
+
+
+def with_predictions(project: Project, lock: Path, **runs: bytes) -> None:
+    """Let a lock file name a folder with the predictions of these runs."""
+    content = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    folder = lock.with_suffix(".predictions")
+    folder.mkdir(exist_ok=True)
+    for run, predictions in runs.items():
+        (folder / f"{run}.parquet").write_bytes(predictions)
+    files = folder_manifest(folder)
+    for name, md5 in files.items():
+        store_object(project.path, folder / name, md5)
+    listing = lock.with_suffix(".listing")
+    listing.write_text(write_listing(files), encoding="utf-8")
+    store_object(project.path, listing, path_md5(folder))
+    stage = content["stages"]["merge_results"]
+    others = [out for out in stage["outs"] if out["path"] != PREDICTIONS]
+    stage["outs"] = [*others, {"path": PREDICTIONS, "hash": "md5", "md5": path_md5(folder)}]
+    lock.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    shutil.rmtree(folder)
+
+
+def test_predictions_of_both_sides_stay_and_those_that_one_side_dropped_are_gone(
+    forked: Project, tmp_path: Path
+) -> None:
+    for mine, theirs in ((1, 2), (2, 1)):
+        lock = versions_of(forked, "dvc.lock", tmp_path)
+        with_predictions(forked, lock[0], kept=b"1", rebased=b"2")
+        with_predictions(forked, lock[mine], kept=b"1", rebased=b"2", left=b"3")
+        with_predictions(forked, lock[theirs], kept=b"1", right=b"4")
+        assert drive(forked.path, *lock, "dvc.lock") == 0
+        merged = read_listing(object_path(forked.path, outs_of(lock[1])[PREDICTIONS]))
+        assert sorted(merged) == ["kept.parquet", "left.parquet", "right.parquet"]
+        assert object_path(forked.path, merged["right.parquet"]).read_bytes() == b"4"
+
+
+def test_a_run_with_two_predictions_is_a_conflict(
+    forked: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = versions_of(forked, "dvc.lock", tmp_path)
+    with_predictions(forked, lock[0])
+    with_predictions(forked, lock[1], brisk_otter=b"1", same=b"3")
+    with_predictions(forked, lock[2], brisk_otter=b"2", same=b"3")
+    assert drive(forked.path, *lock, "dvc.lock") == 1
+    assert marked(lock[1])
+    assert capsys.readouterr().err.startswith(
+        "dvc.lock is left with conflict marks: both sides changed brisk_otter.parquet\n  → git checkout --ours"
+    )
 
 
 def test_an_object_that_is_nowhere_is_a_conflict(

@@ -1,10 +1,10 @@
-"""What setup_worktree.sh and finish_worktree.sh call."""
+"""The commands behind setup_worktree.sh and finish_worktree.sh, which call this file by their own names."""
 
 from typing import Annotated
 
 from typer import Argument, Option
 
-from lineage.core.console import new_app, say
+from lineage.core.console import new_app
 
 app = new_app("Experiments side by side, each in a Git worktree beside this folder.")
 NAME = Argument(help="The experiment: branch exp/NAME, folder ../exp-NAME.")
@@ -20,7 +20,7 @@ def setup(
     """Start an experiment: a worktree with main's cache and credentials, and every DVC output present."""
     from lineage.branches.start import find_experiment, start
 
-    start(find_experiment(name), shared_cache, say)
+    start(find_experiment(name), shared_cache)
 
 
 @app.command("finish_worktree.sh")
@@ -38,9 +38,8 @@ def finish(
     from lineage.branches.finish import finish
     from lineage.branches.start import find_experiment
 
-    finish(
-        find_experiment(name), say, collect_first=collect, decline_data=decline_data, force=force
-    )
+    experiment = find_experiment(name)
+    finish(experiment, collect_first=collect, decline_data=decline_data, force=force)
 
 
 if __name__ == "__main__":

@@ -1,247 +1,193 @@
-"""What an experiment in a worktree recorded since it began, and how it is brought home into the main working tree."""
+"""How the work of an experiment is brought home into the main working tree.
 
-import json
-import sqlite3
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+What accumulates is merged as Git's merge driver merges it, new batches go into main's inbox, and
+`dvc repro` does the rest by main's code and params.
+"""
 
+from pathlib import Path
+
+from lineage.branches.experiment_work import ExperimentWork
+from lineage.branches.git_merge_driver import with_hash
+from lineage.branches.merge_outputs import Versions, merge_folders, merge_results
 from lineage.branches.start import Experiment
 from lineage.core import paths
-from lineage.core.console import Say
-from lineage.core.errors import BadInput, Refused
-from lineage.core.params import read_params
-from lineage.merge.databases import merge_databases
-from lineage.merge.rules import Rules
-from lineage.results.leaderboard import best_runs, metric_names
+from lineage.core.console import say
+from lineage.core.errors import LineageError, Refused
+from lineage.results.leaderboard import Row
 from lineage.runs.model_file import model_name
-from lineage.runs.run_database import METRICS
-from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import describe_tables, open_read_only
 from lineage.tracked.dvc import run_dvc
-from lineage.tracked.git import git, run
+from lineage.tracked.git import git, must_git
 from lineage.tracked.guarded_output import locked
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import bring, listing, obtain, open_remote, send, with_files
-from lineage.tracked.whole_file import write_text, write_whole
+from lineage.tracked.remote import bring, open_remote, send, with_files
+from lineage.tracked.whole_file import write_text
 
-INCOMING = (paths.INCOMING_DATA, paths.INCOMING_RESULTS)
-WRITTEN = (paths.PIPELINE_LOCK, paths.METRICS_FILE, *(f"{folder}.dvc" for folder in INCOMING))
+WRITTEN = (
+    paths.PIPELINE_LOCK,
+    paths.METRICS_FILE,
+    f"{paths.INCOMING_DATA}.dvc",
+)
 """Tracked files of main that collecting changes."""
 
+MERGED = {
+    paths.DATABASE: merge_results,
+    paths.PREDICTIONS: merge_folders,
+    paths.CANDIDATES: merge_folders,
+}
+"""Outputs of main that the experiment's are merged into.
 
-@dataclass(frozen=True)
-class Work:
-    """What an experiment committed, and what of it main has not committed.
+`data/train.parquet` is not among them: main's `dvc repro` merges the new batches, by main's rules.
+"""
 
-    Attributes:
-        head: the experiment's last commit.
-        outputs: path to hash of everything recorded there.
-        database, ancestor: its results, and those it began with.
-        runs: every run of its own; `missing_runs`: those that main's database lacks.
-        best: row of its best run by main's `promote.metric`, unless main has that model.
-        missing_batches: name to hash of new batches in `data/incoming` that main lacks.
-    """
-
-    head: str
-    outputs: dict[str, str]
-    database: Path | None
-    ancestor: Path | None
-    runs: set[str]
-    missing_runs: set[str]
-    best: dict[str, Any] | None
-    missing_batches: dict[str, str]
+INBOXES = (paths.INCOMING_DATA, paths.INCOMING_RESULTS)
+"""Folders of main that somebody may drop files into at any time."""
 
 
-def look_at(experiment: Experiment) -> Work:
-    """Compare what is committed: in the experiment, where it began, and in main.
+def collect(
+    experiment: Experiment,
+    work: ExperimentWork,
+    *,
+    with_data: bool,
+) -> None:
+    """Send the experiment's objects, and bring its runs, best model and batches into main.
 
-    Raises:
-        BadInput: there is no such experiment.
-        Refused: an object of its records is nowhere.
-    """
-    main = experiment.main
-    if (
-        head := git(main, "rev-parse", "--verify", "--quiet", f"refs/heads/{experiment.branch}")
-    ) is None:
-        names = git(main, "for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/exp/")
-        known = ", ".join((names or "none").split())
-        raise BadInput(
-            f"there is no experiment {experiment.name} (branch {experiment.branch}); there are: {known}"
-        )
-    base = git(main, "rev-parse", "--verify", "--quiet", experiment.base) or git(
-        main, "merge-base", "HEAD", head
-    )
-    then, here, outputs = (
-        recorded_outputs(main, commit) if commit else {} for commit in (base, "HEAD", head)
-    )
-    ancestor, home, database = (_database(main, recorded) for recorded in (then, here, outputs))
-    runs = run_ids(database) - run_ids(ancestor)
-    models = {**files_of(main, here, paths.PRODUCTION), **files_of(main, here, paths.CANDIDATES)}
-    best = _best(main, database, runs, set(models.values()))
-    old, home_batches, batches = (
-        files_of(main, recorded, paths.INCOMING_DATA) for recorded in (then, here, outputs)
-    )
-    new = {
-        name: md5
-        for name, md5 in batches.items()
-        if md5 not in {*old.values(), *home_batches.values()}
-    }
-    return Work(head, outputs, database, ancestor, runs, runs - run_ids(home), best, new)
+    After a kill, the same again completes it. When something fails, main is as it was.
 
-
-def _database(main: Path, recorded: dict[str, str]) -> Path | None:
-    return obtain(main, recorded[paths.DATABASE]) if paths.DATABASE in recorded else None
-
-
-def run_ids(database: Path | None) -> set[str]:
-    """Every `track_id` of table `metrics`; none without a database."""
-    if database is None:
-        return set()
-    with open_read_only(database) as connection:
-        if METRICS not in describe_tables(connection):
-            return set()
-        return {row[0] for row in connection.execute(f"SELECT track_id FROM {METRICS}")}
-
-
-def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]:
-    """Name to hash of the files of a recorded folder; none when it is not recorded."""
-    return listing(root, outputs[folder]) if folder in outputs else {}
-
-
-def _best(
-    main: Path, database: Path | None, runs: set[str], models: set[str]
-) -> dict[str, Any] | None:
-    """The row of the best of some runs, unless its model is among the known ones or was not kept."""
-    promote = read_params(main / paths.PARAMS).promote
-    if database is None or not runs or promote.metric not in metric_names(database):
-        return None
-    row = best_runs(database, promote.metric, promote.mode, track_ids=list(runs), limit=1)[0]
-    return (
-        row
-        if row[promote.metric] is not None and row["model_hash"] not in {None, "", *models}
-        else None
-    )
-
-
-def collect(experiment: Experiment, work: Work, *, with_data: bool, say: Say) -> None:
-    """Send the experiment's objects, and bring its runs, best model and batches into main: `dvc repro` and a commit there.
-
-    After a kill, the same again completes it. When `dvc repro` fails, main is as it was before.
+    Args:
+        experiment: from `find_experiment`.
+        work: from `compare_with_main`.
+        with_data: also bring the batches.
 
     Raises:
-        Refused: main has changes of its own; the remote does not answer; `dvc repro` or the commit fails.
+        Refused: main has changes of its own; the remote does not answer; both sides changed a run
+            differently; `dvc repro` or the commit fails.
+
     """
     main = experiment.main
+    batches = work.missing_batches if with_data else {}
     with locked(main, "the main working tree"):
-        if (remote := open_remote(main)) is not None:
-            say(
-                f"sent {len(send(main, remote, with_files(main, work.outputs.values())))} objects to the remote"
-            )
-        batches = work.missing_batches if with_data else {}
+        remote = open_remote(main)
+        if remote is not None:
+            objects = with_files(main, work.theirs.values())
+            sent = send(main, remote, objects)
+            say(f"sent {len(sent)} objects to the remote")
         if not batches and not work.missing_runs and not work.best:
             return
-        journal = main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
-        if journal.exists():  # a collecting was killed, and the changes are its own
-            _undo(main, [])
-        else:
-            _refuse_changes(main)
-        write_text(journal, work.head)
-        copied = _bring(experiment, work, batches)
-        if run_dvc(main, "repro", show=True).returncode != 0:
-            _undo(main, copied)
-            journal.unlink()
-            remedy = f"mend what the lines above name, in ../{experiment.folder.name}; then collect again"
-            raise Refused(
-                "dvc repro fails in main with what the experiment brings; main is as it was", remedy
-            )
-        if work.best:  # under its own run id; the next promotion may prune it again
-            target = main / paths.CANDIDATES / model_name(work.best["track_id"])
-            if not target.exists():
-                bring(main, work.best["model_hash"], target)
-            run_dvc(main, "commit", "--force", "promote_model")
-        _commit(
-            main,
-            f"Collect {experiment.branch}: {len(work.missing_runs)} runs, {len(batches)} batches",
-        )
-        journal.unlink()
+        _change_main(experiment, work, batches)
     say(f"committed in {main}; next there: dvc push && git push")
 
 
+def _change_main(
+    experiment: Experiment,
+    work: ExperimentWork,
+    batches: dict[str, str],
+) -> None:
+    """Bring everything home and commit it, or leave main as it was."""
+    main = experiment.main
+    journal = main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
+    if journal.exists():  # a collecting was killed, and the changes are its own
+        _undo(main, work)
+    else:
+        _refuse_changes(main)
+    write_text(journal, work.head)
+    try:
+        _merge_recorded(main, work)
+        _bring_batches(experiment, work.head, batches)
+        _reproduce(experiment)
+    except LineageError:
+        _undo(main, work)
+        journal.unlink()
+        raise
+    if work.best:
+        _keep_model(main, work.best)
+    counts = f"{len(work.missing_runs)} runs, {len(batches)} batches"
+    _commit(main, f"Collect {experiment.branch}: {counts}")
+    journal.unlink()
+
+
 def _refuse_changes(main: Path) -> None:
-    if changed := git(main, "status", "--porcelain", "--untracked-files=no"):
-        names = ", ".join(line[3:] for line in changed.splitlines()[:5])
-        raise Refused(
-            f"main has changes that are not committed: {names}",
-            f'cd {main} && git commit --all -m "…"',
-        )
-    if run_dvc(main, "status", "--json").stdout.strip() != "{}":
-        raise Refused(
-            "main has changes that dvc repro has not seen",
-            f"cd {main} && dvc repro && git commit --all",
-        )
+    changed = git(main, "diff", "--name-only", "HEAD")
+    if changed:
+        names = ", ".join(changed.splitlines()[:5])
+        problem = f"main has changes that are not committed: {names}"
+        raise Refused(problem, f'cd {main} && git commit --all -m "…"')
+    status = run_dvc(main, "status", "--json")
+    if status.stdout.strip() != "{}":
+        problem = "main has changes that dvc repro has not seen"
+        raise Refused(problem, f"cd {main} && dvc repro && git commit --all")
 
 
-def _bring(experiment: Experiment, work: Work, batches: dict[str, str]) -> list[Path]:
-    """Put batches and runs into main's incoming folders, beside what is there; return the files."""
-    main, label = experiment.main, f"{experiment.folder.name}-{work.head[:8]}"
-    copied = []
-    for name, md5 in batches.items():
-        target = main / paths.INCOMING_DATA / name
-        if target.exists() and file_md5(target) != md5:  # another batch of that name
-            target = target.with_name(f"{PurePosixPath(name).stem}-{label}{target.suffix}")
-        bring(main, md5, target)
-        copied.append(target)
-    if work.missing_runs and work.database:
-        target = main / paths.INCOMING_RESULTS / f"{label}.db"
-        export_runs(work.database, work.ancestor, work.missing_runs, target)
-        copied.append(target)
-    return copied
+def _merge_recorded(main: Path, work: ExperimentWork) -> None:
+    """Merge what the experiment records into main's `dvc.lock`, and check it out.
 
-
-def export_runs(database: Path, ancestor: Path | None, runs: set[str], target: Path) -> None:
-    """Write a database with the rows of some runs only, so that no row of another run comes along as an old copy.
-
-    Args:
-        database: holds the runs.
-        ancestor: what it began as; rows without a run that are in it are left out too.
-        runs: their ids.
-        target: the file to write, whole or not at all.
+    Nothing of main's goes, whatever the experiment dropped.
     """
+    from dvc.utils.serialize import dumps_yaml, load_yaml
 
-    def build(temporary: Path) -> bool:
-        rules = Rules("merge", ancestors={database: ancestor} if ancestor else {})
-        merge_databases(None, [database], temporary, rules)
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            for name, table in describe_tables(connection).items():
-                if "track_id" in table.column_names:
-                    statement = f"DELETE FROM {quote(name)} WHERE track_id NOT IN (SELECT value FROM json_each(?))"
-                    connection.execute(statement, (json.dumps(sorted(runs)),))
-        return True
+    file = main / paths.PIPELINE_LOCK
+    lock = load_yaml(file)
+    merged = []
+    for stage in lock["stages"].values():
+        for number, output in enumerate(stage.get("outs", [])):
+            path = output["path"]
+            if path not in MERGED or path not in work.theirs:
+                continue
+            base = work.base.get(path, "")
+            theirs = work.theirs[path]
+            versions = Versions(base, output["md5"], theirs, may_drop=False)
+            md5 = MERGED[path](main, versions)
+            stage["outs"][number] = with_hash(output, md5)
+            stage.pop("deps", None)  # so that dvc repro runs it, and its reports are written anew
+            merged.append(path)
+    write_text(file, dumps_yaml(lock))
+    run_dvc(main, "checkout", *merged)
 
-    write_whole(target, build)
+
+def _bring_batches(
+    experiment: Experiment,
+    head: str,
+    batches: dict[str, str],
+) -> None:
+    """Put batches into main's inbox, under another name where that is taken."""
+    inbox = experiment.main / paths.INCOMING_DATA
+    for name, md5 in batches.items():
+        target = inbox / name
+        if target.exists():
+            label = f"{experiment.folder.name}-{head[:8]}"
+            target = target.with_stem(f"{target.stem}-{label}")
+        bring(experiment.main, md5, target)
 
 
-def _undo(main: Path, copied: list[Path]) -> None:
-    """Take the copies out and go back to what main's last commit records."""
-    for file in copied:
-        file.unlink(missing_ok=True)
-    tracked = (git(main, "ls-tree", "--name-only", "HEAD", "--", *WRITTEN) or "").splitlines()
-    git(main, "checkout", "HEAD", "--", *tracked)
-    if outputs := [path for path in recorded_outputs(main, "HEAD") if path not in INCOMING]:
-        run_dvc(main, "checkout", "--force", *outputs)
+def _reproduce(experiment: Experiment) -> None:
+    if run_dvc(experiment.main, "repro", show=True).returncode:
+        problem = "dvc repro fails in main with what the experiment brings; main is as it was"
+        where = f"../{experiment.folder.name}; then collect again"
+        raise Refused(problem, f"mend what the lines above name, in {where}")
+
+
+def _keep_model(main: Path, run: Row) -> None:
+    """Keep a run's model as a candidate of main if its stage did not; the next may prune it."""
+    target = main / paths.CANDIDATES / model_name(run["track_id"])
+    if not target.exists():
+        bring(main, run["model_hash"], target)
+        run_dvc(main, "commit", "--force", "promote_model")
+
+
+def _undo(main: Path, work: ExperimentWork) -> None:
+    """Go back to what main's last commit records; of an inbox, only what was brought is touched."""
+    inbox = main / paths.INCOMING_DATA
+    for name, md5 in folder_manifest(inbox).items():
+        if md5 in work.missing_batches.values():
+            (inbox / name).unlink()
+    for path in WRITTEN:
+        git(main, "checkout", "HEAD", "--", path)
+    outputs = [path for path in recorded_outputs(main, "HEAD") if path not in INBOXES]
+    run_dvc(main, "checkout", "--force", *outputs)
 
 
 def _commit(main: Path, message: str) -> None:
-    paths = [path for path in WRITTEN if (main / path).exists()]
-    git(main, "add", "--", *paths)
-    if not git(main, "status", "--porcelain", "--", *paths):
-        return
-    done = run(main, "git", "commit", "--quiet", "--no-verify", "-m", message, "--", *paths)
-    if done.returncode != 0:
-        raise Refused(
-            f"git commit in main: {' '.join((done.stderr or done.stdout).split())}",
-            "commit there yourself",
-        )
+    written = [path for path in WRITTEN if (main / path).exists()]
+    git(main, "add", "--", *written)
+    command = ("commit", "--quiet", "--no-verify", "-m", message, "--", *written)
+    must_git(main, *command, remedy="commit there yourself")

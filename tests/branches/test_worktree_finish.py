@@ -1,81 +1,23 @@
-"""Experiments side by side: started with everything present, brought home with nothing lost."""
+"""Experiments are brought home with nothing lost, or not removed."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import sqlite3
 import subprocess
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import Project, copy_project
-from dvc.config import Config
+from worktrees_project import DATABASE, kill_after, metric_rows, run_ids, sh, traces, work_in, worktree
 
-from lineage.branches.collect import look_at
+from lineage.branches.experiment_work import compare_with_main
 from lineage.branches.finish import checklist, own_state
 from lineage.branches.start import Experiment
 from lineage.tracked import recorded as records
 from lineage.tracked.cache import cache_folder
-from lineage.tracked.dvc import run_dvc
 from lineage.tracked.hashes import path_md5
-
-DATABASE = "results/experiments.db"
-
-
-def sh(project: Project, script: str, *arguments: str, code: int = 0) -> str:
-    done = project.run(f"scripts/{script}_worktree.sh", *arguments, code=code)
-    return done.stdout + done.stderr
-
-
-def worktree(project: Project, name: str) -> Project:
-    return Project(project.path.parent / f"exp-{name.replace('/', '-')}", project.environment)
-
-
-def run_ids(project: Project) -> list[str]:
-    with sqlite3.connect(f"file:{project.path}/{DATABASE}?mode=ro", uri=True) as connection:
-        return [row[0] for row in connection.execute("SELECT track_id FROM metrics ORDER BY track_id")]
-
-
-def worktrees(project: Project) -> list[str]:
-    listed = project.git("worktree", "list", "--porcelain").splitlines()
-    return [Path(line.split(" ", 1)[1]).name for line in listed if line.startswith("worktree ")]
-
-
-def traces(project: Project) -> tuple[list[str], str, list[str]]:
-    """Everything that worktrees leave: folders beside main, refs, and Git's own records."""
-    folders = sorted(path.name for path in project.path.parent.glob("exp-*"))
-    return folders, project.git("for-each-ref", "refs/heads/exp", "refs/lineage"), worktrees(project)[1:]
-
-
-def kill_after(project: Project, seconds: float, *command: str) -> bool:
-    """Start a command, and kill it with everything that it started; tell whether it was still at work."""
-    process = subprocess.Popen(
-        command, cwd=project.path, env=project.environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    time.sleep(seconds)
-    alive = process.poll() is None
-    if alive:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return alive
-
-
-def work_in(project: Project, name: str, version: str, **params: object) -> Project:
-    """Run an experiment in its worktree, commit it, and tag the version."""
-    experiment = worktree(project, name)
-    experiment.set_param("experiment.version", version)
-    for key, value in params.items():
-        experiment.set_param(f"model.{key}", value)
-    experiment.repro()
-    experiment.commit(f"{version}: {params}")
-    experiment.git("tag", "--annotate", version, "--message", f"{version} | {params}")
-    return experiment
 
 
 @pytest.fixture(scope="module")
@@ -99,153 +41,9 @@ def branched(branched_original: Project, tmp_path: Path, monkeypatch: pytest.Mon
     return project
 
 
-def remote_url(project: Project) -> str:
-    """Where DVC would push to."""
-    return os.path.normpath(Config(dvc_dir=str(project.path / ".dvc"))["remote"]["storage"]["url"])
-
-
-# --- start
-
-
-def test_an_experiment_starts_with_everything_linked_from_the_cache(trained: Project) -> None:
-    trained.run("python", "scripts/setup_project.py")
-    (trained.path / ".venv").mkdir()
-    said = sh(trained, "setup", "ada/deeper")
-    experiment = worktree(trained, "ada/deeper")
-    assert f"{experiment.path} is ready, on branch exp/ada/deeper; cache: {trained.path.parent}/cache\n" in said
-    assert experiment.git("symbolic-ref", "--short", "HEAD") == "exp/ada/deeper"
-    trained.dvc("checkout", "--relink")
-    for name in ("data/train.parquet", DATABASE, "data/incoming/batch_001.parquet"):
-        assert (experiment.path / name).samefile(trained.path / name), "one file on the disk, not a copy"
-    assert "up to date" in experiment.dvc("status")
-    assert experiment.git("status", "--porcelain") == "", "the environment is ignored too"
-    assert (experiment.path / ".venv").resolve() == trained.path / ".venv"
-    assert remote_url(experiment) == str(trained.path.parent / "digit-experiments-remote")
-    (experiment.path / "notes.txt").write_text("AWS key AKIA" + "ABCDEFGHIJKLMNOP", encoding="utf-8")
-    experiment.git("add", "notes.txt")
-    refused = experiment.run("git", "commit", "--quiet", "--message", "notes", code=1)
-    assert "no secret in the DVC configuration, no AWS key" in refused.stderr, "Git's hooks work there"
-
-
-def test_credentials_and_relative_places_of_main_are_kept(trained: Project) -> None:
-    trained.dvc("remote", "modify", "storage", "url", "build/remote")
-    trained.dvc("remote", "add", "--local", "other", "s3://bucket/place")
-    trained.dvc("remote", "modify", "--local", "other", "secret_access_key", "s3cret")
-    trained.commit("a remote inside the project")
-    trained.dvc("push")
-    (trained.path / ".dvc/config.local").chmod(0o600)
-    sh(trained, "setup", "a")
-    experiment = worktree(trained, "a")
-    assert remote_url(experiment) == str(trained.path / "build/remote")
-    local = experiment.path / ".dvc/config.local"
-    assert "secret_access_key = s3cret" in local.read_text(encoding="utf-8") and local.stat().st_mode & 0o777 == 0o600
-    assert "Cache and remote 'storage' are in sync" in experiment.dvc("status", "--cloud")
-
-
-def test_what_the_cache_lacks_is_fetched_and_what_is_nowhere_is_said(trained: Project) -> None:
-    train = records.recorded_outputs(trained.path)["data/train.parquet"]
-    (trained.path.parent / "cache/files/md5" / train[:2] / train[2:]).unlink()
-    assert f"error: object {train} is not in the cache and not in the remote" in sh(trained, "setup", "a", code=1)
-    assert traces(trained) == ([], "", [])
-    trained.dvc("commit", "--force", "merge_data")
-    trained.dvc("push")
-    shutil.rmtree(trained.path.parent / "cache")
-    sh(trained, "setup", "a")
-    assert "up to date" in worktree(trained, "a").dvc("status")
-
-
-def test_another_cache_is_refused(trained: Project, tmp_path: Path) -> None:
-    cache = trained.path.parent / "cache"
-    said = sh(trained, "setup", "a", str(tmp_path / "mine"), code=1)
-    assert f"error: main uses the cache {cache}; with {tmp_path / 'mine'} the experiment would share nothing" in said
-    assert traces(trained) == ([], "", [])
-    sh(trained, "setup", "a", str(cache))
-    assert worktrees(trained) == ["digit-experiments", "exp-a"]
-
-
-@pytest.mark.parametrize(
-    "name", ["../up", "a b", "a/..", "..", ".", "a.lock", "/a", "a/", "", "a\nb", "@{-1}", "a;b", "-"]
-)
-def test_a_name_that_is_no_branch_or_folder_is_refused(baked: Project, name: str) -> None:
-    said = sh(baked, "setup", "--", name, code=2)
-    assert said.startswith(f"error: {name!r} cannot be the name of a branch and a folder\n  → use letters, digits")
-
-
-def test_where_no_experiment_can_start(trained: Project, tmp_path: Path) -> None:
-    assert "No such option: -x" in sh(trained, "setup", "-x", code=2)
-    (trained.path.parent / "exp-a").mkdir()
-    assert f"error: {trained.path.parent}/exp-a exists already\n" in sh(trained, "setup", "a", code=1)
-    trained.git("branch", "exp/b")
-    assert "error: the branch exp/b exists already\n" in sh(trained, "setup", "b", code=1)
-    assert "error: git worktree failed: " in sh(trained, "setup", "b/c", code=1), "Git cannot hold exp/b and exp/b/c"
-    sh(trained, "setup", "d")
-    assert f"this is another worktree\n  → cd {trained.path}\n" in sh(worktree(trained, "d"), "setup", "e", code=1)
-    assert traces(trained)[0] == ["exp-a", "exp-d"]
-    bare = Project(tmp_path / "bare.git", trained.environment)
-    trained.git("clone", "--quiet", "--bare", str(trained.path), str(bare.path))
-    bare.git("worktree", "add", "--quiet", str(tmp_path / "tree"), "main")
-    said = sh(Project(tmp_path / "tree", trained.environment), "setup", "e", code=2)
-    assert f"error: {bare.path} is a bare repository: it has no main working tree" in said
-
-
-def test_no_commit_yet_and_no_repository_of_its_own(baked: Project, tmp_path: Path) -> None:
-    copy = Project(tmp_path / "copy", baked.environment)
-    shutil.copytree(baked.path, copy.path, ignore=shutil.ignore_patterns(".git"))
-    copy.git("init", "--quiet")
-    assert "error: the project has no commit yet" in sh(copy, "setup", "a", code=1)
-    shutil.rmtree(copy.path / ".git")
-    Project(tmp_path, baked.environment).git("init", "--quiet")
-    assert f"error: {copy.path} is not the top of a Git repository" in sh(copy, "setup", "a", code=2)
-
-
-def test_a_failure_half_way_leaves_nothing_behind(trained: Project) -> None:
-    before = traces(trained)
-    pipeline = trained.path / "dvc.yaml"
-    pipeline.write_text(
-        pipeline.read_text(encoding="utf-8").replace("    desc: Train", "    oops: Train"), encoding="utf-8"
-    )
-    trained.commit("DVC cannot read this")
-    said = sh(trained, "setup", "a", code=1)
-    assert "is not as dvc.lock records it: " in said and "→ make doctor" in said
-    assert traces(trained) == before
-    trained.git("revert", "--no-edit", "HEAD")
-    sh(trained, "setup", "a")
-
-
-@pytest.mark.slow
-def test_three_setups_and_a_run_at_once(trained: Project) -> None:
-    trained.set_param("model.C", 0.1)
-    trained.commit("main goes on")
-    commands = [["dvc", "repro"], *(["scripts/setup_worktree.sh", name] for name in "abc")]
-    running = [
-        subprocess.Popen(command, cwd=trained.path, env=trained.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for command in commands
-    ]  # fmt: skip
-    for process in running:
-        output = process.communicate()[0].decode()
-        assert process.returncode == 0, output
-    assert worktrees(trained) == ["digit-experiments", "exp-a", "exp-b", "exp-c"]
-    assert len(run_ids(trained)) == 2 and len(run_ids(worktree(trained, "a"))) == 1
-
-
-@pytest.mark.slow
-def test_a_killed_setup_is_completed_or_undone_by_the_same_command(trained: Project) -> None:
-    moments = random.Random(7)
-    for _ in range(5):
-        kill_after(trained, moments.uniform(0.1, 0.9), "scripts/setup_worktree.sh", "a")
-    if "is ready" not in trained.run("sh", "-c", "scripts/setup_worktree.sh a || test -d ../exp-a").stdout:
-        assert "locked" in trained.git("worktree", "list", "--porcelain")
-    assert "up to date" in worktree(trained, "a").dvc("status")
-    assert traces(trained)[0] == traces(trained)[2] == ["exp-a"]
-    assert not list((trained.path / ".dvc/tmp/lineage").glob("*.setup"))
-
-
-# --- finish
-
-
 def lines(project: Project, *, decline_data: bool = False) -> dict[str, str]:
     experiment = Experiment(project.path, "a")
-    steps = [*own_state(experiment), *checklist(experiment, look_at(experiment), decline_data=decline_data)]
+    steps = [*own_state(experiment), *checklist(experiment, compare_with_main(experiment), decline_data=decline_data)]
     return {step.name: step.line() for step in steps}
 
 
@@ -355,6 +153,33 @@ def test_collect_brings_everything_home_and_finishes(branched: Project) -> None:
 
 
 @pytest.mark.slow
+def test_collecting_takes_nothing_from_main(branched: Project) -> None:
+    """Neither the runs that a rebase in the experiment dropped, nor a batch of the same name."""
+    experiment = worktree(branched, "a")
+    experiment.set_param("merge.strategy", "rebase")
+    work_in(branched, "a", "e0.1.0", C=0.7)
+    batch = branched.path / "data/incoming/batch_002.parquet"
+    shutil.copyfile(branched.path / "examples/batches/batch_003.parquet", batch)
+    mine = batch.read_bytes()
+    branched.set_param("experiment.version", "e0.5.0")
+    branched.repro()
+    branched.commit("another batch 2")
+    before = metric_rows(branched)
+    own = set(run_ids(experiment)) - set(before)
+    assert len(own) == 2 and not set(run_ids(experiment)) & set(before), "its rebase dropped main's first run"
+    sh(branched, "finish", "a", "--collect")
+    after = metric_rows(branched)
+    assert set(before) | own <= set(after)
+    assert {run: {key: after[run][key] for key in row} for run, row in before.items()} == before
+    assert batch.read_bytes() == mine
+    theirs = branched.path / "examples/batches/batch_002.parquet"
+    [copy] = (branched.path / "data/incoming").glob("batch_002-exp-a-*.parquet")
+    assert copy.read_bytes() == theirs.read_bytes()
+    assert set(pd.read_parquet(theirs)["id"]) <= set(pd.read_parquet(branched.path / "data/train.parquet")["id"])
+    assert branched.git("status", "--porcelain") == "" and "up to date" in branched.dvc("status")
+
+
+@pytest.mark.slow
 def test_what_main_cannot_take_leaves_main_as_it_was(branched: Project) -> None:
     experiment = worktree(branched, "a")
     for number in (2, 3):  # the same rows with other labels, in another batch
@@ -457,57 +282,6 @@ def test_three_experiments_at_once_all_come_home(trained: Project, tmp_path: Pat
     assert len(train) == 987 and train["scanner"].notna().sum() == 450
     assert traces(trained) == ([], "", [])
     check_restorable(trained, tmp_path / "elsewhere")
-
-
-# --- six classical accidents; the others: a forgotten push and an unshared cache (above, and test_doctor.py),
-# --- SQLite in parallel (test_guard.py, two merges at once)
-
-
-@pytest.mark.slow
-def test_an_output_without_persist_does_not_start_the_history_over(trained: Project) -> None:
-    pipeline = trained.path / "dvc.yaml"
-    text = pipeline.read_text(encoding="utf-8")
-    kept = "results/experiments.db:\n          persist: true"
-    assert kept in text
-    pipeline.write_text(text.replace(kept, "results/experiments.db:\n          persist: false"), encoding="utf-8")
-    trained.set_param("model.C", 0.2)
-    before = run_ids(trained)
-    assert "error: results/experiments.db is missing although dvc.lock records it" in trained.repro(code=255)
-    pipeline.write_text(text, encoding="utf-8")
-    trained.dvc("checkout", DATABASE)
-    trained.repro()
-    assert set(before) < set(run_ids(trained))
-
-
-def test_a_rebase_by_hand_that_nobody_confirms_changes_nothing(branched: Project) -> None:
-    before = (branched.path / DATABASE).read_bytes()
-    changed = branched.path.parent / "changed.db"
-    changed.write_bytes(before)
-    with sqlite3.connect(changed) as connection:
-        connection.execute("UPDATE metrics SET f1_score = 1.0")
-    options = ["--base-db", DATABASE, "--exp-db", str(changed), "--output-db", DATABASE, "--key-columns", "version"]
-    said = branched.script("merge_artifacts", "--strategy", "rebase", *options, code=1)
-    assert "Replace 1 rows of results/experiments.db? [y/N]: Aborted!" in said
-    assert (branched.path / DATABASE).read_bytes() == before
-
-
-def test_a_lock_of_dvc_is_waited_for(trained: Project) -> None:
-    holder = "import time; from dvc.repo import Repo\nwith Repo().lock: print('held', flush=True); time.sleep(5)"
-    process = subprocess.Popen(
-        ["python", "-c", holder], cwd=trained.path, env=trained.environment, stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None and process.stdout.readline() == b"held\n"
-    alone = trained.dvc("status", code=255)
-    assert "Unable to acquire lock" in alone or "lock" in alone
-    done = run_dvc(trained.path, "status")
-    assert done.returncode == 0 and "up to date" in done.stdout
-    process.wait()
-
-
-def metric_rows(project: Project) -> dict[str, dict[str, object]]:
-    with sqlite3.connect(f"file:{project.path}/{DATABASE}?mode=ro", uri=True) as connection:
-        connection.row_factory = sqlite3.Row
-        return {row["track_id"]: dict(row) for row in connection.execute("SELECT * FROM metrics")}
 
 
 def check_restorable(project: Project, folder: Path) -> None:
