@@ -142,6 +142,7 @@ def test_a_run_that_recorded_other_predictions_is_found(project: Project) -> Non
     changed_database(project, f"UPDATE metrics SET predictions_hash = '{'0' * 32}' WHERE track_id = '{run}'")
     project.dvc("commit", "--force")
     tag_by_hand(project, "e2.1.0")
+    project.script("doctor", "--send", code=1)
     row = proof(project, "e2.1.0", code=1)
     assert row["row"] == "no" and f"row: results/predictions does not hold what run {run} recorded" in row["problem"]
     said = explore(project, "verify", "--version", "e2.1.0", code=1)
