@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from conftest import Project
 
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import open_remote, send, with_files
-from lineage.versions.tagging import tag_now
+from lineage.versions.new_tag import tag_now
 
 VERSIONS = (
     "e0.1.0", "e0.1.1", "e0.1.2", "e0.2.0", "e0.2.1", "e0.3.0",
@@ -40,14 +44,46 @@ def written(version: str) -> str:
     return version.rpartition(".")[0] + ".0"
 
 
+WRITES_PREDICTIONS = """\
+import sqlite3
+from pathlib import Path
+import pandas as pd
+folder = Path("results/predictions")
+folder.mkdir(exist_ok=True)
+rows = pd.read_sql("SELECT * FROM predictions", sqlite3.connect("file:results/experiments.db?mode=ro", uri=True))
+for track_id, run in rows.groupby("track_id"):
+    columns = ["track_id", "item_id", "actual", "predicted", "confidence"]
+    run[columns].to_parquet(folder / f"{track_id}.parquet", compression="zstd", index=False)
+"""
+STAGE = """\
+  predictions:
+    cmd: python write_predictions.py
+    deps:
+      - results/experiments.db
+    outs:
+      - results/predictions:
+          persist: true
+"""
+
+
+def add_predictions_stage(project: Project) -> None:
+    """Let a stage of the project's own write predictions as files, where merge_results does not."""
+    pipeline = project.path / "dvc.yaml"
+    text = pipeline.read_text(encoding="utf-8")
+    if "results/predictions:" not in text:
+        (project.path / "write_predictions.py").write_text(WRITES_PREDICTIONS, encoding="utf-8")
+        pipeline.write_text(text.replace("\nplots:\n", f"\n{STAGE}\nplots:\n", 1), encoding="utf-8")
+
+
 def make_versions(project: Project) -> Versions:
     """Make the versions as their user does: change, run, tag; five runs and seven patches of words."""
     seen = {}
+    add_predictions_stage(project)
     for name in ("name", "email"):
         project.git("config", f"user.{name}", project.environment[f"GIT_AUTHOR_{name.upper()}"])
 
     def tag(version: str | None, text: str) -> None:
-        made = tag_now(project.path, version, "patch", text, f"tag {text}", lambda _: None)
+        made = tag_now(project.path, version, "patch", text, f"tag {text}")
         seen[made.version] = files_of(project.path)
 
     def run(version: str, text: str, patches: int, **params: object) -> None:
@@ -79,3 +115,82 @@ def make_versions(project: Project) -> Versions:
         send(project.path, remote, with_files(project.path, recorded_outputs(project.path, version).values()))
     assert tuple(seen) == VERSIONS
     return Versions(project, seen)
+
+
+# --- What tests of versions share --------------------------------------------------------------------------------------
+
+
+def run(project: Project, script: str, *arguments: str, code: int = 0, **environment: str) -> str:
+    done = project.run("python", f"scripts/{script}.py", *arguments, code=code, **environment)
+    assert "Traceback" not in done.stderr
+    return done.stderr if code else done.stdout
+
+
+def explore(project: Project, *arguments: str, code: int = 0, cwd: Path | None = None, **environment: str) -> str:
+    """Run the explorer; return what it said, or its error."""
+    script = str(project.path / "scripts/experiment_explorer.py")
+    done = project.run("python", script, *arguments, code=code, cwd=cwd, **environment)
+    assert "Traceback" not in done.stderr
+    return done.stderr if code else done.stdout
+
+
+def proof(project: Project, version: str, code: int) -> dict[str, Any]:
+    words = ("python", "scripts/experiment_explorer.py", "verify", "--version", version, "--format", "json")
+    rows: list[dict[str, Any]] = json.loads(project.run(*words, code=code).stdout)
+    return rows[0]
+
+
+def in_remote(project: Project, md5: str) -> Path:
+    return project.path.parent / "digit-experiments-remote/files/md5" / md5[:2] / md5[2:]
+
+
+def spoil(path: Path, content: bytes = b"garbage") -> None:
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def tag_by_hand(project: Project, version: str) -> None:
+    project.commit(f"as {version}")
+    project.git("tag", "-a", "-m", "by hand", version)
+
+
+def read(path: Path) -> Files:
+    """Every file of an artifact, by its path below it ('.' for a file)."""
+    if path.is_file():
+        return {".": path.read_bytes()}
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def expected(versions: Versions, version: str, artifact: str) -> Files:
+    seen = versions.seen[version]
+    if artifact in seen:
+        return {".": seen[artifact]}
+    inside = {name.removeprefix(f"{artifact}/"): data for name, data in seen.items() if name.startswith(f"{artifact}/")}
+    return inside
+
+
+def state(project: Project) -> dict[str, str]:
+    """A hash of everything a user could miss: files, index, refs, stash. Objects of Git and DVC's own state aside."""
+    kept = {}
+    for path in sorted(project.path.rglob("*")):
+        name = path.relative_to(project.path).as_posix()
+        if path.is_file() and not name.startswith(
+            (".git/objects/", ".git/worktrees/", ".dvc/tmp/", ".dvc/cache/", "build/")
+        ):
+            kept[name] = f"{hashlib.md5(path.read_bytes()).hexdigest()} {path.stat().st_mode} {path.stat().st_mtime_ns}"
+    return kept
+
+
+def make_dirty(project: Project) -> dict[str, str]:
+    """Leave changes of every kind: staged, stashed, in files, in an output, and new ones."""
+    readme = project.path / "README.md"
+    readme.write_text("stashed\n", encoding="utf-8")
+    project.git("stash")
+    readme.write_text("staged\n", encoding="utf-8")
+    project.git("add", "README.md")
+    readme.write_text("not staged\n", encoding="utf-8")
+    (project.path / "new.txt").write_text("new\n", encoding="utf-8")
+    (project.path / "data/train.parquet").unlink()
+    (project.path / "data/train.parquet").write_bytes(b"mine")
+    os.utime(project.path / "params.yaml")  # a stale index entry, which `git status` would refresh
+    return state(project)

@@ -21,6 +21,7 @@ from lineage.tracked import recorded as records
 from lineage.tracked import remote as objects
 from lineage.tracked.cache import object_path
 from lineage.versions import compare as comparison
+from lineage.versions.compare_files import compare_data
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +184,7 @@ def test_data_compare_with_null_keys_other_types_and_other_columns(tmp_path: Pat
     left, right = tmp_path / "it's.parquet", tmp_path / 'the "other".parquet'
     pd.DataFrame({"id": [1, 2, None], "x": [1, 2, 3], "t": ["a", "b", "c"], "old": [0, 0, 0]}).to_parquet(left)
     pd.DataFrame({"id": [1, 2, None, 4], "x": [1.0, 2.5, 3.0, 4.0], "t": ["a", "b", "c", "d"]}).to_parquet(right)
-    found = comparison.data_changes(left, right, ["id"])
+    found = compare_data(left, right, ["id"])
     assert found == {
         "rows": (3, 4),
         "rows added": (None, 1),
@@ -192,11 +193,11 @@ def test_data_compare_with_null_keys_other_types_and_other_columns(tmp_path: Pat
         "column x": ("BIGINT", "DOUBLE"),
         "column old": ("BIGINT", None),
     }
-    assert comparison.data_changes(left, left, [])["rows changed"] == (None, 0)
-    assert comparison.data_changes(left, right, ["nobody"])["rows added"] == (None, 2), "without keys: whole rows"
+    assert compare_data(left, left, [])["rows changed"] == (None, 0)
+    assert compare_data(left, right, ["nobody"])["rows added"] == (None, 2), "without keys: whole rows"
     right.write_bytes(b"no parquet")
     with pytest.raises(BadInput, match="DuckDB cannot read the data: "):
-        comparison.data_changes(left, right, ["id"])
+        compare_data(left, right, ["id"])
 
 
 def test_versions_without_tag_are_compared_by_their_rows(versions: Versions, tmp_path: Path) -> None:
@@ -210,8 +211,7 @@ def test_versions_without_tag_are_compared_by_their_rows(versions: Versions, tmp
     assert found["code"]["params.yaml"][:2] == ["-2", "+2"]
     with sqlite3.connect(tmp_path / "rogue.db") as rogue:
         rogue.execute("ATTACH ? AS base", (str(project.path / "results/experiments.db"),))
-        for table in ("metrics", "predictions"):
-            rogue.execute(f"CREATE TABLE {table} AS SELECT * FROM base.{table}")
+        rogue.execute("CREATE TABLE metrics AS SELECT * FROM base.metrics")
         rogue.execute(
             "UPDATE metrics SET git_commit = '--output=stolen', data_hash = '../../etc/passwd', f1_score = NULL"
         )

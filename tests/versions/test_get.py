@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, Bakery, Project, copy_project
-from versions_project import VERSIONS, Files, Versions
+from versions_project import VERSIONS, Versions, expected, explore, make_dirty, read, state
 
 from lineage.core import paths
 from lineage.core.errors import BadInput, Refused
@@ -28,29 +26,8 @@ from s3_server import s3_server
 pytestmark = pytest.mark.slow
 
 
-def read(path: Path) -> Files:
-    """Every file of an artifact, by its path below it ('.' for a file)."""
-    if path.is_file():
-        return {".": path.read_bytes()}
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
-
-
-def expected(versions: Versions, version: str, artifact: str) -> Files:
-    seen = versions.seen[version]
-    if artifact in seen:
-        return {".": seen[artifact]}
-    inside = {name.removeprefix(f"{artifact}/"): data for name, data in seen.items() if name.startswith(f"{artifact}/")}
-    return inside
-
-
 def get(project: Project, version: str, artifact: str, output: Path, strategy: str = "cache") -> Path:
     return retrieval.get(project.path, version, artifact, output, strategy, force=False)
-
-
-def explore(project: Project, *arguments: str, code: int = 0, cwd: Path | None = None) -> str:
-    done = project.run("python", str(project.path / "scripts/experiment_explorer.py"), *arguments, code=code, cwd=cwd)
-    assert "Traceback" not in done.stderr
-    return done.stderr if code else done.stdout
 
 
 def clone_of(project: Project, folder: Path) -> Project:
@@ -60,33 +37,6 @@ def clone_of(project: Project, folder: Path) -> Project:
     project.git("clone", "--quiet", f"file://{project.path}", str(clone.path))
     clone.dvc("cache", "dir", "--local", str(folder / "cache"))
     return clone
-
-
-def state(project: Project) -> dict[str, str]:
-    """A hash of everything a user could miss: files, index, refs, stash. Objects of Git and DVC's own state aside."""
-    kept = {}
-    for path in sorted(project.path.rglob("*")):
-        name = path.relative_to(project.path).as_posix()
-        if path.is_file() and not name.startswith(
-            (".git/objects/", ".git/worktrees/", ".dvc/tmp/", ".dvc/cache/", "build/")
-        ):
-            kept[name] = f"{hashlib.md5(path.read_bytes()).hexdigest()} {path.stat().st_mode} {path.stat().st_mtime_ns}"
-    return kept
-
-
-def make_dirty(project: Project) -> dict[str, str]:
-    """Leave changes of every kind: staged, stashed, in files, in an output, and new ones."""
-    readme = project.path / "README.md"
-    readme.write_text("stashed\n", encoding="utf-8")
-    project.git("stash")
-    readme.write_text("staged\n", encoding="utf-8")
-    project.git("add", "README.md")
-    readme.write_text("not staged\n", encoding="utf-8")
-    (project.path / "new.txt").write_text("new\n", encoding="utf-8")
-    (project.path / "data/train.parquet").unlink()
-    (project.path / "data/train.parquet").write_bytes(b"mine")
-    os.utime(project.path / "params.yaml")  # a stale index entry, which `git status` would refresh
-    return state(project)
 
 
 # --- Exact bytes -----------------------------------------------------------------------------------------------------
@@ -408,61 +358,3 @@ def test_a_project_in_a_folder_of_a_larger_repository(bake: Bakery, tmp_path: Pa
     assert read(tmp_path / "explore-e0.1.0/exp/data/incoming") == read(project.path / "data/incoming")
     assert explore(project, "cleanup") == f"removed {tmp_path}/explore-e0.1.0\n"
     assert project.git("status", "--porcelain") == ""
-
-
-# --- A version as a folder -------------------------------------------------------------------------------------------
-
-
-def test_a_version_is_checked_out_beside_the_project_and_cleaned_up(versions: Versions, tmp_path: Path) -> None:
-    project = copy_project(versions.project, tmp_path / "copy")
-    before = make_dirty(project)
-    folder = tmp_path / "copy/explore-e0.3.0"
-    assert explore(project, "checkout", "--version", "e0.3.0") == f"ready: {folder}\n"
-    there = Project(folder, project.environment)
-    for name, data in versions.seen["e0.3.0"].items():
-        assert (folder / name).read_bytes() == data, name
-    assert there.git("rev-parse", "HEAD") == project.git("rev-parse", "e0.3.0^{commit}")
-    assert "Data and pipelines are up to date." in there.dvc("status")
-    assert state(project) == before
-    assert explore(project, "checkout", "--version", "e0.3.0", code=1).startswith(
-        f"error: {folder} exists\n  → python scripts"
-    )
-    explore(project, "checkout", "--version", "e0.1.0")
-    other = tmp_path / "copy/explore-e9.9.9"
-    project.git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", str(other), "e0.1.0")
-    assert explore(project, "worktrees", "--format", "csv") == (
-        f"version,folder,changes\ne0.1.0,{folder.parent}/explore-e0.1.0,\ne0.3.0,{folder},\n"
-    )
-    for change in ("notes.txt", "build/plot.png", "results/runs/new.db"):
-        path = folder / change
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("work", encoding="utf-8")
-        assert explore(project, "cleanup", code=1).startswith(f"error: {folder} has changes: {change.split('/')[0]}")
-        assert (folder.parent / "explore-e0.1.0").exists(), "nothing is removed when one is refused"
-        path.unlink()
-        if change.startswith("build"):
-            path.parent.rmdir()
-    there.git("commit", "--quiet", "--allow-empty", "--no-verify", "--message", "work")
-    assert "has changes: commits" in explore(project, "cleanup", "--version", "e0.3.0", code=1)
-    assert explore(project, "cleanup", "--version", "e0.1.0") == f"removed {folder.parent}/explore-e0.1.0\n"
-    assert explore(project, "cleanup", "--force") == f"removed {folder}\n"
-    assert not folder.exists() and other.exists(), "a worktree that the user made stays"
-    assert "checkout made no worktree of e0.1.0" in explore(project, "cleanup", "--version", "e0.1.0", code=1)
-    other.rename(tmp_path / "copy/explore-e0.2.0")
-    assert explore(project, "cleanup") == "" and (tmp_path / "copy/explore-e0.2.0").exists()
-
-
-def test_a_checkout_that_fails_leaves_nothing(versions: Versions, tmp_path: Path) -> None:
-    project = copy_project(versions.project, tmp_path / "copy")
-    md5 = recorded_outputs(project.path, "e0.1.0")["data/train.parquet"]
-    object_path(project.path, md5).unlink()
-    (tmp_path / "copy/digit-experiments-remote/files/md5" / md5[:2] / md5[2:]).unlink()
-    said = explore(project, "checkout", "--version", "e0.1.0", code=1)
-    assert said.startswith(f"error: object {md5} is not in the cache and not in the remote")
-    assert not (tmp_path / "copy/explore-e0.1.0").exists()
-    assert len(project.git("worktree", "list").splitlines()) == 1
-    occupied = tmp_path / "copy/explore-e0.2.0"
-    occupied.mkdir()
-    (occupied / "mine.txt").write_text("mine", encoding="utf-8")
-    explore(project, "checkout", "--version", "e0.2.0", code=1)
-    assert (occupied / "mine.txt").read_text() == "mine"

@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import Project, copy_project
-from versions_project import VERSIONS, Versions
+from versions_project import VERSIONS, Versions, explore, in_remote, proof, run, spoil, tag_by_hand
 
 from lineage.core.listing import print_rows
 from lineage.tracked.cache import object_path, read_listing
 from lineage.tracked.recorded import recorded_outputs
-from lineage.versions import compare as comparison
+from lineage.versions.compare_files import compare_data
 
 pytestmark = pytest.mark.slow
 MODEL = "models/production/model.bin"
@@ -30,34 +30,9 @@ def project(versions: Versions, tmp_path: Path) -> Project:
     return copy_project(versions.project, tmp_path)
 
 
-def run(project: Project, script: str, *arguments: str, code: int = 0, **environment: str) -> str:
-    done = project.run("python", f"scripts/{script}.py", *arguments, code=code, **environment)
-    assert "Traceback" not in done.stderr
-    return done.stderr if code else done.stdout
-
-
-def explore(project: Project, *arguments: str, code: int = 0, **environment: str) -> str:
-    return run(project, "experiment_explorer", *arguments, code=code, **environment)
-
-
 def get(project: Project, artifact: str, output: Path, *more: str, code: int = 0) -> str:
     words = ("get", "--version", "e0.1.0", "--artifact", artifact, "--output", str(output), *more)
     return explore(project, *words, code=code)
-
-
-def proof(project: Project, version: str, code: int) -> dict[str, Any]:
-    words = ("python", "scripts/experiment_explorer.py", "verify", "--version", version, "--format", "json")
-    rows: list[dict[str, Any]] = json.loads(project.run(*words, code=code).stdout)
-    return rows[0]
-
-
-def in_remote(project: Project, md5: str) -> Path:
-    return project.path.parent / "digit-experiments-remote/files/md5" / md5[:2] / md5[2:]
-
-
-def spoil(path: Path, content: bytes = b"garbage") -> None:
-    path.chmod(0o644)
-    path.write_bytes(content)
 
 
 # --- Get -------------------------------------------------------------------------------------------------------------
@@ -115,11 +90,6 @@ def test_force_replaces_files_and_folders_and_nothing_else(project: Project, tmp
 
 
 # --- Verify ----------------------------------------------------------------------------------------------------------
-
-
-def tag_by_hand(project: Project, version: str) -> None:
-    project.commit(f"as {version}")
-    project.git("tag", "-a", "-m", "by hand", version)
 
 
 def test_params_commands_and_data_of_a_tag_must_be_those_that_ran(project: Project) -> None:
@@ -284,29 +254,12 @@ def test_rows_that_stand_twice_are_counted_twice(tmp_path: Path) -> None:
     def changes(before: list[int], after: list[int], keys: list[str]) -> list[Any]:
         pd.DataFrame({"id": 1, "x": before}).to_parquet(left)
         pd.DataFrame({"id": 1, "x": after}).to_parquet(right)
-        found = comparison.data_changes(left, right, keys)
+        found = compare_data(left, right, keys)
         return [found[f"rows {what}"][1] for what in ("added", "removed", "changed")]
 
     assert changes([1, 1, 2], [1, 2], []) == [0, 1, 0]
     assert changes([1, 2], [1, 1], ["id"]) == [0, 0, 1]
     assert changes([1], [1, 1], ["id"]) == [1, 0, 0]
-
-
-def test_predictions_of_one_item_are_compared_in_their_order(project: Project, tmp_path: Path) -> None:
-    rogue = tmp_path / "rogue.db"
-    shutil.copyfile(project.path / "results/experiments.db", rogue)
-    rogue.chmod(0o644)
-    with closing(sqlite3.connect(rogue)) as connection, connection:
-        connection.execute("UPDATE predictions SET item_id = item_id / 2")
-        connection.execute("UPDATE metrics SET f1_score = X'00FF' WHERE version = 'e0.1.0'")
-    for version in ("e0.1.0", "e0.2.0"):
-        project.git("tag", "--delete", version)
-    words = ("diff", "--v1", "e0.1.0", "--v2", "e0.2.0", "--db", str(rogue), "--format", "json")
-    found = {row["name"]: row for row in json.loads(explore(project, *words)) if row["section"] == "predictions"}
-    assert found["items in both"]["v1"] == 360
-    with closing(sqlite3.connect(rogue)) as connection, connection:
-        connection.execute("ALTER TABLE predictions DROP COLUMN predicted")
-    assert "items in both (item_id, predicted, track_id not recorded)" in explore(project, *words)
 
 
 def test_values_do_not_steer_the_terminal_or_break_a_row(capsys: pytest.CaptureFixture[str]) -> None:

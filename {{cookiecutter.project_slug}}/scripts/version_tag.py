@@ -4,59 +4,56 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from lineage.core.console import Format, new_app, say
+from lineage.core.console import Format, new_app
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
 
-
 Part = Literal["major", "minor", "patch"]
+Text = str | None
+
+SUGGEST = Option("--suggest", help="Say which version this should be, and why.")
+VERSION = Option(help="Tag this version; it is the one in params.yaml.")
+NEXT = Option(help="Tag the next one instead: the number to raise.")
+DESCRIPTION = Option(help="Default: experiment.description.")
+COMMIT = Option(help="First commit changed tracked files, saying this.")
+PUSH = Option("--push", help="Push its DVC objects, then commit and tag.")
+LIST = Option("--list", help="List all versions with their metrics.")
+FORMAT = Option(help="How to print the list.")
 
 
 @app.command()
-def main(
-    suggest: Annotated[
-        bool, Option("--suggest", help="Say which version this should be, and why.")
-    ] = False,
-    version: Annotated[
-        str | None, Option(help="Tag this version; it is the one in params.yaml.")
-    ] = None,
-    next: Annotated[
-        Part | None, Option(help="Tag the next one instead: the number to raise.")
-    ] = None,
-    description: Annotated[str | None, Option(help="Default: experiment.description.")] = None,
-    commit: Annotated[
-        str | None, Option(help="First commit changed tracked files, saying this.")
-    ] = None,
-    push: Annotated[
-        bool, Option("--push", help="Push its DVC objects, then commit and tag.")
-    ] = False,
-    list: Annotated[bool, Option("--list", help="List all versions with their metrics.")] = False,
-    format: Annotated[Format, Option(help="How to print the list.")] = "table",
+def main(  # noqa: PLR0913 (its options)
+    suggest: Annotated[bool, SUGGEST] = False,
+    version: Annotated[Text, VERSION] = None,
+    next: Annotated[Part | None, NEXT] = None,
+    description: Annotated[Text, DESCRIPTION] = None,
+    commit: Annotated[Text, COMMIT] = None,
+    push: Annotated[bool, PUSH] = False,
+    list: Annotated[bool, LIST] = False,
+    format: Annotated[Format, FORMAT] = "table",
 ) -> None:
     """Suggest, tag or list versions: one of --suggest, --version, --next, --list."""
-    from lineage.core import paths
     from lineage.core.errors import BadInput
-    from lineage.core.listing import print_rows
-    from lineage.versions import tagging
-    from lineage.versions import tags as versions
+    from lineage.core.paths import find_root
+    from lineage.versions import new_tag, show, tags
+    from lineage.versions import push as pushing
+    from lineage.versions import suggest as suggesting
 
-    if sum((suggest, list, version is not None, next is not None)) != 1:
+    if [suggest, list, version is not None, next is not None].count(True) != 1:
         raise BadInput("give one of --suggest, --version, --next, --list", "version_tag.py --help")
-    root = paths.find_root()
+    root = find_root()
     if suggest:
-        tagging.suggest(root, description, say)
+        suggesting.suggest(root, description)
     elif list:
-        print_rows(*tagging.list_tags(root), format)
-    elif (
-        push
-        and not (commit or description)
-        and version in [tag.version for tag in versions.tags(root)]
-    ):
-        tagging.push(root, versions.find_tag(root, str(version)), say)
+        show.print_versions(root, format)
     else:
-        tag = tagging.tag_now(root, version, next, description, commit, say)
+        tag = None
+        if push and not commit and not description:  # the tag may be there already
+            known = {tag.version: tag for tag in tags.tags(root)}
+            tag = known.get(version or "")
+        tag = tag or new_tag.tag_now(root, version, next, description, commit)
         if push:
-            tagging.push(root, tag, say)
+            pushing.push(root, tag)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,19 @@
-"""Version tags: suggest, make, push, list, show, compare, get, check out, verify."""
+"""Versions `eX.Y.Z`: tags of Git from which code, data, models and results come back.
+
+- `tags`: the tags that are versions, the runs of each, and their predictions.
+- `stored_files`: the files of a commit, as Git and DVC store them.
+- `suggest`: which version the present state should be, why, and the text of its tag.
+- `new_tag`: make the tag, of a state that is recorded and committed.
+- `push`: send what a tag names, so that a colleague can bring it back.
+- `show`: print the list of versions, one version, or what differs between two.
+- `compare`: what differs between two versions; `compare_files` does it for parquet files.
+- `get`: bring a file or folder of a version back.
+- `checkout`: a version as a folder beside the project.
+- `verify`: whether all that a version names is there and fits; `verify_code` does it for what ran.
+
+How versions are numbered and what their descriptions say may be changed, in `suggest`.
+
+Promise: nothing here changes code, data or results of the working tree. `new_tag --commit` commits
+what is there; `get` and `checkout` write beside it, and hand out only bytes that have the recorded
+hash.
+"""

@@ -1,4 +1,4 @@
-"""The verbs behind `checkout`, `worktrees` and `cleanup`: a version as a folder beside the project."""
+"""Check a version out as a folder beside the project, list such folders, and clean them up."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,20 @@ from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import obtain, with_files
 from lineage.versions.tags import find_tag
 
+COMMAND = "python scripts/experiment_explorer.py"
 MARKER = "lineage-explore"
 """A file in Git's own folder of a worktree that `checkout` made; it goes when the worktree goes."""
 
 
 @dataclass(frozen=True)
 class Worktree:
-    """A worktree that `checkout` made: its version, its folder, and what in it would be lost (empty: nothing)."""
+    """A worktree that `checkout` made.
+
+    Attributes:
+        version: `eX.Y.Z`.
+        folder: where it lies.
+        changes: what in it would be lost; empty: nothing.
+    """
 
     version: str
     folder: Path
@@ -33,18 +40,23 @@ def checkout(root: Path, version: str) -> Path:
     """Make `../explore-VERSION`: the version's code, with every DVC output present and verified.
 
     Raises:
-        Refused: no such tag, the folder exists, or an output cannot be brought back; nothing is left behind.
+        Refused: no such tag, the folder exists, or an output cannot be brought back; nothing is
+            left behind.
     """
     tag = find_tag(root, version)
-    folder = Path(git(root, "rev-parse", "--show-toplevel") or root).parent / f"explore-{version}"
+    top = git(root, "rev-parse", "--show-toplevel")
+    folder = Path(top or root).with_name(f"explore-{version}")
     if folder.exists():
-        mine = folder in [made.folder for made in worktrees(root)]
-        cleaning = f"python scripts/experiment_explorer.py cleanup --version {version}"
-        raise Refused(f"{folder} exists", cleaning if mine else f"mv {folder} {folder}.old")
+        is_ours = folder in [made.folder for made in worktrees(root)]
+        cleanup_it = f"{COMMAND} cleanup --version {version}"
+        raise Refused(
+            f"{folder} exists",
+            cleanup_it if is_ours else f"mv {folder} {folder}.old",
+        )
     project = add_worktree(root, folder, "--detach", tag.commit)
     try:
-        own = Path(git(folder, "rev-parse", "--absolute-git-dir") or "")
-        (own / MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
+        own = git(folder, "rev-parse", "--absolute-git-dir") or ""
+        Path(own, MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
         _fill(root, project)
     except BaseException:
         remove_worktree(root, folder)
@@ -56,67 +68,78 @@ def _fill(root: Path, project: Path) -> None:
     """Check the outputs of a worktree out, and verify each."""
     from dvc.repo import Repo
 
-    for md5 in with_files(main_root(root), recorded_outputs(project).values()):
-        obtain(main_root(root), md5)
-    if (project / ".dvc").is_dir():
+    storage = main_root(root)
+    for md5 in with_files(storage, recorded_outputs(project).values()):
+        obtain(storage, md5)
+    if (project / ".dvc").is_dir():  # else the commit is older than DVC in this project
         with Repo(str(project)) as repo:
             repo.checkout(force=True, allow_missing=True)
     check_outputs(project)
 
 
 def worktrees(root: Path) -> list[Worktree]:
-    """The worktrees that `checkout` made and that still exist, with what is changed in each."""
-    prefix, found = git(root, "rev-parse", "--show-prefix") or "", []
-    for marker in sorted((common_folder(root) or root).glob(f"worktrees/*/{MARKER}")):
-        folder = Path(marker.with_name("gitdir").read_text(encoding="utf-8").strip()).parent
+    """List the worktrees that `checkout` made and that still exist."""
+    shared = common_folder(root) or root
+    found = []
+    for marker in sorted(shared.glob(f"worktrees/*/{MARKER}")):
         version, commit = marker.read_text(encoding="utf-8").split()
+        link = marker.with_name("gitdir").read_text(encoding="utf-8")
+        folder = Path(link.strip()).parent
         if (folder / ".git").is_file():
-            found.append(Worktree(version, folder, _changes(folder, prefix, commit)))
+            found.append(Worktree(version, folder, _changes(root, folder, commit)))
     return found
 
 
-def _changes(folder: Path, prefix: str, commit: str) -> list[str]:
-    """What would be lost with a worktree: commits, changed and new files, also those that Git ignores, changed outputs."""
+def _changes(
+    root: Path,
+    folder: Path,
+    commit: str,
+) -> list[str]:
+    """Name what would be lost with a worktree that was made of a commit.
+
+    Those are commits, changed and new files, also those that Git ignores, and changed outputs.
+    """
+    prefix = git(root, "rev-parse", "--show-prefix") or ""
     project = folder / prefix
-    commits = [] if git(folder, "rev-parse", "HEAD") == commit else ["commits"]
-    present = {
-        path: md5
-        for path, md5 in recorded_outputs(project, commit).items()
-        if (project / path).exists()
-    }
-    outputs = [path for path, md5 in present.items() if path_md5(project / path) != md5]
     changed, unknown = unsaved(folder, prefix)
-    return [*commits, *changed, *unknown, *outputs]
+    if git(folder, "rev-parse", "HEAD") != commit:
+        changed.insert(0, "commits")
+    outputs = []
+    for path, md5 in recorded_outputs(project, commit).items():
+        if (project / path).exists() and path_md5(project / path) != md5:
+            outputs.append(path)
+    return changed + unknown + outputs
 
 
-def cleanup(root: Path, version: str | None, force: bool) -> list[Worktree]:
+def cleanup(
+    root: Path,
+    version: str | None,
+    force: bool,
+) -> list[Worktree]:
     """Remove worktrees that `checkout` made, and no others.
 
     Args:
         root: the project's root.
         version: only this one; None: all.
         force: also those with changes, which are lost.
+
     Returns:
-        those removed.
+        Those removed.
+
     Raises:
-        Refused: one has changes, there is none of that version, or Git refuses. Nothing was removed.
+        Refused: one has changes, there is none of that version, or Git refuses. Nothing was
+            removed.
     """
     chosen = [made for made in worktrees(root) if version in (None, made.version)]
-    if version is not None and not chosen:
-        raise Refused(
-            f"checkout made no worktree of {version}",
-            "python scripts/experiment_explorer.py worktrees",
-        )
+    if version and not chosen:
+        raise Refused(f"checkout made no worktree of {version}", f"{COMMAND} worktrees")
     for made in chosen:
         if made.changes and not force:
-            raise Refused(
-                f"{made.folder} has changes: {', '.join(made.changes[:5])}",
-                "save them, or cleanup --force",
-            )
+            changes = ", ".join(made.changes[:5])
+            raise Refused(f"{made.folder} has changes: {changes}", "save them, or cleanup --force")
         if root.is_relative_to(made.folder):
-            raise Refused(
-                f"{made.folder} is where you are", f"cd {(common_folder(root) or root).parent}"
-            )
+            main = (common_folder(root) or root).parent
+            raise Refused(f"{made.folder} is where you are", f"cd {main}")
     for made in chosen:
         must_git(root, "worktree", "remove", "--force", str(made.folder))
     return chosen

@@ -1,7 +1,6 @@
-"""The verb behind `experiment_explorer.py get`: an artifact of a version, brought back byte by byte."""
+"""Bring a file or folder of a version back, byte by byte."""
 
 import difflib
-import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -9,23 +8,32 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from lineage.branches.worktree import add_worktree, remove_worktree
-from lineage.core import paths
 from lineage.core.errors import BadInput, Refused
-from lineage.tracked.git import common_folder, git, git_bytes, main_root
+from lineage.core.paths import PIPELINE_LOCK
+from lineage.tracked.git import common_folder, git, main_root
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
 from lineage.tracked.whole_file import exchange
-from lineage.versions.tags import Tag, find_tag
-
-Sources = dict[str, tuple[str, str]]
-"""Each file's path, with `md5` and its hash, or with its mode in Git and its blob."""
-
-LINK, MODULE = "120000", "160000"
+from lineage.versions.stored_files import (
+    DVC,
+    LINK,
+    SUBMODULE,
+    StoredFile,
+    blob_bytes,
+    blob_md5,
+    files_in_git,
+)
+from lineage.versions.tags import find_tag
 
 
 def get(
-    root: Path, version: str, artifact: str, output: Path | None, strategy: str, force: bool
+    root: Path,
+    version: str,
+    artifact: str,
+    output: Path | None,
+    strategy: str,
+    force: bool,
 ) -> Path:
     """Bring back a file or folder of a version. HEAD, index, stash and working tree are left alone.
 
@@ -33,117 +41,159 @@ def get(
         root: the project's root.
         version: `eX.Y.Z`.
         artifact: path in the project, as it was at that version.
-        output: where to; an existing folder: into it; None: `build/VERSION/ARTIFACT`, which Git ignores.
-        strategy: `cache` (DVC's cache, else its remote), `dvc-get`, `worktree` (a temporary one); auto: one after another.
+        output: where to; an existing folder: into it; None: `build/VERSION/ARTIFACT`, which Git
+            ignores.
+        strategy: `cache` (DVC's cache, else its remote), `dvc-get`, `worktree` (a temporary one);
+            `auto`: one after another.
         force: replace what is there.
+
     Returns:
-        the path written.
+        The path written.
+
     Raises:
         BadInput: a path that leads out of the project, or an output that would replace the project.
         Refused: no such tag or artifact, the output exists, or the bytes are nowhere.
     """
-    path, tag = check_path(artifact), find_tag(root, version)
+    path = check_path(artifact)
+    commit = find_tag(root, version).commit
     target = output or root / "build" / version / path
-    target = target / PurePosixPath(path).name if output and target.is_dir() else target
-    if root.is_relative_to(target.resolve()) or ".git" in target.resolve().parts:
-        raise BadInput(
-            f"--output {target} would replace the project", "give a path that does not exist yet"
-        )
-    present = target.exists() or target.is_symlink()
-    if present and not force:
-        raise Refused(
-            f"{target} exists, and nothing is overwritten",
-            "give another --output, or --force to replace it",
-        )
-    if present and not (target.is_file() or target.is_dir() or target.is_symlink()):
-        raise BadInput(f"--output {target} is neither a file nor a folder", "give another --output")
-    wanted = Wanted(root, tag, path, recorded_outputs(root, tag.commit))
+    if output and target.is_dir():
+        target /= PurePosixPath(path).name
+    _check_target(root, target, force)
+    wanted = Wanted(root, version, commit, path, recorded_outputs(root, commit))
     wanted.check_exists()
     target.parent.mkdir(parents=True, exist_ok=True)
     problems = []
-    for name in WAYS if strategy == "auto" else [strategy]:
+    for name in STRATEGIES if strategy == "auto" else [strategy]:
         with TemporaryDirectory(prefix=".get.", suffix=".tmp", dir=target.parent) as folder:
-            made, old = Path(folder) / "new", Path(folder) / "old"
+            made = Path(folder) / "new"
             try:
-                WAYS[name](wanted, made)
+                STRATEGIES[name](wanted, made)
             except Refused as error:
                 problems.append(error)
                 continue
-            if not (present and exchange(made, target)):
-                if present and (made.is_dir() or target.is_dir()):
-                    target.rename(old)
-                made.replace(target)
+            _put_in_place(made, target)
             return target
     raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
 
 
+def _check_target(
+    root: Path,
+    target: Path,
+    force: bool,
+) -> None:
+    """Refuse to replace the project, anything without `force`, and what is no file or folder."""
+    place = target.resolve()
+    if root.is_relative_to(place) or ".git" in place.parts:
+        raise BadInput(
+            f"--output {target} would replace the project",
+            "give a path that does not exist yet",
+        )
+    if not os.path.lexists(target):
+        return
+    if not force:
+        raise Refused(
+            f"{target} exists, and nothing is overwritten",
+            "give another --output, or --force to replace it",
+        )
+    if not (target.is_file() or target.is_dir() or target.is_symlink()):
+        raise BadInput(f"--output {target} is neither a file nor a folder", "give another --output")
+
+
+def _put_in_place(made: Path, target: Path) -> None:
+    """Rename what was made to the target; what was there stays in the temporary folder."""
+    if exchange(made, target):
+        return
+    if os.path.lexists(target) and (made.is_dir() or target.is_dir()):
+        target.rename(made.with_name("old"))
+    made.replace(target)
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """A path of the project at a tag, with all outputs that DVC records there."""
+    """A path of the project at a version, with all outputs that DVC records there."""
 
     root: Path
-    tag: Tag
+    version: str
+    commit: str
     path: str
     outputs: dict[str, str]
 
-    def files(self, path: str) -> Sources:
-        """Find every file of a path: those that Git tracks, and those that DVC records, also inside tracked folders."""
-        found: Sources = {}
-        for entry in (
-            git(self.root, "ls-tree", "-r", "-z", self.tag.commit, "--", ".") or ""
-        ).split("\0")[:-1]:
-            about, _, name = entry.partition("\t")
-            if _within(name, path):
-                found[name] = (about.split()[0], about.split()[2])
-        for name, md5 in self.outputs.items():
+    def recorded(self, path: str) -> dict[str, str]:
+        """Pick the outputs inside a path, and the one that the path lies in."""
+        return {
+            name: md5
+            for name, md5 in self.outputs.items()
+            if _within(name, path) or _within(path, name)
+        }
+
+    def files(self, path: str) -> dict[str, StoredFile]:
+        """Find every file of a path: of Git, and of DVC, also inside folders that Git tracks."""
+        found = files_in_git(self.root, self.commit, path)
+        for name, md5 in self.recorded(path).items():
             inside = {name: md5}
-            if md5.endswith(".dir") and (_within(name, path) or _within(path, name)):
-                inside = {
-                    f"{name}/{file}": each
-                    for file, each in listing(main_root(self.root), md5).items()
-                }
-            found.update(
-                {
-                    file: ("md5", each)
-                    for file, each in inside.items()
-                    if _within(check_path(file), path)
-                }
-            )
+            if md5.endswith(".dir"):
+                listed = listing(main_root(self.root), md5)
+                inside = {f"{name}/{file}": each for file, each in listed.items()}
+            for file, each in inside.items():
+                if _within(check_path(file), path):
+                    found[file] = StoredFile(DVC, each)
         return found
 
     def check_exists(self) -> None:
         """Raise `Refused` with near matches when there is no such artifact, or it is a link."""
         try:
             found = self.files(self.path)
-            if self.path in self.outputs or any(
-                mode not in (LINK, MODULE) for mode, _ in found.values()
-            ):
+            modes = {stored.mode for stored in found.values()}
+            if self.path in self.outputs or modes - {LINK, SUBMODULE}:
                 return
             known = set(self.files("."))
         except Refused:  # a folder's listing is nowhere; the other strategies may know more
             return
-        version = self.tag.version
         if found:
-            remedy = f"git show {version}:./{self.path}"
-            raise Refused(f"{self.path} is a link or a submodule at {version}, not a file", remedy)
-        known |= {
-            parent.as_posix()
-            for name in known
-            for parent in PurePosixPath(name).parents
-            if parent.parts
-        }
-        near = sorted(
-            name for name in known if PurePosixPath(name).name == PurePosixPath(self.path).name
+            raise Refused(
+                f"{self.path} is a link or a submodule at {self.version}, not a file",
+                f"git show {self.version}:./{self.path}",
+            )
+        lock = ""
+        if PIPELINE_LOCK not in known:
+            lock = f" (which has no {PIPELINE_LOCK}, so no results)"
+        show = f"python scripts/experiment_explorer.py show --version {self.version}"
+        raise Refused(
+            f"{self.path} is not in {self.version}{lock}{_near(self.path, known)}",
+            f"{show}   # lists its artifacts",
         )
-        near += difflib.get_close_matches(self.path, known, 5)
-        hint = f"; near matches: {', '.join(dict.fromkeys(near))}" if near else ""
-        lock = (
-            ""
-            if paths.PIPELINE_LOCK in known
-            else f" (which has no {paths.PIPELINE_LOCK}, so no results)"
-        )
-        remedy = f"python scripts/experiment_explorer.py show --version {version}   # lists its artifacts"
-        raise Refused(f"{self.path} is not in {version}{lock}{hint}", remedy)
+
+    def place(
+        self,
+        made: Path,
+        name: str,
+    ) -> Path:
+        """Return the place of one of the files in what was made: a file, or a folder of files."""
+        return Path(f"{made}{name.removeprefix(self.path)}")
+
+    def check(self, made: Path) -> None:
+        """Raise `Refused` unless every file that DVC made is what DVC or Git recorded."""
+        for name, stored in self.files(self.path).items():
+            file = self.place(made, name)
+            is_link = file.is_symlink()
+            if stored.mode in (LINK, SUBMODULE):
+                is_whole = is_link == (stored.mode == LINK)
+            else:
+                md5 = stored.name if stored.mode == DVC else blob_md5(self.root, stored.name)
+                is_whole = file.is_file() and not is_link and file_md5(file) == md5
+            if not is_whole:
+                problem = f"{name} of {self.version} did not come back as it was recorded"
+                raise Refused(f"{problem} ({stored.name})")
+
+
+def _near(path: str, known: set[str]) -> str:
+    """Name the files and folders that may have been meant."""
+    for name in list(known):
+        known.update(parent.as_posix() for parent in PurePosixPath(name).parents if parent.name)
+    near = sorted(name for name in known if PurePosixPath(name).name == PurePosixPath(path).name)
+    near += difflib.get_close_matches(path, known, 5)
+    return f"; near matches: {', '.join(dict.fromkeys(near))}" if near else ""
 
 
 def check_path(artifact: str) -> str:
@@ -153,14 +203,9 @@ def check_path(artifact: str) -> str:
         BadInput: it is absolute, leads out of the project, or could be an option.
     """
     path = PurePosixPath(artifact)
-    bad = (
-        not path.parts
-        or path.is_absolute()
-        or ".." in path.parts
-        or artifact.startswith("-")
-        or ":" in artifact[:1]
-    )
-    if bad or any(ord(character) < 32 for character in artifact) or ".git" in path.parts:
+    is_plain = path.parts and not path.is_absolute() and artifact[0] not in "-:"
+    strange = {"..", ".git"}.intersection(path.parts)
+    if not is_plain or strange or any(ord(character) < 32 for character in artifact):
         raise BadInput(
             f"{artifact!r} is not a path inside the project",
             "give it as in models/production/model.bin",
@@ -169,48 +214,38 @@ def check_path(artifact: str) -> str:
 
 
 def _within(path: str, folder: str) -> bool:
-    return folder == "." or path == folder or path.startswith(f"{folder}/")
+    return folder == "." or f"{path}/".startswith(f"{folder}/")
 
 
 def _from_objects(wanted: Wanted, target: Path) -> None:
     found = wanted.files(wanted.path)
     if not found:
         raise Refused(
-            f"{wanted.path} is not in {wanted.tag.version}, as far as its listings can be read",
+            f"{wanted.path} is not in {wanted.version}, as far as its listings can be read",
             "dvc fetch",
         )
-    for name, (kind, source) in found.items():
-        file = _place(wanted, target, name)
+    for name, stored in found.items():
+        file = wanted.place(target, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "md5":
-            bring(main_root(wanted.root), source, file)
-        elif kind == LINK:
-            file.symlink_to(_blob(wanted, source).decode("utf-8", errors="surrogateescape"))
-        elif kind != MODULE:
-            file.write_bytes(_blob(wanted, source))
-            file.chmod(int(kind[-3:], 8))
-
-
-def _place(wanted: Wanted, made: Path, name: str) -> Path:
-    return made if name == wanted.path else made / PurePosixPath(name).relative_to(wanted.path)
-
-
-def _blob(wanted: Wanted, blob: str) -> bytes:
-    return git_bytes(wanted.root, "cat-file", "blob", blob) or b""
+        if stored.mode == DVC:
+            bring(main_root(wanted.root), stored.name, file)
+        elif stored.mode == LINK:
+            file.symlink_to(os.fsdecode(blob_bytes(wanted.root, stored.name)))
+        elif stored.mode != SUBMODULE:
+            file.write_bytes(blob_bytes(wanted.root, stored.name))
+            file.chmod(int(stored.mode[-3:], 8))
 
 
 def _from_dvc(wanted: Wanted, target: Path) -> None:
     from dvc.repo import Repo
 
-    top, prefix = (
-        common_folder(wanted.root) or wanted.root,
-        git(wanted.root, "rev-parse", "--show-prefix") or "",
-    )
+    top = (common_folder(wanted.root) or wanted.root).parent
+    prefix = git(wanted.root, "rev-parse", "--show-prefix") or ""
     try:
-        Repo.get(str(top.parent), prefix + wanted.path, out=str(target), rev=wanted.tag.commit)
+        Repo.get(str(top), prefix + wanted.path, out=str(target), rev=wanted.commit)
     except Exception as error:  # DVC's libraries have exceptions of their own
         raise Refused(f"dvc get: {error}") from None
-    _verify(wanted, target)
+    wanted.check(target)
 
 
 def _from_worktree(wanted: Wanted, target: Path) -> None:
@@ -218,45 +253,22 @@ def _from_worktree(wanted: Wanted, target: Path) -> None:
 
     folder = target.with_name("worktree")
     try:
-        project = add_worktree(wanted.root, folder, "--detach", wanted.tag.commit)
-        names = [
-            name
-            for name in wanted.outputs
-            if _within(name, wanted.path) or _within(wanted.path, name)
-        ]
+        project = add_worktree(wanted.root, folder, "--detach", wanted.commit)
+        names = [str(project / name) for name in wanted.recorded(wanted.path)]
         if names:
             with Repo(str(project)) as repo:
                 bring = repo.pull if repo.config["core"].get("remote") else repo.checkout
-                bring(targets=[str(project / name) for name in names])
+                bring(targets=names)
         source = project / wanted.path
-        shutil.copytree(source, target, symlinks=True) if source.is_dir() else shutil.copy(
-            source, target
-        )
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+        else:
+            shutil.copy(source, target)
     except Exception as error:
         raise Refused(f"worktree: {error}") from None
     finally:
         remove_worktree(wanted.root, folder)
-    _verify(wanted, target)
+    wanted.check(target)
 
 
-def _verify(wanted: Wanted, made: Path) -> None:
-    """Raise `Refused` unless every file that DVC made is what DVC or Git recorded; `bring` has checked what it wrote."""
-    for name, (kind, source) in wanted.files(wanted.path).items():
-        file = _place(wanted, made, name)
-        if kind == LINK:
-            whole = file.is_symlink() and os.fsencode(file.readlink()) == _blob(wanted, source)
-        else:
-            is_plain = file.is_file() and not file.is_symlink()
-            known = (
-                source
-                if kind == "md5"
-                else hashlib.md5(_blob(wanted, source), usedforsecurity=False).hexdigest()
-            )
-            whole = kind == MODULE or (is_plain and file_md5(file) == known)
-        if not whole:
-            raise Refused(
-                f"{name} of {wanted.tag.version} did not come back as it was recorded ({source})"
-            )
-
-
-WAYS = {"cache": _from_objects, "dvc-get": _from_dvc, "worktree": _from_worktree}
+STRATEGIES = {"cache": _from_objects, "dvc-get": _from_dvc, "worktree": _from_worktree}

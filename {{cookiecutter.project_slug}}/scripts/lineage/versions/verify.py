@@ -1,216 +1,220 @@
-"""The verb behind `experiment_explorer.py verify`: does everything that a version names still hold?"""
+"""Verify that everything that a tag names still exists, and fits together."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from lineage.core import paths
-from lineage.core.errors import BadInput, LineageError, Refused
+from lineage.core.errors import (
+    BadInput,
+    LineageError,
+    Refused,
+)
+from lineage.core.listing import print_rows
+from lineage.core.paths import (
+    PIPELINE_LOCK,
+    PREDICTIONS,
+    TRAINED_MODELS,
+)
 from lineage.tracked.cache import cached_object, is_whole
-from lineage.tracked.git import git, git_bytes, has_commit, main_root
+from lineage.tracked.git import (
+    git,
+    has_commit,
+    main_root,
+)
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import listing, missing_in_remote, open_remote, with_files
-from lineage.versions.tags import Tag, find_results
+from lineage.tracked.remote import (
+    missing_in_remote,
+    open_remote,
+    with_files,
+)
+from lineage.versions.tags import (
+    Tag,
+    files_of,
+    find_results,
+    find_tag,
+    tags,
+)
+from lineage.versions.verify_code import other_code, other_data
 
 LINKS = ("commit", "dvc.lock", "cache", "remote", "md5", "row", "model", "data", "code")
-HEADER = ("version", *LINKS, "problem")
-Answers = dict[str, "str | None"]
-"""By link: None when it holds, else what is wrong. A link that is not there could not be looked at."""
+"""The chain from a row to all that it names."""
+
+Whole = dict[str, bool]
+"""Of objects in the cache: whether their bytes are whole."""
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What a tag records: the hash of each output, the hashes of all objects behind them, and of those that belong into
-    the remote; or why that cannot be read."""
+@dataclass
+class Proof:
+    """What is found out about a version.
 
+    Attributes:
+        tag: of the version.
+        outputs: path and hash of all that DVC records at it.
+        objects: the hashes of all objects behind the outputs.
+        sent: the hashes of those that belong into the remote.
+        problems: by link, what is wrong; empty when it holds. A link that is not there could not be
+            looked at.
+    """
+
+    tag: Tag
+    problems: dict[str, str]
     outputs: dict[str, str]
     objects: set[str]
     sent: set[str]
-    problem: str | None = None
+
+    def broken(self) -> list[str]:
+        """Name the links that do not hold, in the order of the chain."""
+        return [link for link in LINKS if self.problems.get(link)]
+
+    def row(self) -> list[str | None]:
+        """Return version, `yes` or `no` for each link (None: not looked at), and the problems."""
+        cells = {link: "no" if problem else "yes" for link, problem in self.problems.items()}
+        problems = "; ".join(f"{link}: {self.problems[link]}" for link in self.broken())
+        return [self.tag.version, *map(cells.get, LINKS), problems or None]
 
 
-def verify(root: Path, chosen: Sequence[Tag]) -> tuple[list[list[str | None]], bool]:
-    """Follow the chain row → tag → commit → dvc.lock → objects → md5 → model → data → code of each version.
+def print_proofs(
+    root: Path,
+    chosen: Sequence[str],
+    form: str,
+) -> None:
+    """Print for versions whether each link of the chain holds.
+
+    Args:
+        root: the project's root.
+        chosen: versions; empty: all.
+        form: as in `print_rows`.
+
+    Raises:
+        Refused: there is no such version, the remote does not answer, or not everything holds.
+    """
+    known = tags(root)
+    if not known:
+        raise Refused("there is no version yet", "python scripts/version_tag.py --suggest")
+    proofs = verify(root, [find_tag(root, version) for version in chosen] or known)
+    print_rows(("version", *LINKS, "problem"), [proof.row() for proof in proofs], form)
+    for proof in proofs:
+        for link in proof.broken():
+            raise Refused("not everything holds", _remedy(proof.tag.version, link))
+
+
+def verify(root: Path, chosen: Sequence[Tag]) -> list[Proof]:
+    """Follow the chain row → tag → commit → dvc.lock → objects → md5 → model → data → code.
 
     Args:
         root: the project's root.
         chosen: tags.
-    Returns:
-        rows below `HEADER` (yes, no, None: not looked at, as without a remote), and whether everything holds.
+
     Raises:
         Refused: the remote does not answer.
     """
-    storage, state = main_root(root), dict[str, bool | None]()
-    remote, records = open_remote(storage), [_read(root, storage, tag, state) for tag in chosen]
-    absent = None if remote is None else missing_in_remote(storage, remote, state)
-    rows: list[list[str | None]] = []
-    for tag, recorded in zip(chosen, records):
-        lock = git(root, "cat-file", "-e", f"{tag.commit}:./{paths.PIPELINE_LOCK}") is not None
-        answers: Answers = {
-            "commit": None
-            if has_commit(root, tag.commit)
-            else f"{tag.commit[:7]} is not in this clone",
-            "dvc.lock": recorded.problem
-            or (None if lock else "there is none: it was tagged without results"),
-        }
-        if not recorded.problem:
-            answers |= _check_objects(recorded, state, absent) | _check_runs(
-                root, storage, tag, recorded.outputs
-            )
-        problems = [f"{name}: {answers[name]}" for name in LINKS if answers.get(name)]
-        cells = [("no" if answers[name] else "yes") if name in answers else None for name in LINKS]
-        rows.append([tag.version, *cells, "; ".join(problems) or None])
-    return rows, not any(row[-1] for row in rows)
+    storage = main_root(root)
+    remote = open_remote(storage)
+    whole: Whole = {}
+    proofs = [_read(root, tag, whole) for tag in chosen]
+    objects = set[str]().union(*(proof.objects for proof in proofs))
+    absent = None if remote is None else missing_in_remote(storage, remote, objects)
+    for proof in proofs:
+        if proof.outputs:
+            _check_objects(proof, whole, absent)
+            _check_runs(root, proof)
+    return proofs
 
 
-def remedy(rows: Sequence[Sequence[str | None]]) -> str:
-    """The command that helps with the first link that is broken, in the first version that has one."""
-    row = next(row for row in rows if row[-1])
-    link = next(name for name, cell in zip(HEADER, row) if cell == "no")
-    explorer, tag = (
-        "python scripts/experiment_explorer.py",
-        f"python scripts/version_tag.py --version {row[0]}",
-    )
-    return {
-        "commit": "git fetch --unshallow --tags   # or, in a full clone: git fetch --tags",
-        "cache": f"{tag} --push   # on the machine that made it",
-        "md5": f"{explorer} checkout --version {row[0]}   # fetches whole objects",
-        "remote": f"{tag} --push   # sends what is only here",
-    }.get(
-        link,
-        f"{explorer} show --version {row[0]}   # what it names; a version is made good by the next one",
-    )
-
-
-def _read(root: Path, storage: Path, tag: Tag, state: dict[str, bool | None]) -> Recorded:
-    """Read what a tag records, and note for each object whether its bytes in the cache are whole (None: it is not there)."""
-
-    def look(hashes: Iterable[str]) -> None:
-        for md5 in set(hashes) - set(state):
-            known = cached_object(storage, md5)
-            state[md5] = None if known is None else is_whole(known, md5)
-
+def _read(
+    root: Path,
+    tag: Tag,
+    whole: Whole,
+) -> Proof:
+    """Read what a tag records, and note whether its objects in the cache are whole."""
+    storage = main_root(root)
+    problems = {"commit": "", "dvc.lock": ""}
+    if not has_commit(root, tag.commit):
+        problems["commit"] = f"{tag.commit[:7]} is not in this clone"
+    if git(root, "cat-file", "-e", f"{tag.commit}:./{PIPELINE_LOCK}") is None:
+        problems["dvc.lock"] = "there is none: it was tagged without results"
     try:
-        outputs, sent = (
-            recorded_outputs(root, tag.commit, pushed=pushed) for pushed in (False, True)
-        )
+        outputs = recorded_outputs(root, tag.commit)
+        sent = recorded_outputs(root, tag.commit, pushed=True)
     except BadInput as error:
-        return Recorded({}, set(), set(), error.problem)
-    found = [set(outputs.values()), set(sent.values())]
-    look(found[0])  # before a damaged listing is replaced from the remote, to be read
-    for hashes in found:
-        with suppress(Refused):  # a listing that is nowhere is among the lost objects
-            hashes.update(with_files(storage, hashes))
-    look(found[0])
-    return Recorded(outputs, found[0], found[1])
+        problems["dvc.lock"] = error.problem
+        return Proof(tag, problems, {}, set(), set())
+    _look(storage, set(outputs.values()), whole)  # before a damaged listing is fetched anew
+    objects = _with_files(storage, outputs)
+    _look(storage, objects, whole)
+    return Proof(tag, problems, outputs, objects, _with_files(storage, sent))
+
+
+def _look(
+    storage: Path,
+    hashes: set[str],
+    whole: Whole,
+) -> None:
+    for md5 in hashes - whole.keys():
+        if known := cached_object(storage, md5):
+            whole[md5] = is_whole(known, md5)
+
+
+def _with_files(storage: Path, outputs: dict[str, str]) -> set[str]:
+    hashes = set(outputs.values())
+    with suppress(Refused):  # a listing that is nowhere is among the lost objects
+        hashes = with_files(storage, hashes)
+    return hashes
 
 
 def _check_objects(
-    recorded: Recorded, state: dict[str, bool | None], absent: set[str] | None
-) -> Answers:
-    lost = {
-        md5 for md5 in recorded.objects if state[md5] is None and (absent is None or md5 in absent)
-    }
-    found = {"cache": ("nowhere", lost)}
-    found["md5"] = (
-        "damaged in the cache",
-        {md5 for md5 in recorded.objects if state[md5] is False},
-    )
-    found |= {} if absent is None else {"remote": ("not there", recorded.sent & absent)}
-    return {
-        name: f"{len(bad)} objects are {how}, as {min(bad)}" if bad else None
-        for name, (how, bad) in found.items()
-    }
+    proof: Proof,
+    whole: Whole,
+    absent: set[str] | None,
+) -> None:
+    """Look at cache, md5 and remote; `absent` is what the remote lacks, None without a remote."""
+    lost = proof.objects - whole.keys()
+    if absent is not None:
+        lost &= absent
+        proof.problems["remote"] = _count(proof.sent & absent, "not there")
+    damaged = {md5 for md5 in proof.objects if not whole.get(md5, True)}
+    proof.problems["cache"] = _count(lost, "nowhere")
+    proof.problems["md5"] = _count(damaged, "damaged in the cache")
 
 
-def _check_runs(root: Path, storage: Path, tag: Tag, outputs: dict[str, str]) -> Answers:
-    """Check the runs that `results/runs` holds at a tag: their rows, and what these say."""
+def _count(hashes: set[str], state: str) -> str:
+    return f"{len(hashes)} objects are {state}, as {min(hashes)}" if hashes else ""
+
+
+def _check_runs(root: Path, proof: Proof) -> None:
+    """Look at row, model, data and code: the runs of `results/runs`, and what they say."""
+    problems = proof.problems
     try:
-        runs = find_results(root, tag.version).runs
-        models = listing(storage, outputs[paths.TRAINED_MODELS])
+        results = find_results(root, proof.tag.version)
+        models = files_of(root, proof.outputs, TRAINED_MODELS)
+        predictions = files_of(root, proof.outputs, PREDICTIONS)
     except LineageError as error:
-        return {"row": error.problem}
-    except KeyError as error:
-        return {"row": f"{paths.PIPELINE_LOCK} names no {error.args[0]}"}
-    wrong = [
-        run["track_id"]
-        for run in runs
-        if models.get(f"{run['track_id']}_model.bin") != run["model_hash"]
-    ]
-    data = {(run.get("data_hash"), run.get("test_hash")) for run in runs}
-    agrees = data == {(outputs.get(paths.TRAIN_DATA), outputs.get(paths.TEST_DATA))}
-    stale = _check_lock(root, tag, outputs)
-    if not agrees:
-        stale["data"].insert(0, "the rows name other data")
-    stale["code"] += [problem for run in runs if (problem := _check_code(root, tag, run))]
-    answers = {name: next(iter(problems), None) for name, problems in stale.items()}
-    if not answers["code"] and any(run.get("git_dirty") != 0 for run in runs):
-        del answers["code"]  # what else than the files of dvc.lock ran is not known
-    return {
-        "row": None,
-        "model": f"run {wrong[0]} recorded another model" if wrong else None,
-        **answers,
+        problems["row"] = error.problem
+        return
+    problems |= {"row": "", "model": ""}
+    for run in reversed(results.runs):
+        name = run["track_id"]
+        if models.get(f"{name}_model.bin") != run["model_hash"]:
+            problems["model"] = f"run {name} recorded another model"
+        recorded = run.get("predictions_hash")
+        if recorded and predictions.get(f"{name}.parquet") != recorded:
+            problems["row"] = f"{PREDICTIONS} does not hold what run {name} recorded"
+    problems["data"] = next(other_data(root, results), "")
+    code = next(other_code(root, results), "")
+    if code or all(run.get("git_dirty") == 0 for run in results.runs):
+        problems["code"] = code  # else more than the files of dvc.lock may have run
+
+
+def _remedy(version: str, link: str) -> str:
+    """Return the command that helps with a link of a version that is broken."""
+    push = f"python scripts/version_tag.py --version {version} --push"
+    explorer = "python scripts/experiment_explorer.py"
+    remedies = {
+        "commit": "git fetch --unshallow --tags   # or, in a full clone: git fetch --tags",
+        "cache": f"{push}   # on the machine that made it",
+        "md5": f"{explorer} checkout --version {version}   # fetches whole objects",
+        "remote": f"{push}   # sends what is only here",
     }
-
-
-def _check_lock(root: Path, tag: Tag, outputs: dict[str, str]) -> dict[str, list[str]]:
-    """Compare what `dvc.lock` says of each stage with the tag; return what differs in `code`, and in `data`.
-
-    DVC writes down each command and param, and the hash of each file, as they were when the stage ran.
-    """
-    found: dict[str, list[str]] = {"data": [], "code": []}
-    lock, pipeline, params = (
-        yaml.safe_load(git_bytes(root, "show", f"{tag.commit}:./{name}") or b"") or {}
-        for name in (paths.PIPELINE_LOCK, paths.PIPELINE, paths.PARAMS)
-    )
-    for name, stage in lock["stages"].items():
-        command = (pipeline.get("stages", {}).get(name) or {}).get("cmd", "${")
-        if "${" not in command and stage["cmd"] != command:  # a template would have to be filled in
-            found["code"].append(
-                f"stage {name} ran {stage['cmd']!r}, and {paths.PIPELINE} says {command!r}"
-            )
-        for key, value in ((stage.get("params") or {}).get(paths.PARAMS) or {}).items():
-            now = reduce(
-                lambda part, word: part.get(word) if isinstance(part, dict) else None,
-                key.split("."),
-                params,
-            )
-            if now != value:
-                found["code"].append(
-                    f"{name} ran with {key}: {value}, and {paths.PARAMS} says {now}"
-                )
-        for dependency in stage.get("deps") or []:
-            path, md5 = dependency["path"], dependency.get("md5")
-            if outputs.get(path, md5) != md5:
-                found["data"].append(f"{name} ran with another {path}")
-            code = (
-                git_bytes(root, "cat-file", "blob", f"{tag.commit}:./{path}")
-                if path not in outputs
-                else None
-            )
-            if code is not None and hashlib.md5(code, usedforsecurity=False).hexdigest() != md5:
-                found["code"].append(f"{path} is not what {paths.PIPELINE_LOCK} says ran")
-    return found
-
-
-def _check_code(root: Path, tag: Tag, run: dict[str, Any]) -> str | None:
-    """Say which Python file differs between the commit that ran, if its tree was clean, and the tag."""
-    if run.get("git_dirty") != 0:
-        return None
-    if not has_commit(root, run["git_commit"]):
-        return f"commit {str(run['git_commit'])[:7]}, which ran, is not in this clone"
-    paths = ("*.py", ":(exclude)tests")
-    changed = git(
-        root, "diff", "--name-only", "--no-ext-diff", run["git_commit"], tag.commit, "--", *paths
-    )
-    return (
-        f"{(changed or '').splitlines()[0]} is not what ran ({run['git_commit'][:7]})"
-        if changed
-        else None
-    )
+    show = f"{explorer} show --version {version}"
+    return remedies.get(link, f"{show}   # what it names; a version is made good by the next one")

@@ -1,0 +1,90 @@
+"""A version is proved to have the code that ran, also where a stage depends on a folder of the package."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Project, copy_project, stages_run
+from versions_project import proof, tag_by_hand
+
+from lineage.tracked.hashes import path_md5
+from lineage.versions.stored_files import md5_in_git
+
+MERGE = "scripts/lineage/merge"
+
+
+def test_a_folder_in_git_has_the_hash_that_dvc_gives_it(baked: Project, tmp_path: Path) -> None:
+    project = copy_project(baked, tmp_path)
+    folder = project.path / MERGE
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    (folder / "deep/er").mkdir(parents=True)
+    (folder / "deep/er/ünïcode name.txt").write_text("x", encoding="utf-8")
+    project.commit("a file in a folder")
+    head = project.git("rev-parse", "HEAD")
+    known = path_md5(folder)
+    assert md5_in_git(project.path, head, MERGE) == known and known.endswith(".dir")
+    assert md5_in_git(project.path, head, "experiment.py") == path_md5(project.path / "experiment.py")
+    assert md5_in_git(project.path, head, "nowhere") is None
+    assert md5_in_git(project.path, head, "results/runs") is None, "of DVC, not of Git"
+
+    (folder / ".DS_Store").write_bytes(b"0")
+    (folder / "deep/.rules.py.1.tmp").write_bytes(b"0")
+    project.git("add", "--force", MERGE)
+    project.commit("what .dvcignore leaves out")
+    assert md5_in_git(project.path, project.git("rev-parse", "HEAD"), MERGE) == known
+
+
+@pytest.fixture
+def tagged(trained: Project) -> Project:
+    """A project with results, tagged e0.1.0, whose Git has a name to commit with."""
+    trained.script("version_tag", "--version", "e0.1.0")
+    return trained
+
+
+def append(project: Project, name: str, text: str = "\n# changed\n") -> None:
+    with (project.path / name).open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+@pytest.mark.slow
+def test_a_file_of_the_package_that_was_changed_after_the_run_is_named(tagged: Project) -> None:
+    tagged.dvc("push")
+    assert proof(tagged, "e0.1.0", code=0)["code"] == "yes"
+    append(tagged, f"{MERGE}/rules.py")
+    tag_by_hand(tagged, "e0.1.1")
+    row = proof(tagged, "e0.1.1", code=1)
+    assert row["code"] == "no"
+    assert row["problem"] == "code: scripts/lineage/merge/rules.py is not what dvc.lock says ran"
+
+    (tagged.path / MERGE / "more.py").write_text("", encoding="utf-8")
+    tagged.git("checkout", "e0.1.0", "--", f"{MERGE}/rules.py")
+    tag_by_hand(tagged, "e0.1.2")
+    assert "code: scripts/lineage/merge/more.py is not" in proof(tagged, "e0.1.2", code=1)["problem"]
+
+    (tagged.path / MERGE / "more.py").unlink()
+    append(tagged, "scripts/lineage/runs/train.py")
+    tag_by_hand(tagged, "e0.1.3")
+    assert "code: scripts/lineage/runs/train.py is not what ran" in proof(tagged, "e0.1.3", code=1)["problem"]
+
+
+@pytest.mark.slow
+def test_a_folder_that_ran_as_no_commit_has_it_is_named(tagged: Project) -> None:
+    append(tagged, f"{MERGE}/rules.py")
+    tagged.repro()
+    tagged.git("checkout", "--", MERGE)
+    tag_by_hand(tagged, "e0.1.1")
+    assert "code: scripts/lineage/merge is not what dvc.lock" in proof(tagged, "e0.1.1", code=1)["problem"]
+
+
+@pytest.mark.slow
+def test_other_merge_rules_run_the_merges_again_and_the_version_holds(tagged: Project) -> None:
+    """The runs keep the commit that trained them; the code of the merges is the one that `dvc.lock` names."""
+    append(tagged, f"{MERGE}/rules.py")
+    tagged.commit("better rules")
+    assert "merge_results" in (ran := stages_run(tagged.repro())) and "train" not in ran
+    tagged.script("version_tag", "--next", "patch", "--commit", "results of better rules")
+    tagged.dvc("push")
+    row = proof(tagged, "e0.1.1", code=0)
+    assert row["code"] == "yes" and row["problem"] is None

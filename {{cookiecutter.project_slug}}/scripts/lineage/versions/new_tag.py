@@ -1,0 +1,147 @@
+"""Make the annotated tag of a version, of a state that is recorded and committed."""
+
+from pathlib import Path
+
+from lineage.core.console import say
+from lineage.core.errors import Refused
+from lineage.core.params import read_params
+from lineage.core.paths import METRICS_FILE, PARAMS, PIPELINE_LOCK
+from lineage.core.version_numbers import Part, following, parse
+from lineage.tracked.git import common_folder, git, must_git
+from lineage.tracked.guarded_output import locked
+from lineage.versions.suggest import COMMAND, describe
+from lineage.versions.tags import Tag, find_tag, tags
+
+NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
+"""What the first `dvc repro` makes for Git to track."""
+
+
+def tag_now(
+    root: Path,
+    version: str | None,
+    part: Part | None,
+    text: str | None,
+    message: str | None,
+) -> Tag:
+    """Make the annotated tag of the present state.
+
+    Args:
+        root: the project's root.
+        version: its name, which is that of the results; or None:
+        part: the number to raise in the highest version. Results whose version is tagged already
+            get the new one.
+        text: as in `describe`.
+        message: commit with it first what `dvc repro` and you changed in tracked files.
+
+    Raises:
+        BadInput: not a version, or params.yaml.
+        Refused: the version is taken, `dvc status` or the tree is not clean, or there are no such
+            results.
+    """
+    params = read_params(root / PARAMS)
+    written = params.experiment.version
+    with locked(root, "version"):
+        _choose_name(root, version, part, written)  # a refusal comes before anything is committed
+        _check_pipeline(root)
+        body = line = describe(root, params, text)
+        if message is not None:
+            _commit(root, message)
+        _check_clean(root)
+        with locked(common_folder(root) or root, "tags"):  # which all working trees share
+            name = _choose_name(root, version, part, written)
+            if name != written:
+                body += f"\n\nThe rows say {written}."
+            options = ("--annotate", "--cleanup=whitespace", f"--message={body}")
+            must_git(root, "tag", *options, name, "HEAD")
+    say(f"tagged {name}: {line}")
+    if name != written:
+        say(f"its rows say {written}; raise experiment.version before a run, and they agree")
+    return find_tag(root, name)
+
+
+def _choose_name(
+    root: Path,
+    version: str | None,
+    part: Part | None,
+    written: str,
+) -> str:
+    """Return the name of the tag.
+
+    Args:
+        root: the project's root.
+        version, part: as in `tag_now`.
+        written: the version of the results, from params.yaml.
+
+    Raises:
+        BadInput: not a version.
+        Refused: it is taken, or the results are of another one that is free.
+    """
+    known = {tag.version: tag for tag in tags(root)}
+    name = version or written
+    if version is None and known:
+        name = following(list(known)[-1], part or "patch")
+    parse(name)
+    if old := known.get(name):
+        raise Refused(
+            f"{name} is taken (commit {old.commit[:7]}, {old.day})",
+            f"{COMMAND} --suggest",
+        )
+    if version not in (None, written):
+        problem = f"{PARAMS} says experiment.version: {written}, so the results are not of {name}"
+        raise Refused(
+            problem,
+            f"set experiment.version: {name} in {PARAMS}, then: dvc repro",
+        )
+    if name != written and written not in known:
+        raise Refused(
+            f"the results are of {written}, which is free, and not of {name}",
+            f"{COMMAND} --version {written}",
+        )
+    return name
+
+
+def _check_pipeline(root: Path) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            changed = repo.status()
+    except DvcException as error:
+        raise Refused(f"dvc status failed: {error}", "dvc status") from None
+    if changed:
+        raise Refused(
+            f"dvc status is not clean: {', '.join(changed)}",
+            "dvc repro   # in a fresh clone first: dvc pull",
+        )
+
+
+def _check_clean(root: Path) -> None:
+    status = must_git(root, "status", "--porcelain", "--untracked-files=all", "--", ".")
+    if status:
+        names = ", ".join(line[3:] for line in status.splitlines()[:5])
+        raise Refused(
+            f"the tree is not clean: {names}",
+            f'{COMMAND} … --commit "message"   # new files: git add them',
+        )
+
+
+def _commit(root: Path, message: str) -> None:
+    """Commit the changes of tracked files, and those of `NEW_FILES` that are there."""
+    untracked = git(root, "ls-files", "--others", "--exclude-standard", "-z") or ""
+    new = set(untracked.split("\0")[:-1])
+    if strange := sorted(new - NEW_FILES):
+        names = ", ".join(strange[:5])
+        raise Refused(
+            f"new files are not tracked: {names}",
+            "git add them, or name them in .gitignore",
+        )
+    index = must_git(root, "write-tree")
+    must_git(root, "add", "--", *new)
+    if git(root, "diff", "--quiet", "HEAD", "--", ".") is not None:
+        return
+    try:
+        must_git(root, "commit", f"--message={message}", "--", ".", remedy="git status")
+    except Refused:  # a hook, say: the index goes back to what it was
+        must_git(root, "read-tree", index)
+        raise

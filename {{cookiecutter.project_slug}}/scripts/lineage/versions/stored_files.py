@@ -1,0 +1,111 @@
+"""The files of a commit as Git stores them, with the hashes that DVC has for them."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lineage.tracked.git import git, git_bytes, must_git
+from lineage.tracked.hashes import write_listing
+
+DVC = "dvc"
+LINK = "120000"
+SUBMODULE = "160000"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file as it is stored.
+
+    Attributes:
+        mode: as Git writes it (`100644`, `LINK`, `SUBMODULE`), or `DVC`.
+        name: of the blob in Git, or the md5 in DVC's cache.
+    """
+
+    mode: str
+    name: str
+
+
+def files_in_git(
+    root: Path,
+    commit: str,
+    folder: str = ".",
+) -> dict[str, StoredFile]:
+    """List the files that Git stores of a commit, by their paths relative to `root`."""
+    listed = git(root, "ls-tree", "-r", "-z", commit, "--", folder) or ""
+    files = {}
+    for entry in listed.split("\0")[:-1]:
+        about, _, path = entry.partition("\t")
+        mode, _, blob = about.split()
+        files[path] = StoredFile(mode, blob)
+    return files
+
+
+def blob_bytes(root: Path, blob: str) -> bytes:
+    """Read a blob of Git."""
+    return git_bytes(root, "cat-file", "blob", blob) or b""
+
+
+@cache
+def blob_md5(root: Path, blob: str) -> str:
+    """Hash a blob of Git as DVC hashes a file."""
+    return hashlib.md5(blob_bytes(root, blob), usedforsecurity=False).hexdigest()
+
+
+def md5_in_git(
+    root: Path,
+    commit: str,
+    path: str,
+) -> str | None:
+    """Hash a file or folder that Git stores as DVC hashes a dependency.
+
+    Args:
+        root: the project's root.
+        commit: where to look.
+        path: relative to `root`. Of a folder, what `.dvcignore` names is left out.
+
+    Returns:
+        The md5, of a folder with `.dir` behind it; None where Git stores no such path.
+    """
+    from pathspec import GitIgnoreSpec
+
+    files = files_in_git(root, commit, path)
+    if path in files:
+        return blob_md5(root, files[path].name)
+    patterns = git(root, "show", f"{commit}:./.dvcignore") or ""
+    kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
+    hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
+    listing = write_listing(hashes).encode("utf-8")
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir" if hashes else None
+
+
+@cache
+def yaml_in_git(
+    root: Path,
+    commit: str,
+    name: str,
+) -> Any:
+    """Read a YAML file of a commit: an empty mapping where there is none; raises `YAMLError`."""
+    return yaml.safe_load(git_bytes(root, "show", f"{commit}:./{name}") or b"") or {}
+
+
+def changed_files(
+    root: Path,
+    commit: str,
+    *paths: str,
+) -> list[str]:
+    """Name the files that Git finds changed.
+
+    Args:
+        root: the project's root.
+        commit: whose files are compared with the working tree; or two, as in `EARLIER..LATER`.
+        paths: where to look, as Git takes them.
+
+    Raises:
+        Refused: there is no such commit.
+    """
+    options = ("--name-only", "--no-ext-diff", "--relative", commit, "--")
+    return must_git(root, "diff", *options, *paths).splitlines()

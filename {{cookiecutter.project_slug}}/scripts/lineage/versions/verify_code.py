@@ -1,0 +1,119 @@
+"""Verify that data, code and params of a version are those that ran.
+
+`dvc.lock` says of each stage its command and params, and the hash of each dependency, as they were
+when it ran; each run says its commit.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
+from lineage.tracked.git import git, has_commit
+from lineage.versions.compare import HASHES
+from lineage.versions.stored_files import changed_files, md5_in_git, yaml_in_git
+from lineage.versions.tags import Results, Run
+
+
+def other_data(
+    root: Path,
+    results: Results,
+) -> Iterator[str]:
+    """Say which run or stage of a tagged version had data that are not those of the tag."""
+    outputs = results.outputs
+    for run in results.runs:
+        for column, path in HASHES.items():
+            if run.get(column) != outputs.get(path):
+                yield "the rows name other data"
+    for stage, path, md5 in _dependencies(root, results.commit):
+        if outputs.get(path, md5) != md5:
+            yield f"{stage} ran with another {path}"
+
+
+def other_code(
+    root: Path,
+    results: Results,
+) -> Iterator[str]:
+    """Say which command, param or file of a tagged version is not the one that ran."""
+    commit = results.commit
+    yield from _other_settings(root, commit)
+    recorded = git(
+        root,
+        "log",
+        "-1",
+        "--format=%H",
+        commit,
+        "--",
+        PIPELINE_LOCK,
+    )
+    compared = ["*.py", ":(exclude)tests"]
+    for _, path, md5 in _dependencies(root, commit):
+        if path in results.outputs:
+            continue
+        compared.append(f":(exclude){path}")  # dvc.lock knows its bytes
+        if md5_in_git(root, commit, path) not in (None, md5):
+            changed = changed_files(root, f"{recorded}..{commit}", path)
+            yield f"{[*changed, path][0]} is not what {PIPELINE_LOCK} says ran"
+    for run in results.runs:
+        yield from _other_commit(root, commit, run, compared)
+
+
+def _other_settings(
+    root: Path,
+    commit: str,
+) -> Iterator[str]:
+    """Say which command of `dvc.yaml` or param differs from what `dvc.lock` says."""
+    declared = yaml_in_git(root, commit, PIPELINE).get("stages") or {}
+    params = yaml_in_git(root, commit, PARAMS)
+    for name, stage in _stages(root, commit).items():
+        ran = stage["cmd"]
+        about = declared.get(name) or {}
+        says = about.get("cmd", ran)
+        if says != ran and "${" not in says:  # a template would have to be filled in
+            yield f"stage {name} ran {ran!r}, and {PIPELINE} says {says!r}"
+        files = stage.get("params") or {}
+        for key, value in files.get(PARAMS, {}).items():
+            now = _param(params, key)
+            if now != value:
+                yield f"{name} ran with {key}: {value}, and {PARAMS} says {now}"
+
+
+def _stages(
+    root: Path,
+    commit: str,
+) -> dict[str, Any]:
+    return yaml_in_git(root, commit, PIPELINE_LOCK)["stages"]
+
+
+def _dependencies(
+    root: Path,
+    commit: str,
+) -> Iterator[tuple[str, str, str]]:
+    """Yield stage, path and hash of each dependency that `dvc.lock` names."""
+    for name, stage in _stages(root, commit).items():
+        for dependency in stage.get("deps") or []:
+            yield name, dependency["path"], dependency.get("md5")
+
+
+def _param(params: Any, key: str) -> Any:
+    """Look up a param by its key, as in `merge.strategy`."""
+    for word in key.split("."):
+        params = params.get(word) if isinstance(params, dict) else None
+    return params
+
+
+def _other_commit(
+    root: Path,
+    commit: str,
+    run: Run,
+    compared: Sequence[str],
+) -> Iterator[str]:
+    """Say which file differs between the commit that ran, if its tree was clean, and the tag."""
+    ran = str(run.get("git_commit"))
+    if run.get("git_dirty") != 0:
+        return
+    if not has_commit(root, ran):
+        yield f"commit {ran[:7]}, which ran, is not in this clone"
+        return
+    for name in changed_files(root, f"{ran}..{commit}", *compared):
+        yield f"{name} is not what ran ({ran[:7]})"
