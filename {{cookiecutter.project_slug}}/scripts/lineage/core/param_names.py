@@ -51,8 +51,3 @@ def check_name(name: str) -> str:
     if any(ord(character) < 32 for character in name):
         raise ValueError("a name must not hold control characters")
     return name
-
-
-def is_param(column: str) -> bool:
-    """Tell whether a column of `metrics` holds a param: it is called `model_…`, but not `model_hash`."""
-    return column.startswith("model_") and column != "model_hash"
