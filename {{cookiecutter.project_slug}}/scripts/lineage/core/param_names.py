@@ -8,6 +8,11 @@ from typing import Any
 Value = int | float | str | None
 
 
+def is_param(name: str) -> bool:
+    """Tell whether a column holds a param of the model: `model_C` does, `model_hash` does not."""
+    return name.startswith("model_") and name != "model_hash"
+
+
 def flatten(
     prefix: str, params: Mapping[str, Any], joint: str = "_"
 ) -> Iterator[tuple[str, Value]]:
