@@ -186,12 +186,13 @@ def measure_queue(folder: Path) -> dict[str, float]:
 
 def write_own(folder: str, worker: int) -> None:
     """Write runs as the template does: a database each."""
-    from lineage.runs.run_database import Facts, to_cells, write_run
+    from lineage.runs.run import Facts, Run
+    from lineage.runs.run_database import write_run
 
     for number in range(RUNS):
         track_id = f"run-{worker}-{number:02d}"
-        cells = [*Facts(version="e0.1.0").cells(), *to_cells([{"worker": worker}])[0]]
-        write_run(Path(folder) / f"{track_id}.db", track_id, cells, {"score": float(number)})
+        run = Run(track_id, {}, {"worker": worker}, {"model_worker": "INTEGER"}, Facts(version="e0.1.0"))
+        write_run(Path(folder) / f"{track_id}.db", run, {"score": float(number)})
 
 
 def write_shared(folder: str, worker: int) -> None:

@@ -44,7 +44,9 @@ def test_a_row_names_its_environment_seed_and_duration(project: Project) -> None
 
 def test_outside_git_and_without_dvc_lock_what_is_lost_is_said(project: Project, tmp_path: Path) -> None:
     bare = Project(tmp_path / "bare", project.environment)
-    shutil.copytree(project.path, bare.path, ignore=shutil.ignore_patterns(".git", ".dvc", "dvc.lock", "experiments.db"))
+    shutil.copytree(
+        project.path, bare.path, ignore=shutil.ignore_patterns(".git", ".dvc", "dvc.lock", "experiments.db")
+    )
     shutil.rmtree(bare.path / "results/runs")
     toy(bare)
     output = bare.script("train")
@@ -94,11 +96,13 @@ def test_rows_from_before_these_columns_get_null_in_them(project: Project) -> No
 def write_one(folder: Path, track_id: str, params: dict[str, float], metrics: dict[str, float], frame: Any) -> None:
     """Write the two files of a run that need no model."""
     from lineage.runs.predictions_file import write_predictions
-    from lineage.runs.run_database import Facts, to_cells, write_run
+    from lineage.runs.run import Facts, Run
+    from lineage.runs.run_database import declare_types, to_metrics, to_row, write_run
 
     write_predictions(folder / f"{track_id}.parquet", track_id, frame)
     facts = Facts(version="e0.1.0", predictions_hash=md5(folder / f"{track_id}.parquet"))
-    write_run(folder / f"{track_id}.db", track_id, [*facts.cells(), *to_cells([params])[0]], metrics)
+    run = Run(track_id, {}, params, declare_types([to_row(params)]), facts)
+    write_run(folder / f"{track_id}.db", run, to_metrics(metrics))
 
 
 def test_xetrack_itself_reads_metrics_and_others_read_100_000_predictions(tmp_path: Path) -> None:

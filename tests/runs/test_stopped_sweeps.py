@@ -190,3 +190,17 @@ def test_an_update_of_the_template_neither_retrains_nor_makes_a_run_another_one(
     with (project.path / "scripts/lineage/runs/train.py").open("a", encoding="utf-8") as file:
         file.write("# and a newer one\n")
     assert "1 of 1 runs are there already" in project.script("train")
+
+
+def test_runs_of_which_a_part_was_moved_when_train_was_killed_are_whole_again(project: Project) -> None:
+    toy(project, xs=[1, 2])
+    project.script("train")
+    first, second = ((row["track_id"], row["model_hash"]) for row in new_rows(project))
+    (project.path / f"models/trained/{first[0]}_model.bin").rename(
+        project.path / f"models/unfinished/{first[0]}_model.bin"
+    )
+    for name in (f"{second[0]}.parquet", f"{second[0]}.db"):
+        (project.path / "results/runs" / name).rename(project.path / UNFINISHED / name)
+    assert project.script("train").startswith("2 of 2 runs are there already")
+    assert {(row["track_id"], row["model_hash"]) for row in new_rows(project)} == {first, second}
+    assert sorted(models(project)) == [1, 2]

@@ -33,8 +33,11 @@ def model_name(track_id: str) -> str:
 
 def models_in(folder: Path) -> dict[str, Path]:
     """Map the run ids of a folder's models to their files."""
-    files = sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}"))
-    return {path.name.removesuffix(MODEL_SUFFIX): path for path in files}
+    models: dict[str, Path] = {}
+    for path in sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}")):
+        track_id = path.name.removesuffix(MODEL_SUFFIX)
+        models[track_id] = path
+    return models
 
 
 def checked_md5(root: Path, path: Path) -> str:
@@ -44,7 +47,8 @@ def checked_md5(root: Path, path: Path) -> str:
         BadInput: anything else.
     """
     target = path.resolve()
-    if path.is_symlink() and not target.is_relative_to(cache_folder(root).resolve()):
+    cache = cache_folder(root).resolve()
+    if path.is_symlink() and not target.is_relative_to(cache):
         problem = f"{path} is a link to {target}, outside the DVC cache"
         raise BadInput(problem, "give the file itself")
     if not path.exists():
@@ -68,19 +72,23 @@ def make_reproducible(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        files = {entry.filename: archive.read(entry) for entry in entries}
-    if SCHEMA not in files:
-        return
+        names = archive.namelist()
+        if SCHEMA not in names:
+            return
+        files = {name: archive.read(name) for name in names}
+        compression = archive.getinfo(SCHEMA).compress_type
     numbers: dict[str, str] = {}
 
     def number(found: re.Match[str]) -> str:
-        return numbers.setdefault(found[0], str(len(numbers)))
+        next_number = str(len(numbers))
+        return numbers.setdefault(found[0], next_number)
 
     schema = SKOPS_NAME.sub(number, files.pop(SCHEMA).decode())
-    renamed = {STEM.sub(number, name): content for name, content in files.items()}
-    renamed[SCHEMA] = schema.encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in sorted(renamed):
+    renamed = {SCHEMA: schema.encode()}
+    for name, content in files.items():
+        new_name = STEM.sub(number, name)
+        renamed[new_name] = content
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in sorted(renamed.items()):
             entry = zipfile.ZipInfo(name, FIXED_DATE)
-            archive.writestr(entry, renamed[name], entries[0].compress_type)
+            archive.writestr(entry, content, compression)

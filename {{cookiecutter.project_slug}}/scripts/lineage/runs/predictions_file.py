@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage.core.errors import BadInput
 from lineage.core.param_names import check_name, to_plain
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 TRACK_ID = "track_id"
 
 
-def write_predictions(path: Path, track_id: str, predictions: pd.DataFrame) -> None:
+def write_predictions(
+    path: Path,
+    track_id: str,
+    predictions: pd.DataFrame,
+) -> None:
     """Write the column `track_id` and the columns of a frame; equal frames give equal bytes.
 
     Numbers, truth values, times and lists keep their types, and NaN stays NaN. Categories become
@@ -34,12 +38,16 @@ def write_predictions(path: Path, track_id: str, predictions: pd.DataFrame) -> N
     import pyarrow
     from pyarrow import parquet
 
-    names = [str(name) for name in predictions.columns]
-    check_columns(names)
-    columns = [_to_arrow(values) for _, values in predictions.items()]
-    ids = pyarrow.repeat(track_id, len(predictions))
-    table = pyarrow.table([ids, *columns], [TRACK_ID, *names])
-    parquet.write_table(table, path, compression="zstd", store_schema=False)
+    check_columns([str(name) for name in predictions])
+    columns = {TRACK_ID: pyarrow.repeat(track_id, len(predictions))}
+    for name, values in predictions.items():
+        columns[str(name)] = _to_arrow(values)
+    parquet.write_table(
+        pyarrow.table(columns),
+        path,
+        compression="zstd",
+        store_schema=False,
+    )
 
 
 def check_columns(names: list[str]) -> None:
@@ -67,16 +75,22 @@ def _to_arrow(values: pd.Series) -> pa.Array:
         return _to_text(values)
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if types.is_large_string(array.type):
-        array = array.cast(pyarrow.string())
-    changed = (types.is_null, types.is_struct, types.is_duration, types.is_interval)
-    is_changed = any(is_kind(array.type) for is_kind in changed)
-    is_extension = isinstance(array.type, pyarrow.BaseExtensionType)
-    return _to_text(values) if is_changed or is_extension else array
+    kind = array.type
+    is_changed = (
+        types.is_null(kind)
+        or types.is_struct(kind)
+        or types.is_duration(kind)
+        or types.is_interval(kind)
+        or isinstance(kind, pyarrow.BaseExtensionType)
+    )
+    return _to_text(values) if is_changed else array
 
 
 def _to_text(values: pd.Series) -> pa.Array:
     import pyarrow
 
-    texts = values.astype(object).map(lambda value: str(to_plain(value)), na_action="ignore")
+    def write(value: Any) -> str:
+        return str(to_plain(value))
+
+    texts = values.astype(object).map(write, na_action="ignore")
     return pyarrow.array(texts, pyarrow.string(), from_pandas=True)

@@ -8,11 +8,15 @@ from lineage.core.console import say
 from lineage.core.params import Promote
 from lineage.runs.run import Outcome
 
+Show = Callable[[list[Outcome]], None]
+
 
 @contextmanager
 def show_progress(
-    total: int, workers: int, promote: Promote
-) -> Iterator[Callable[[list[Outcome]], None]]:
+    total: int,
+    workers: int,
+    promote: Promote,
+) -> Iterator[Show]:
     """Yield a function to call with all outcomes so far whenever a run has ended.
 
     Args:
@@ -35,18 +39,23 @@ def show_progress(
         say(f"[{done}/{total}] {_line(outcomes[-1])}")
 
     text = TextColumn("{task.description}", markup=False)
+    time_left = TimeRemainingColumn()
     is_shown = sys.stdout.isatty() and total > 0
-    with Progress(text, TimeRemainingColumn(), disable=not is_shown) as progress:
+    with Progress(text, time_left, disable=not is_shown) as progress:
         task = progress.add_task(describe([]), total=total)
         yield show
 
 
 def _best(outcomes: list[Outcome], promote: Promote) -> str:
-    found = [outcome.metrics.get(promote.metric) for outcome in outcomes]
-    values = [value for value in found if value is not None]
+    values = []
+    for outcome in outcomes:
+        value = outcome.metrics.get(promote.metric)
+        if value is not None:
+            values.append(value)
     if not values:
         return "–"
-    return _number(max(values) if promote.mode == "max" else min(values))
+    best = max(values) if promote.mode == "max" else min(values)
+    return _number(best)
 
 
 def _number(metric: float | None) -> str:
@@ -58,5 +67,6 @@ def _line(outcome: Outcome) -> str:
     track_id = outcome.run.track_id
     if outcome.error is not None:
         return f"{track_id} failed: {outcome.error}"
-    metrics = [f"{name}={_number(value)}" for name, value in outcome.metrics.items()]
-    return f"{track_id} {', '.join(metrics)}"
+    metrics = outcome.metrics.items()
+    shown = [f"{name}={_number(value)}" for name, value in metrics]
+    return f"{track_id} {', '.join(shown)}"

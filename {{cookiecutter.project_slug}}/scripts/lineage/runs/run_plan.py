@@ -17,8 +17,8 @@ from lineage.core import paths
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep
-from lineage.runs.run import Run
-from lineage.runs.run_database import Facts, to_cells
+from lineage.runs.run import Facts, Run
+from lineage.runs.run_database import declare_types, to_row
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import file_md5, folder_manifest
 from lineage.tracked.recorded import recorded_md5
@@ -44,14 +44,24 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
     inputs = _hash_inputs(root)
     known = _known_facts(root, params.experiment.version, inputs)
     threads = thread_limit(params.sweep)
-    shared = [inputs, known.version, known.python, known.lock_hash, threads]
-    began = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+    shared = [
+        inputs,
+        known.version,
+        known.python,
+        known.lock_hash,
+        threads,
+    ]
+    began = datetime.now(timezone.utc)
+    rows = [to_row(model) for model in models]
+    types = declare_types(rows)
     runs: dict[str, Run] = {}
-    for point, model, cells in zip(points, models, to_cells(models)):
-        run_hash = _hash_json([*shared, model, cells])
+    for point, model in zip(points, models):
+        run_hash = _hash_json([*shared, model, types])
         facts = replace(known, run_hash=run_hash, seed=_seed(model))
-        track_id = f"{began}-{secrets.token_hex(4)}"  # not from `random`, which users seed
-        runs.setdefault(run_hash, Run(track_id, point, model, cells, facts))
+        token = secrets.token_hex(4)  # not from `random`, which users seed
+        track_id = f"{began:%Y%m%dT%H%M%S}-{token}"
+        run = Run(track_id, point, model, types, facts)
+        runs.setdefault(run_hash, run)
     if len(runs) < len(points):
         different = f"the sweep's {len(points)} points are {len(runs)} different runs"
         warn(f"{different}; equal ones are done once")
@@ -72,7 +82,8 @@ def sweep_points(sweep: Sweep) -> list[Values]:
 
 def thread_limit(sweep: Sweep) -> int:
     """Tell how many threads numerical libraries may start in a run; 0: as many as they like."""
-    return sweep.threads if len(sweep_points(sweep)) > 1 else 0
+    points = sweep_points(sweep)
+    return sweep.threads if len(points) > 1 else 0
 
 
 def _with_point(model: Values, point: Values) -> Values:
@@ -103,28 +114,32 @@ def _hash_inputs(root: Path) -> Values:
     for name in DATA:
         if not (root / name).is_file():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
-    pipeline = yaml.safe_load((root / paths.PIPELINE).read_text(encoding="utf-8"))
-    added = pipeline["stages"]["train"].get("deps", [])
-    names = {paths.EXPERIMENT, *DATA, *map(str, added)}
-    return {name: _hash_path(root / name) for name in sorted(names)}
+    text = (root / paths.PIPELINE).read_text(encoding="utf-8")
+    stage = yaml.safe_load(text)["stages"]["train"]
+    added = map(str, stage.get("deps", []))
+    names = {paths.EXPERIMENT, *DATA, *added}
+    return {name: _hash_path(root / name) for name in names}
 
 
 def _hash_path(path: Path) -> Any:
     """Hash a file (None: not there), or each file of a folder, without Python's own leftovers."""
     if path.is_dir():
-        files = folder_manifest(path).items()
-        return [file for file in files if "__pycache__" not in file[0]]
+        files = folder_manifest(path)
+        own = [name for name in files if "__pycache__" not in name]
+        return {name: files[name] for name in own}
     return file_md5(path) if path.is_file() else None
 
 
 def _hash_json(content: Any) -> str:
     text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(text.encode("utf-8"), usedforsecurity=False)
+    return digest.hexdigest()
 
 
 def _known_facts(root: Path, version: str, inputs: Values) -> Facts:
     """Collect what every row of the plan says about code, data and environment."""
     code = code_state(root, written_by_pipeline=PIPELINE_FILES)
+    is_dirty = None if code.dirty is None else int(code.dirty)
     data_hash = inputs[paths.TRAIN_DATA]
     if code.commit is None:
         warn(f"outside a Git repository, or before its first commit: {LOST} code")
@@ -134,7 +149,7 @@ def _known_facts(root: Path, version: str, inputs: Values) -> Facts:
     return Facts(
         version=version,
         git_commit=code.commit,
-        git_dirty=None if code.dirty is None else int(code.dirty),
+        git_dirty=is_dirty,
         data_hash=data_hash,
         dvc_hash=_hash_path(root / paths.PIPELINE_LOCK),
         test_hash=inputs[paths.TEST_DATA],

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from functools import partial
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 from lineage.core.console import warn
@@ -20,7 +20,12 @@ REMEDY = """python scripts/train.py --debug   # shows where
   → dvc repro   # when the cause is mended: does what is missing"""
 
 
-def do_runs(root: Path, runs: list[Run], params: Params, debug: bool) -> list[Outcome]:
+def do_runs(
+    root: Path,
+    runs: list[Run],
+    params: Params,
+    debug: bool,
+) -> list[Outcome]:
     """Do runs and show how they go.
 
     Args:
@@ -29,14 +34,20 @@ def do_runs(root: Path, runs: list[Run], params: Params, debug: bool) -> list[Ou
         params: how many at a time, and which metric is shown.
         debug: do them in this process, one after another, and let their exceptions through.
     """
-    workers = count_workers(params.sweep.jobs, params.sweep.threads)
+    sweep = params.sweep
+    workers = count_workers(sweep.jobs, sweep.threads)
     results = (train_run(root, run) for run in runs)
     if not debug:
-        died = partial(_record_death, root)
-        limit = thread_limit(params.sweep)
-        results = do_all(runs, partial(train_or_fail, root), died, workers, limit)
+        results = do_all(
+            runs,
+            partial(train_or_fail, root),
+            partial(_record_death, root),
+            workers,
+            thread_limit(sweep),
+        )
     outcomes: list[Outcome] = []
-    with show_progress(len(runs), workers, params.promote) as show, closing(results):
+    progress = show_progress(len(runs), workers, params.promote)
+    with progress as show, closing(results):
         for outcome in results:  # closing them ends the workers
             outcomes.append(outcome)
             show(outcomes)
@@ -48,7 +59,11 @@ def _record_death(root: Path, run: Run, ending: str) -> Outcome:
     return record_failure(root, run, f"its process died twice ({ending}); {question}")
 
 
-def check_failures(failed: list[Outcome], total: int, on_error: str) -> None:
+def check_failures(
+    failed: list[Outcome],
+    total: int,
+    on_error: str,
+) -> None:
     """Fail for failed runs, unless `sweep.on_error` keeps the others and there are any.
 
     Raises:
@@ -69,12 +84,19 @@ def check_failures(failed: list[Outcome], total: int, on_error: str) -> None:
 
 def warn_of_gaps(ended: list[Outcome]) -> None:
     """Say which metrics are NaN, and which some runs have and others lack."""
-    names = dict.fromkeys(chain(*(outcome.metrics for outcome in ended)))
-    gaps = {"missing": "missing", "NaN": None}
-    for name, gap in product(names, gaps):
-        values = {outcome.run.track_id: outcome.metrics.get(name, "missing") for outcome in ended}
-        ids = [track_id for track_id, value in values.items() if value == gaps[gap]]
+    names: dict[str, None] = {}
+    for outcome in ended:
+        names |= dict.fromkeys(outcome.metrics)
+    for name, gap in product(names, ("missing", "NaN")):
+        ids = [outcome.run.track_id for outcome in ended if _gap(outcome, name) == gap]
+        more = " …" if len(ids) > SHOWN_IDS else ""
+        few = ", ".join(ids[:SHOWN_IDS])
         if ids:
-            few = ", ".join(ids[:SHOWN_IDS]) + " …" * (len(ids) > SHOWN_IDS)
             where = f"{len(ids)} of {len(ended)} runs"
-            warn(f"metric {name!r} is {gap} in {where}, recorded as NULL: {few}")
+            warn(f"metric {name!r} is {gap} in {where}, recorded as NULL: {few}{more}")
+
+
+def _gap(outcome: Outcome, name: str) -> str | None:
+    if name not in outcome.metrics:
+        return "missing"
+    return "NaN" if outcome.metrics[name] is None else None

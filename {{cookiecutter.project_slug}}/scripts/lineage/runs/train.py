@@ -62,18 +62,18 @@ def train_run(root: Path, run: Run) -> Outcome:
         model_hash=file_md5(files.model),
         predictions_hash=file_md5(files.predictions),
     )
-    write_run(files.database, run.track_id, [*facts.cells(), *run.param_cells], metrics)
+    write_run(files.database, replace(run, facts=facts), metrics)
     return Outcome(run, metrics)
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed: params, facts and the error; no metrics, predictions, model."""
     files = run_files(root, UNFINISHED, run.track_id)
-    files.model.unlink(missing_ok=True)
-    files.predictions.unlink(missing_ok=True)
+    for path in files:
+        path.unlink(missing_ok=True)
     facts = replace(run.facts, status="failed", error=error)
     try:
-        write_run(files.database, run.track_id, [*facts.cells(), *run.param_cells], {})
+        write_run(files.database, replace(run, facts=facts), {})
     except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
         error += f" (and it could not be recorded: {problem})"
     return Outcome(run, {}, error)
@@ -86,15 +86,21 @@ def _load(experiment: ExperimentFile, root: Path, name: str) -> Any:
     return data
 
 
-def _evaluate(experiment: ExperimentFile, model: Any, train: Any, test: Any) -> tuple[Any, Any]:
+def _evaluate(
+    experiment: ExperimentFile,
+    model: Any,
+    train: Any,
+    test: Any,
+) -> tuple[Any, Any]:
     """Evaluate; when that fails, say too which columns only one of the data sets has."""
     try:
         metrics, predictions = experiment.evaluate(model, test)
     except Exception as error:
-        differ = ", ".join(sorted(map(str, {*train.columns} ^ {*test.columns})))
+        differ = set(train.columns) ^ set(test.columns)
         if not differ:
             raise
-        problem = f"{_describe(error)}; only one of training and test data has {differ}"
+        names = ", ".join(sorted(map(str, differ)))
+        problem = f"{_describe(error)}; only one of training and test data has {names}"
         raise Refused(problem) from error
     return metrics, predictions
 

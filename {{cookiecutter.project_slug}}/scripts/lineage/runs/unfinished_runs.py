@@ -18,7 +18,7 @@ from lineage.tracked.hashes import file_md5
 
 PARTS = (".tmp", ".parquet", ".bin")
 FIND_RUN = """
-SELECT run_hash, predictions_hash, model_hash
+SELECT run_hash, model_hash, predictions_hash
 FROM metrics
 WHERE track_id = ? AND status = 'ok'
 """
@@ -35,9 +35,13 @@ def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
     _take_back(root)
     unfinished = _track_ids(root / paths.UNFINISHED_RUNS)
     _remove_parts(root, unfinished)
-    found = {_run_hash_if_whole(root, track_id): track_id for track_id in unfinished}
-    planned = [run.facts.run_hash for run in runs]
-    return {run_hash: found[run_hash] for run_hash in planned if run_hash in found}
+    planned = {run.facts.run_hash for run in runs}
+    done: dict[str, str] = {}
+    for track_id in unfinished:
+        run_hash = _run_hash_if_whole(root, track_id)
+        if run_hash in planned:
+            done[run_hash] = track_id
+    return done
 
 
 def finish(root: Path, track_ids: Iterable[str]) -> None:
@@ -51,14 +55,21 @@ def finish(root: Path, track_ids: Iterable[str]) -> None:
 
 def _take_back(root: Path) -> None:
     """Take finished runs back that DVC has not cached: their stage was stopped before its end."""
+    for track_id in _track_ids(root / paths.UNFINISHED_RUNS):
+        _move(root, track_id, FINISHED, UNFINISHED)  # what had been moved already
     for track_id in _track_ids(root / paths.RUNS):
         database = run_files(root, FINISHED, track_id).database
         if not cached_object(root, file_md5(database)):
             _move(root, track_id, FINISHED, UNFINISHED)
 
 
-def _move(root: Path, track_id: str, source: Folders, target: Folders) -> None:
-    """Move the files that a run has, its database first: where that is, the others belong."""
+def _move(
+    root: Path,
+    track_id: str,
+    source: Folders,
+    target: Folders,
+) -> None:
+    """Move the files that a run has, its database last."""
     old_files = run_files(root, source, track_id)
     new_files = run_files(root, target, track_id)
     for old, new in zip(old_files, new_files):
@@ -74,19 +85,20 @@ def _remove_parts(root: Path, whole: list[str]) -> None:
     """Remove what killed runs left: temporary files, models and predictions without a database."""
     for folder in UNFINISHED:
         for path in (root / folder).iterdir():
-            track_id = path.name.partition(".")[0].removesuffix("_model")
+            stem = path.name.partition(".")[0]
+            track_id = stem.removesuffix("_model")
             if path.suffix in PARTS and track_id not in whole:
                 path.unlink()
 
 
 def _run_hash_if_whole(root: Path, track_id: str) -> str:
     """Read the `run_hash` of a run that ended well with the files that it recorded; else ''."""
-    database, *files = run_files(root, UNFINISHED, track_id)
+    *files, database = run_files(root, UNFINISHED, track_id)
     try:
         with open_read_only(database) as connection:
-            run = connection.execute(FIND_RUN, (track_id,)).fetchone() or [""]
+            found = connection.execute(FIND_RUN, (track_id,)).fetchone()
     except (BadInput, sqlite3.Error):
         return ""
-    run_hash, *recorded = run
+    run_hash, *recorded = found or [""]
     present = [file_md5(path) for path in files if path.is_file()]
     return run_hash if present == recorded else ""
