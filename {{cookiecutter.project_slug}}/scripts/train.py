@@ -1,16 +1,39 @@
-"""Train: turn params.yaml and experiment.py into recorded runs. This is the pipeline's stage `train`."""
+"""Train: turn params.yaml and experiment.py into recorded runs. It is the stage `train`."""
 
-from lineage.core.console import new_app, say, warn
+from lineage.core.console import new_app, say
 
 app = new_app("Run the experiment once, or once for each point of the sweep, and record every run.")
 
 
 @app.command()
 def main(debug: bool = False) -> None:
-    """Train as params.yaml says. With --debug, runs are done in this process, one by one; the first error ends it."""
-    from lineage.runs.train import train_stage
+    """Train as params.yaml says.
 
-    train_stage(say, warn, debug=debug)
+    With --debug, runs are done in this process, one by one; the first error ends it.
+    """
+    from lineage.core.params import read_params
+    from lineage.core.paths import DATABASE, PARAMS, RUNS, find_root
+    from lineage.runs.run_plan import plan_runs
+    from lineage.runs.sweep import check_failures, do_runs, warn_of_gaps
+    from lineage.runs.unfinished_runs import find_done, finish
+    from lineage.tables.kept_rows import holds_all_rows
+    from lineage.tracked.guarded_output import check_base, locked
+
+    root = find_root()
+    params = read_params(root / PARAMS)
+    check_base(root, DATABASE, holds_all_rows)  # a refusal after hours of training comes too late
+    with locked(root, RUNS):
+        runs = plan_runs(root, params)
+        done = find_done(root, runs)
+        if done:
+            there = f"{len(done)} of {len(runs)} runs are there already"
+            say(f"{there}, from a session that did not end")
+        missing = [run for run in runs if run.facts.run_hash not in done]
+        outcomes = do_runs(root, missing, params, debug)
+        warn_of_gaps([outcome for outcome in outcomes if outcome.error is None])
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        check_failures(failed, len(runs), params.sweep.on_error)
+        finish(root, {*done.values(), *(outcome.run.track_id for outcome in outcomes)})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import yaml
 
 import experiment
 from lineage.runs.model_file import make_reproducible
-from lineage.runs.run_database import METRICS, PREDICTIONS, check_columns
+from lineage.runs.predictions_file import write_predictions
+from lineage.runs.run_database import check_columns, to_metrics
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,11 +34,12 @@ def params() -> dict[str, object]:
 
 
 def test_metrics_and_predictions_can_be_recorded(
-    rows: pd.DataFrame, params: dict[str, object]
+    rows: pd.DataFrame, params: dict[str, object], tmp_path: Path
 ) -> None:
     metrics, predictions = experiment.evaluate(experiment.fit(rows, params), rows)
-    check_columns(METRICS, list(metrics))
-    check_columns(PREDICTIONS, [str(name) for name in predictions.columns])
+    check_columns(list(to_metrics(metrics)))
+    write_predictions(tmp_path / "run-1.parquet", "run-1", predictions)
+    assert len(pd.read_parquet(tmp_path / "run-1.parquet")) == len(rows)
     assert metrics["accuracy"] == 1.0
     assert list(predictions["predicted"]) == list(rows["label"])
 

@@ -1,1 +1,19 @@
-"""Plan, train and record runs: one process, one database and one model for each."""
+"""The room of the stage `train`: from params.yaml to recorded runs, one set of files for each.
+
+- `run_plan.py` plans: which runs the params ask for, and what each of them depends on.
+- `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
+- `sweep.py` does the runs of a plan, and says which failed.
+- `train.py` trains one run: load, fit, evaluate, save, record.
+- `run.py` says what a run is, how it ended, and where it writes its files.
+- `model_file.py` names model files, and makes their bytes depend on the model only.
+- `predictions_file.py` writes the predictions, as parquet.
+- `run_database.py` writes the row of `metrics`, through xetrack.
+- `workers.py` does tasks in processes of their own; one that dies takes no other with it.
+- `progress.py` shows how a sweep goes.
+
+What may be changed: what a row says (`Facts` in `run_database.py`), and how runs are spread over
+processes (`workers.py`). Other rooms read the names of the files and the columns that exist.
+
+The room promises that no two runs write to one file, that a run is recorded whole or not at all,
+and that a `train` which was stopped does only what is missing when it is started again.
+"""

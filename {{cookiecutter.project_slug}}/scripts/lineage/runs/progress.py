@@ -4,40 +4,69 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lineage.core.console import say
 from lineage.core.params import Promote
+from lineage.runs.run import Outcome
+
+Show = Callable[[list[Outcome]], None]
 
 
 @contextmanager
 def show_progress(
-    total: int, workers: int, promote: Promote
-) -> Iterator[Callable[[str, float | None, bool], None]]:
-    """Yield what is to be called when a run has ended: with a line, the value of the metric, and whether it failed.
+    total: int,
+    workers: int,
+    promote: Promote,
+) -> Iterator[Show]:
+    """Yield a function to call with all outcomes so far whenever a run has ended.
 
     Args:
         total: runs to do.
         workers: how many run at the same time.
         promote: its metric and mode say what is best.
     """
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-    counts = "done  {task.fields[running]} running  {task.fields[failed]} failed  best {task.fields[best]}  time left"
-    columns = (MofNCompleteColumn(), counts, TimeRemainingColumn())
-    values, failures = list[float](), list[str]()
-    with Progress(*columns, disable=not (sys.stdout.isatty() and total)) as progress:
-        task = progress.add_task(
-            "", total=total, running=min(workers, total), failed=0, best=f"{promote.metric} –"
-        )
+    def describe(outcomes: list[Outcome]) -> str:
+        done = len(outcomes)
+        running = min(workers, total - done)
+        failed = sum(outcome.error is not None for outcome in outcomes)
+        best = f"best {promote.metric} {_best(outcomes, promote)}"
+        return f"{done}/{total} done  {running} running  {failed} failed  {best}  time left"
 
-        def ended(line: str, value: float | None, failed: bool) -> None:
-            progress.advance(task)
-            done = round(progress.tasks[0].completed)
-            failures.extend([line] * failed)
-            values.extend([] if value is None else [value])
-            progress.update(task, running=min(workers, total - done), failed=len(failures))
-            if values:
-                best = max(values) if promote.mode == "max" else min(values)
-                progress.update(task, best=f"{promote.metric} {best:.4f}")
-            said = f"[{done}/{total}] {line}"
-            progress.console.print(said, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    def show(outcomes: list[Outcome]) -> None:
+        done = len(outcomes)
+        progress.update(task, completed=done, description=describe(outcomes))
+        say(f"[{done}/{total}] {_line(outcomes[-1])}")
 
-        yield ended
+    text = TextColumn("{task.description}", markup=False)
+    time_left = TimeRemainingColumn()
+    is_shown = sys.stdout.isatty() and total > 0
+    with Progress(text, time_left, disable=not is_shown) as progress:
+        task = progress.add_task(describe([]), total=total)
+        yield show
+
+
+def _best(outcomes: list[Outcome], promote: Promote) -> str:
+    values = []
+    for outcome in outcomes:
+        value = outcome.metrics.get(promote.metric)
+        if value is not None:
+            values.append(value)
+    if not values:
+        return "–"
+    best = max(values) if promote.mode == "max" else min(values)
+    return _number(best)
+
+
+def _number(metric: float | None) -> str:
+    return "NaN" if metric is None else f"{metric:.4f}"
+
+
+def _line(outcome: Outcome) -> str:
+    """Write `20260101T120000-0a1b2c3d f1_score=0.9409, accuracy=0.9417`, or the error."""
+    track_id = outcome.run.track_id
+    if outcome.error is not None:
+        return f"{track_id} failed: {outcome.error}"
+    metrics = outcome.metrics.items()
+    shown = [f"{name}={_number(value)}" for name, value in metrics]
+    return f"{track_id} {', '.join(shown)}"

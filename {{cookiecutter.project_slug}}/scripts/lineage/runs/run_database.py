@@ -1,235 +1,194 @@
-"""Write one finished run to its own xetrack database."""
-
-from __future__ import annotations
+"""Write the database of a run, through xetrack: one row of the table `metrics`."""
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import Any
 
 from lineage.core.errors import BadInput, Refused
-from lineage.core.param_names import Value, flatten, to_plain
-from lineage.tables.sqlite_files import Column, Table, count_rows, create_statement
+from lineage.core.param_names import flatten, is_param, to_plain
+from lineage.runs.run import Facts, Metrics, Row, Run
+from lineage.tables.sql import fold
+from lineage.tracked.whole_file import write_whole
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-METRICS, PREDICTIONS = "metrics", "predictions"
-UNSYNCED = "PRAGMA synchronous = OFF"
-DECLARED: dict[type, str] = {int: "INTEGER", float: "REAL", str: "TEXT"}
-DTYPES = {"i": "INTEGER", "u": "INTEGER", "b": "INTEGER", "f": "REAL"}
-"""Declared types by the kind of a numpy dtype; others become text."""
+METRICS = "metrics"
+PREDICTIONS = "predictions"
+"""The table of predictions in databases from before they were parquet."""
 
 KEY = ("track_id", "timestamp")
 """xetrack's primary key."""
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-Cell = tuple[str, str, Value]
-"""Name, declared type and value of one column of a row."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What every row says about where it comes from. Hashes are md5, 32 hexadecimal digits; None: not known.
-
-    Attributes:
-        version: `eX.Y.Z` of the experiment.
-        git_commit: HEAD when the run began.
-        git_dirty: 1 when tracked files differed from it.
-        data_hash: of the training data.
-        dvc_hash: of `dvc.lock` when the run began.
-    """
-
-    version: str
-    git_commit: str | None
-    git_dirty: int | None
-    data_hash: str | None
-    dvc_hash: str | None
-
-    def cells(self) -> list[Cell]:
-        """The columns, as every row has them."""
-        return [
-            (name, "INTEGER" if name == "git_dirty" else "TEXT", value)
-            for name, value in asdict(self).items()
-        ]
-
-
-FACTS = {
-    **dict.fromkeys(("status", "error", "run_hash", "test_hash", "model_hash"), "TEXT"),
-    **{
-        "seed": "INTEGER",
-        "duration_seconds": "REAL",
-        "python": "TEXT",
-        "platform": "TEXT",
-        "lock_hash": "TEXT",
-    },
-}
-"""What `metrics` says about every run beside provenance, params and metrics, and the declared types.
-
-`status` is `ok` or `failed`, `error` says why; `run_hash` stands for all that the run depends on (`sessions.plan_runs`);
-`duration_seconds` is the time of the user's code; `lock_hash` is the md5 of `requirements.lock`.
-"""
-
-METRIC_ROW_COLUMNS = (*KEY, "version", "git_commit", "git_dirty", "data_hash", "dvc_hash", *FACTS)
+METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
 
+NUMBERS = {
+    "git_dirty": "INTEGER",
+    "seed": "INTEGER",
+    "duration_seconds": "REAL",
+}
+"""Declared types of those facts that are not text."""
 
-def write_run(
-    path: Path,
-    track_id: str,
-    provenance: Provenance,
-    cells: Sequence[Cell],
-    metrics: Mapping[str, Any],
-    predictions: pd.DataFrame | None,
-) -> None:
-    """Write a run's row of `metrics` (through xetrack) and its rows of `predictions`.
+DECLARED = {
+    NoneType: "TEXT",
+    int: "INTEGER",
+    float: "REAL",
+    str: "TEXT",
+}
+"""Declared types of params; in a column of several types the last of them counts."""
 
-    The tables are created with declared types before the first value, since xetrack gives a column the type of the
-    first value it sees. Predictions go in one transaction: xetrack looks the schema up once per text value.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+UNSYNCED = "PRAGMA synchronous = OFF"
+"""The finished file is flushed to the disk once."""
+
+
+def write_run(path: Path, run: Run, metrics: Metrics) -> None:
+    """Write the database of a run, whole or not at all.
+
+    The table is created with declared types before the first value, since xetrack gives a column
+    the type of the first value that it sees.
 
     Args:
-        path: a database that does not exist yet. It is not flushed to disk: the caller does that, once.
-        track_id: unique id of the run.
-        provenance: see there.
-        cells: facts and params, from `fact_cells` and `param_cells`.
-        metrics: name to number; NaN is stored as NULL. Empty when the run failed.
-        predictions: one row per test item; None when the run failed.
+        path: the file to make.
+        run: what its row says beside metrics.
+        metrics: from `to_metrics`; empty when the run failed.
+
     Raises:
-        BadInput: a name cannot be a column, two names are one column, or a metric is not a number.
-        Refused: fewer rows arrived than were written.
+        BadInput: a name cannot be a column, or two names are one.
+        Refused: the row did not arrive.
     """
+    params = to_row(run.params)
+    check_columns([*METRIC_ROW_COLUMNS, *params, *metrics])
+    row = {**vars(run.facts), **params, **metrics}
+    types = dict.fromkeys(row, "TEXT")
+    types |= NUMBERS
+    types |= {name: run.param_types[name] for name in params}
+    types |= dict.fromkeys(metrics, "REAL")
+
+    def build(temporary: Path) -> bool:
+        _create_table(temporary, types)
+        _log_row(temporary, run.track_id, row)
+        return True
+
+    write_whole(path, build, locked=False)
+
+
+def _create_table(path: Path, types: dict[str, str]) -> None:
+    columns = [f"{name} {kind}" for name, kind in types.items()]
+    statement = f"""
+        CREATE TABLE metrics (
+            {", ".join(columns)},
+            track_id TEXT,
+            timestamp TEXT,
+            PRIMARY KEY (track_id, timestamp)
+        )
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(UNSYNCED)
+        connection.execute(statement)
+
+
+def _log_row(path: Path, track_id: str, row: Row) -> None:
     from xetrack import Tracker
 
-    if taken := [name for name in metrics if str(name).startswith("model_")]:
-        raise BadInput(
-            f"metric {taken[0]!r} would look like a param (they begin with model_)", "rename it"
-        )
-    columns = [*provenance.cells(), *cells]
-    columns += [(str(name), "REAL", to_metric(name, value)) for name, value in metrics.items()]
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(f"{UNSYNCED}; BEGIN")
-        _create_table(connection, METRICS, [(name, kind) for name, kind, _ in columns])
-        if predictions is not None:
-            kinds = [(name, kind) for name, kind, _ in provenance.cells()]
-            kinds += [
-                (str(name), DTYPES.get(predictions[name].dtype.kind, "TEXT"))
-                for name in predictions.columns
-            ]
-            _create_table(connection, PREDICTIONS, kinds)
-            insert = f"INSERT INTO {PREDICTIONS} VALUES ({', '.join('?' * len([*KEY, *kinds]))})"
-            connection.executemany(insert, _prediction_rows(track_id, provenance, predictions))
-        connection.execute("COMMIT")
     tracker = Tracker(
-        db=str(path), engine="sqlite", table=METRICS, track_id=track_id, warnings=False
+        db=str(path),
+        table=METRICS,
+        track_id=track_id,
+        warnings=False,
     )
     with closing(tracker.engine):
         tracker.conn.execute(UNSYNCED)
-        tracker.log({name: value for name, _, value in columns})
-    _check_counts(
-        path, {METRICS: 1} if predictions is None else {METRICS: 1, PREDICTIONS: len(predictions)}
-    )
+        tracker.log(row)
+        if len(tracker) != 1:
+            raise Refused(f"the row of run {track_id} did not arrive in table {METRICS}")
 
 
-def fact_cells(facts: Mapping[str, Value]) -> list[Cell]:
-    """Turn facts about a run into all columns of `FACTS`; what is not known is NULL."""
-    return [(name, kind, facts.get(name)) for name, kind in FACTS.items()]
+def to_row(params: Mapping[str, Any]) -> Row:
+    """Turn params into columns `model_…`; nested ones are flattened with `_`.
 
-
-def param_cells(runs: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
-    """Turn the params of a session's runs into columns `model_…`, each with one declared type for all of them.
-
-    A sweep over `[null, 3]` or `[0.5, auto]` would otherwise end in databases that cannot be merged.
-
-    Args:
-        runs: the params of each run; nested ones are flattened with `_`.
     Raises:
         BadInput: a name cannot be a column.
     """
-    flat = [list(flatten("model", params)) for params in runs]
-    kinds: dict[str, str] = {}
-    for name, value in (pair for pairs in flat for pair in pairs):
-        found = {kinds.get(name), DECLARED.get(type(value))}
-        kinds[name] = next((kind for kind in ("TEXT", "REAL", "INTEGER") if kind in found), "")
-    for pairs in flat:
-        check_columns(METRICS, [*METRIC_ROW_COLUMNS, *(name for name, _ in pairs)])
-    return [[(name, kinds[name] or "TEXT", value) for name, value in pairs] for pairs in flat]
+    columns = list(flatten("model", params))
+    names = [name for name, _ in columns]
+    check_columns([*METRIC_ROW_COLUMNS, *names])
+    return dict(columns)
 
 
-def to_metric(name: str, value: Any) -> float | None:
-    """Turn a metric into a float; NaN becomes None.
+def declare_types(rows: list[Row]) -> dict[str, str]:
+    """Give each column one declared type in all rows of a plan, the widest that it needs.
+
+    A sweep over `[null, 3]` or `[0.5, auto]` would otherwise end in databases that do not merge.
+    """
+    types: dict[str, str] = {}
+    for kind, declared in DECLARED.items():
+        for row in rows:
+            for name, value in row.items():
+                if type(value) is kind:
+                    types[name] = declared
+    return types
+
+
+def to_metrics(measured: Mapping[Any, Any]) -> Metrics:
+    """Turn what `evaluate()` measured into numbers by name; NaN becomes None, as it is stored.
 
     Raises:
-        BadInput: not a number.
+        BadInput: a value is not a number, or a name is like that of a param.
     """
-    if isinstance(plain := to_plain(value), str):
-        raise BadInput(
-            f"metric {name!r} is {value!r}, not a number",
-            "return numbers from evaluate() in experiment.py",
-        )
-    return None if plain is None else float(plain)
+    metrics: Metrics = {}
+    for name, value in measured.items():
+        plain = to_plain(value)
+        if isinstance(plain, str):
+            problem = f"metric {name!r} is {value!r}, not a number"
+            raise BadInput(problem, "return numbers from evaluate() in experiment.py")
+        if is_param(str(name)):
+            problem = f"metric {name!r} would look like a param (they begin with model_)"
+            raise BadInput(problem, "rename it")
+        number = None if plain is None else float(plain)
+        metrics[str(name)] = number
+    return metrics
 
 
-def check_columns(table: str, names: Sequence[str]) -> None:
-    """Check that xetrack and SQLite take the names as columns of `table`, each as a column of its own.
+def check_columns(names: list[str]) -> None:
+    """Check that xetrack and SQLite take the names as columns of `metrics`, each as its own.
 
     Raises:
         BadInput: a name that they would change, refuse or confuse.
     """
+    for name in names:
+        is_plain = NAME.fullmatch(name) and METRICS not in name
+        if not is_plain or not _is_free_word(name):
+            problem = f"{name!r} cannot be a column of {METRICS}"
+            allowed = "letters, digits and _ (at most 64), no SQL keyword, and not the word"
+            raise BadInput(problem, f"use {allowed} {METRICS!r}")
+    check_distinct(METRICS, names)
+
+
+def check_distinct(table: str, names: list[str]) -> None:
+    """Check that names differ in more than the case of their letters.
+
+    Raises:
+        BadInput: they would be one column of `table`.
+    """
     seen: dict[str, str] = {}
     for name in names:
-        if not NAME.fullmatch(name) or table in name or not _is_free_word(name):
-            remedy = f"use letters, digits and _ (at most 64), no SQL keyword, and not the word {table!r}"
-            raise BadInput(f"{name!r} cannot be a column of {table}", remedy)
-        if name.lower() in seen:
-            raise BadInput(
-                f"{seen[name.lower()]!r} and {name!r} would be one column of {table}",
-                "rename one of them",
-            )
-        seen[name.lower()] = name
+        if fold(name) in seen:
+            problem = f"{seen[fold(name)]!r} and {name!r} would be one column of {table}"
+            raise BadInput(problem, "rename one of them")
+        seen[fold(name)] = name
 
 
+@cache
 def _is_free_word(name: str) -> bool:
     """Ask SQLite whether it takes the name unquoted, as xetrack writes it."""
-    with closing(sqlite3.connect(":memory:")) as connection, suppress(sqlite3.OperationalError):
-        connection.execute(f"CREATE TABLE t ({name} TEXT)")
-        return True
-    return False
-
-
-def _create_table(
-    connection: sqlite3.Connection, table: str, columns: Sequence[tuple[str, str]]
-) -> None:
-    """Create a table of xetrack's key and the columns (name, declared type), whose names are checked."""
-    check_columns(table, [*KEY, *(name for name, _ in columns)])
-    keys = [Column(key, "TEXT", place) for place, key in enumerate(KEY, start=1)]
-    connection.execute(
-        create_statement(Table(table, (*keys, *(Column(name, kind, 0) for name, kind in columns))))
-    )
-
-
-def _prediction_rows(
-    track_id: str, provenance: Provenance, predictions: pd.DataFrame
-) -> Iterator[tuple[Value, ...]]:
-    """Yield one row per test item; timestamps are one microsecond apart, since (track_id, timestamp) is the key."""
-    shared, began = [value for _, _, value in provenance.cells()], datetime.now()
-    columns = [
-        [to_plain(value) for value in predictions[name].tolist()] for name in predictions.columns
-    ]
-    for place, values in enumerate(zip(*columns)):
-        yield (
-            track_id,
-            (began + timedelta(microseconds=place)).strftime("%Y-%m-%d %H:%M:%S.%f"),
-            *shared,
-            *values,
-        )
-
-
-def _check_counts(path: Path, expected: Mapping[str, int]) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        for table, rows in expected.items():
-            if (found := count_rows(connection, table)) != rows:
-                raise Refused(f"{path.name}: {found} of {rows} rows arrived in table {table}")
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute(f"CREATE TABLE t ({name} TEXT)")
+        except sqlite3.OperationalError:
+            return False
+    return True

@@ -1,0 +1,96 @@
+"""Write the predictions of a run: a parquet file with one row per test item."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lineage.core.errors import BadInput
+from lineage.core.param_names import check_name, to_plain
+from lineage.runs.run_database import check_distinct
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+TRACK_ID = "track_id"
+
+
+def write_predictions(
+    path: Path,
+    track_id: str,
+    predictions: pd.DataFrame,
+) -> None:
+    """Write the column `track_id` and the columns of a frame; equal frames give equal bytes.
+
+    Numbers, truth values, times and lists keep their types, and NaN stays NaN. Categories become
+    what they stand for. What parquet cannot hold as it is, such as a column of both numbers and
+    text, becomes text.
+
+    Args:
+        path: the file to write.
+        track_id: of the run; the same in every row.
+        predictions: what `evaluate()` returned, one row per test item.
+
+    Raises:
+        BadInput: a name cannot be a column.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    check_columns([str(name) for name in predictions])
+    columns = {TRACK_ID: pyarrow.repeat(track_id, len(predictions))}
+    for name, values in predictions.items():
+        columns[str(name)] = _to_arrow(values)
+    parquet.write_table(
+        pyarrow.table(columns),
+        path,
+        compression="zstd",
+        store_schema=False,
+    )
+
+
+def check_columns(names: list[str]) -> None:
+    """Check that the names can be columns of predictions.
+
+    Raises:
+        BadInput: one is no valid text, `track_id`, or another one's but for case.
+    """
+    for name in names:
+        try:
+            check_name(name).encode("utf-8")
+        except ValueError as error:
+            problem = f"{name!r} cannot be a column of predictions: {error}"
+            raise BadInput(problem, "rename it") from None
+    check_distinct("predictions", [TRACK_ID, *names])
+
+
+def _to_arrow(values: pd.Series) -> pa.Array:
+    import pyarrow
+    from pyarrow import types
+
+    try:
+        array = pyarrow.array(values, from_pandas=values.dtype == object)  # else NaN stays NaN
+    except (pyarrow.ArrowException, OverflowError):
+        return _to_text(values)
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    is_changed = (
+        types.is_null(kind)
+        or types.is_struct(kind)
+        or types.is_duration(kind)
+        or types.is_interval(kind)
+        or isinstance(kind, pyarrow.BaseExtensionType)
+    )
+    return _to_text(values) if is_changed else array
+
+
+def _to_text(values: pd.Series) -> pa.Array:
+    import pyarrow
+
+    def write(value: Any) -> str:
+        return str(to_plain(value))
+
+    texts = values.astype(object).map(write, na_action="ignore")
+    return pyarrow.array(texts, pyarrow.string(), from_pandas=True)

@@ -1,0 +1,115 @@
+"""A run: what it is to do, how it ended, and the three files that it leaves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lineage.core import paths
+from lineage.core.param_names import Value
+from lineage.runs.model_file import model_name
+
+Row = dict[str, Value]
+Metrics = dict[str, float | None]
+"""Values by name; NaN is None, as it is stored."""
+
+Folders = tuple[str, str]
+UNFINISHED: Folders = (paths.UNFINISHED_MODELS, paths.UNFINISHED_RUNS)
+FINISHED: Folders = (paths.TRAINED_MODELS, paths.RUNS)
+"""Folders of models, and of predictions and databases: where runs are made, and where DVC looks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a row of `metrics` says beside params and metrics; None: not known.
+
+    Hashes are md5, 32 hexadecimal digits.
+
+    Attributes:
+        version: `eX.Y.Z` of the experiment.
+        git_commit: HEAD when the run began.
+        git_dirty: 1 when tracked files differed from it.
+        data_hash: of the training data.
+        dvc_hash: of `dvc.lock` when the run began.
+        status: `ok` or `failed`.
+        error: why it failed.
+        run_hash: stands for all that the run depends on (`run_plan.plan_runs`).
+        test_hash: of the test data.
+        model_hash: of the model file.
+        predictions_hash: of the predictions file.
+        seed: of `random` and `numpy.random`.
+        duration_seconds: the time of the user's code.
+        python: its version.
+        platform: the operating system and the machine.
+        lock_hash: of `requirements.lock`.
+    """
+
+    version: str
+    git_commit: str | None = None
+    git_dirty: int | None = None
+    data_hash: str | None = None
+    dvc_hash: str | None = None
+    status: str = "ok"
+    error: str | None = None
+    run_hash: str | None = None
+    test_hash: str | None = None
+    model_hash: str | None = None
+    predictions_hash: str | None = None
+    seed: int = 0
+    duration_seconds: float | None = None
+    python: str | None = None
+    platform: str | None = None
+    lock_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run to do.
+
+    Attributes:
+        track_id: its id.
+        point: what the sweep changes, by key as in params.yaml.
+        params: passed to `fit`.
+        param_types: the declared types of the params as columns `model_…` of `metrics`.
+        facts: what else its row says.
+    """
+
+    track_id: str
+    point: dict[str, Any]
+    params: dict[str, Any]
+    param_types: dict[str, str]
+    facts: Facts
+
+    def described(self) -> str:
+        """Say what the sweep changes: `model.C=0.1, model.name=ridge`."""
+        changes = [f"{key}={value}" for key, value in self.point.items()]
+        return ", ".join(changes) or "params as they stand"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: with metrics, or with the error that stopped it."""
+
+    run: Run
+    metrics: Metrics
+    error: str | None = None
+
+
+class RunFiles(NamedTuple):
+    """The files of a run, in the order in which they are made and moved.
+
+    The database comes last and holds the hashes of the others. A failed run has nothing else.
+    """
+
+    model: Path
+    predictions: Path
+    database: Path
+
+
+def run_files(root: Path, folders: Folders, track_id: str) -> RunFiles:
+    """Name the files of a run in the folders `UNFINISHED` or `FINISHED`."""
+    models, runs = folders
+    return RunFiles(
+        root / models / model_name(track_id),
+        root / runs / f"{track_id}.parquet",
+        root / runs / f"{track_id}.db",
+    )

@@ -1,0 +1,104 @@
+"""Runs that a stopped `train` has done already, and the way of whole runs to DVC.
+
+Runs are made in folders of their own and moved to those that DVC takes when all have ended. So a
+stage that fails changes none of its outputs, and what is unfinished waits until a plan asks for the
+same run: same code, data and params, by `run_hash`.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from lineage.core import paths
+from lineage.core.errors import BadInput
+from lineage.runs.run import FINISHED, UNFINISHED, Folders, Run, run_files
+from lineage.tables.sqlite_files import open_read_only
+from lineage.tracked.cache import cached_object
+from lineage.tracked.hashes import file_md5
+
+PARTS = (".tmp", ".parquet", ".bin")
+FIND_RUN = """
+SELECT run_hash, model_hash, predictions_hash
+FROM metrics
+WHERE track_id = ? AND status = 'ok'
+"""
+
+
+def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
+    """Find the runs of a plan that are done already.
+
+    Returns:
+        their ids by `run_hash`.
+    """
+    for folder in (*UNFINISHED, *FINISHED):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    _take_back(root)
+    unfinished = _track_ids(root / paths.UNFINISHED_RUNS)
+    _remove_parts(root, unfinished)
+    planned = {run.facts.run_hash for run in runs}
+    done: dict[str, str] = {}
+    for track_id in unfinished:
+        run_hash = _run_hash_if_whole(root, track_id)
+        if run_hash in planned:
+            done[run_hash] = track_id
+    return done
+
+
+def finish(root: Path, track_ids: Iterable[str]) -> None:
+    """Move runs to where DVC takes them from, in place of earlier ones, which are in its cache."""
+    for folder in FINISHED:
+        for path in (root / folder).iterdir():
+            path.unlink()
+    for track_id in track_ids:
+        _move(root, track_id, UNFINISHED, FINISHED)
+
+
+def _take_back(root: Path) -> None:
+    """Take finished runs back that DVC has not cached: their stage was stopped before its end."""
+    for track_id in _track_ids(root / paths.UNFINISHED_RUNS):
+        _move(root, track_id, FINISHED, UNFINISHED)  # what had been moved already
+    for track_id in _track_ids(root / paths.RUNS):
+        database = run_files(root, FINISHED, track_id).database
+        if not cached_object(root, file_md5(database)):
+            _move(root, track_id, FINISHED, UNFINISHED)
+
+
+def _move(
+    root: Path,
+    track_id: str,
+    source: Folders,
+    target: Folders,
+) -> None:
+    """Move the files that a run has, its database last."""
+    old_files = run_files(root, source, track_id)
+    new_files = run_files(root, target, track_id)
+    for old, new in zip(old_files, new_files):
+        if old.exists():
+            old.replace(new)
+
+
+def _track_ids(folder: Path) -> list[str]:
+    return [path.stem for path in sorted(folder.glob("[!.]*.db"))]
+
+
+def _remove_parts(root: Path, whole: list[str]) -> None:
+    """Remove what killed runs left: temporary files, models and predictions without a database."""
+    for folder in UNFINISHED:
+        for path in (root / folder).iterdir():
+            stem = path.name.partition(".")[0]
+            track_id = stem.removesuffix("_model")
+            if path.suffix in PARTS and track_id not in whole:
+                path.unlink()
+
+
+def _run_hash_if_whole(root: Path, track_id: str) -> str:
+    """Read the `run_hash` of a run that ended well with the files that it recorded; else ''."""
+    *files, database = run_files(root, UNFINISHED, track_id)
+    try:
+        with open_read_only(database) as connection:
+            found = connection.execute(FIND_RUN, (track_id,)).fetchone()
+    except (BadInput, sqlite3.Error):
+        return ""
+    run_hash, *recorded = found or [""]
+    present = [file_md5(path) for path in files if path.is_file()]
+    return run_hash if present == recorded else ""
