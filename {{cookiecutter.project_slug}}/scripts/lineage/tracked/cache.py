@@ -35,7 +35,8 @@ def _plain_cache_folder(local: Path) -> Path | None:
     except (ConfigParserError, UnicodeDecodeError):
         return None
     folder = parser.get("cache", "dir", fallback="")
-    return Path(folder) if re.fullmatch(r"""/[^#"'\n]*""", folder) else None
+    plain = re.fullmatch(r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'""", folder)
+    return Path(plain[plain.lastindex or 0]) if plain else None
 
 
 def object_path(root: Path, md5: str) -> Path:
