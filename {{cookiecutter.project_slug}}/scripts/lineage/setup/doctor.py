@@ -21,6 +21,9 @@ from lineage.versions.tags import tags
 MINIMUM = {"git": "2.31", "dvc": "3.67", "dulwich": "0.24.2"}
 SEND = "python scripts/doctor.py --send"  # dvc push --all-tags leaves out what only a tag names
 
+OPEN = 0o2070
+"""Mode bits of a folder of which a whole group makes use: g+rwxs."""
+
 
 def examine(root: Path) -> Iterator[Step]:
     """Run every check. Nothing is changed: probes in cache and remote are removed again.
@@ -32,7 +35,9 @@ def examine(root: Path) -> Iterator[Step]:
         one result per check.
     """
     checks: dict[str, Callable[[Path], Step]] = {
-        **{name: partial(_tool, name) for name in MINIMUM},
+        "git": partial(_tool, "git"),
+        "dvc": partial(_tool, "dvc"),
+        "dulwich": partial(_tool, "dulwich"),
         "merge": _merge_driver,
         "secrets": check_secrets,
         "links": _links,
@@ -58,27 +63,31 @@ def send_tags(root: Path) -> int:
     remote = open_remote(root)
     if remote is None:
         raise BadInput("there is no remote to send to", "dvc remote add --default storage URL")
-    return len(send(root, remote, set().union(*tagged_objects(root).values())))
+    objects = set().union(*tagged_objects(root).values())
+    return len(send(root, remote, objects))
 
 
 def tagged_objects(root: Path) -> dict[str, set[str]]:
     """Map every version tag to the hashes of all that it records."""
-    return {
-        tag.version: with_files(root, recorded_outputs(root, tag.version).values())
-        for tag in tags(root)
-    }
+    objects: dict[str, set[str]] = {}
+    for tag in tags(root):
+        recorded = recorded_outputs(root, tag.version)
+        objects[tag.version] = with_files(root, recorded.values())
+    return objects
 
 
 def _tool(name: str, root: Path) -> Step:
-    found = (git(root, "version") or "none") if name == "git" else version(name)
-    if _numbers(found) < _numbers(MINIMUM[name]):
-        problem = f"{found} is too old; {MINIMUM[name]} or later is needed"
+    found = git(root, "version") if name == "git" else version(name)
+    needed = MINIMUM[name]
+    if found is None or _numbers(found) < _numbers(needed):
+        problem = f"{found} is too old; {needed} or later is needed"
         raise Refused(problem, "make setup   # or update git")
     return done(name, found.removeprefix("git version "))
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", text)]
+    digits = re.findall(r"\d+", text)
+    return [int(number) for number in digits]
 
 
 def _merge_driver(root: Path) -> Step:
@@ -89,60 +98,73 @@ def _merge_driver(root: Path) -> Step:
 
 def _links(root: Path) -> Step:
     """Ask DVC which of the configured link types work between cache and workspace."""
-    configured = dvc_config(root)["cache"].get("type") or ["reflink"]
-    about = run(root, sys.executable, "-m", "dvc", "version").stdout
-    works = re.search(r"^Cache types: (.*)$", about, re.MULTILINE)
+    cache = dvc_config(root)["cache"]
+    configured = cache.get("type") or ["reflink"]
+    about = run(root, sys.executable, "-m", "dvc", "version")
+    works = re.search(r"^Cache types: (.*)$", about.stdout, re.MULTILINE)
+    working = works[1].split(", ") if works else []
     for kind in configured:
-        if works and kind in works[1].split(", "):
+        if kind in working:
             return done("links", f"{kind} works between cache and workspace")
-    if configured == link_types().split(","):
+    wanted = link_types()
+    if configured == wanted.split(","):
         return done("links", "files are copied: root could write through a link")
-    remedy = f"dvc config --local cache.type {link_types()}   # with the cache on this file system"
+    remedy = f"dvc config --local cache.type {wanted}   # with the cache on this file system"
     return skipped("links", "files are copied: every one lies on the disk twice", remedy)
 
 
 def _cache(root: Path) -> Step:
     folder = cache_folder(root)
-    if dvc_config(root)["cache"].get("shared") == "group":
-        folders = [folder, *folder.glob("files/md5/*")]
-        closed = [path for path in folders if path.stat().st_mode & 0o2070 != 0o2070]
-        if closed:
-            remedy = f"find {folder} -type d -exec chmod g+rwxs {{}} +"
-            problem = f"{len(closed)} folders are closed to the group, as {closed[0]}"
-            raise Refused(problem, remedy)
+    is_shared = dvc_config(root)["cache"].get("shared") == "group"
+    folders = [folder, *folder.glob("files/md5/*")]
+    modes = {path: path.stat().st_mode for path in folders}
+    closed = [path for path, mode in modes.items() if mode & OPEN != OPEN]
+    if is_shared and closed:
+        problem = f"{len(closed)} folders are closed to the group, as {closed[0]}"
+        remedy = f"find {folder} -type d -exec chmod g+rwxs {{}} +"
+        raise Refused(problem, remedy)
     return done("cache", str(folder))
 
 
 def _outputs(root: Path) -> Step:
     recorded = recorded_outputs(root)
-    places = {path: root / path for path in recorded}
-    dangling = [path for path, place in places.items() if place.is_symlink() > place.exists()]
+    links = [path for path in recorded if (root / path).is_symlink()]
+    dangling = [path for path in links if not (root / path).exists()]
     if dangling:
         problem = f"links that lead nowhere: {', '.join(dangling)}"
         raise Refused(problem, "dvc fetch && dvc checkout")
-    absent = [path for path, md5 in recorded.items() if cached_object(root, md5) is None]
+    cached = {path: cached_object(root, md5) for path, md5 in recorded.items()}
+    absent = [path for path, place in cached.items() if place is None]
     if absent:
-        remedy = "dvc fetch   # or here, if made here: dvc commit"
-        raise Refused(f"not in the cache: {', '.join(absent)}", remedy)
-    objects = {md5: object_path(root, md5) for md5 in with_files(root, recorded.values())}
-    wrong = [
-        place for md5, place in objects.items() if not place.is_file() or not is_whole(place, md5)
-    ]
+        problem = f"not in the cache: {', '.join(absent)}"
+        raise Refused(problem, "dvc fetch   # or here, if made here: dvc commit")
+    hashes = with_files(root, recorded.values())
+    wrong = [md5 for md5 in hashes if not _is_sound(root, md5)]
     if wrong:
-        problem = f"{len(wrong)} objects missing or damaged, as {wrong[0]}"
-        raise Refused(problem, f"rm -f {wrong[0]} && dvc fetch")
-    return done("outputs", f"{len(objects)} objects are in the cache, each with its hash")
+        place = object_path(root, wrong[0])
+        problem = f"{len(wrong)} objects missing or damaged, as {place}"
+        raise Refused(problem, f"rm -f {place} && dvc fetch")
+    return done("outputs", f"{len(hashes)} objects are in the cache, each with its hash")
+
+
+def _is_sound(root: Path, md5: str) -> bool:
+    place = cached_object(root, md5)
+    return place is not None and is_whole(place, md5)
 
 
 def _worktrees(root: Path) -> Step:
     listed = git(root, "worktree", "list", "--porcelain") or ""
-    trees = [Path(folder) for folder in re.findall("^worktree (.*)$", listed, re.MULTILINE)]
+    trees = re.findall("^worktree (.*)$", listed, re.MULTILINE)
     cache = cache_folder(root).resolve()
     for tree in trees:
-        if (tree / ".dvc").is_dir() and cache_folder(tree).resolve() != cache:
-            bring = f"dvc commit && dvc push && dvc cache dir --local {cache} && dvc pull"
-            problem = f"{tree} uses another cache: {cache_folder(tree)}"
-            raise Refused(problem, f"cd {tree} && {bring}")
+        if not Path(tree, ".dvc").is_dir():
+            continue
+        other = cache_folder(Path(tree))
+        if other.resolve() != cache:
+            remedy = (
+                f"cd {tree} && dvc commit && dvc push && dvc cache dir --local {cache} && dvc pull"
+            )
+            raise Refused(f"{tree} uses another cache: {other}", remedy)
     return done("trees", f"{len(trees)} with one cache")
 
 
@@ -168,8 +190,10 @@ def _tags(root: Path) -> Step:
     wanted = tagged_objects(root)
     objects = set().union(*wanted.values())
     remote = open_remote(root)
-    unsent = missing_in_remote(root, remote, objects) if remote else objects
-    lost = {md5 for md5 in unsent if cached_object(root, md5) is None}
+    unsent = objects
+    if remote:
+        unsent = missing_in_remote(root, remote, objects)
+    lost = {md5 for md5 in unsent if not cached_object(root, md5)}
     if lost:
         problem = f"{_named(wanted, lost)} have lost objects: neither cache nor remote has them"
         raise Refused(problem, f"{SEND}   # on the machine that made them")
@@ -181,4 +205,6 @@ def _tags(root: Path) -> Step:
 
 
 def _named(wanted: dict[str, set[str]], objects: set[str]) -> str:
-    return ", ".join(tag for tag, hashes in wanted.items() if hashes & objects)
+    """Name the tags that record one of some objects."""
+    named = [tag for tag, hashes in wanted.items() if hashes & objects]
+    return ", ".join(named)

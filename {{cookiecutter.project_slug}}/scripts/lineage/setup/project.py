@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import LineageError, Refused
@@ -39,10 +40,10 @@ class Setup:
     """
 
     root: Path
-    first: bool = False
-    cache_dir: str | None = None
-    profile: str | None = None
-    author: str = ""
+    first: bool
+    cache_dir: str | None
+    profile: str | None
+    author: str
 
 
 def run_setup(setup: Setup) -> Iterator[Step]:
@@ -54,9 +55,22 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     Yields:
         one result per step, as soon as it is there.
     """
-    steps = FIRST if setup.first else AGAIN
+    root = setup.root
+    steps: dict[str, Callable[[], Step]] = {
+        "git": partial(_git, root),
+        "secrets": partial(check_secrets, root),
+        "cache": partial(_cache, root, setup.cache_dir),
+        "remote": partial(check_remote, root, setup.profile),
+        "data": partial(_data, root),
+        "hooks": partial(_hooks, root),
+        "commit": partial(_commit, root, setup.author),
+        "pull": partial(_pull, root),
+    }
+    if setup.first:
+        steps["remote"] = partial(make_remote, root)
+        del steps["hooks"], steps["pull"]
     for name, step in steps.items():
-        result = run_step(name, partial(step, setup))
+        result = run_step(name, step)
         yield result
         if name == "secrets" and result.failed:
             return  # the first commit would take it in
@@ -67,24 +81,25 @@ def run_step(name: str, step: Callable[[], Step]) -> Step:
     try:
         return step()
     except LineageError as error:
-        return failed(name, " ".join(error.problem.split()), error.remedy or "make setup")
+        problem = error.problem
+        remedy = error.remedy
     except ModuleNotFoundError as error:
         problem = f"{error.name} is not installed in the Python that runs this"
         return skipped(name, problem, "make setup   # installs it")
     except Exception as error:  # a broken configuration, say, breaks DVC too
         problem = f"{type(error).__name__}: {error}"
-        return failed(name, " ".join(problem.split()), "make setup")
+        remedy = None
+    return failed(name, " ".join(problem.split()), remedy or "make setup")
 
 
-def repository_top(root: Path) -> Path | None:
-    """Find the top of the Git work tree that `root` is in; None outside Git, or without Git."""
-    top = git(root, "rev-parse", "--show-toplevel")
-    return None if top is None else Path(top).resolve()
-
-
-def is_own_repository(root: Path) -> bool:
-    """Tell whether the project is the top of its Git repository."""
-    return repository_top(root) == root.resolve()
+def check_secrets(root: Path) -> Step:
+    """Look for a secret in the committed configuration."""
+    found = find_secrets(root / ".dvc/config")
+    if found:
+        problem = f".dvc/config is committed and holds a secret: {', '.join(found)}"
+        remedy = REMEDY.format(option=found[0], path=".dvc/config")
+        raise Refused(problem, remedy)
+    return done("secrets", "none in .dvc/config")
 
 
 def link_types() -> str:
@@ -95,45 +110,56 @@ def link_types() -> str:
     return "reflink,copy" if os.geteuid() == 0 else "reflink,hardlink,copy"
 
 
-def check_secrets(root: Path) -> Step:
-    """Look for a secret in the committed configuration."""
-    found = find_secrets(root / ".dvc/config")
-    if found:
-        problem = f".dvc/config is committed and holds a secret: {', '.join(found)}"
-        raise Refused(problem, REMEDY.format(option=found[0], path=".dvc/config"))
-    return done("secrets", "none in .dvc/config")
+def repository_top(root: Path) -> Path | None:
+    """Find the top of the Git work tree that `root` is in; None outside Git, or without Git."""
+    top = git(root, "rev-parse", "--show-toplevel")
+    if top is None:
+        return None
+    return Path(top).resolve()
 
 
-def _git(setup: Setup) -> Step:
-    if git(setup.root, "version") is None:
+def _is_repository(root: Path) -> bool:
+    return repository_top(root) == root.resolve()
+
+
+def _git(root: Path) -> Step:
+    if git(root, "version") is None:
         raise Refused("git is not installed", "install git, then: make setup")
-    if is_own_repository(setup.root):
+    if _is_repository(root):
         return done("git", "repository is there")
-    top = repository_top(setup.root)
-    if top is not None and git(setup.root, "check-ignore", "--quiet", ".") is None:
-        remedy = f"git add {setup.root.name} && git commit"
-        return skipped("git", f"inside the repository {top}: nothing initialised", remedy)
-    must_git(setup.root, "init", "--quiet")
-    must_git(setup.root, "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch is newer
+    top = repository_top(root)
+    is_ignored = git(root, "check-ignore", "--quiet", ".") is not None
+    if top is not None and not is_ignored:
+        text = f"inside the repository {top}: nothing initialised"
+        return skipped("git", text, f"git add {root.name} && git commit")
+    must_git(root, "init", "--quiet")
+    must_git(root, "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch is newer
     return done("git", "repository initialised, branch main")
 
 
-def _cache(setup: Setup) -> Step:
+def _cache(root: Path, answer: str | None) -> Step:
     """Make the shared cache, and name it in `.dvc/config.local`; what is set there stays."""
-    local = setup.root / ".dvc/config.local"
-    known = dvc_config(setup.root).load_one("local")["cache"] if local.exists() else {}
-    answer = Path(setup.cache_dir or _configured_cache(setup.root)).expanduser()
-    wanted = {"dir": os.path.normpath(setup.root / answer), "type": link_types()} | known
+    local = root / ".dvc/config.local"
+    known: dict[str, str] = {}
+    if local.exists():
+        known = dvc_config(root).load_one("local")["cache"]
+    if answer is None:
+        tools = _pyproject(root)["tool"]
+        answer = tools["lineage"]["shared_cache_dir"]
+    default = root / Path(answer).expanduser()
+    wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
     folder = wanted["dir"]
     remedy = "dvc cache dir --local FOLDER && make setup"
     make_folder(folder, remedy)
     if not os.access(folder, os.W_OK):
         raise Refused(f"{folder} is not writable", remedy)
     if not local.exists():
-        options = [f"    {name} = {quoted(value)}\n" for name, value in wanted.items()]
-        write_text(local, "".join(["[cache]\n", *options]))
+        text = "[cache]\n"
+        for name, value in wanted.items():
+            text += f"    {name} = {quoted(value)}\n"
+        write_text(local, text)
     elif known != wanted:
-        with dvc_config(setup.root).edit("local") as config:
+        with dvc_config(root).edit("local") as config:
             config["cache"] = wanted
     return done("cache", f"{folder} (shared; set in .dvc/config.local)")
 
@@ -146,33 +172,36 @@ def quoted(value: str) -> str:
     return f"{quote}{value}{quote}"
 
 
-def _configured_cache(root: Path) -> str:
-    """Read `shared_cache_dir` of [tool.lineage], a line of its own: Python 3.10 reads no TOML."""
+def _pyproject(root: Path) -> Any:
+    import tomlkit
+
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^shared_cache_dir = "(.*)"$', text, re.MULTILINE)
-    answer = found[1] if found else "~/.dvc/shared-cache"
-    return answer.replace('\\"', '"').replace("\\\\", "\\")
+    return tomlkit.parse(text).unwrap()
 
 
-def _data(setup: Setup) -> Step:
+def _data(root: Path) -> Step:
     """Put tracked data that lies in the workspace, as it was recorded, into the cache."""
     from lineage.tracked.recorded import recorded_outputs
 
-    root = setup.root
     if repository_top(root) is None:
         return skipped("data", "not put into the cache: there is no Git repository", "make setup")
-    recorded = recorded_outputs(root)
-    present = [path for path in recorded if (root / path).exists()]
-    tracked = [path for path in present if (root / f"{path}.dvc").exists()]
-    new = [path for path in tracked if cached_object(root, recorded[path]) is None]
-    changed = [path for path in new if path_md5(root / path) != recorded[path]]
+    stored: list[str] = []
+    changed: list[str] = []
+    for name, md5 in recorded_outputs(root).items():
+        path = root / name
+        is_tracked = (root / f"{name}.dvc").exists()
+        if not is_tracked or not path.exists() or cached_object(root, md5):
+            continue
+        if path_md5(path) != md5:
+            changed.append(name)
+            continue
+        _store(root, path, md5)
+        stored.append(name)
     if changed:
         problem = f"changed since it was recorded: {', '.join(changed)}"
         return skipped("data", problem, "dvc repro   # records it")
-    for path in new:
-        _store(root, root / path, recorded[path])
-    if new:
-        return done("data", f"put into the cache: {', '.join(new)}")
+    if stored:
+        return done("data", f"put into the cache: {', '.join(stored)}")
     return done("data", "nothing new for the cache")
 
 
@@ -189,28 +218,29 @@ def _store(root: Path, path: Path, md5: str) -> None:
     listing.chmod(0o444)
 
 
-def _hooks(setup: Setup) -> Step:
-    if not is_own_repository(setup.root):
+def _hooks(root: Path) -> Step:
+    if not _is_repository(root):
         return skipped("hooks", "the project is not the top of its Git repository")
-    must_git(setup.root, "config", "merge.dvc.driver", MERGE_DRIVER)
+    must_git(root, "config", "merge.dvc.driver", MERGE_DRIVER)
     types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
-    result = run(setup.root, sys.executable, "-m", "pre_commit", "install", *types)
+    result = run(root, sys.executable, "-m", "pre_commit", "install", *types)
     if result.returncode != 0:
-        reason = (result.stderr or result.stdout).strip().splitlines()[-1:]
-        raise Refused(" ".join(reason), f"pre-commit install {' '.join(types)}")
+        said = result.stderr or result.stdout
+        last_line = said.strip().rpartition("\n")[2]
+        raise Refused(last_line, f"pre-commit install {' '.join(types)}")
     return done("hooks", f"{', '.join(HOOK_TYPES)}; git merge knows dvc.lock")
 
 
-def _commit(setup: Setup) -> Step:
-    root = setup.root
-    if not is_own_repository(root):
+def _commit(root: Path, author: str) -> Step:
+    if not _is_repository(root):
         return skipped("commit", "not a repository of its own")
-    if git(root, "rev-parse", "--verify", "--quiet", "HEAD") is not None:
+    if git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         return done("commit", "the repository has commits")
     identity: list[str] = []
     text = "first commit made"
-    if "GIT_AUTHOR_EMAIL" not in os.environ and git(root, "config", "user.email") is None:
-        author = setup.author or _configured_author(root)
+    known = os.environ.get("GIT_AUTHOR_EMAIL") or git(root, "config", "user.email")
+    if not known:
+        author = author or _configured_author(root)
         name, _, mail = author.rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
         text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
@@ -222,22 +252,22 @@ def _commit(setup: Setup) -> Step:
 
 
 def _configured_author(root: Path) -> str:
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^authors = \[\{ name = "(.*)", email = "(.*)" \}\]$', text, re.MULTILINE)
-    return f"{found[1]} <{found[2]}>" if found else "experimenter <experimenter@localhost>"
+    author = _pyproject(root)["project"]["authors"][0]
+    return f"{author['name']} <{author['email']}>"
 
 
-def _pull(setup: Setup) -> Step:
+def _pull(root: Path) -> Step:
     from lineage.tracked.dvc import run_dvc
 
-    lacking = _not_in_workspace(setup.root)
+    lacking = _not_in_workspace(root)
     if not lacking:
         return done("pull", "everything recorded is here")
-    if run_step("remote", partial(check_remote, setup.root)).failed:  # DVC would try for minutes
+    remote = run_step("remote", partial(check_remote, root))
+    if remote.failed:  # DVC would try for minutes
         problem = f"not tried, still missing: {', '.join(lacking)}"
         return skipped("pull", problem, "make setup   # when it answers")
-    run_dvc(setup.root, "pull")
-    absent = _not_in_workspace(setup.root)
+    run_dvc(root, "pull")
+    absent = _not_in_workspace(root)
     if absent:
         remedy = "dvc push   # where they were made; then here: make setup"
         raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
@@ -247,29 +277,5 @@ def _pull(setup: Setup) -> Step:
 def _not_in_workspace(root: Path) -> list[str]:
     from lineage.tracked.recorded import recorded_outputs
 
-    return sorted(path for path in recorded_outputs(root) if not (root / path).exists())
-
-
-Steps = dict[str, Callable[[Setup], Step]]
-
-FIRST: Steps = {
-    "git": _git,
-    "secrets": lambda setup: check_secrets(setup.root),
-    "cache": _cache,
-    "remote": lambda setup: make_remote(setup.root),
-    "data": _data,
-    "commit": _commit,
-}
-"""The steps of a fresh bake: without network, DVC or an environment."""
-
-AGAIN: Steps = {
-    "git": _git,
-    "secrets": lambda setup: check_secrets(setup.root),
-    "cache": _cache,
-    "remote": lambda setup: check_remote(setup.root, setup.profile),
-    "data": _data,
-    "hooks": _hooks,
-    "commit": _commit,
-    "pull": _pull,
-}
-"""The steps of `make setup`."""
+    recorded = recorded_outputs(root)
+    return sorted(path for path in recorded if not (root / path).exists())

@@ -26,11 +26,12 @@ def make_remote(root: Path) -> Step:
         Refused: the folder cannot be made.
     """
     config = root / ".dvc/config"
-    found = re.search(r'^ *url = "(.*)"$', config.read_text(encoding="utf-8"), re.MULTILINE)
-    url = found[1] if found else ""
-    if not url or "://" in url:
+    text = config.read_text(encoding="utf-8")
+    [url] = re.findall(r'^ *url = "(.*)"$', text, re.MULTILINE)
+    if "://" in url:
         return skipped("remote", f"{url} is not looked at yet", "make setup   # with credentials")
-    folder = os.path.normpath(config.parent / Path(url).expanduser())
+    expanded = Path(url).expanduser()
+    folder = os.path.normpath(config.parent / expanded)
     make_folder(folder, CHANGE.format(name="storage"))
     return done("remote", f"{folder} (a folder)")
 
@@ -60,9 +61,10 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
         raise BadInput(f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
     if "://" in url:
         return skipped("remote", f"{url} (not checked)")
-    if not Path(url).exists() and not (root / "data/incoming").exists():
+    is_clone = not (root / "data/incoming").exists()  # it brought no data along
+    if is_clone and not Path(url).exists():
         remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
-        raise Refused(f"{url} does not exist here", remedy)  # a clone, which brought no data
+        raise Refused(f"{url} does not exist here", remedy)
     make_folder(url, CHANGE.format(name=name))
     return done("remote", f"{url} (a folder)")
 
@@ -74,7 +76,8 @@ def _ask_s3(config: Any, name: str, profile: str | None) -> Step:
     check_s3(name, settings)
     if profile:
         with config.edit("local") as edited:
-            edited["remote"].setdefault(name, {})["profile"] = profile
+            local = edited["remote"].setdefault(name, {})
+            local["profile"] = profile
     return done("remote", f"{settings['url']} answers, credentials fit")
 
 

@@ -33,51 +33,42 @@ def check_s3(name: str, settings: dict[str, Any]) -> None:
         Refused: it cannot be used; says why.
     """
     from botocore import exceptions as failures
+    from botocore.session import Session
 
+    url = settings["url"]
+    server = settings.get("endpointurl") or "AWS"
+    remedy = CREDENTIALS
     try:
         _list_one(settings)
+        return
     except failures.ClientError as error:
-        problem, remedy = _refusal(error.response, settings)
+        problem, remedy = _refusal(error.response, server, url)
     except (failures.ConnectionError, failures.HTTPClientError):
-        problem = f"{_server(settings)} cannot be reached"  # unknown host, time-outs, TLS, …
+        problem = f"{server} cannot be reached"  # unknown host, time-outs, TLS, …
         remedy = ADDRESS
     except failures.ProfileNotFound:
-        problem = f"no AWS profile named {settings['profile']!r} on this machine; there are: "
-        problem += _profiles()
+        known = ", ".join(Session().available_profiles) or "none"
+        problem = (
+            f"no AWS profile named {settings['profile']!r} on this machine; there are: {known}"
+        )
         remedy = PROFILE
     except failures.NoCredentialsError:
-        problem = f"no credentials for {settings['url']}"
-        remedy = CREDENTIALS
-    except failures.BotoCoreError as error:
-        # half a pair of keys, an expired login, an unreadable AWS configuration
-        problem = f"no usable credentials for {settings['url']}: {error}"
-        remedy = CREDENTIALS
-    else:
-        return
+        problem = f"no credentials for {url}"
+    except failures.BotoCoreError as error:  # half a pair of keys, an expired login, …
+        problem = f"no usable credentials for {url}: {error}"
     raise Refused(problem, remedy.format(name=name))
 
 
-def _refusal(response: Any, settings: dict[str, Any]) -> tuple[str, str]:
+def _refusal(response: Any, server: str, url: str) -> tuple[str, str]:
     """Say what an answer other than OK means, and what helps."""
     error = response.get("Error", {})
     code = error.get("Code", "")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code == "NoSuchBucket" or status == 404:
-        return f"{_server(settings)} has no bucket {urlsplit(settings['url']).netloc!r}", BUCKET
+        return f"{server} has no bucket {urlsplit(url).netloc!r}", BUCKET
     if status in (401, 403) or "Token" in code:
-        url = settings["url"]
-        return f"{_server(settings)} refuses these credentials for {url} ({code})", CREDENTIALS
-    return f"{_server(settings)} answers with an error: {code} {error.get('Message')}", AGAIN
-
-
-def _server(settings: dict[str, Any]) -> str:
-    return settings.get("endpointurl") or "AWS"
-
-
-def _profiles() -> str:
-    from botocore.session import Session
-
-    return ", ".join(Session().available_profiles) or "none"
+        return f"{server} refuses these credentials for {url} ({code})", CREDENTIALS
+    return f"{server} answers with an error: {code} {error.get('Message')}", AGAIN
 
 
 def _list_one(settings: dict[str, Any]) -> None:
