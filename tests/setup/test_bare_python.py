@@ -117,6 +117,12 @@ def test_what_somebody_has_set_stays(bake: Bakery, tmp_path: Path) -> None:
     assert (tmp_path / "mine/files/md5").is_dir()
 
 
+def test_the_set_up_starts_with_the_standard_library_alone(baked: Project) -> None:
+    done = baked.run(sys.executable, "-S", "scripts/setup_project.py", "--help")
+    assert done.stdout.startswith("usage: setup_project.py")
+    baked.run(sys.executable, "-S", "-c", "import yaml", code=1)
+
+
 def test_setup_by_hand_without_the_environment_says_what_is_missing(bake_bare: Bakery) -> None:
     bare = bake_bare()
     done = bare.run("python", "scripts/setup_project.py", code=1)
