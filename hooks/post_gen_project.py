@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -27,15 +29,26 @@ def set_up(answers: dict[str, object], project: Path) -> None:
     subprocess.run([sys.executable, "scripts/setup_project.py", *options], cwd=project, check=False)
 
 
+def next_steps(project: Path) -> str:
+    """Say what to type next. It works as it stands, from the folder in which cookiecutter was started."""
+    typed_in = Path(os.environ.get("PWD", "/"))
+    folder = project.name if typed_in.resolve() == project.parent.resolve() else str(project)
+    return (
+        "\nNext:\n"
+        f"  cd {shlex.quote(folder)}\n"
+        "  make setup         # environment in .venv, Git hooks; looks at the remote\n"
+        "  make repro         # everything: merge data, train, merge results, promote the best model\n"
+        "  make leaderboard   # what came out\n"
+    )
+
+
 def main() -> None:
     """Set up, and say what comes next."""
     project = Path.cwd()
     if is_rerender(ANSWERS, project):
         return
     set_up(ANSWERS, project)
-    print(
-        f"\nNext:\n  cd {ANSWERS['project_slug']}\n  make setup   # environment, git hooks\n  dvc repro    # everything"
-    )
+    print(next_steps(project), end="")
 
 
 if __name__ == "__main__":

@@ -88,9 +88,14 @@ def check_characters(name: str, value: str) -> list[str]:
     return []
 
 
+def is_unquotable(value: str) -> bool:
+    """Tell whether a value cannot stand in DVC's configuration, which also replaces `%(name)s`."""
+    return "%(" in value or any(character in value for character in UNQUOTABLE)
+
+
 def check_remote(url: str) -> list[str]:
     """Check the DVC remote's URL, or folder."""
-    if not url.strip() or any(character in url for character in UNQUOTABLE):
+    if not url.strip() or is_unquotable(url):
         return [f"dvc_remote_url: {url!r} cannot be a remote; use a folder, s3://bucket/prefix, or another DVC URL"]
     if "://" not in url:
         return []
@@ -115,7 +120,7 @@ def check_endpoint(endpoint: str, remote: str) -> list[str]:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         parts, valid = urlsplit(""), False
-    if not valid or any(character in endpoint for character in UNQUOTABLE + " "):
+    if not valid or is_unquotable(endpoint) or " " in endpoint:
         return [f"s3_endpoint_url: {endpoint!r} is not a URL; use one like https://s3.example.com, or leave it empty"]
     if parts.username or parts.password:
         return [
@@ -131,7 +136,7 @@ def check_endpoint(endpoint: str, remote: str) -> list[str]:
 def check_cache(folder: str) -> list[str]:
     """Check that the shared cache can be made and written."""
     remedy = "use a folder you can write to, like ~/.dvc/shared-cache"
-    if any(character in folder for character in UNQUOTABLE):
+    if is_unquotable(folder):
         return [f"shared_cache_dir: {folder!r} cannot be a cache; {remedy}"]
     path = Path(os.path.expanduser(folder))  # noqa: PTH111 — an unknown ~user stays as it is, and is refused below
     if not folder.strip() or not path.is_absolute():

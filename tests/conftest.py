@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pickle
+import shlex
 import shutil
 import subprocess
 import sys
@@ -148,8 +149,8 @@ class Bakery:
     def __call__(self, *, into: Path | None = None, **answers: str) -> Project:
         """Bake a project; the answers are those of cookiecutter.json."""
         done = self.cookiecutter(into=into, **answers)
-        slug = done.stdout.split("Next:\n  cd ")[1].splitlines()[0]
-        return Project((into or self.folder) / slug, self.environment, done.stdout + done.stderr)
+        [folder] = shlex.split(done.stdout.split("Next:\n  cd ")[1].splitlines()[0])
+        return Project((into or self.folder) / folder, self.environment, done.stdout + done.stderr)
 
 
 def make_bakery(folder: Path) -> Bakery:

@@ -23,6 +23,7 @@ def remote_url(project: Project) -> str:
 
 def test_an_experiment_starts_with_everything_linked_from_the_cache(trained: Project) -> None:
     trained.run("python", "scripts/setup_project.py")
+    trained.dvc("config", "--local", "cache.type", "hardlink")  # root is given copies
     (trained.path / ".venv").mkdir()
     said = sh(trained, "setup", "ada/deeper")
     experiment = worktree(trained, "ada/deeper")

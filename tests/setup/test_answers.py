@@ -78,6 +78,10 @@ REFUSED = {
         {"shared_cache_dir": "cache"},
         "shared_cache_dir: 'cache' is not an absolute path; use a folder you can write to, like ~/.dvc/shared-cache",
     ),
+    "cache whose name DVC would replace": (
+        {"shared_cache_dir": "/tmp/%(user)s"},
+        "shared_cache_dir: '/tmp/%(user)s' cannot be a cache; use a folder you can write to, like ~/.dvc/shared-cache",
+    ),
     "cache below a file": (
         {"shared_cache_dir": "/dev/null/cache"},
         "shared_cache_dir: /dev/null is not a folder; use a folder you can write to, like ~/.dvc/shared-cache",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import shutil
 import sys
 import time
@@ -41,7 +42,8 @@ def test_what_belongs_to_one_machine_is_not_committed(baked: Project) -> None:
     assert str(baked.path.parent) not in committed and "cache" not in committed
     local = configparser.ConfigParser()
     local.read(baked.path / ".dvc/config.local")
-    assert dict(local["cache"]) == {"dir": str(baked.path.parent / "cache"), "type": '"reflink,hardlink,copy"'}
+    links = "reflink,copy" if os.geteuid() == 0 else "reflink,hardlink,copy"  # root could write through a hard link
+    assert dict(local["cache"]) == {"dir": str(baked.path.parent / "cache"), "type": f'"{links}"'}
     assert ".dvc/config.local" not in baked.git("ls-files")
 
 
@@ -105,31 +107,12 @@ def test_without_git_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_
     bake.environment["PATH"] = str(Path(sys.executable).parent)
     project = bake()
     assert "✗ git     git is not installed\n    → install git, then: make setup" in project.log
+    assert "– data    not put into the cache: there is no Git repository\n    → make setup" in project.log
     assert not (project.path / ".git").exists()
     project.environment["PATH"] = with_git
     done = project.run("python", "scripts/setup_project.py", "--first")
     assert "✓ git     repository initialised, branch main" in done.stdout
     assert project.git("status", "--porcelain") == ""
-
-
-def test_without_dvc_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_path: Path) -> None:
-    """cookiecutter often lives in an environment of its own, without DVC."""
-    blocker = tmp_path / "no_dvc"
-    blocker.mkdir()
-    (blocker / "sitecustomize.py").write_text(
-        "import importlib.util as u\nfind = u.find_spec\n"
-        "u.find_spec = lambda name, *rest: None if name.split('.')[0] == 'dvc' else find(name, *rest)\n"
-    )
-    bake.environment["PYTHONPATH"] = str(blocker)
-    project = bake()
-    assert "– dvc     DVC is not installed in the interpreter that runs this\n    → make setup" in project.log
-    assert project.git("status", "--porcelain") == ""
-    assert not (project.path / ".dvc/config.local").exists()
-    del project.environment["PYTHONPATH"]
-    done = project.run("make", "setup", f"VENV={Path(sys.executable).parents[1]}")
-    assert "✓ data    put into the cache" in done.stdout
-    assert project.git("status", "--porcelain") == ""
-    project.repro("merge_data")
 
 
 def test_baking_opens_no_network_connection(bake: Bakery, tmp_path: Path) -> None:

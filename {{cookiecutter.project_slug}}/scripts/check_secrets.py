@@ -1,6 +1,10 @@
-"""Refuse a commit that holds an AWS key, or any secret in the DVC configuration. Run by pre-commit on changed files."""
+"""Refuse a commit that holds an AWS key, or any secret in the DVC configuration.
+
+pre-commit runs it on changed files.
+"""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lineage.setup.secrets import REMEDY, find_aws_keys, find_secrets
@@ -8,19 +12,23 @@ from lineage.setup.secrets import REMEDY, find_aws_keys, find_secrets
 KEYS = "take it out; keys belong into ~/.aws/credentials or .dvc/config.local"
 
 
+def find_problems(path: str) -> Iterator[tuple[str, str]]:
+    """Find what a file must not hold: each problem without the secret's value, and its remedy."""
+    options = find_secrets(Path(path)) if path == ".dvc/config" else []
+    for name in options:
+        problem = f"{path} is committed, and {name} is a secret"
+        yield problem, REMEDY.format(option=name, path=path)
+    if not options:
+        for line in find_aws_keys(Path(path)):
+            yield f"{path}:{line} holds an AWS key", KEYS
+
+
 def main(paths: list[str]) -> int:
-    """Check the files; print one line for each secret, without its value."""
+    """Check the files; print one line for each secret."""
     failed = False
     for path in paths:
-        options = find_secrets(Path(path)) if path == ".dvc/config" else []
-        found = [
-            (f" is committed, and {name} is a secret", REMEDY.format(option=name, path=path))
-            for name in options
-        ]
-        for problem, remedy in found or [
-            (f":{line} holds an AWS key", KEYS) for line in find_aws_keys(Path(path))
-        ]:
-            print(f"error: {path}{problem}\n  → {remedy}", file=sys.stderr)
+        for problem, remedy in find_problems(path):
+            print(f"error: {problem}\n  → {remedy}", file=sys.stderr)
             failed = True
     return 1 if failed else 0
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with this project or machine, and which command helps. Nothing here is changed."""
+"""Say what is wrong with this project or machine, and which command helps. Nothing is changed."""
 
 from typing import Annotated
 
@@ -8,7 +8,8 @@ from typer import Option
 from lineage.core.console import new_app, say
 
 app = new_app(
-    "Examine tools, cache, links, remote, worktrees, secrets and tags; one line each, ✗ with its command."
+    "Examine tools, cache, links, remote, worktrees, secrets and tags;"
+    " one line each, ✗ with its command."
 )
 
 

@@ -1,6 +1,7 @@
 """Make this folder ready to work in: after baking, and in every fresh clone. Safe to run again.
 
-Only the standard library is imported at the top: the interpreter that runs cookiecutter may have nothing else.
+Only the standard library is imported at the top: the Python that runs cookiecutter may have nothing
+else.
 """
 
 import argparse

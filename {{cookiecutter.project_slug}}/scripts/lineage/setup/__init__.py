@@ -1,1 +1,14 @@
-"""Make a project ready to work in, and say what is wrong with it."""
+"""Make a project ready to work in, and say what is wrong with it.
+
+- `project`: the steps of `make setup`, which also finish a fresh bake.
+- `remote`, `s3`: whether the remote can be used.
+- `secrets`: what must not be committed.
+- `doctor`: the checks of `make doctor`.
+
+To change: add a step to `run_setup` in `project`, a check to `examine` in `doctor`, the name of a
+secret option to `secrets`; `link_types` in `project` says how data is linked to the cache.
+
+Promises: every step can be run again and keeps what it finds; ✓ is only said of what was looked at;
+a failed step names the command that helps. A fresh project is set up without DVC and network, by
+whatever Python cookiecutter runs in.
+"""

@@ -1,28 +1,30 @@
-"""The steps of `setup_project.py`. Each is idempotent and ends as done, skipped or failed with the command that helps.
+"""The steps of `make setup`, and of a fresh bake. Each can be run again, and keeps what it finds.
 
-Nothing but the standard library is imported at the top; DVC is used where the interpreter has it.
+Nothing but the standard library is imported at the top: the Python that bakes may have no DVC.
 """
 
-import importlib.util
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
-from lineage.tracked.git import run
-
-LINK_TYPES = "reflink,hardlink,copy"
-"""No duplicates where the file system can share blocks or names; DVC makes hard links read-only."""
+from lineage.core.errors import LineageError, Refused
+from lineage.setup.remote import check_remote, dvc_config, make_folder, make_remote
+from lineage.setup.secrets import REMEDY, find_secrets
+from lineage.tracked.cache import cached_object, object_path, store_object
+from lineage.tracked.git import git, must_git, run
+from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.whole_file import write_text
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from the experiment template"
-MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'  # what merge=dvc means to Git
+MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'
+"""What `merge=dvc` in .gitattributes means to Git."""
 
 
 @dataclass(frozen=True)
@@ -45,252 +47,235 @@ class Setup:
 
 
 def run_setup(setup: Setup) -> Iterator[Step]:
-    """Run the steps in order.
+    """Run the steps in order. No step raises.
 
     Args:
         setup: what to set up.
+
     Yields:
-        one result per step, as soon as it is there. No step raises.
+        one result per step, as soon as it is there.
     """
-    steps: list[tuple[str, Callable[[Setup], Step]]] = [("git", _git), ("secrets", check_secrets)]
-    if importlib.util.find_spec("dvc") is None:
-        absent = skipped(
-            "dvc",
-            "DVC is not installed in the interpreter that runs this",
-            "make setup   # installs it",
-        )
-        steps += [("dvc", lambda _: absent), ("commit", _commit)]
-    else:
-        steps += [("cache", _cache), ("remote", check_remote), ("data", _data)]
-        steps += (
-            [("commit", _commit)]
-            if setup.first
-            else [("hooks", _hooks), ("commit", _commit), ("pull", _pull)]
-        )
-    for name, step in steps:
-        try:
-            ended = step(setup)
-        except Exception as error:
-            ended = failed(
-                name, f"{type(error).__name__}: {' '.join(str(error).split())}", "make setup"
-            )
-        yield ended
-        if name == "secrets" and ended.failed:
+    root = setup.root
+    steps: dict[str, Callable[[], Step]] = {
+        "git": partial(_git, root),
+        "secrets": partial(check_secrets, root),
+        "cache": partial(_cache, root, setup.cache_dir),
+        "remote": partial(check_remote, root, setup.profile),
+        "data": partial(_data, root),
+        "hooks": partial(_hooks, root),
+        "commit": partial(_commit, root, setup.author),
+        "pull": partial(_pull, root),
+    }
+    if setup.first:
+        steps["remote"] = partial(make_remote, root)
+        del steps["hooks"], steps["pull"]
+    for name, step in steps.items():
+        result = run_step(name, step)
+        yield result
+        if name == "secrets" and result.failed:
             return  # the first commit would take it in
 
 
-def repository_top(root: Path) -> Path | None:
-    """The top of the Git work tree that `root` is in, or None (also without Git)."""
-    result = run(root, "git", "rev-parse", "--show-toplevel") if shutil.which("git") else None
-    return Path(result.stdout.strip()).resolve() if result and result.returncode == 0 else None
+def run_step(name: str, step: Callable[[], Step]) -> Step:
+    """Run one step; whatever it raises becomes a result with the command that helps."""
+    try:
+        return step()
+    except LineageError as error:
+        problem = error.problem
+        remedy = error.remedy
+    except ModuleNotFoundError as error:
+        problem = f"{error.name} is not installed in the Python that runs this"
+        return skipped(name, problem, "make setup   # installs it")
+    except Exception as error:  # a broken configuration, say, breaks DVC too
+        problem = f"{type(error).__name__}: {error}"
+        remedy = None
+    return failed(name, " ".join(problem.split()), remedy or "make setup")
 
 
-def _git(setup: Setup) -> Step:
-    if shutil.which("git") is None:
-        return failed("git", "git is not installed", "install git, then: make setup")
-    top = repository_top(setup.root)
-    if top == setup.root.resolve():
-        return done("git", "repository is there")
-    if top is not None and run(setup.root, "git", "check-ignore", "--quiet", ".").returncode != 0:
-        remedy = f"git add {setup.root.name} && git commit"
-        return skipped("git", f"inside the repository {top}: nothing initialised", remedy)
-    run(setup.root, "git", "init", "--quiet")
-    run(
-        setup.root, "git", "symbolic-ref", "HEAD", "refs/heads/main"
-    )  # --initial-branch needs git 2.28
-    return done("git", "repository initialised, branch main")
-
-
-def check_secrets(setup: Setup) -> Step:
+def check_secrets(root: Path) -> Step:
     """Look for a secret in the committed configuration."""
-    from lineage.setup.secrets import REMEDY, find_secrets
-
-    if found := find_secrets(setup.root / ".dvc" / "config"):
-        text = f".dvc/config is committed and holds a secret: {', '.join(found)}"
-        return failed("secrets", text, REMEDY.format(option=found[0], path=".dvc/config"))
+    found = find_secrets(root / ".dvc/config")
+    if found:
+        problem = f".dvc/config is committed and holds a secret: {', '.join(found)}"
+        remedy = REMEDY.format(option=found[0], path=".dvc/config")
+        raise Refused(problem, remedy)
     return done("secrets", "none in .dvc/config")
 
 
-def dvc_config(root: Path) -> Any:
-    """DVC's configuration of a project, all levels of it."""
-    from dvc.config import Config
+def link_types() -> str:
+    """Say how tracked files are linked to the cache: without duplicates, where that is safe.
 
-    return Config(dvc_dir=str(root / ".dvc"))
+    DVC makes hard links read-only, which does not keep root from writing through one.
+    """
+    return "reflink,copy" if os.geteuid() == 0 else "reflink,hardlink,copy"
 
 
-def _cache(setup: Setup) -> Step:
-    config = dvc_config(setup.root)
-    local = config.load_one("local").get("cache", {})
-    folder = Path(local.get("dir") or setup.cache_dir or _configured_cache(setup.root)).expanduser()
-    folder = folder if folder.is_absolute() else (setup.root / folder).resolve()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return failed(
-            "cache", f"{folder}: {error.strerror}", "dvc cache dir --local FOLDER && make setup"
-        )
+def repository_top(root: Path) -> Path | None:
+    """Find the top of the Git work tree that `root` is in; None outside Git, or without Git."""
+    top = git(root, "rev-parse", "--show-toplevel")
+    if top is None:
+        return None
+    return Path(top).resolve()
+
+
+def _is_repository(root: Path) -> bool:
+    return repository_top(root) == root.resolve()
+
+
+def _git(root: Path) -> Step:
+    if git(root, "version") is None:
+        raise Refused("git is not installed", "install git, then: make setup")
+    if _is_repository(root):
+        return done("git", "repository is there")
+    top = repository_top(root)
+    is_ignored = git(root, "check-ignore", "--quiet", ".") is not None
+    if top is not None and not is_ignored:
+        text = f"inside the repository {top}: nothing initialised"
+        return skipped("git", text, f"git add {root.name} && git commit")
+    must_git(root, "init", "--quiet")
+    must_git(root, "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch is newer
+    return done("git", "repository initialised, branch main")
+
+
+def _cache(root: Path, answer: str | None) -> Step:
+    """Make the shared cache, and name it in `.dvc/config.local`; what is set there stays."""
+    local = root / ".dvc/config.local"
+    known: dict[str, str] = {}
+    if local.exists():
+        known = dvc_config(root).load_one("local")["cache"]
+    if answer is None:
+        tools = _pyproject(root)["tool"]
+        answer = tools["lineage"]["shared_cache_dir"]
+    default = root / Path(answer).expanduser()
+    wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
+    folder = wanted["dir"]
+    remedy = "dvc cache dir --local FOLDER && make setup"
+    make_folder(folder, remedy)
     if not os.access(folder, os.W_OK):
-        return failed(
-            "cache", f"{folder} is not writable", "dvc cache dir --local FOLDER && make setup"
-        )
-    with config.edit("local") as edited:
-        edited.setdefault("cache", {}).setdefault("dir", str(folder))
-        edited["cache"].setdefault("type", LINK_TYPES)
+        raise Refused(f"{folder} is not writable", remedy)
+    if not local.exists():
+        text = "[cache]\n"
+        for name, value in wanted.items():
+            text += f"    {name} = {quoted(value)}\n"
+        write_text(local, text)
+    elif known != wanted:
+        with dvc_config(root).edit("local") as config:
+            config["cache"] = wanted
     return done("cache", f"{folder} (shared; set in .dvc/config.local)")
 
 
-def _configured_cache(root: Path) -> str:
-    """`shared_cache_dir` of `[tool.lineage]` in pyproject.toml (a literal on one line; Python 3.10 has no TOML parser)."""
+def quoted(value: str) -> str:
+    """Quote a value of a DVC configuration file as DVC does, so that no DVC is needed for it."""
+    if not re.search(r"[,#]|^[\s\"']|[\s\"']$", value):
+        return value
+    quote = next(quote for quote in ('"', "'", "'''") if quote not in value)
+    return f"{quote}{value}{quote}"
+
+
+def _pyproject(root: Path) -> Any:
+    import tomlkit
+
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^shared_cache_dir = "(.*)"$', text, re.MULTILINE)
-    return (
-        found.group(1).replace('\\"', '"').replace("\\\\", "\\") if found else "~/.dvc/shared-cache"
-    )
+    return tomlkit.parse(text).unwrap()
 
 
-def check_remote(setup: Setup) -> Step:
-    """Ask an S3 remote for an object; make a missing folder."""
-    config = dvc_config(setup.root)
-    if (name := config["core"].get("remote")) is None:
-        return skipped(
-            "remote",
-            "none configured: nothing leaves this machine",
-            "dvc remote add --default storage URL",
-        )
-    if (settings := config["remote"].get(name)) is None:
-        return failed(
-            "remote", f"{name} is the default but has no URL", f"dvc remote add {name} URL"
-        )
-    url = settings["url"]
-    if url.startswith("s3://"):
-        if setup.first:
-            return done("remote", f"{url} (credentials are checked by make setup)")
-        from lineage.setup.s3 import check_s3
+def _data(root: Path) -> Step:
+    """Put tracked data that lies in the workspace, as it was recorded, into the cache."""
+    from lineage.tracked.recorded import recorded_outputs
 
-        if problem := check_s3(
-            name, {**settings, "profile": setup.profile or settings.get("profile")}
-        ):
-            return failed("remote", *problem)
-        if setup.profile:  # kept only when it works
-            with config.edit("local") as edited:
-                edited.setdefault("remote", {}).setdefault(name, {})["profile"] = setup.profile
-        return done("remote", f"{url} answers, credentials fit")
-    if setup.profile:
-        return failed(
-            "remote", f"an AWS profile does not fit {url}", "make setup   # without PROFILE"
-        )
-    if "://" in url:
-        return done("remote", f"{url} (not checked)")
-    if (
-        not Path(url).exists() and not (setup.root / "data/incoming").exists()
-    ):  # a clone, which brought no data along
-        remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
-        return failed("remote", f"{url} does not exist here", remedy)
-    try:
-        Path(url).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return failed(
-            "remote",
-            f"{url}: {error.strerror}",
-            f"dvc remote modify {name} url FOLDER && make setup",
-        )
-    return done("remote", f"{url} (a folder)")
-
-
-def _data(setup: Setup) -> Step:
-    """Put tracked data that lies in the workspace, unchanged, into the cache."""
-    from dvc.repo import Repo
-
-    with Repo(str(setup.root)) as repo:
-        sources = [stage.outs[0] for stage in repo.index.stages if stage.is_data_source]
-        outs = {os.path.relpath(out.fs_path, setup.root): out for out in sources}
-        missing = [name for name, out in outs.items() if not out.exists]
-        changed = [name for name, out in outs.items() if out.exists and out.changed_checksum()]
-        stored = [
-            name
-            for name, out in outs.items()
-            if name not in {*missing, *changed} and out.changed_cache()
-        ]
-        for name in stored:
-            repo.commit(outs[name].stage.addressing, force=True)
+    if repository_top(root) is None:
+        return skipped("data", "not put into the cache: there is no Git repository", "make setup")
+    stored: list[str] = []
+    changed: list[str] = []
+    for name, md5 in recorded_outputs(root).items():
+        path = root / name
+        is_tracked = (root / f"{name}.dvc").exists()
+        if not is_tracked or not path.exists() or cached_object(root, md5):
+            continue
+        if path_md5(path) != md5:
+            changed.append(name)
+            continue
+        _store(root, path, md5)
+        stored.append(name)
     if changed:
-        return skipped(
-            "data",
-            f"changed since it was recorded: {', '.join(changed)}",
-            "dvc repro   # records it",
-        )
-    if missing:
-        return done("data", f"not here yet: {', '.join(missing)}")
-    return done("data", f"put into the cache: {', '.join(stored)}" if stored else "in the cache")
+        problem = f"changed since it was recorded: {', '.join(changed)}"
+        return skipped("data", problem, "dvc repro   # records it")
+    if stored:
+        return done("data", f"put into the cache: {', '.join(stored)}")
+    return done("data", "nothing new for the cache")
 
 
-def _hooks(setup: Setup) -> Step:
-    if repository_top(setup.root) != setup.root.resolve():
+def _store(root: Path, path: Path, md5: str) -> None:
+    """Copy a file, or the files of a folder and its listing, into the cache."""
+    if path.is_file():
+        store_object(root, path, md5)
+        return
+    manifest = folder_manifest(path)
+    for name, file_md5 in manifest.items():
+        store_object(root, path / name, file_md5)
+    listing = object_path(root, md5)
+    write_text(listing, write_listing(manifest))
+    listing.chmod(0o444)
+
+
+def _hooks(root: Path) -> Step:
+    if not _is_repository(root):
         return skipped("hooks", "the project is not the top of its Git repository")
-    run(setup.root, "git", "config", "merge.dvc.driver", MERGE_DRIVER)
-    types = [word for kind in HOOK_TYPES for word in ("--hook-type", kind)]
-    result = run(setup.root, sys.executable, "-m", "pre_commit", "install", *types)
+    must_git(root, "config", "merge.dvc.driver", MERGE_DRIVER)
+    types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
+    result = run(root, sys.executable, "-m", "pre_commit", "install", *types)
     if result.returncode != 0:
-        reason = (result.stderr or result.stdout).strip().splitlines()[-1:]
-        return failed("hooks", " ".join(reason), f"pre-commit install {' '.join(types)}")
+        said = result.stderr or result.stdout
+        last_line = said.strip().rpartition("\n")[2]
+        raise Refused(last_line, f"pre-commit install {' '.join(types)}")
     return done("hooks", f"{', '.join(HOOK_TYPES)}; git merge knows dvc.lock")
 
 
-def _commit(setup: Setup) -> Step:
-    if repository_top(setup.root) != setup.root.resolve():
+def _commit(root: Path, author: str) -> Step:
+    if not _is_repository(root):
         return skipped("commit", "not a repository of its own")
-    if run(setup.root, "git", "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0:
+    if git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         return done("commit", "the repository has commits")
-    identity, text = [], "first commit made"
-    if (
-        "GIT_AUTHOR_EMAIL" not in os.environ
-        and run(setup.root, "git", "config", "user.email").returncode != 0
-    ):
-        author = setup.author or _configured_author(setup.root)
+    identity: list[str] = []
+    text = "first commit made"
+    known = os.environ.get("GIT_AUTHOR_EMAIL") or git(root, "config", "user.email")
+    if not known:
+        author = author or _configured_author(root)
         name, _, mail = author.rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
         text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
-    run(setup.root, "git", "add", "--all")
-    result = run(
-        setup.root, "git", *identity, "commit", "--quiet", "--no-verify", "-m", FIRST_COMMIT
-    )
-    if result.returncode != 0:
-        reason = " ".join((result.stderr or result.stdout).split())[:200]
-        return failed("commit", reason, f'git add --all && git commit -m "{FIRST_COMMIT}"')
+    remedy = f'git add --all && git commit -m "{FIRST_COMMIT}"'
+    must_git(root, "add", "--all", remedy=remedy)
+    commit = ("commit", "--quiet", "--no-verify", "--message", FIRST_COMMIT)
+    must_git(root, *identity, *commit, remedy=remedy)
     return done("commit", text)
 
 
 def _configured_author(root: Path) -> str:
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^authors = \[\{ name = "(.*)", email = "(.*)" \}\]$', text, re.MULTILINE)
-    return (
-        f"{found.group(1)} <{found.group(2)}>" if found else "experimenter <experimenter@localhost>"
-    )
+    author = _pyproject(root)["project"]["authors"][0]
+    return f"{author['name']} <{author['email']}>"
 
 
-def _pull(setup: Setup) -> Step:
-    if not (missing := _missing(setup.root)):
+def _pull(root: Path) -> Step:
+    from lineage.tracked.dvc import run_dvc
+
+    lacking = _not_in_workspace(root)
+    if not lacking:
         return done("pull", "everything recorded is here")
-    if check_remote(setup).failed:  # DVC alone would try for minutes
-        return skipped(
-            "pull",
-            f"not tried, still missing: {', '.join(missing)}",
-            "make setup   # when it answers",
-        )
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "pull"],
-        cwd=setup.root,
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
-    if absent := _missing(setup.root):
+    remote = run_step("remote", partial(check_remote, root))
+    if remote.failed:  # DVC would try for minutes
+        problem = f"not tried, still missing: {', '.join(lacking)}"
+        return skipped("pull", problem, "make setup   # when it answers")
+    run_dvc(root, "pull")
+    absent = _not_in_workspace(root)
+    if absent:
         remedy = "dvc push   # where they were made; then here: make setup"
-        return failed("pull", f"not in the remote: {', '.join(absent)}", remedy)
-    return done("pull", f"fetched {len(missing)}: {', '.join(missing)}")
+        raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
+    return done("pull", f"fetched {len(lacking)}: {', '.join(lacking)}")
 
 
-def _missing(root: Path) -> list[str]:
-    """Outputs that have been recorded and are not in the workspace."""
+def _not_in_workspace(root: Path) -> list[str]:
     from lineage.tracked.recorded import recorded_outputs
 
-    return sorted(path for path in recorded_outputs(root) if not (root / path).exists())
+    recorded = recorded_outputs(root)
+    return sorted(path for path in recorded if not (root / path).exists())

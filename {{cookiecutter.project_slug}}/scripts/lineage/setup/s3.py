@@ -1,8 +1,10 @@
-"""Ask an S3 remote whether it can be used, and say in one line what is wrong and what helps."""
+"""An S3 remote, asked for one object: one line says what is wrong with it, and what helps."""
 
 import os
 from typing import Any
 from urllib.parse import urlsplit
+
+from lineage.core.errors import Refused
 
 SECONDS = 5
 
@@ -10,59 +12,63 @@ CREDENTIALS = (
     "export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…   # or: make setup PROFILE=name,"
     " or: dvc remote modify --local {name} access_key_id … (and secret_access_key)"
 )
+PROFILE = "make setup PROFILE=name   # one of these, or a new one written into ~/.aws/credentials"
+BUCKET = (
+    "dvc remote modify {name} url s3://BUCKET/PREFIX   # or create the bucket; then: make setup"
+)
+ADDRESS = (
+    "make setup   # when it is up; if its address changed: dvc remote modify {name} endpointurl URL"
+)
+AGAIN = "make setup   # again; if it stays, ask who runs the server"
 
 
-def check_s3(name: str, settings: dict[str, Any]) -> tuple[str, str] | None:
+def check_s3(name: str, settings: dict[str, Any]) -> None:
     """List one object of the remote, with the credentials that DVC would use.
 
     Args:
         name: the remote's name.
         settings: its options, from all levels of DVC's configuration.
-    Returns:
-        None when it answers; else what is wrong, and the remedy.
+
+    Raises:
+        Refused: it cannot be used; says why.
     """
     from botocore import exceptions as failures
     from botocore.session import Session
 
-    url, where = settings["url"], settings.get("endpointurl") or "AWS"
+    url = settings["url"]
+    server = settings.get("endpointurl") or "AWS"
+    remedy = CREDENTIALS
     try:
         _list_one(settings)
+        return
+    except failures.ClientError as error:
+        problem, remedy = _refusal(error.response, server, url)
+    except (failures.ConnectionError, failures.HTTPClientError):
+        problem = f"{server} cannot be reached"  # unknown host, time-outs, TLS, …
+        remedy = ADDRESS
     except failures.ProfileNotFound:
         known = ", ".join(Session().available_profiles) or "none"
-        remedy = (
-            "make setup PROFILE=name   # one of these, or a new one written into ~/.aws/credentials"
+        problem = (
+            f"no AWS profile named {settings['profile']!r} on this machine; there are: {known}"
         )
-        return (
-            f"no AWS profile named {settings['profile']!r} on this machine; there are: {known}",
-            remedy,
-        )
+        remedy = PROFILE
     except failures.NoCredentialsError:
-        return f"no credentials for {url}", CREDENTIALS.format(name=name)
-    except failures.ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if code == "NoSuchBucket" or status == 404:
-            remedy = f"dvc remote modify {name} url s3://BUCKET/PREFIX   # or create the bucket; then: make setup"
-            return f"{where} has no bucket {urlsplit(url).netloc!r}", remedy
-        if status in (401, 403) or "Token" in code:
-            return f"{where} refuses these credentials for {url} ({code})", CREDENTIALS.format(
-                name=name
-            )
-        return (
-            f"{where} answers with an error: {error}",
-            "make setup   # again; if it stays, ask who runs the server",
-        )
-    except (
-        failures.ConnectionError,
-        failures.HTTPClientError,
-    ):  # refused, unknown host, time-outs, TLS
-        remedy = f"make setup   # when it is up; if its address changed: dvc remote modify {name} endpointurl URL"
-        return f"{where} cannot be reached", remedy
-    except (
-        failures.BotoCoreError
-    ) as error:  # half a pair of keys, an expired login, an unreadable AWS configuration
-        return f"no usable credentials for {url}: {error}", CREDENTIALS.format(name=name)
-    return None
+        problem = f"no credentials for {url}"
+    except failures.BotoCoreError as error:  # half a pair of keys, an expired login, …
+        problem = f"no usable credentials for {url}: {error}"
+    raise Refused(problem, remedy.format(name=name))
+
+
+def _refusal(response: Any, server: str, url: str) -> tuple[str, str]:
+    """Say what an answer other than OK means, and what helps."""
+    error = response.get("Error", {})
+    code = error.get("Code", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code == "NoSuchBucket" or status == 404:
+        return f"{server} has no bucket {urlsplit(url).netloc!r}", BUCKET
+    if status in (401, 403) or "Token" in code:
+        return f"{server} refuses these credentials for {url} ({code})", CREDENTIALS
+    return f"{server} answers with an error: {code} {error.get('Message')}", AGAIN
 
 
 def _list_one(settings: dict[str, Any]) -> None:
@@ -75,15 +81,18 @@ def _list_one(settings: dict[str, Any]) -> None:
     ):
         if settings.get(option):
             os.environ.setdefault(variable, settings[option])  # as DVC does
-    keys = {
-        f"aws_{name}": settings.get(name)
-        for name in ("access_key_id", "secret_access_key", "session_token")
-    }
-    place = {"region_name": settings.get("region"), "endpoint_url": settings.get("endpointurl")}
-    once = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1})
-    session = Session(profile=settings.get("profile"))
-    client = session.create_client(
-        "s3", verify=settings.get("ssl_verify"), config=once, **place, **keys
+    keys = ("access_key_id", "secret_access_key", "session_token")
+    client = Session(profile=settings.get("profile")).create_client(
+        "s3",
+        region_name=settings.get("region"),
+        endpoint_url=settings.get("endpointurl"),
+        verify=settings.get("ssl_verify"),
+        config=Config(
+            connect_timeout=SECONDS,
+            read_timeout=SECONDS,
+            retries={"total_max_attempts": 1},
+        ),
+        **{f"aws_{key}": settings.get(key) for key in keys},
     )
-    parts = urlsplit(settings["url"])
-    client.list_objects_v2(Bucket=parts.netloc, Prefix=parts.path.lstrip("/"), MaxKeys=1)
+    place = urlsplit(settings["url"])
+    client.list_objects_v2(Bucket=place.netloc, Prefix=place.path.lstrip("/"), MaxKeys=1)

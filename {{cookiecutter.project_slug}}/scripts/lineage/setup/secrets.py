@@ -1,36 +1,47 @@
-"""Find secrets in a tracked DVC configuration file, and AWS keys in any file."""
+"""Secrets that would be committed: in a DVC configuration file, and AWS keys in any file."""
 
 import re
 from pathlib import Path
 
 SECRET_OPTION = re.compile(
-    "access_key_id|secret_access_key|session_token|sse_customer_key|password|passphrase|token|account_key|sas_token"
-    "|connection_string|client_secret|gdrive_client_secret|oss_key_id|oss_key_secret|custom_auth_header",
+    "access_key_id|secret_access_key|session_token|sse_customer_key|password|passphrase|token"
+    "|account_key|sas_token|connection_string|client_secret|gdrive_client_secret|oss_key_id"
+    "|oss_key_secret|custom_auth_header",
     re.IGNORECASE,
 )
 """Options of DVC remotes that are secret (dvc.org/doc/command-reference/remote/modify)."""
 
-REMEDY = "dvc config --local {option} VALUE   # and take it out of {path}; was it ever pushed? ask for a new one"
+REMEDY = (
+    "dvc config --local {option} VALUE   # and take it out of {path};"
+    " was it ever pushed? ask for a new one"
+)
 
 SECTION = re.compile(r"""\['?(\w+)(?:\s+"(.*?)")?'?\]""")
-OPTION = re.compile(
-    r"""[#;\s]*(\w+)\s*=\s*["']?([^"'\s].*)"""
-)  # what is commented out is committed too
-AWS_KEY = re.compile(
-    r"""\b(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b|(?i:secret_access_key)["'\s:=]{1,6}[0-9A-Za-z/+]{40}(?![0-9A-Za-z/+])"""
-)
+OPTION = re.compile(r"""[#;\s]*(\w+)\s*=\s*["']?([^"'\s].*)""")
+"""An option with a value; one that is commented out counts, since it is committed too."""
+
 USER_INFO = re.compile(r"[a-z0-9+]+://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
+"""A URL that begins with a name and a password."""
+
+AWS_KEY = re.compile(
+    r"\b(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"""|(?i:secret_access_key)["'\s:=]{1,6}[0-9A-Za-z/+]{40}(?![0-9A-Za-z/+])"""
+)
 
 
 def find_secrets(config: Path) -> list[str]:
-    """List the options of a DVC configuration file that hold a secret, as in `remote.storage.password`, without values.
+    """List the options of a DVC configuration file that hold a secret, without their values.
+
+    An example is `remote.storage.password`.
 
     Args:
         config: the file; a missing one holds none.
     """
-    text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
-    found, section = [], ""
-    for line in text.splitlines():
+    if not config.is_file():
+        return []
+    found = []
+    section = ""
+    for line in config.read_text(encoding="utf-8", errors="replace").splitlines():
         if header := SECTION.match(line.strip()):
             section = "".join(f"{part}." for part in header.groups() if part)
         elif option := OPTION.match(line):

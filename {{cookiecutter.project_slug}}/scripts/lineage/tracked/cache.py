@@ -13,7 +13,7 @@ from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
-PLAIN_FOLDER = r"""/[^#"'\n]*"""
+PLAIN_FOLDER = r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'"""
 
 
 @lru_cache(maxsize=4)
@@ -31,8 +31,9 @@ def cache_folder(root: Path) -> Path:
     with suppress(configparser.Error, UnicodeDecodeError):
         parser.read(dvc_folder / "config.local", encoding="utf-8")
     folder = parser.get("cache", "dir", fallback="")
-    if re.fullmatch(PLAIN_FOLDER, folder):
-        return Path(folder)
+    plain = re.fullmatch(PLAIN_FOLDER, folder)
+    if plain:
+        return Path(plain[plain.lastindex or 0])
     from dvc.config import Config
 
     configured = Config(dvc_dir=str(dvc_folder))["cache"].get("dir")

@@ -1,0 +1,93 @@
+"""The remote, looked at: does it answer, do the credentials fit. A folder is made if missing."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from lineage.core.check_result import Step, done, skipped
+from lineage.core.errors import BadInput, Refused
+from lineage.setup.s3 import check_s3
+
+CHANGE = "dvc remote modify {name} url FOLDER && make setup"
+
+
+def dvc_config(root: Path) -> Any:
+    """Read DVC's configuration of a project, all levels of it."""
+    from dvc.config import Config
+
+    return Config(dvc_dir=str(root / ".dvc"))
+
+
+def make_remote(root: Path) -> Step:
+    """Make the folder of a fresh project's remote, without DVC; other kinds are not looked at.
+
+    Raises:
+        Refused: the folder cannot be made.
+    """
+    config = root / ".dvc/config"
+    text = config.read_text(encoding="utf-8")
+    [url] = re.findall(r'^ *url = "(.*)"$', text, re.MULTILINE)
+    if "://" in url:
+        return skipped("remote", f"{url} is not looked at yet", "make setup   # with credentials")
+    expanded = Path(url).expanduser()
+    folder = os.path.normpath(config.parent / expanded)
+    make_folder(folder, CHANGE.format(name="storage"))
+    return done("remote", f"{folder} (a folder)")
+
+
+def check_remote(root: Path, profile: str | None = None) -> Step:
+    """Ask the default remote whether it can be used.
+
+    Args:
+        root: the project's root.
+        profile: an AWS profile, which is kept in `.dvc/config.local` if it works.
+
+    Raises:
+        BadInput: the configuration does not fit.
+        Refused: the remote cannot be used.
+    """
+    config = dvc_config(root)
+    name = config["core"].get("remote")
+    if name is None:
+        remedy = "dvc remote add --default storage URL"
+        return skipped("remote", "none configured: nothing leaves this machine", remedy)
+    if name not in config["remote"]:
+        raise BadInput(f"{name} is the default but has no URL", f"dvc remote add {name} URL")
+    url = config["remote"][name]["url"]
+    if url.startswith("s3://"):
+        return _ask_s3(config, name, profile)
+    if profile:
+        raise BadInput(f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
+    if "://" in url:
+        return skipped("remote", f"{url} (not checked)")
+    is_clone = not (root / "data/incoming").exists()  # it brought no data along
+    if is_clone and not Path(url).exists():
+        remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
+        raise Refused(f"{url} does not exist here", remedy)
+    make_folder(url, CHANGE.format(name=name))
+    return done("remote", f"{url} (a folder)")
+
+
+def _ask_s3(config: Any, name: str, profile: str | None) -> Step:
+    settings = dict(config["remote"][name])
+    if profile:
+        settings["profile"] = profile
+    check_s3(name, settings)
+    if profile:
+        with config.edit("local") as edited:
+            local = edited["remote"].setdefault(name, {})
+            local["profile"] = profile
+    return done("remote", f"{settings['url']} answers, credentials fit")
+
+
+def make_folder(folder: str, remedy: str) -> None:
+    """Make a folder, unless it is there.
+
+    Raises:
+        Refused: it cannot be made.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{folder}: {error.strerror}", remedy) from None
