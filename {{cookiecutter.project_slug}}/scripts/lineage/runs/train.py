@@ -7,11 +7,12 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lineage.core import paths
 from lineage.core.errors import BadInput, LineageError, Refused
-from lineage.core.experiment_file import ExperimentFile, load_experiment
+from lineage.core.experiment_file import load_experiment
 from lineage.runs.model_file import make_reproducible
 from lineage.runs.predictions_file import write_predictions
 from lineage.runs.run import UNFINISHED, Outcome, Run, run_files
@@ -79,7 +80,7 @@ def record_failure(root: Path, run: Run, error: str) -> Outcome:
     return Outcome(run, {}, error)
 
 
-def _load(experiment: ExperimentFile, root: Path, name: str) -> Any:
+def _load(experiment: ModuleType, root: Path, name: str) -> Any:
     data = experiment.load_data(root / name)
     if data.empty:
         raise BadInput(f"{name} has no rows")
@@ -87,7 +88,7 @@ def _load(experiment: ExperimentFile, root: Path, name: str) -> Any:
 
 
 def _evaluate(
-    experiment: ExperimentFile,
+    experiment: ModuleType,
     model: Any,
     train: Any,
     test: Any,
