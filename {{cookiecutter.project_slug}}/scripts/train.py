@@ -21,7 +21,7 @@ def main(debug: bool = False) -> None:
 
     root = find_root()
     params = read_params(root / PARAMS)
-    check_base(root, DATABASE, holds_all_rows)  # a refusal after hours of training comes too late
+    check_base(root, DATABASE, holds_all_rows)  # hours of training before a refusal are a loss
     with locked(root, RUNS):
         runs = plan_runs(root, params)
         done = find_done(root, runs)
@@ -30,10 +30,10 @@ def main(debug: bool = False) -> None:
             say(f"{there}, from a session that did not end")
         missing = [run for run in runs if run.facts.run_hash not in done]
         outcomes = do_runs(root, missing, params, debug)
-        warn_of_gaps([outcome for outcome in outcomes if outcome.error is None])
-        failed = [outcome for outcome in outcomes if outcome.error is not None]
-        check_failures(failed, len(runs), params.sweep.on_error)
-        finish(root, {*done.values(), *(outcome.run.track_id for outcome in outcomes)})
+        warn_of_gaps(outcomes)
+        check_failures(outcomes, len(runs), params.sweep.on_error)
+        track_ids = [outcome.run.track_id for outcome in outcomes]
+        finish(root, [*done.values(), *track_ids])
 
 
 if __name__ == "__main__":

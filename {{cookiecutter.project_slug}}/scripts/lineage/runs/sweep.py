@@ -60,15 +60,21 @@ def _record_death(root: Path, run: Run, ending: str) -> Outcome:
 
 
 def check_failures(
-    failed: list[Outcome],
+    outcomes: list[Outcome],
     total: int,
     on_error: str,
 ) -> None:
     """Fail for failed runs, unless `sweep.on_error` keeps the others and there are any.
 
+    Args:
+        outcomes: of the runs that were done.
+        total: runs of the plan.
+        on_error: `fail` or `keep`.
+
     Raises:
         Refused: lists what failed.
     """
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
     if not failed:
         return
     problem = f"{len(failed)} of {total} runs failed:"
@@ -82,8 +88,9 @@ def check_failures(
     warn(problem)
 
 
-def warn_of_gaps(ended: list[Outcome]) -> None:
+def warn_of_gaps(outcomes: list[Outcome]) -> None:
     """Say which metrics are NaN, and which some runs have and others lack."""
+    ended = [outcome for outcome in outcomes if outcome.error is None]
     names: dict[str, None] = {}
     for outcome in ended:
         names |= dict.fromkeys(outcome.metrics)
