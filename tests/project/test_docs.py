@@ -199,6 +199,8 @@ def test_the_tree_of_the_readme_is_what_lies_there(baked: Project) -> None:
         assert (baked.path / "scripts" / name).is_file(), name
     for stage in stages:
         assert f"{stage}.py" in scripts
+    rooms = scripts.partition("__init__.py")[2]
+    assert set(re.findall(r"(\w+)/", rooms)) == {path.parent.name for path in baked.path.glob("scripts/lineage/*/*.py")}
 
 
 PLOTTED = {"results/plots/predictions.csv", "results/plots/sweep.csv", "results/plots/versions.csv"}
