@@ -180,6 +180,50 @@ def test_the_readme_is_one_screen(baked: Project) -> None:
     assert len(read(baked, "README.md").splitlines()) <= 70
 
 
+def test_the_tree_of_the_readme_is_what_lies_there(baked: Project) -> None:
+    """A path of the tree is in a fresh project, or is an output of the stage that the tree names."""
+    stages = yaml.safe_load(read(baked, "dvc.yaml"))["stages"]
+    outputs = {path: stage for stage in stages for path in stage_outputs(stages[stage])}
+    [tree] = [block.text for block in blocks(read(baked, "README.md")) if block.language == "text"]
+    top, scripts = tree.split("scripts/  ")
+    lines = [line.split() for line in top.splitlines() if line]
+    assert {words[0].rstrip("/") for words in lines} >= {*outputs} - {"models/trained", "models/candidates"} - PLOTTED
+    for path, *words in lines:
+        owner = outputs.get(path.rstrip("/"))
+        assert words[0].startswith("YOURS") == (owner is None), path
+        if owner is None:
+            assert (baked.path / path).exists(), path
+        else:
+            assert " ".join(words).startswith(f"written by {owner}:"), path
+    for name in re.findall(r"\b\w+\.py\b", scripts.replace("__init__.py", "")):
+        assert (baked.path / "scripts" / name).is_file(), name
+    for stage in stages:
+        assert f"{stage}.py" in scripts
+    rooms = scripts.partition("__init__.py")[2]
+    assert set(re.findall(r"(\w+)/", rooms)) == {path.parent.name for path in baked.path.glob("scripts/lineage/*/*.py")}
+
+
+PLOTTED = {"results/plots/predictions.csv", "results/plots/sweep.csv", "results/plots/versions.csv"}
+
+
+def stage_outputs(stage: dict[str, list[str | dict[str, object]]]) -> Iterator[str]:
+    """The paths of a stage's outputs and metrics, with and without options."""
+    for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
+        yield from [out] if isinstance(out, str) else out
+
+
+def test_what_an_update_of_the_template_reruns_is_what_the_pages_say(baked: Project) -> None:
+    for name, stage in yaml.safe_load(read(baked, "dvc.yaml"))["stages"].items():
+        code = [path for path in stage["deps"] if path.startswith("scripts/")]
+        assert bool(code) == (name != "train"), f"{name} depends on {code}; docs/workflows.md says which stages rerun"
+
+
+def test_docs_name_no_table_of_predictions(baked: Project) -> None:
+    """They are files; a query of a table would fail."""
+    for page in PAGES:
+        assert not re.search(r"(FROM|JOIN) predictions\b", read(baked, page)), page
+
+
 def test_every_option_of_a_script_exists(baked: Project) -> None:
     helps: dict[str, str] = {}
     mentioned = 0
@@ -199,7 +243,7 @@ def test_every_option_of_a_script_exists(baked: Project) -> None:
 def test_every_option_of_a_merge_by_hand_is_explained(baked: Project) -> None:
     page = read(baked, "docs/merge-rebase.md")
     options = set(re.findall(r"--[a-z-]+", baked.script("merge_artifacts", "--help", COLUMNS="200")))
-    for option in options - {"--stage", "--debug", "--help"}:
+    for option in options - {"--debug", "--help"}:
         assert f"`{option}`" in page, option
 
 
