@@ -1,4 +1,4 @@
-"""SQL text, built by pure functions from quoted names. SQLite and DuckDB read the same spelling."""
+"""SQL text is built by pure functions from quoted names. SQLite and DuckDB read one spelling."""
 
 import string
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ SOURCE = "lineage source"
 """Column of incoming rows: the number of the file that a row comes from."""
 
 ROW = "lineage row"
-"""Column of base and incoming rows: a number of its own for each, rising in the order of the files."""
+"""Column of base and incoming rows: each has a number of its own, rising in the files' order."""
 
 FILE_ROW = "lineage file row"
 """Column of incoming rows of a database: the number of the row in its own file."""
