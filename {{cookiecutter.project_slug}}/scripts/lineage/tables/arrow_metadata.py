@@ -80,7 +80,8 @@ def _read(path: Path) -> Any:
 
 
 def _encoded(schema: Any) -> str:
-    return base64.b64encode(schema.serialize()).decode()
+    message = schema.serialize()
+    return base64.b64encode(message).decode()
 
 
 def _first_fields(schemas: Sequence[Any]) -> dict[str, Any]:
@@ -108,18 +109,31 @@ def _storable(kind: Any) -> Any:
     from pyarrow import types
 
     if types.is_dictionary(kind):  # other files may have more categories, in an order of their own
-        values = kind.value_type
-        return values if kind.ordered else pyarrow.dictionary(pyarrow.int32(), values)
+        if kind.ordered:
+            return kind.value_type
+        return pyarrow.dictionary(pyarrow.int32(), kind.value_type)
     if types.is_timestamp(kind) and kind.unit in ("s", "ms"):
         return pyarrow.timestamp("us", kind.tz)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        # one of a fixed size cannot be NULL
-        list_type = pyarrow.large_list if types.is_large_list(kind) else pyarrow.list_
-        return list_type(_storable(kind.value_type))
+    if types.is_nested(kind):
+        return _storable_nested(kind)
+    return kind
+
+
+def _storable_nested(kind: Any) -> Any:
+    """Change the types inside a type."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_large_list(kind):
+        return pyarrow.large_list(_storable(kind.value_type))
+    if types.is_list(kind) or types.is_fixed_size_list(kind):  # NULL would have no fixed size
+        return pyarrow.list_(_storable(kind.value_type))
     if types.is_struct(kind):
         fields = [(field.name, _storable(field.type)) for field in kind]
         return pyarrow.struct(fields)
-    return pyarrow.null() if "dictionary" in str(kind) else kind
+    if "dictionary" in str(kind):
+        return pyarrow.null()
+    return kind
 
 
 def _as_written(engine: Engine, columns: Columns, fields: dict[str, Any]) -> Any:
@@ -161,8 +175,9 @@ def _pandas_notes(schemas: Sequence[Any], merged: Any) -> dict[str, str]:
             first = first or notes
     if not first:
         return {}
-    # labels are noted for all columns together
-    labels = first.get("column_indexes") or [] if len(columns) == len(fields) else []
+    labels = []
+    if len(columns) == len(fields):  # labels are noted for all columns together
+        labels = first.get("column_indexes") or []
     merged_notes = {
         **first,
         "columns": [*columns.values()],

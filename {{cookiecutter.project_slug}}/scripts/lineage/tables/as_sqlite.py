@@ -28,7 +28,7 @@ EXACT_DIGITS = 15
 """Of decimal numbers that floating point keeps (IEEE 754), as which SQLite stores fractions."""
 
 STORED_AS = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTEGER"}
-"""DuckDB types whose values SQLite stores as they are, besides whole numbers; others become text."""
+"""DuckDB types that SQLite stores as they are, besides whole numbers; others become text."""
 
 DUCKDB_TABLES = """
     SELECT table_name FROM duckdb_tables()

@@ -26,11 +26,8 @@ def _database_holds(database: Path, recorded: Path) -> bool:
     with open_read_only(database) as connection, attached(connection, recorded, "recorded"):
         present = describe_tables(connection)
         for name, table in describe_tables(connection, "recorded").items():
-            if name not in present:
-                return False
-            if not set(table.column_names) <= set(present[name].column_names):
-                return False
-            if _lacks_rows(connection, table):
+            columns = present[name].column_names if name in present else ()
+            if not set(table.column_names) <= set(columns) or _lacks_rows(connection, table):
                 return False
     return True
 

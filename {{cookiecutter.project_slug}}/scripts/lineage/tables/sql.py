@@ -31,7 +31,8 @@ def fold(name: str) -> str:
 
 def quote(name: str) -> str:
     """Quote an identifier as the SQL standard does: double quotes, doubled inside."""
-    return '"' + name.replace('"', '""') + '"'
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def quote_all(names: Iterable[str], relation: str = "") -> str:
@@ -42,7 +43,8 @@ def quote_all(names: Iterable[str], relation: str = "") -> str:
 
 def text(value: str) -> str:
     """Quote a string literal."""
-    return "'" + value.replace("'", "''") + "'"
+    doubled = value.replace("'", "''")
+    return f"'{doubled}'"
 
 
 def all_of(conditions: Sequence[str]) -> str:

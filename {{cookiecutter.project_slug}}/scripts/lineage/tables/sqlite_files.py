@@ -107,6 +107,7 @@ def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -
         connection: to another database, outside a transaction.
         path: the database to attach.
         name: its schema in SQL.
+
     Raises:
         BadInput: it cannot be read. Errors of what is written pass.
     """
@@ -200,24 +201,24 @@ def row_alias(table: Table) -> str:
     return min(names - set(map(fold, table.column_names)), default="rowid")
 
 
-def has_row_numbers(connection: sqlite3.Connection, table: Table, schema: str = "main") -> bool:
+def has_row_numbers(connection: sqlite3.Connection, table: Table) -> bool:
     """Tell whether the rows of a table have numbers, and a name for them.
 
     Rows of a table WITHOUT ROWID have none; and columns may take all the names.
     """
     alias = row_alias(table)
     with suppress(sqlite3.OperationalError):
-        connection.execute(f"SELECT {alias} FROM {quote(schema)}.{quote(table.name)} LIMIT 0")
+        connection.execute(f"SELECT {alias} FROM main.{quote(table.name)} LIMIT 0")
         return alias not in map(fold, table.column_names)
     return False
 
 
-def create_statement(table: Table, schema: str = "main") -> str:
+def create_statement(table: Table) -> str:
     """Write the CREATE TABLE of `table`: columns, declared types, primary key."""
     parts = [f"{quote(column.name)} {column.type}".rstrip() for column in table.columns]
     if table.primary_key:
         parts.append(f"PRIMARY KEY ({quote_all(table.primary_key)})")
-    return f"CREATE TABLE {quote(schema)}.{quote(table.name)} ({', '.join(parts)})"
+    return f"CREATE TABLE main.{quote(table.name)} ({', '.join(parts)})"
 
 
 def affinity(declared: str) -> str:

@@ -100,6 +100,7 @@ def read_codes(
         statement: a SELECT whose first column is `lineage row`, and the others are codes.
         relation: its name.
         number: of the source; None: these are rows of the base.
+
     Raises:
         BadInput: the database cannot be read.
     """
@@ -148,6 +149,7 @@ def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
     Args:
         engine: with the relation `incoming`.
         columns: a base row matters where one of these has a value that an incoming row has.
+
     Returns:
         a condition for WHERE; `TRUE` where there are too many values to list.
     """
