@@ -175,7 +175,7 @@ def _pandas_notes(schemas: Sequence[Any], merged: Any) -> dict[str, str]:
             first = first or notes
     if not first:
         return {}
-    labels = []
+    labels: list[Any] = []
     if len(columns) == len(fields):  # labels are noted for all columns together
         labels = first.get("column_indexes") or []
     merged_notes = {
