@@ -1,1 +1,15 @@
-"""SQLite, parquet and DuckDB files as relations of one DuckDB engine, and rows written back."""
+"""SQLite, parquet and DuckDB files become relations of one DuckDB engine, and rows go back.
+
+    engine          the DuckDB engine: its memory, its temporary folder, its errors as ours
+    sql             names and strings quoted as SQL, and rows compared so that NULL equals NULL
+    parquet_files   parquet files described, lined up by the names of their columns, written
+    arrow_metadata  types that parquet has no word for, and what pandas noted, through a merge
+    sqlite_files    SQLite files opened without side effects, described, copied, checked
+    sqlite_rows     rows of SQLite files read into the engine, each value as a code
+    as_sqlite       DuckDB files, and tables WITHOUT ROWID, copied to SQLite files
+    kept_rows       whether a file still holds every row of another one
+
+`widest` (parquet) and `affinity` (SQLite) decide which types fit each other: a change there changes
+what a merge accepts. The promise of this room: a file that is only read stays as it is, and
+a value comes out as it went in, or is refused.
+"""

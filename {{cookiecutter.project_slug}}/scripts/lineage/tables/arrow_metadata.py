@@ -1,146 +1,187 @@
-"""Types that parquet has no word for (categories, durations, time zones), and what pandas noted about a table.
+"""Types that parquet has no word for (categories, durations, time zones) come through a merge.
 
-pandas, polars and pyarrow keep them in a file's metadata, which DuckDB neither reads nor writes.
+pandas, polars and pyarrow keep them in a file's metadata, which DuckDB neither reads nor writes:
+Arrow's schema under `ARROW:schema`, and beside it what pandas noted of its own types and its index.
 """
 
 import base64
 import json
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.errors import BadInput
-from lineage.tables.parquet_files import Schema, copy_statement, escaped
+from lineage.tables.parquet_files import Columns, Schema, copy_statement, escaped
 from lineage.tables.sql import Engine, fold, quote
 
-ARROW = "ARROW:schema"
+ARROW_KEY = "ARROW:schema"
+
+DURATION = re.compile(r"duration\[\w+\]")
+"""A type that parquet stores as a number, as Arrow spells it."""
+
+PANDAS_COLUMN = ("name", "pandas_type", "numpy_type", "metadata")
+"""What pandas notes about a column, besides the name of the field."""
 
 
 def merged_metadata(
-    connection: Engine, base: Sequence[Schema], others: Sequence[Schema], columns: dict[str, str]
+    engine: Engine,
+    base: Sequence[Schema],
+    others: Sequence[Schema],
+    columns: Columns,
 ) -> dict[str, str]:
-    """Describe the columns of a merged file: types that parquet has no word for, and what pandas noted.
+    """Describe the columns of a merged file as Arrow and pandas do.
 
-    The first file that has a column counts: those of the base, then the others in an order of their own.
+    The first file that has a column counts: those of the base, then the others in an order of
+    their own.
 
     Args:
-        connection: to any database.
+        engine: to any database.
         base: the base's files.
         others: the other files.
         columns: names and DuckDB types of the merged file.
+
     Returns:
         its metadata; none where no file has such.
+
     Raises:
-        BadInput: a duration is counted in one unit here, and in another one there; or metadata cannot be read.
+        BadInput: a duration is counted in one unit here, and in another one there; or metadata
+            cannot be read.
     """
     paths = ", ".join(escaped(schema.path) for schema in (*base, *others))
-    marked = f"SELECT 1 FROM parquet_kv_metadata([{paths}]) WHERE key = '{ARROW}'::BLOB LIMIT 1"
-    if not connection.execute(marked).fetchall():
+    found = engine.execute(f"""
+        SELECT key FROM parquet_kv_metadata([{paths}])
+        WHERE key = '{ARROW_KEY}'::BLOB
+        LIMIT 1
+    """).fetchall()
+    if not found:
         return {}
-    import pyarrow
-
-    known, incoming = ([_read(schema.path) for schema in side] for side in (base, others))
-    schemas = known + sorted(incoming, key=lambda schema: schema.serialize().to_pybytes())
-    kinds = defaultdict[str, list[Any]](list)
-    for field in chain.from_iterable(schemas):
-        kinds[fold(field.name)] += (
-            [field.with_type(_stored(field.type))] if field.type != pyarrow.null() else []
-        )
-    for name, found in kinds.items():
-        if len({tuple(re.findall(r"duration\[\w+\]", str(field.type))) for field in found}) > 1:
-            problem = (
-                f"column {name!r} is {' and '.join(sorted({str(field.type) for field in found}))}"
-            )
-            raise BadInput(problem, "give the column one type in all files")
-    firsts = (
-        [*kinds[fold(name)], pyarrow.field(name, pyarrow.null())][0].with_name(name)
-        for name in columns
-    )
-    hints = pyarrow.schema(firsts)  # with what fields say of pandas' own types
-    with TemporaryDirectory(prefix="lineage-") as folder:
-        empty = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
-        query, plain = f"SELECT {empty} LIMIT 0", Path(folder, "plain")
-        connection.execute(
-            copy_statement(query, plain, {ARROW: base64.b64encode(hints.serialize()).decode()})
-        )
-        fields = [
-            field.with_nullable(True) for field in _read(plain)
-        ]  # the hints that fit what is stored
-    notes = _notes(schemas, {field.name: field.type for field in fields})
-    return {ARROW: base64.b64encode(pyarrow.schema(fields, notes).serialize()).decode(), **notes}
+    known = [_read(schema.path) for schema in base]
+    incoming = [_read(schema.path) for schema in others]
+    incoming.sort(key=lambda schema: schema.serialize().to_pybytes())
+    schemas = known + incoming
+    schema = _as_written(engine, columns, _first_fields(schemas))
+    notes = _pandas_notes(schemas, schema)
+    return {ARROW_KEY: _encoded(schema.with_metadata(notes)), **notes}
 
 
 def _read(path: Path) -> Any:
+    """Read the Arrow schema of a parquet file."""
     import pyarrow
     from pyarrow.parquet import read_schema
 
     try:
         return read_schema(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(
-            f"{path}: the metadata cannot be read: {error}", "write the file anew"
-        ) from None
+        problem = f"{path}: the metadata cannot be read: {error}"
+        raise BadInput(problem, "write the file anew") from None
 
 
-def _stored(kind: Any) -> Any:
-    """A type as DuckDB stores it, and pyarrow can read it back, whatever rows come."""
+def _encoded(schema: Any) -> str:
+    message = schema.serialize()
+    return base64.b64encode(message).decode()
+
+
+def _first_fields(schemas: Sequence[Any]) -> dict[str, Any]:
+    """Find the first field of each column that is more than NULL, by its name in small letters."""
+    import pyarrow
+
+    first: dict[str, Any] = {}
+    for schema in schemas:
+        for field in schema:
+            if field.type == pyarrow.null():
+                continue
+            name = fold(field.name)
+            kind = _storable(field.type)
+            known = first.setdefault(name, field.with_type(kind)).type
+            spelled = sorted([str(kind), str(known)])
+            if DURATION.findall(spelled[0]) != DURATION.findall(spelled[1]):
+                problem = f"column {name!r} is {' and '.join(spelled)}"
+                raise BadInput(problem, "give the column one type in all files")
+    return first
+
+
+def _storable(kind: Any) -> Any:
+    """Change a type to one that DuckDB stores and pyarrow reads back, whatever rows come."""
     import pyarrow
     from pyarrow import types
 
-    if types.is_dictionary(kind):  # other files may have more categories, and an order of their own
-        return (
-            kind.value_type
-            if kind.ordered
-            else pyarrow.dictionary(pyarrow.int32(), kind.value_type)
-        )
+    if types.is_dictionary(kind):  # other files may have more categories, in an order of their own
+        if kind.ordered:
+            return kind.value_type
+        return pyarrow.dictionary(pyarrow.int32(), kind.value_type)
     if types.is_timestamp(kind) and kind.unit in ("s", "ms"):
         return pyarrow.timestamp("us", kind.tz)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        make = (
-            pyarrow.large_list if types.is_large_list(kind) else pyarrow.list_
-        )  # NULL would have no fixed size
-        return make(_stored(kind.value_type))
+    if types.is_nested(kind):
+        return _storable_nested(kind)
+    return kind
+
+
+def _storable_nested(kind: Any) -> Any:
+    """Change the types inside a type."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_large_list(kind):
+        return pyarrow.large_list(_storable(kind.value_type))
+    if types.is_list(kind) or types.is_fixed_size_list(kind):  # NULL would have no fixed size
+        return pyarrow.list_(_storable(kind.value_type))
     if types.is_struct(kind):
-        return pyarrow.struct([(field.name, _stored(field.type)) for field in kind])
-    return pyarrow.null() if "dictionary" in str(kind) else kind
+        fields = [(field.name, _storable(field.type)) for field in kind]
+        return pyarrow.struct(fields)
+    if "dictionary" in str(kind):
+        return pyarrow.null()
+    return kind
 
 
-def _notes(schemas: Sequence[Any], kinds: dict[str, Any]) -> dict[str, str]:
-    """What pandas noted about columns that are stored as they were: their types there, and which of them are the index."""
-    spelled, noted, whole = (
-        {fold(name): name for name in kinds},
-        dict[str, tuple[Any, bool]](),
-        dict[str, Any](),
-    )
+def _as_written(engine: Engine, columns: Columns, fields: dict[str, Any]) -> Any:
+    """Let DuckDB write an empty file whose metadata names `fields`, and read its Arrow schema.
+
+    pyarrow follows the metadata only where it fits what is stored.
+    """
+    import pyarrow
+
+    nothing = pyarrow.field("", pyarrow.null())
+    named = [fields.get(fold(name), nothing).with_name(name) for name in columns]
+    metadata = {ARROW_KEY: _encoded(pyarrow.schema(named))}
+    values = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        file = Path(folder, "empty.parquet")
+        engine.execute(copy_statement(f"SELECT {values} LIMIT 0", file, metadata))
+        return _read(file)
+
+
+def _pandas_notes(schemas: Sequence[Any], merged: Any) -> dict[str, str]:
+    """Gather what pandas noted about columns that are stored as they were, and about the index."""
+    fields = {fold(field.name): field for field in merged}
+    columns: dict[str, Any] = {}
+    index: list[str] = []
+    first: dict[str, Any] = {}
     for schema in schemas:
-        with suppress(
-            ValueError, KeyError, TypeError, AttributeError
-        ):  # no notes, or such as pandas does not write
-            told = json.loads((schema.metadata or {})[b"pandas"])
-            for column in told["columns"]:
-                name = spelled[fold(column["field_name"])]
-                if (
-                    name not in noted
-                    and _stored(schema.field(column["field_name"]).type) == kinds[name]
-                ):
-                    column = {
-                        key: column[key]
-                        for key in ("name", "pandas_type", "numpy_type", "metadata")
-                    }
-                    noted[name] = ({**column, "field_name": name}, name in told["index_columns"])
-            whole = whole or told
-    index = [name for name, (_, is_index) in noted.items() if is_index]
-    labels = (
-        whole.get("column_indexes") or [] if len(noted) == len(kinds) else []
-    )  # of all columns together
-    about = {
-        "columns": [column for column, _ in noted.values()],
+        # no notes, or such as pandas does not write
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            notes = schema.pandas_metadata
+            for column in notes["columns"]:
+                field = fields[fold(column["field_name"])]
+                kind = _storable(schema.field(column["field_name"]).type)
+                if field.name in columns or kind != field.type:
+                    continue
+                about = {key: column[key] for key in PANDAS_COLUMN}
+                if field.name in notes["index_columns"]:
+                    index.append(field.name)
+                columns[field.name] = {**about, "field_name": field.name}
+            first = first or notes
+    if not first:
+        return {}
+    labels: list[Any] = []
+    if len(columns) == len(fields):  # labels are noted for all columns together
+        labels = first.get("column_indexes") or []
+    merged_notes = {
+        **first,
+        "columns": [*columns.values()],
         "index_columns": index,
         "column_indexes": labels,
     }
-    return {"pandas": json.dumps({**whole, **about})} if whole else {}
+    return {"pandas": json.dumps(merged_notes)}

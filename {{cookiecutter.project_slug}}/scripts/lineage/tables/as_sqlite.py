@@ -1,17 +1,16 @@
-"""Sources as SQLite files whose rows have numbers, from which SQLite can carry rows into a base.
+"""Sources become SQLite files whose rows have numbers, so that SQLite can carry rows into a base.
 
 A SQLite file is one already. A DuckDB file, and a table WITHOUT ROWID, are copied first.
 """
 
 import re
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.tables.sql import Engine, quote, quote_all, text
+from lineage.tables.sql import Engine, quote, quote_all
 from lineage.tables.sqlite_files import (
     Column,
     Table,
@@ -20,26 +19,39 @@ from lineage.tables.sqlite_files import (
     describe_tables,
     has_row_numbers,
     open_read_only,
+    starts_with,
 )
 
-DUCKDB_MAGIC = b"DUCK"
-MAGIC_OFFSET = 8
 BATCH_ROWS = 50_000
 
 EXACT_DIGITS = 15
 """Of decimal numbers that floating point keeps (IEEE 754), as which SQLite stores fractions."""
 
 STORED_AS = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTEGER"}
-"""DuckDB types whose values SQLite stores as they are, besides whole numbers; others become text."""
+"""DuckDB types that SQLite stores as they are, besides whole numbers; others become text."""
+
+DUCKDB_TABLES = """
+    SELECT table_name FROM duckdb_tables()
+    WHERE schema_name = 'main'
+    ORDER BY table_name
+"""
+
+DUCKDB_COLUMNS = """
+    WITH keys AS (
+        SELECT table_oid, constraint_column_names AS key FROM duckdb_constraints()
+        WHERE constraint_type = 'PRIMARY KEY'
+    )
+    SELECT column_name, data_type, coalesce(list_position(key, column_name), 0) AS key_position
+    FROM duckdb_columns()
+    LEFT JOIN keys USING (table_oid)
+    WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ?
+    ORDER BY column_index
+"""
 
 
 def is_duckdb(path: Path) -> bool:
     """Tell whether a file is in DuckDB's format."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(MAGIC_OFFSET + len(DUCKDB_MAGIC))
-    return head[MAGIC_OFFSET:] == DUCKDB_MAGIC
+    return starts_with(path, b"DUCK", 8)
 
 
 def as_sqlite(source: Path, copy: Path) -> Path:
@@ -48,6 +60,7 @@ def as_sqlite(source: Path, copy: Path) -> Path:
     Args:
         source: a database.
         copy: a file to make where it is needed.
+
     Raises:
         BadInput: the source is no database, is open elsewhere, or holds a number SQLite cannot.
     """
@@ -56,18 +69,17 @@ def as_sqlite(source: Path, copy: Path) -> Path:
         return copy
     with open_read_only(source) as connection:
         tables = describe_tables(connection).values()
-        numbered = all(has_row_numbers(connection, table) for table in tables)
-    if numbered:
-        return source
-    with closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection:
-        with attached(connection, source):
-            for table in tables:
-                connection.execute(create_statement(table))
-                columns = quote_all(table.column_names)
-                connection.execute(
-                    f"INSERT INTO main.{quote(table.name)} ({columns})"
-                    f" SELECT {columns} FROM source.{quote(table.name)}"
-                )
+        if all(has_row_numbers(connection, table) for table in tables):
+            return source
+    with (
+        closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection,
+        attached(connection, source),
+    ):
+        for table in tables:
+            name = quote(table.name)
+            columns = quote_all(table.column_names)
+            connection.execute(create_statement(table))
+            connection.execute(f"INSERT INTO main.{name} SELECT {columns} FROM source.{name}")
     return copy
 
 
@@ -81,10 +93,7 @@ def _copy_duckdb(source: Path, target: Path) -> None:
             copy,
         ):
             duck.execute("SET TimeZone = 'UTC'")  # or a time would be another text elsewhere
-            tables = duck.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORDER BY 1"
-            ).fetchall()
-            for (name,) in tables:
+            for (name,) in duck.execute(DUCKDB_TABLES).fetchall():
                 _copy_table(duck, copy, name)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
@@ -95,13 +104,11 @@ def _copy_duckdb(source: Path, target: Path) -> None:
 
 
 def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str) -> None:
-    key = _primary_key(duck, name)
     columns = []
     values = []
-    for column, kind, *_ in duck.execute(f"DESCRIBE {quote(name)}").fetchall():
+    for column, kind, key_position in duck.execute(DUCKDB_COLUMNS, [name]).fetchall():
         declared = _declared_type(kind)
-        place = key.index(column) + 1 if column in key else 0
-        columns.append(Column(column, declared, place))
+        columns.append(Column(column, declared, key_position))
         values.append(f"{quote(column)}::VARCHAR" if declared == "TEXT" else quote(column))
     copy.execute(create_statement(Table(name, tuple(columns))))
     sqlite3.register_adapter(Decimal, str)
@@ -109,15 +116,6 @@ def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str) -> None:
     rows = duck.execute(f"SELECT {', '.join(values)} FROM {quote(name)}")
     while batch := rows.fetchmany(BATCH_ROWS):
         copy.executemany(f"INSERT INTO {quote(name)} VALUES ({marks})", batch)
-
-
-def _primary_key(duck: Engine, name: str) -> Sequence[str]:
-    found = duck.execute(
-        "SELECT constraint_column_names FROM duckdb_constraints()"
-        " WHERE schema_name = 'main' AND constraint_type = 'PRIMARY KEY'"
-        f" AND table_name = {text(name)}"
-    ).fetchone()
-    return found[0] if found else ()
 
 
 def _declared_type(duckdb_type: str) -> str:

@@ -1,4 +1,4 @@
-"""The DuckDB engine in which files become relations: it downloads nothing and spills to disk."""
+"""The DuckDB engine, in which files become relations, downloads nothing and spills to disk."""
 
 import os
 from collections.abc import Iterator
@@ -41,10 +41,10 @@ def open_engine() -> Iterator[Engine]:
                 engine.execute("SET enable_progress_bar = false")
                 yield engine
         except (duckdb.Error, RuntimeError) as error:
-            raise explain(error, limit) from error
+            raise _explain(error, limit) from error
 
 
-def explain(error: Exception, limit: str | None) -> BaseException:
+def _explain(error: Exception, limit: str | None) -> BaseException:
     """Turn an error of DuckDB into one of ours; an interrupted query was ended by Ctrl-C."""
     import duckdb
 

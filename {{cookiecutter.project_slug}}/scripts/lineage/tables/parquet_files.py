@@ -1,5 +1,6 @@
-"""Parquet files as DuckDB reads them: described, lined up by column name, written."""
+"""Parquet files are described as DuckDB reads them, lined up by column name, and written."""
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,28 @@ from textwrap import shorten
 from lineage.core.errors import BadInput
 from lineage.tables.sql import RESERVED, ROW, Engine, fold, quote, text
 
-INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")  # HUGEINT would be written as DOUBLE
-UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+INTEGERS = (
+    "TINYINT",
+    "UTINYINT",
+    "SMALLINT",
+    "USMALLINT",
+    "INTEGER",
+    "UINTEGER",
+    "BIGINT",
+    "UBIGINT",
+)
+"""From narrow to wide. HUGEINT is none of them: it would be written as DOUBLE."""
+
+SIGNED_ABOVE = {
+    "UTINYINT": "SMALLINT",
+    "USMALLINT": "INTEGER",
+    "UINTEGER": "BIGINT",
+    "UBIGINT": None,
+}
+"""Unsigned types, and the signed type that holds all values of each."""
+
 FLOATS = ("FLOAT", "DOUBLE")
+
 NULL_TYPE = '"NULL"'
 """The type of a column that holds nothing but NULL."""
 
@@ -51,8 +71,7 @@ def scan(path: Path, numbered: bool = False) -> str:
 
 def escaped(path: Path) -> str:
     """Write a path as a string in SQL, in which DuckDB reads no glob."""
-    letters = (f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
-    return text("".join(letters))
+    return text(glob.escape(str(path)))
 
 
 def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
@@ -90,11 +109,12 @@ def _read_schema(engine: Engine, path: Path, spelled: dict[str, str]) -> Schema:
         reason = str(error).splitlines()[0].partition("Error: ")[2]
         problem = f"{path} is not a readable parquet file: {reason}"
         raise BadInput(problem, f"replace or remove {path}") from None
-    only_null = {name: is_null for name, is_null, _ in raw}
-    long = [name for name, _, precision in raw if (precision or 0) > DIGITS]
-    if long:
-        problem = f"{path}: decimals of {long[0]!r} have more than {DIGITS} digits"
-        raise BadInput(f"{problem}, which DuckDB would round")
+    only_null = {}
+    for name, is_null, precision in raw:
+        only_null[name] = is_null
+        if precision and precision > DIGITS:
+            problem = f"{path}: decimals of {name!r} have more than {DIGITS} digits"
+            raise BadInput(f"{problem}, which DuckDB would round")
     columns = {}
     for name, kind, *_ in described:
         if name not in only_null or fold(name) in TAKEN:
@@ -122,11 +142,10 @@ def numbered_rows(schema: Schema, columns: Columns, file: int = 0) -> str:
     for name, kind in columns.items():
         value = quote(name) if name in schema.columns else "NULL"
         values.append(f"{value}::{kind} AS {quote(name)}")
-    first = file * ROWS_PER_FILE
-    return (
-        f"SELECT file_row_number + {first} AS {quote(ROW)}, {', '.join(values)}"
-        f" FROM {scan(schema.path, numbered=True)}"
-    )
+    return f"""
+        SELECT file_row_number + {file * ROWS_PER_FILE} AS "{ROW}", {", ".join(values)}
+        FROM {scan(schema.path, numbered=True)}
+    """
 
 
 def require_columns(schema: Schema, names: Sequence[str]) -> None:
@@ -173,10 +192,8 @@ def check_exact(engine: Engine, schema: Schema, columns: Columns) -> None:
         """).fetchone()
         if rounded:
             problem = f"{schema.path}: column {name!r} holds whole numbers that floating point"
-            raise BadInput(
-                f"{problem}, as in other files, would round",
-                "give the column one type in all files",
-            )
+            problem += ", as in other files, would round"
+            raise BadInput(problem, "give the column one type in all files")
 
 
 def widest(left: str, right: str) -> str | None:
@@ -188,20 +205,10 @@ def widest(left: str, right: str) -> str | None:
         return left
     if left == NULL_TYPE:
         return right
-    numbers = (*INTEGERS, *UNSIGNED, *FLOATS)
-    if left not in numbers or right not in numbers:
+    if not {left, right} <= {*INTEGERS, *FLOATS}:
         return None
     if left in FLOATS or right in FLOATS:
         return "DOUBLE"
-    for family in (INTEGERS, UNSIGNED):
-        if left in family and right in family:
-            return max(left, right, key=family.index)
-    return _signed(left, right)
-
-
-def _signed(left: str, right: str) -> str | None:
-    """Find the signed type that holds a signed and an unsigned one."""
-    signed = left if left in INTEGERS else right
-    unsigned = right if signed == left else left
-    place = max(INTEGERS.index(signed), UNSIGNED.index(unsigned) + 1)
-    return INTEGERS[place] if place < len(INTEGERS) else None
+    wider = max(left, right, key=INTEGERS.index)
+    is_mixed = (left in SIGNED_ABOVE) != (right in SIGNED_ABOVE)
+    return SIGNED_ABOVE.get(wider, wider) if is_mixed else wider

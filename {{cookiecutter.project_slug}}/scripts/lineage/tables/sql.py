@@ -1,4 +1,4 @@
-"""SQL text, built by pure functions from quoted names. SQLite and DuckDB read the same spelling."""
+"""SQL text is built by pure functions from quoted names. SQLite and DuckDB read one spelling."""
 
 import string
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ SOURCE = "lineage source"
 """Column of incoming rows: the number of the file that a row comes from."""
 
 ROW = "lineage row"
-"""Column of base and incoming rows: a number of its own for each, rising in the order of the files."""
+"""Column of base and incoming rows: each has a number of its own, rising in the files' order."""
 
 FILE_ROW = "lineage file row"
 """Column of incoming rows of a database: the number of the row in its own file."""
@@ -31,7 +31,8 @@ def fold(name: str) -> str:
 
 def quote(name: str) -> str:
     """Quote an identifier as the SQL standard does: double quotes, doubled inside."""
-    return '"' + name.replace('"', '""') + '"'
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def quote_all(names: Iterable[str], relation: str = "") -> str:
@@ -42,7 +43,8 @@ def quote_all(names: Iterable[str], relation: str = "") -> str:
 
 def text(value: str) -> str:
     """Quote a string literal."""
-    return "'" + value.replace("'", "''") + "'"
+    doubled = value.replace("'", "''")
+    return f"'{doubled}'"
 
 
 def all_of(conditions: Sequence[str]) -> str:

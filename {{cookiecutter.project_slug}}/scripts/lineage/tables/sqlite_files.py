@@ -1,4 +1,7 @@
-"""SQLite files: opened without side effects, described, copied, checked."""
+"""SQLite files are opened without side effects, described, copied and checked.
+
+Nothing here creates a file that is only read, nor changes one: not its bytes, nor its journal.
+"""
 
 import shutil
 import sqlite3
@@ -10,17 +13,11 @@ from pathlib import Path
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import fold, quote, quote_all
 
-SQLITE_MAGIC = b"SQLite format 3\x00"
 WRITE_ERRORS = (
     "database or disk is full",
     "disk I/O error",
     "attempt to write a readonly database",
 )
-TABLE_NAMES = """
-    SELECT name FROM {schema}.sqlite_master
-    WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
-    ORDER BY name
-"""
 
 
 @dataclass(frozen=True)
@@ -62,12 +59,18 @@ def read_only_uri(path: Path) -> str:
     return path.resolve().as_uri() + "?mode=ro"
 
 
-def is_sqlite(path: Path) -> bool:
-    """Tell whether a file is in SQLite's format."""
+def starts_with(path: Path, magic: bytes, offset: int = 0) -> bool:
+    """Tell whether `path` is a file with these bytes at its start, or `offset` bytes after it."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+        file.seek(offset)
+        return file.read(len(magic)) == magic
+
+
+def is_sqlite(path: Path) -> bool:
+    """Tell whether a file is in SQLite's format."""
+    return starts_with(path, b"SQLite format 3\x00")
 
 
 def check_is_sqlite(path: Path) -> None:
@@ -104,6 +107,7 @@ def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -
         connection: to another database, outside a transaction.
         path: the database to attach.
         name: its schema in SQL.
+
     Raises:
         BadInput: it cannot be read. Errors of what is written pass.
     """
@@ -114,11 +118,9 @@ def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -
         finally:
             connection.rollback()
             connection.execute(f"DETACH {name}")
-    except sqlite3.IntegrityError:
-        raise
     except sqlite3.DatabaseError as error:
         check_not_interrupted(error)
-        if str(error) in WRITE_ERRORS:
+        if isinstance(error, sqlite3.IntegrityError) or str(error) in WRITE_ERRORS:
             raise
         raise unreadable(path, str(error)) from error
 
@@ -178,15 +180,19 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
         connection: open connection.
         schema: `main` or the name under which a file is attached.
     """
-    schema = quote(schema)
-    tables = {}
-    for (name,) in connection.execute(TABLE_NAMES.format(schema=schema)).fetchall():
-        columns = []
-        for row in connection.execute(f"PRAGMA {schema}.table_info({quote(name)})").fetchall():
-            declared = "" if row[2] == "ANY" else row[2]  # ANY: of a STRICT table
-            columns.append(Column(row[1], declared, row[5]))
-        tables[name] = Table(name, tuple(columns))
-    return tables
+    # ANY is the type of a column of a STRICT table that has none
+    statement = f"""
+        SELECT tables.name, columns.name,
+               CASE columns.type WHEN 'ANY' THEN '' ELSE columns.type END, columns.pk
+        FROM {quote(schema)}.sqlite_master AS tables
+        JOIN pragma_table_info(tables.name, ?) AS columns
+        WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!'
+        ORDER BY tables.name, columns.cid
+    """
+    columns: dict[str, list[Column]] = {}
+    for table, *column in connection.execute(statement, (schema,)):
+        columns.setdefault(table, []).append(Column(*column))
+    return {name: Table(name, tuple(found)) for name, found in columns.items()}
 
 
 def row_alias(table: Table) -> str:
@@ -195,21 +201,24 @@ def row_alias(table: Table) -> str:
     return min(names - set(map(fold, table.column_names)), default="rowid")
 
 
-def has_row_numbers(connection: sqlite3.Connection, table: Table, schema: str = "main") -> bool:
-    """Tell whether the rows of a table have numbers: not WITHOUT ROWID, nor with all names taken."""
+def has_row_numbers(connection: sqlite3.Connection, table: Table) -> bool:
+    """Tell whether the rows of a table have numbers, and a name for them.
+
+    Rows of a table WITHOUT ROWID have none; and columns may take all the names.
+    """
     alias = row_alias(table)
     with suppress(sqlite3.OperationalError):
-        connection.execute(f"SELECT {alias} FROM {quote(schema)}.{quote(table.name)} LIMIT 0")
+        connection.execute(f"SELECT {alias} FROM main.{quote(table.name)} LIMIT 0")
         return alias not in map(fold, table.column_names)
     return False
 
 
-def create_statement(table: Table, schema: str = "main") -> str:
+def create_statement(table: Table) -> str:
     """Write the CREATE TABLE of `table`: columns, declared types, primary key."""
     parts = [f"{quote(column.name)} {column.type}".rstrip() for column in table.columns]
     if table.primary_key:
         parts.append(f"PRIMARY KEY ({quote_all(table.primary_key)})")
-    return f"CREATE TABLE {quote(schema)}.{quote(table.name)} ({', '.join(parts)})"
+    return f"CREATE TABLE main.{quote(table.name)} ({', '.join(parts)})"
 
 
 def affinity(declared: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows of SQLite databases as relations of the DuckDB engine, each value as an exact code.
+"""Rows of SQLite databases become relations of the DuckDB engine, each value an exact code.
 
 SQLite may keep a number, a text and bytes in one column; a column of DuckDB has one type. So SQLite
 itself writes each value as a code, and equal codes are equal values: `n` (NULL), `7`, `0.5`,
@@ -7,7 +7,7 @@ DuckDB reads them through Arrow's ADBC driver, as a stream.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,21 @@ from lineage.tables.sql import FILE_ROW, ROW, SOURCE, Engine, quote
 from lineage.tables.sqlite_files import read_only_uri, unreadable
 
 NULL_CODE = b"n"
+MALFORMED = "database disk image is malformed"
+
 FEW_VALUES = 10_000
 """So many values of a column are looked up in the base; for more, the whole base is read."""
 
 ROWS_PER_SOURCE = 1 << 40
 """More than a file has, so that rows of several files have numbers of their own."""
 
-CODES = {
+NUMBER_CODES = {
     "real": "WHEN 'integer' THEN quote(CAST({column} AS REAL))",
-    "number": "WHEN 'real' THEN"
-    " CASE WHEN {column} = CAST({column} AS INTEGER)"
-    " THEN CAST(CAST({column} AS INTEGER) AS TEXT) ELSE quote({column}) END",
+    "number": """
+            WHEN 'real' THEN
+                CASE WHEN {column} = CAST({column} AS INTEGER)
+                THEN CAST(CAST({column} AS INTEGER) AS TEXT)
+                ELSE quote({column}) END""",
 }
 """How numbers are written where the type of the column makes 1 and 1.0 one value."""
 
@@ -37,14 +41,16 @@ def coded(column: str, kind: str) -> str:
         column: its quoted name.
         kind: what the column that the value is compared with makes of numbers; see `affinity`.
     """
-    number = CODES.get(kind, "").format(column=column)
-    return (
-        f"CAST(CASE typeof({column})"
-        f" WHEN 'null' THEN 'n'"
-        f" WHEN 'text' THEN 't' || {column}"
-        f" WHEN 'blob' THEN 'b' || hex({column})"
-        f" {number} ELSE quote({column}) END AS BLOB)"
-    )
+    number = NUMBER_CODES.get(kind, "").format(column=column)
+    return f"""
+        CAST(CASE typeof({column})
+            WHEN 'null' THEN 'n'
+            WHEN 'text' THEN 't' || {column}
+            WHEN 'blob' THEN 'b' || hex({column})
+            {number}
+            ELSE quote({column})
+        END AS BLOB)
+    """
 
 
 def decoded(code: bytes) -> Any:
@@ -55,8 +61,7 @@ def decoded(code: bytes) -> Any:
         return bytes.fromhex(code[1:].decode())
     if code.startswith(b"t"):
         return code[1:].decode("utf-8", errors="replace")
-    is_whole = code.lstrip(b"-").isdigit()
-    return int(code) if is_whole else float(code)
+    return int(code) if code.lstrip(b"-").isdigit() else float(code)
 
 
 def literal(code: bytes) -> str:
@@ -79,7 +84,7 @@ def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None
     codes = "".join(f", {quote(name)} BLOB DEFAULT 'n'::BLOB" for name in dict.fromkeys(columns))
     engine.execute(f"""
         CREATE OR REPLACE TEMP TABLE {relation} (
-            {quote(SOURCE)} INTEGER, {quote(FILE_ROW)} BIGINT, {quote(ROW)} BIGINT{codes}
+            "{SOURCE}" INTEGER, "{FILE_ROW}" BIGINT, "{ROW}" BIGINT{codes}
         )
     """)
 
@@ -95,17 +100,17 @@ def read_codes(
         statement: a SELECT whose first column is `lineage row`, and the others are codes.
         relation: its name.
         number: of the source; None: these are rows of the base.
+
     Raises:
         BadInput: the database cannot be read.
     """
     rows = "SELECT * FROM stream"
     if number is not None:
-        first = number * ROWS_PER_SOURCE
         rows = f"""
-            SELECT {number} AS {quote(SOURCE)},
-                   {quote(ROW)} AS {quote(FILE_ROW)},
-                   {first} + row_number() OVER () AS {quote(ROW)},
-                   * EXCLUDE ({quote(ROW)})
+            SELECT {number} AS "{SOURCE}",
+                   "{ROW}" AS "{FILE_ROW}",
+                   {number * ROWS_PER_SOURCE} + row_number() OVER () AS "{ROW}",
+                   * EXCLUDE ("{ROW}")
             FROM stream
         """
     with _stream(path, statement) as stream:
@@ -118,28 +123,24 @@ def read_codes(
 def _stream(path: Path, statement: str) -> Iterator[Any]:
     """Let SQLite run a statement, and yield its rows as a stream of Arrow's."""
     import adbc_driver_sqlite
-    from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement, Error
+    from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
     from duckdb import Error as DuckdbError
 
-    driver = adbc_driver_sqlite._driver_path()
     try:
         with (
-            closing(AdbcDatabase(driver=driver, uri=read_only_uri(path))) as database,
-            closing(AdbcConnection(database)) as connection,
-            closing(AdbcStatement(connection)) as running,
+            adbc_driver_sqlite.connect(read_only_uri(path)) as database,
+            AdbcConnection(database) as connection,
+            AdbcStatement(connection) as running,
         ):
             running.set_sql_query(statement)
             yield running.execute_query()[0]
     except (Error, DuckdbError) as error:
-        if "interrupt" in str(error).lower():
+        reason = str(error)
+        if "interrupt" in reason.lower():
             raise KeyboardInterrupt from error
-        raise unreadable(path, _reason(str(error))) from error
-
-
-def _reason(message: str) -> str:
-    """Take SQLite's own words out of a message of the driver or of DuckDB."""
-    known = "database disk image is malformed"
-    return known if known in message else message.splitlines()[0]
+        if MALFORMED in reason:  # SQLite's own words, amid those of the driver or of DuckDB
+            reason = MALFORMED
+        raise unreadable(path, reason.splitlines()[0]) from error
 
 
 def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
@@ -148,16 +149,15 @@ def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
     Args:
         engine: with the relation `incoming`.
         columns: a base row matters where one of these has a value that an incoming row has.
+
     Returns:
         a condition for WHERE; `TRUE` where there are too many values to list.
     """
     conditions = []
     for column in columns:
         name = quote(column)
-        values = engine.execute(
-            f"SELECT DISTINCT {name} FROM incoming LIMIT {FEW_VALUES + 1}"
-        ).fetchall()
-        codes = [code for (code,) in values]
+        distinct = f"SELECT DISTINCT {name} FROM incoming LIMIT {FEW_VALUES + 1}"
+        codes = [code for (code,) in engine.execute(distinct).fetchall()]
         if len(codes) > FEW_VALUES:
             return "TRUE"
         listed = ", ".join(literal(code) for code in codes if code != NULL_CODE)
