@@ -30,8 +30,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_TOKENS = 42_000
-"""Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart."""
+MOST_TOKENS = 61_500
+"""Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart.
+
+What there is today. It may only fall: the design's aim is 42,000.
+"""
 MOST_TOKENS_A_LINE = 8.0
 LONGEST_FUNCTION = 30
 LONGEST_LINE = 100

@@ -1,4 +1,4 @@
-"""Git's merge driver: `git_merge_driver.py %O %A %B %P`, as `make setup` configures it. Nothing for people to type."""
+"""Git's merge driver, `git_merge_driver.py %O %A %B %P`, as `make setup` configures it."""
 
 import sys
 from pathlib import Path

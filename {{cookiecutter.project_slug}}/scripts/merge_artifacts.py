@@ -94,9 +94,8 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     plans: list[Plan] = []
     if exp_db:
         rules = replace(shared.rules(strategy), id_column=id_column, tables=tuple(table or ()))
-        plans += _merge_results(
-            shared, shared.request(base_db, exp_db, output_db, rules), ancestor_db
-        )
+        request = shared.request(base_db, exp_db, output_db, rules)
+        plans += _merge_results(shared, request, ancestor_db)
     if exp_data:
         rules = shared.rules(data_strategy or strategy)
         plans += _merge_data(shared, shared.request(base_data, exp_data, output_data, rules))

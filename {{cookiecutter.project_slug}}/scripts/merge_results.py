@@ -27,12 +27,10 @@ def main() -> None:
     rules = rules_for_results(params.merge)
     with guarded_output(root, paths.DATABASE) as output:
         runs = find_runs(root)
-        copies = find_files(root / paths.INCOMING_RESULTS, ".db")
-        sources = [*copies, *runs]
-        rules = know_origins(root, output.base, copies, rules)
+        sources = [*find_files(root / paths.INCOMING_RESULTS, ".db"), *runs]
+        rules = know_origins(root, output.base, sources, rules)
         plans = []
-        proven = output.is_recorded
-        with open_tables(output.base, sources, output.draft, rules, is_proven=proven) as tables:
+        with open_tables(output.base, sources, output.draft, rules, output.is_recorded) as tables:
             for table in tables:
                 relations = union_all_by_name(table)
                 plan = merge_or_rebase(relations, table.rules)

@@ -1,4 +1,4 @@
-"""The commands behind setup_worktree.sh and finish_worktree.sh, which call this file by their own names."""
+"""The commands behind setup_worktree.sh and finish_worktree.sh."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ def setup(
         str | None, Argument(help="The cache that main is expected to use.")
     ] = None,
 ) -> None:
-    """Start an experiment: a worktree with main's cache and credentials, and every DVC output present."""
+    """Start an experiment: a worktree with main's cache, credentials and every DVC output."""
     from lineage.branches.start import find_experiment, start
 
     start(find_experiment(name), shared_cache)

@@ -1,1 +1,23 @@
-"""What merge and rebase mean, for every kind of file, and where a copy began."""
+"""What merge and rebase mean, for every kind of file, and where a copy began.
+
+    rules              `merge` and `rebase`, as whole statements over `base` and `incoming`
+    relations          those two relations, and what makes two of their rows the same
+    plan               what a merge would do or did: counts, conflicts, the line that is printed
+    data               training data: parquet files as relations, and the merged file written
+    databases          results: tables of SQLite and DuckDB files, merged into a copy of the base
+    lined_up           one table of several databases, by the names of its columns
+    row_reader         its rows as relations, keys first
+    column_types       its columns in the base: new ones, and wider types
+    carry              its rows, carried by SQLite from file to file
+    origin_rows        rows that a copy of the base still has from where it began
+    origin_of_copy     which recorded version a database began as a copy of
+    predictions        parquet files of runs, gathered whole
+    inbox              the files to merge
+    by_hand            merges that the command line asks for
+
+What may be changed: anything that keeps the promises below, which tests hold against an oracle.
+Merging twice changes nothing, not a byte. The same inputs give the same bytes, in whatever order
+sources are listed where keys do not collide. No value changes on the way. A conflict is an error
+that shows both values, unless the rules say which wins. The stages depend on this folder: a change
+here reruns the merges, which are cheap, and trains nothing.
+"""

@@ -99,13 +99,16 @@ def union_all_by_name(
     _make_base(engine, known, columns)
     relations.base_rows = relations.count("base")
     relations.filled = _without_null(relations)
-    for column in compared:
-        lacking = [n for n, schema in enumerate(incoming) if column not in schema.columns]
-        relations.lacking = {**relations.lacking, column: lacking}
+    relations.lacking = {column: _lacking(incoming, column) for column in compared}
     _note_columns(relations, common_columns(known, rules.cast_text))
     if not keys and (rules.strategy == "rebase" or _repeats(relations)):
         relations.tell_equal_rows_apart()
     return relations
+
+
+def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
+    """Find the numbers of the files without a column."""
+    return [number for number, schema in enumerate(schemas) if column not in schema.columns]
 
 
 def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:

@@ -69,7 +69,6 @@ def merge_databases(
     sources: Sequence[Path],
     output: Path,
     rules: Rules,
-    *,
     is_proven: bool = False,
 ) -> list[Plan]:
     """Write `output`: the base's tables, with the rows of the sources merged or rebased in.
@@ -87,7 +86,7 @@ def merge_databases(
         Refused: a conflict; or the output cannot be written.
     """
     plans = []
-    with open_tables(base, sources, output, rules, is_proven=is_proven) as tables:
+    with open_tables(base, sources, output, rules, is_proven) as tables:
         for table in tables:
             relations = union_all_by_name(table)
             plan = merge_or_rebase(relations, table.rules)
@@ -102,7 +101,6 @@ def open_tables(
     sources: Sequence[Path],
     output: Path,
     rules: Rules,
-    *,
     is_proven: bool = False,
 ) -> Iterator[Iterator[TableMerge]]:
     """Copy the base to `output`, and yield the tables that are to be merged into it.

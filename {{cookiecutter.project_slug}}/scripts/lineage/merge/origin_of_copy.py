@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lineage.core.paths import DATABASE, PIPELINE_LOCK
+from lineage.core.paths import DATABASE, INCOMING_RESULTS, PIPELINE_LOCK
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import is_duckdb
 from lineage.tables.kept_rows import holds_all_rows
@@ -17,8 +17,10 @@ VERSIONS = 200
 """So many recorded versions, newest first, are compared with a copy of unknown origin."""
 
 
-def know_origins(root: Path, base: Path | None, copies: Sequence[Path], rules: Rules) -> Rules:
+def know_origins(root: Path, base: Path | None, sources: Sequence[Path], rules: Rules) -> Rules:
     """Give the rules the origins of databases that came into the inbox as copies of ours."""
+    inbox = root / INCOMING_RESULTS
+    copies = [path for path in sources if path.is_relative_to(inbox)]
     return replace(rules, ancestors=find_origins(root, DATABASE, base, copies))
 
 

@@ -131,7 +131,7 @@ class Relations:
         self.__dict__.pop("repeats", None)
 
     def describe_conflicts(self, plan: Plan) -> None:
-        """Count the rows of `conflicts` (there, there_row, incoming_row), and describe the first."""
+        """Count the rows of `conflicts` (there, there_row, incoming_row); show the first."""
         plan.conflicts = self.count("conflicts")
         if not plan.conflicts:
             return
