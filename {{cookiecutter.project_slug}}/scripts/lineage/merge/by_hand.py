@@ -48,6 +48,7 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
     Args:
         request: what to merge.
         origin: what the sources began as a copy of; None: it is looked for.
+
     Raises:
         BadInput: a file is missing or does not fit.
         Refused: the user declined, the output's guard, or a conflict.

@@ -20,8 +20,10 @@ def carry(relations: Relations, target: sqlite3.Connection, incoming: LinedUp, t
         target: the copy of the base, in autocommit mode.
         incoming: where the rows are.
         table: the table of the target.
+
     Returns:
         how many rows were written.
+
     Raises:
         BadInput: a source cannot be read.
     """

@@ -50,6 +50,7 @@ def fit_columns(
         incoming: the sources' tables.
         cast_folder: numbers become text where the column holds text too, in copies of sources
             that are written here; None: that is an error.
+
     Raises:
         BadInput: numbers on one side, text on the other; names file, table and column.
     """
@@ -200,6 +201,7 @@ def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: s
         name: of the table.
         column: as it is.
         kind: the new declared type.
+
     Raises:
         BadInput: the type cannot be changed, as that of a key which is the row's number.
     """

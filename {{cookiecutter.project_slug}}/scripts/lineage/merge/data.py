@@ -57,8 +57,10 @@ def merge_data(
         output: a path that does not exist.
         rules: strategy and key columns.
         name: what messages call the data.
+
     Returns:
         what changed.
+
     Raises:
         BadInput: a source is not parquet, lacks a key column, or has a column that does not fit.
         Refused: a conflict; or the output cannot be written.
@@ -178,6 +180,7 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
         relations: with `leaving` and `arriving`, from `merge_or_rebase`.
         plan: the counts.
         output: a path that does not exist.
+
     Raises:
         Refused: the file cannot be written, or other rows are read back.
     """

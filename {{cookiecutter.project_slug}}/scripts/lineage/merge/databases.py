@@ -79,8 +79,10 @@ def merge_databases(
         output: a path that does not exist.
         rules: strategy, keys, tables.
         is_proven: see `open_tables`.
+
     Returns:
         one `Plan` per table; all empty when `output` holds what `base` holds.
+
     Raises:
         BadInput: a source is no database, no source has a named table, a column does not fit.
         Refused: a conflict; or the output cannot be written.

@@ -14,6 +14,7 @@ def find_batches(root: Path, *, has_base: bool) -> list[Path]:
     Args:
         root: the project's root.
         has_base: there is training data already, so the inbox may be empty.
+
     Raises:
         BadInput: there is no data at all.
     """

@@ -48,8 +48,10 @@ def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path 
         name: the accumulated database, relative to it.
         base: its present file; None: there is none.
         source: an incoming database.
+
     Returns:
         the object in the cache; None when the source is no copy, or brings nothing new.
+
     Raises:
         Refused: the version at the merge base is neither in the cache nor in the remote.
     """

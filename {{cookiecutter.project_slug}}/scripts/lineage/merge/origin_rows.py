@@ -21,6 +21,7 @@ def drop_rows_of_origin(reader: RowReader, relations: Relations, number: int, or
         relations: with `base`, and whole rows in `incoming`.
         number: of the source that is a copy.
         origin: the database that it began as a copy of.
+
     Raises:
         BadInput: the origin cannot be read.
     """

@@ -80,6 +80,7 @@ def gather_predictions(
         sources: the databases that were merged, in the order in which the later wins.
         merged: the merged database.
         rules: strategy, and which of two contents of one run wins.
+
     Raises:
         BadInput: a file or table is none of predictions, or belongs to no run.
         Refused: one run has two contents; or the folder's guard, see `check_base`.
@@ -104,6 +105,7 @@ def plan_gathering(
         found: run id and file of each incoming run, in the order in which the later wins.
         runs: ids of all runs that the merged results have.
         rules: strategy, and which of two contents of one run wins.
+
     Raises:
         BadInput: an incoming file belongs to no run.
         Refused: one run has two contents.
@@ -141,6 +143,7 @@ def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[st
     Args:
         sources: databases of runs.
         folder: an empty folder, for the files that a table `predictions` is split into.
+
     Raises:
         BadInput: a file or table is none of predictions.
     """

@@ -71,8 +71,10 @@ def merge_or_rebase(relations: Relations, rules: Rules) -> Plan:
     Args:
         relations: where both relations are.
         rules: strategy, key columns, which row wins. A `dry_run` counts conflicts only.
+
     Returns:
         the counts.
+
     Raises:
         BadInput: `newest` without a column `timestamp`, or one that cannot decide.
         Refused: there are conflicts that the rules do not settle.
