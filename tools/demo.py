@@ -42,6 +42,7 @@ class Demo:
 
     @property
     def project(self) -> Path:
+        """Where the project is baked."""
         return BUILD / self.name
 
     def run(self, *command: str) -> None:

@@ -19,9 +19,9 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, LineageError, Refused
+from lineage.merge.by_hand import Request, merge_databases_by_hand
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.by_hand import Request, merge_databases_by_hand
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
 
@@ -223,9 +223,7 @@ def test_a_column_is_found_in_the_text_of_its_table(tmp_path: Path, columns: str
     assert found == [("a", 1.0, "real"), ("b", 0.5, "real")]
 
 
-@pytest.mark.parametrize(
-    "columns", ["id INTEGER PRIMARY KEY, n", "id REAL PRIMARY KEY CHECK (id <> n + 5), n INTEGER"]
-)
+@pytest.mark.parametrize("columns", ["id INTEGER PRIMARY KEY, n", "id REAL PRIMARY KEY CHECK (id <> n + 5), n INTEGER"])
 def test_a_table_whose_text_cannot_be_changed_is_refused(tmp_path: Path, columns: str) -> None:
     base = database(tmp_path / "a.db", f"CREATE TABLE t ({columns})", t=[(1, 1)])
     new = database(tmp_path / "b.db", "CREATE TABLE t (id REAL PRIMARY KEY, n REAL)", t=[(0.5, 0.5)])
@@ -408,7 +406,9 @@ def test_names_of_files_with_the_characters_of_globs(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if "tmp" in path.name) == [other.name]
     merge_databases_by_hand(Request(None, [str(new)], out, Rules("merge"), lambda _: True))
     before = out.stat()
-    merge_databases_by_hand(Request(None, [str(new)], out, Rules("merge"), lambda _: True))  # the same bytes: nothing is replaced
+    merge_databases_by_hand(
+        Request(None, [str(new)], out, Rules("merge"), lambda _: True)
+    )  # the same bytes: nothing is replaced
     assert out.stat().st_ino == before.st_ino and query(out, "SELECT id FROM t") == [("a",)]
 
 

@@ -21,7 +21,7 @@ from conftest import SOURCE
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.plan import Plan, recommend
+from lineage.merge.plan import recommend
 from lineage.merge.rules import Rules
 
 
