@@ -64,7 +64,7 @@ def run_setup(setup: Setup) -> Iterator[Step]:
         "data": partial(_data, root),
         "hooks": partial(_hooks, root),
         "commit": partial(_commit, root, setup.author),
-        "pull": partial(_pull, root),
+        "pull": partial(_pull, root, setup.profile),
     }
     if setup.first:
         steps["remote"] = partial(make_remote, root)
@@ -256,13 +256,13 @@ def _configured_author(root: Path) -> str:
     return f"{author['name']} <{author['email']}>"
 
 
-def _pull(root: Path) -> Step:
+def _pull(root: Path, profile: str | None) -> Step:
     from lineage.tracked.dvc import run_dvc
 
     lacking = _not_in_workspace(root)
     if not lacking:
         return done("pull", "everything recorded is here")
-    remote = run_step("remote", partial(check_remote, root))
+    remote = run_step("remote", partial(check_remote, root, profile))
     if remote.failed:  # DVC would try for minutes
         problem = f"not tried, still missing: {', '.join(lacking)}"
         return skipped("pull", problem, "make setup   # when it answers")
