@@ -44,41 +44,9 @@ def written(version: str) -> str:
     return version.rpartition(".")[0] + ".0"
 
 
-WRITES_PREDICTIONS = """\
-import sqlite3
-from pathlib import Path
-import pandas as pd
-folder = Path("results/predictions")
-folder.mkdir(exist_ok=True)
-rows = pd.read_sql("SELECT * FROM predictions", sqlite3.connect("file:results/experiments.db?mode=ro", uri=True))
-for track_id, run in rows.groupby("track_id"):
-    columns = ["track_id", "item_id", "actual", "predicted", "confidence"]
-    run[columns].to_parquet(folder / f"{track_id}.parquet", compression="zstd", index=False)
-"""
-STAGE = """\
-  predictions:
-    cmd: python write_predictions.py
-    deps:
-      - results/experiments.db
-    outs:
-      - results/predictions:
-          persist: true
-"""
-
-
-def add_predictions_stage(project: Project) -> None:
-    """Let a stage of the project's own write predictions as files, where merge_results does not."""
-    pipeline = project.path / "dvc.yaml"
-    text = pipeline.read_text(encoding="utf-8")
-    if "results/predictions:" not in text:
-        (project.path / "write_predictions.py").write_text(WRITES_PREDICTIONS, encoding="utf-8")
-        pipeline.write_text(text.replace("\nplots:\n", f"\n{STAGE}\nplots:\n", 1), encoding="utf-8")
-
-
 def make_versions(project: Project) -> Versions:
     """Make the versions as their user does: change, run, tag; five runs and seven patches of words."""
     seen = {}
-    add_predictions_stage(project)
     for name in ("name", "email"):
         project.git("config", f"user.{name}", project.environment[f"GIT_AUTHOR_{name.upper()}"])
 

@@ -6,10 +6,10 @@ import hashlib
 import json
 import re
 import shutil
-import sqlite3
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import TEMPLATE, Project, clean_environment
@@ -45,8 +45,8 @@ def assert_went_well(template: Project, printed: str, name: str = "digit-experim
     model = json.loads((demo.path / "models/production/model.json").read_text())
     assert model["track_id"] == newest["track_id"]
     assert f"production: {newest['track_id']} (e0.1.0) promoted — better: f1_score " in printed
-    with sqlite3.connect(f"file:{demo.path / 'results/experiments.db'}?mode=ro", uri=True) as connection:
-        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (720,)
+    files = list((demo.path / "results/predictions").glob("*.parquet"))
+    assert len(files) == 2 and len(pd.read_parquet(demo.path / "results/predictions")) == 720
     assert "537 rows now" in printed and "987 rows now" in printed
     assert "Data and pipelines are up to date." in demo.dvc("status")
     assert demo.git("status", "--porcelain") == ""
