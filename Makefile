@@ -43,6 +43,8 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead:
 	python benchmarks/merge.py
 	python benchmarks/runs.py
 	python benchmarks/retrieval.py
+	python benchmarks/pipeline.py
+	python benchmarks/growth.py
 
 lock: setup  ## write both lock files anew
 	python tools/lock.py

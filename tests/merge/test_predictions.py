@@ -16,7 +16,7 @@ import pytest
 from conftest import Project
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.predictions import find_predictions, plan_gathering, run_ids
+from lineage.merge.predictions import find_alone, find_predictions, plan_gathering, run_ids
 from lineage.merge.rules import Rules
 
 CREATE = "CREATE TABLE predictions (track_id TEXT, timestamp TEXT, item_id INTEGER, p REAL, note TEXT, raw BLOB)"
@@ -130,10 +130,25 @@ def test_what_is_no_file_of_predictions_is_named(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
     with pytest.raises(BadInput, match=r"b\.parquet has no column track_id"):
         list(find_predictions([wrong], tmp_path / "3"))
-    stray = run_file(tmp_path / "in", "stray", 1.0)
+    run_file(tmp_path / "4/predictions", "stray", 1.0)
+    (tmp_path / "5").mkdir()
     with pytest.raises(BadInput, match=r"stray\.parquet holds predictions of run stray, which has no row in metrics"):
-        gather(tmp_path / "kept", [("stray", stray)], {"a"})
-    assert not (tmp_path / "kept").exists()
+        list(find_predictions([results(tmp_path / "4/a.db", "a")], tmp_path / "5"))
+
+
+def test_a_file_alone_in_the_inbox_is_taken_or_named(tmp_path: Path) -> None:
+    alone = run_file(tmp_path / "inbox/deep", "a", 1.0)
+    beside = run_file(tmp_path / "inbox", "b", 1.0)
+    assert find_alone(tmp_path / "inbox", [beside], {"a", "b"}) == [("a", alone)]
+    with pytest.raises(BadInput, match="a.parquet holds predictions of run a, which has no row in metrics of results/"):
+        find_alone(tmp_path / "inbox", [beside], {"b"})
+
+
+def test_files_of_runs_whose_rows_stay_away_stay_away_too(tmp_path: Path) -> None:
+    """A copy of our own database brings runs that a rebase has dropped since: neither rows nor files come back."""
+    dropped = run_file(tmp_path / "copy/predictions", "dropped", 1.0)
+    assert gather(tmp_path / "kept", [("dropped", dropped)], {"a"}) == "predictions: +0 ~0 =0 !0"
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
+from lineage.merge.inbox import find_files
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import as_sqlite
@@ -87,9 +88,11 @@ def gather_predictions(
     """
     with locked(root, paths.PREDICTIONS), TemporaryDirectory(prefix="lineage-") as folder:
         check_base(root, paths.PREDICTIONS)
-        found = find_predictions(sources, Path(folder))
+        runs = run_ids(merged)
+        found = dict(find_predictions(sources, Path(folder)))
+        alone = find_alone(root / paths.INCOMING_RESULTS, found.values(), runs)
         kept = root / paths.PREDICTIONS
-        gathering = plan_gathering(kept, found, run_ids(merged), rules)
+        gathering = plan_gathering(kept, [*found.items(), *alone], runs, rules)
         if gathering.plan.replaced:
             keep_recoverable(root, paths.PREDICTIONS)
         yield gathering
@@ -103,11 +106,11 @@ def plan_gathering(
     Args:
         folder: where predictions are kept.
         found: run id and file of each incoming run, in the order in which the later wins.
-        runs: ids of all runs that the merged results have.
+        runs: ids of all runs that the merged results have; files of others stay away, as their
+            rows did.
         rules: strategy, and which of two contents of one run wins.
 
     Raises:
-        BadInput: an incoming file belongs to no run.
         Refused: one run has two contents.
     """
     gathering = Gathering(folder, Plan(PREDICTIONS))
@@ -115,8 +118,7 @@ def plan_gathering(
     present = {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
     for run, file in found:
         if run not in runs:
-            problem = f"{file} holds predictions of run {run}, which has no row in {METRICS}"
-            raise BadInput(problem, "merge its database too, or remove the file")
+            continue
         there = gathering.arriving.get(run) or present.get(run)
         if there is None:
             gathering.arriving[run] = file
@@ -149,12 +151,47 @@ def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[st
     """
     with open_engine() as engine:
         for number, source in enumerate(sources):
+            files = sorted((source.parent / PREDICTIONS).glob(f"*{SUFFIX}"))
             beside = source.with_suffix(SUFFIX)
             if beside.exists():
-                yield _run_of(engine, beside), beside
-            for file in sorted((source.parent / PREDICTIONS).glob(f"*{SUFFIX}")):
-                yield _run_of(engine, file), file
-            yield from _split_table(engine, source, folder / str(number))
+                files.append(beside)
+            place = folder / str(number)
+            place.mkdir()
+            database = as_sqlite(source, place / "copy.db")
+            runs = run_ids(database) if files else set()
+            for file in files:
+                run = _run_of(engine, file)
+                if run not in runs:
+                    raise _of_no_run(file, run, source)
+                yield run, file
+            yield from _split_table(engine, source, database, place)
+
+
+def find_alone(inbox: Path, found: Iterable[Path], runs: set[str]) -> list[tuple[str, Path]]:
+    """Find the files of an inbox that lie beside no database: run id and file.
+
+    Args:
+        inbox: the folder.
+        found: the files that lie beside one.
+        runs: ids of all runs that the merged results have.
+    Raises:
+        BadInput: a file is none of predictions, or of a run that nobody knows.
+    """
+    known = set(found)
+    files = [file for file in find_files(inbox, SUFFIX) if file not in known]
+    if not files:
+        return []
+    with open_engine() as engine:
+        alone = [(_run_of(engine, file), file) for file in files]
+    for run, file in alone:
+        if run not in runs:
+            raise _of_no_run(file, run, Path(paths.DATABASE))
+    return alone
+
+
+def _of_no_run(file: Path, run: str, database: Path) -> BadInput:
+    problem = f"{file} holds predictions of run {run}, which has no row in {METRICS} of {database}"
+    return BadInput(problem, f"rm {file}   # or put the database of that run beside it")
 
 
 def _run_of(engine: Engine, file: Path) -> str:
@@ -175,11 +212,18 @@ def _run_of(engine: Engine, file: Path) -> str:
     return file.stem
 
 
-def _split_table(engine: Engine, source: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Split the table `predictions` of a database into files, one for each run."""
-    folder.mkdir()
-    file = as_sqlite(source, folder / "copy.db")
-    with open_read_only(file) as connection:
+def _split_table(
+    engine: Engine, source: Path, database: Path, folder: Path
+) -> Iterator[tuple[str, Path]]:
+    """Split the table `predictions` of a database into files, one for each run.
+
+    Args:
+        engine: reads the table.
+        source: the database, for messages.
+        database: the SQLite file with its tables.
+        folder: where the files are written.
+    """
+    with open_read_only(database) as connection:
         table = describe_tables(connection).get(PREDICTIONS)
     if table is None:
         return
@@ -189,7 +233,7 @@ def _split_table(engine: Engine, source: Path, folder: Path) -> Iterator[tuple[s
         make_relation(own, "codes", table.column_names)
         values = [f"{coded(quote(name), 'any')} AS {quote(name)}" for name in table.column_names]
         statement = f"SELECT {row_alias(table)} AS {quote(ROW)}, {', '.join(values)}"
-        read_codes(own, file, f"{statement} FROM {quote(table.name)}", "codes")
+        read_codes(own, database, f"{statement} FROM {quote(table.name)}", "codes")
         columns = [_typed(own, source, name) for name in table.column_names]
         own.execute(
             f"CREATE TEMP VIEW typed AS SELECT {quote(ROW)}, {', '.join(columns)} FROM codes"
