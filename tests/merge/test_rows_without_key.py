@@ -83,3 +83,13 @@ def test_numbers_are_ordered_by_size_whatever_file_they_are_in(tmp_path: Path) -
     merge_databases(None, [high, low], tmp_path / "out.db", Rules("merge"))
     with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
         assert [row[0] for row in connection.execute("SELECT a FROM t")] == [1, 2, 9, 10, 11]
+
+
+def test_one_row_against_two_of_its_key_is_one_conflict(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    pq.write_table(pa.table({"id": [1, 1, 2], "v": [5, 6, 7]}), tmp_path / "base.parquet")
+    pq.write_table(pa.table({"id": [1, 2], "v": [9, 7]}), tmp_path / "new.parquet")
+    rules = Rules("merge", ("id",), on_conflict="base")
+    plan = merge_data([tmp_path / "base.parquet"], [tmp_path / "new.parquet"], tmp_path / "out.parquet", rules, "data")
+    assert (plan.added, plan.present, plan.conflicts, plan.rows) == (0, 1, 1, 3)

@@ -30,7 +30,7 @@ KEPT = {
     "pandas' own text": (pd.Series(["ä", None], dtype="string"), "VARCHAR", ["ä", None]),
     "categories of text": (pd.Series(["b", "a", None], dtype="category"), "VARCHAR", ["b", "a", None]),
     "categories of numbers": (pd.Series([3, 1, 3], dtype="category"), "BIGINT", [3, 1, 3]),
-    "times": (pd.Series(pd.to_datetime(["2026-01-01"])), "TIMESTAMP_NS", [datetime.datetime(2026, 1, 1)]),
+    "times": (pd.Series(["2026-01-01"], dtype="datetime64[ns]"), "TIMESTAMP_NS", [datetime.datetime(2026, 1, 1)]),
     "dates": (pd.Series([datetime.date(2026, 1, 1)]), "DATE", [datetime.date(2026, 1, 1)]),
     "decimals": (pd.Series([decimal.Decimal("0.10")]), "DECIMAL(2,2)", [decimal.Decimal("0.10")]),
     "bytes": (pd.Series([b"\xff\x00"]), "BLOB", [b"\xff\x00"]),
@@ -109,6 +109,8 @@ def test_a_test_set_without_rows_is_a_file_without_rows(tmp_path: Path) -> None:
 )
 def test_a_name_that_cannot_be_a_column_is_refused(tmp_path: Path, names: list[str], message: str) -> None:
     with pytest.raises(BadInput) as caught:
-        write_predictions(tmp_path / "p.parquet", "run-1", pd.DataFrame([[0] * len(names)], columns=names))
+        write_predictions(
+            tmp_path / "p.parquet", "run-1", pd.DataFrame([[0] * len(names)], columns=pd.Index(names, dtype=object))
+        )
     assert message in str(caught.value) and not (tmp_path / "p.parquet").exists()
     check_columns(["item_id", "predictions", "order", "ä ü", "val.acc"])

@@ -91,9 +91,11 @@ def test_a_rebase_keeps_types_and_index(tmp_path: Path) -> None:
 
 def test_an_index_without_a_name_does_not_become_a_feature(tmp_path: Path) -> None:
     left, right = (pd.DataFrame({"id": ids, "x": [0.5] * 3}) for ids in ([1, 2, 3], [4, 5, 6]))
-    files = [
-        write(tmp_path / f"{name}.parquet", table[table.id % 2 == 0]) for name, table in (("l", left), ("r", right))
-    ]
+    files = []
+    for name, table in (("l", left), ("r", right)):
+        even = table[table.id % 2 == 0]
+        even = even.set_axis(pd.Index(list(even.index), dtype="int64"))  # pandas 3 would note it as a range
+        files.append(write(tmp_path / f"{name}.parquet", even))
     merged = merge(tmp_path / "out.parquet", *files)
     assert list(merged.columns) == ["id", "x"]
     assert merged.index.tolist() == [1, 0, 2]
@@ -172,7 +174,7 @@ def test_ordered_categories_claim_no_order_that_they_have_not(tmp_path: Path) ->
     tables = [pd.DataFrame({"id": ids, "x": pd.Series(x, dtype=kind)}) for ids, x in (([1], ["high"]), ([2], ["low"]))]
     merged = merge(tmp_path / "out.parquet", *(write(tmp_path / f"{n}.parquet", t) for n, t in enumerate(tables)))
     assert merged["x"].tolist() == ["high", "low"]
-    assert merged["x"].dtype == object
+    assert str(merged["x"].dtype) in ("object", "str"), "text, as pandas 2 or 3 calls it"
     assert merged["x"].astype(kind).max() == "high", "the user's own order can be given again"
 
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with this project or machine, and which command helps. Nothing is changed."""
+"""Say what is wrong with this project or machine, and which command helps; change nothing."""
 
 from typing import Annotated
 

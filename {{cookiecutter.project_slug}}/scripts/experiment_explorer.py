@@ -1,4 +1,4 @@
-"""Look at past experiments: list, show, compare, bring back, prove. Nothing here is changed."""
+"""Look at past experiments: list, show, compare, verify, and copy out beside the project."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -127,7 +127,7 @@ def _report(shared: Shared, request: "Request", plans: "Sequence[Plan]") -> None
     if shared.format == "json":
         return
     for plan in plans:
-        say("\n".join([f"{request.rules.strategy} {plan.line()}", *plan.samples]))
+        say("\n".join([f"{plan.strategy} {plan.line()}", *plan.samples]))
     step = next_step(request.output)
     if step and not shared.dry_run and not all(plan.is_empty for plan in plans):
         say(step)

@@ -1,4 +1,4 @@
-"""The stage merge_results: merge new runs into results/experiments.db, and report the best.
+"""The stage merge_results: merge new runs into results/experiments.db, write metrics and plots.
 
 `merge.strategy` of params.yaml says how: `merge` appends the runs that are new, `rebase` replaces
 those whose key columns come again. Both are in `lineage/merge/rules.py`.
@@ -40,7 +40,7 @@ def main() -> None:
             output.publish(replaces=any(plan.replaced for plan in plans))
             predictions.write()
     for plan in [*plans, predictions.plan]:
-        say(f"{rules.strategy} {plan.line()}")
+        say(f"{plan.strategy} {plan.line()}")
     write_reports(root, [run.stem for run in runs], params.promote.metric, params.promote.mode)
 
 

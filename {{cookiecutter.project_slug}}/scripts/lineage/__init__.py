@@ -11,6 +11,8 @@ branches  worktrees: start, collect, finish; Git's merge driver
 versions  tags: make, get, check out, compare, verify
 setup     making a project ready to work in, and saying what is wrong with it
 
+The template keeps this package up to date (`cruft update`): what you change here is yours to carry
+along. Each room says what may be changed in it without breaking what it promises.
 A room imports only from rooms above it in this list. To change what a merge means, read `merge`;
 to change what becomes production, read `models`.
 """

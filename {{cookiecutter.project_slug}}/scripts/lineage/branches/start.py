@@ -1,4 +1,4 @@
-"""An experiment: its name, folder and branch; started in a worktree beside main, and erased."""
+"""Start an experiment in a worktree beside main, or erase one: its name, folder and branch."""
 
 import os
 import re

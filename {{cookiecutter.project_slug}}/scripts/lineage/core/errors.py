@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly, each with its exit code."""
+"""`Refused` (exit 1) and `BadInput` (exit 2): the errors with which a command ends."""
 
 
 class LineageError(Exception):

@@ -8,7 +8,7 @@ the base keeps its constraints, indexes, triggers and views.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -142,7 +142,7 @@ def _each_table(
     """Yield one table after another, each with relations of its own in the engine."""
     for incoming in tables:
         base = describe_tables(target).get(incoming.name)
-        applied, identity = _applied(rules, incoming, base)
+        applied, identity = _rules_for_table(rules, incoming, base)
         with closing(engine.cursor()) as own:
             yield TableMerge(own, target, output, incoming, applied, identity, cast_folder)
 
@@ -246,7 +246,9 @@ def _described(target: sqlite3.Connection, name: str) -> Table:
     return table
 
 
-def _applied(rules: Rules, incoming: LinedUp, base: Table | None) -> tuple[Rules, tuple[str, ...]]:
+def _rules_for_table(
+    rules: Rules, incoming: LinedUp, base: Table | None
+) -> tuple[Rules, tuple[str, ...]]:
     """Find the rules that apply to one table, and the columns of its identity (empty: all).
 
     A table without the key columns of a rebase, as an asset table of xetrack, is merged by its own.
@@ -263,7 +265,8 @@ def _applied(rules: Rules, incoming: LinedUp, base: Table | None) -> tuple[Rules
     if not rules.key_columns:
         problem = "rebase needs key columns: what decides which rows are replaced?"
         raise BadInput(problem, "set merge.key_columns")
-    if not rules.tables and not incoming.columns.keys() & set(map(fold, rules.key_columns)):
-        return Rules("merge", dry_run=rules.dry_run, ancestors=rules.ancestors), identity
+    has_key = bool(incoming.columns.keys() & set(map(fold, rules.key_columns)))
+    if not has_key and not rules.tables:
+        return replace(rules, strategy="merge", on_conflict="fail"), identity
     incoming.require(rules.key_columns, base)
     return rules, identity

@@ -1,4 +1,4 @@
-"""Rows that a copy of the base still has from where it began: they are no news."""
+"""What a copy changed since its origin: unchanged rows are dropped from `incoming`."""
 
 from collections.abc import Sequence
 from pathlib import Path

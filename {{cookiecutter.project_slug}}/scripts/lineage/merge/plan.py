@@ -16,6 +16,7 @@ class Plan:
 
     Attributes:
         name: the table, or the data file.
+        strategy: what was done to it: a table without the key columns of a rebase is merged.
         rows: how many there are in the end.
         added: incoming rows that come in, those that take the place of base rows included.
         replaced: base rows that go.
@@ -30,6 +31,7 @@ class Plan:
     """
 
     name: str
+    strategy: str = "merge"
     rows: int = 0
     added: int = 0
     replaced: int = 0

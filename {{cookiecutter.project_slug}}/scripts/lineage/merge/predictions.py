@@ -113,7 +113,7 @@ def plan_gathering(
     Raises:
         Refused: one run has two contents.
     """
-    gathering = Gathering(folder, Plan(PREDICTIONS))
+    gathering = Gathering(folder, Plan(PREDICTIONS, rules.strategy))
     plan = gathering.plan
     present = {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
     for run, file in found:

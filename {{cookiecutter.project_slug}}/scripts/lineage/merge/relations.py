@@ -132,7 +132,7 @@ class Relations:
 
     def describe_conflicts(self, plan: Plan) -> None:
         """Count the rows of `conflicts` (there, there_row, incoming_row); show the first."""
-        plan.conflicts = self.count("conflicts")
+        plan.conflicts = self.count("(SELECT DISTINCT incoming_row FROM conflicts)")
         if not plan.conflicts:
             return
         [(there,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()

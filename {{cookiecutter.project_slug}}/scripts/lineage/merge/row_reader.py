@@ -61,11 +61,13 @@ class RowReader:
             numbers=[name for name in known if self.kinds[fold(name)] in ("number", "real")],
         )
         self.read_incoming(columns if is_copy else needed, identity)
-        self.read_base([known[0], *keys[:1]], identity)
-        if not is_copy and (relations.count("base") or relations.repeats):
-            self.read_incoming(columns, identity)
+        maybe_met = [known[0], *keys[:1]]  # a prefilter, one column each: the joins compare all
+        self.read_base(maybe_met, identity)
+        is_simply_new = not (is_copy or relations.count("base") or relations.repeats)
+        if is_simply_new:
+            relations.columns = list(dict.fromkeys(needed))  # there is nothing else to compare
         elif not is_copy:
-            relations.columns = list(dict.fromkeys(needed))
+            self.read_incoming(columns, identity)
         return relations
 
     def read_incoming(self, columns: Sequence[str], identity: Sequence[str]) -> None:

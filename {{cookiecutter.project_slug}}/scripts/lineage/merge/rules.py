@@ -23,6 +23,15 @@ from lineage.merge.relations import Relations
 from lineage.tables.sql import fold, quote_all, same
 
 
+REPLACES = {
+    "fail": "FALSE",
+    "base": "FALSE",
+    "incoming": "NOT is_equal",
+    "newest": "NOT is_equal AND is_later",
+}
+"""By `on_conflict`: the condition that an incoming row takes the place of the base row it meets."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """How files are merged.
@@ -97,8 +106,7 @@ def merge(relations: Relations, on_conflict: str = "fail") -> Plan:
     """
     check_newest(relations, on_conflict)
     choose(relations, on_conflict)
-    wins = {"incoming": "NOT is_equal", "newest": "NOT is_equal AND is_later"}
-    meet(relations, wins.get(on_conflict, "FALSE"), by_time=on_conflict == "newest")
+    meet(relations, REPLACES[on_conflict], by_time=on_conflict == "newest")
     relations.run("CREATE TEMP VIEW leaving AS SELECT base_row FROM met WHERE replaces")
     arrive(relations)
     plan = count(relations)
@@ -137,6 +145,7 @@ def rebase(relations: Relations, key_columns: tuple[str, ...]) -> Plan:
     """)
     arrive(relations)
     plan = count(relations)
+    plan.strategy = "rebase"
     relations.run("""
         CREATE TEMP VIEW conflicts AS
         SELECT 'base' AS there, base_row AS there_row, incoming_row FROM met

@@ -1,4 +1,4 @@
-"""`models/candidates`: the best models, kept as long as their bytes exist nowhere else."""
+"""`models/candidates`: the best models; others leave once their bytes can be brought back."""
 
 import re
 import shutil

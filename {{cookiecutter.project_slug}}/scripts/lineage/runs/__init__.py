@@ -11,7 +11,7 @@
 - `workers.py` does tasks in processes of their own; one that dies takes no other with it.
 - `progress.py` shows how a sweep goes.
 
-What may be changed: what a row says (`Facts` in `run_database.py`), and how runs are spread over
+What may be changed: what a row says (`Facts` in `run.py`), and how runs are spread over
 processes (`workers.py`). Other rooms read the names of the files and the columns that exist.
 
 The room promises that no two runs write to one file, that a run is recorded whole or not at all,

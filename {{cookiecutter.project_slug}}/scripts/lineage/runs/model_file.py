@@ -1,4 +1,4 @@
-"""Model files: their names, what is accepted as one, and bytes that depend on the model only."""
+"""Model files: found by run id, checked, hashed, and rewritten so that equal models are equal."""
 
 import re
 import zipfile

@@ -1,4 +1,4 @@
-"""Sources become SQLite files whose rows have numbers, so that SQLite can carry rows into a base.
+"""DuckDB files and tables WITHOUT ROWID, copied to SQLite files whose rows have numbers.
 
 A SQLite file is one already. A DuckDB file, and a table WITHOUT ROWID, are copied first.
 """

@@ -1,4 +1,4 @@
-"""The bytes behind a hash: found in the shared cache or the remote, verified, and copied out."""
+"""DVC's remote: objects fetched and verified, missing ones found, objects sent."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

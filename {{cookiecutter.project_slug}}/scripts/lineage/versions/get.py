@@ -1,4 +1,4 @@
-"""Bring a file or folder of a version back, byte by byte."""
+"""Copy a file or folder of a version to build/VERSION, byte by byte."""
 
 import difflib
 import os

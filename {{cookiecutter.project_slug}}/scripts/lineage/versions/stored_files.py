@@ -1,4 +1,4 @@
-"""The files of a commit as Git stores them, with the hashes that DVC has for them."""
+"""The files of a commit, read from Git and hashed as DVC would hash them."""
 
 import hashlib
 from dataclasses import dataclass
