@@ -189,8 +189,10 @@ def _data(root: Path) -> Step:
     changed: list[str] = []
     for name, md5 in recorded_outputs(root).items():
         path = root / name
-        is_tracked = (root / f"{name}.dvc").exists()
-        if not is_tracked or not path.exists() or cached_object(root, md5):
+        pointer = root / f"{name}.dvc"
+        if not pointer.exists() or not path.exists():
+            continue
+        if cached_object(root, md5):
             continue
         if path_md5(path) != md5:
             changed.append(name)
@@ -201,7 +203,8 @@ def _data(root: Path) -> Step:
         problem = f"changed since it was recorded: {', '.join(changed)}"
         return skipped("data", problem, "dvc repro   # records it")
     if stored:
-        return done("data", f"put into the cache: {', '.join(stored)}")
+        names = ", ".join(stored)
+        return done("data", f"put into the cache: {names}")
     return done("data", "nothing new for the cache")
 
 
@@ -223,7 +226,8 @@ def _hooks(root: Path) -> Step:
         return skipped("hooks", "the project is not the top of its Git repository")
     must_git(root, "config", "merge.dvc.driver", MERGE_DRIVER)
     types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
-    result = run(root, sys.executable, "-m", "pre_commit", "install", *types)
+    install = (sys.executable, "-m", "pre_commit", "install")
+    result = run(root, *install, *types)
     if result.returncode != 0:
         said = result.stderr or result.stdout
         last_line = said.strip().rpartition("\n")[2]
@@ -241,8 +245,8 @@ def _commit(root: Path, author: str) -> Step:
     known = os.environ.get("GIT_AUTHOR_EMAIL") or git(root, "config", "user.email")
     if not known:
         author = author or _configured_author(root)
-        name, _, mail = author.rpartition(" <")
-        identity = ["-c", f"user.name={name}", "-c", f"user.email={mail.rstrip('>')}"]
+        name, _, mail = author.rstrip(">").rpartition(" <")
+        identity = ["-c", f"user.name={name}", "-c", f"user.email={mail}"]
         text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
     remedy = f'git add --all && git commit -m "{FIRST_COMMIT}"'
     must_git(root, "add", "--all", remedy=remedy)
@@ -263,15 +267,16 @@ def _pull(root: Path, profile: str | None) -> Step:
     if not lacking:
         return done("pull", "everything recorded is here")
     remote = run_step("remote", partial(check_remote, root, profile))
+    names = ", ".join(lacking)
     if remote.failed:  # DVC would try for minutes
-        problem = f"not tried, still missing: {', '.join(lacking)}"
+        problem = f"not tried, still missing: {names}"
         return skipped("pull", problem, "make setup   # when it answers")
     run_dvc(root, "pull")
     absent = _not_in_workspace(root)
     if absent:
         remedy = "dvc push   # where they were made; then here: make setup"
         raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
-    return done("pull", f"fetched {len(lacking)}: {', '.join(lacking)}")
+    return done("pull", f"fetched {len(lacking)}: {names}")
 
 
 def _not_in_workspace(root: Path) -> list[str]:
