@@ -160,7 +160,7 @@ def test_a_colleague_gets_everything_by_make_setup(colleague: Project, pushed: P
     colleague.environment.update(server.credentials)
     done = colleague.run("make", "setup", f"VENV={VENV}")
     assert f"✓ remote  {URL} answers, credentials fit\n" in done.stdout
-    assert "✓ pull    fetched 12: " in done.stdout and "✗" not in done.stdout
+    assert "✓ pull    fetched 13: " in done.stdout and "✗" not in done.stdout
     assert_has_everything(colleague, pushed)
     assert "✓ pull    everything recorded is here" in setup(colleague)
     assert "Data and pipelines are up to date." in colleague.repro()

@@ -15,6 +15,7 @@ from lineage.tables.sqlite_files import (
     Column,
     Table,
     attached,
+    count_rows,
     create_statement,
     describe_tables,
     has_row_numbers,
@@ -49,6 +50,10 @@ DUCKDB_COLUMNS = """
 """
 
 
+WITHOUT_NUMBERS = "sqlite_master WHERE type = 'table' AND sql LIKE '%rowid%'"
+"""Tables that may be WITHOUT ROWID, or hide the number of a row by names of columns."""
+
+
 def is_duckdb(path: Path) -> bool:
     """Tell whether a file is in DuckDB's format."""
     return starts_with(path, b"DUCK", 8)
@@ -68,7 +73,8 @@ def as_sqlite(source: Path, copy: Path) -> Path:
         _copy_duckdb(source, copy)
         return copy
     with open_read_only(source) as connection:
-        tables = describe_tables(connection).values()
+        suspects = count_rows(connection, WITHOUT_NUMBERS)
+        tables = describe_tables(connection).values() if suspects else ()
         if all(has_row_numbers(connection, table) for table in tables):
             return source
     with (

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -24,6 +25,7 @@ OCCURRENCE = "lineage occurrence"
 RESERVED = frozenset({SOURCE, ROW, FILE_ROW, OCCURRENCE})
 
 
+@lru_cache(maxsize=4096)
 def fold(name: str) -> str:
     """Lower the ASCII letters of a name, and no others: so SQLite and DuckDB tell names apart."""
     return name.translate(ASCII_LOWER)

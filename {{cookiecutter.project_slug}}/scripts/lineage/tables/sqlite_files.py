@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from lineage.core.errors import BadInput, Refused
@@ -42,12 +43,12 @@ class Table:
     name: str
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def column_names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
-    @property
+    @cached_property
     def primary_key(self) -> tuple[str, ...]:
         """The names of the columns of the primary key, in its order; empty: there is none."""
         keyed = [column for column in self.columns if column.key_position]
@@ -56,7 +57,7 @@ class Table:
 
 def read_only_uri(path: Path) -> str:
     """Write the SQLite URI that opens `path` without creating or changing it."""
-    return path.resolve().as_uri() + "?mode=ro"
+    return path.absolute().as_uri() + "?mode=ro"
 
 
 def starts_with(path: Path, magic: bytes, offset: int = 0) -> bool:
