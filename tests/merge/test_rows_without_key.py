@@ -93,3 +93,13 @@ def test_one_row_against_two_of_its_key_is_one_conflict(tmp_path: Path) -> None:
     rules = Rules("merge", ("id",), on_conflict="base")
     plan = merge_data([tmp_path / "base.parquet"], [tmp_path / "new.parquet"], tmp_path / "out.parquet", rules, "data")
     assert (plan.added, plan.present, plan.conflicts, plan.rows) == (0, 1, 1, 3)
+
+
+def test_the_base_stays_as_it_lies_where_equal_rows_are_told_apart(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    texts = ["b", None, "a", "b", None, ""] * 50
+    pq.write_table(pa.table({"t": texts}), tmp_path / "base.parquet")
+    pq.write_table(pa.table({"t": ["c", "c"]}), tmp_path / "new.parquet")
+    merge_data([tmp_path / "base.parquet"], [tmp_path / "new.parquet"], tmp_path / "out.parquet", Rules("merge"), "data")
+    assert pq.read_table(tmp_path / "out.parquet").column("t").to_pylist() == [*texts, "c", "c"]

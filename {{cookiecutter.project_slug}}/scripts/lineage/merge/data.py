@@ -133,12 +133,13 @@ def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) 
 
 
 def _make_base(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
-    """Make view `base`: the base's files, read as they lie; without one, no rows."""
+    """Make view `base_rows`, the base's files as they lie (without one, no rows), and `base` of it."""
     files = [numbered_rows(schema, columns, number) for number, schema in enumerate(schemas)]
     rows = " UNION ALL ".join(files)
     if not files:
         rows = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
-    engine.execute(f"CREATE TEMP VIEW base AS {rows}")
+    engine.execute(f"CREATE TEMP VIEW base_rows AS {rows}")
+    engine.execute("CREATE TEMP VIEW base AS SELECT * FROM base_rows")
 
 
 def _without_null(relations: Relations) -> list[str]:
@@ -185,7 +186,7 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
         Refused: the file cannot be written, or other rows are read back.
     """
     columns = quote_all(relations.written)
-    stays = f"SELECT {columns} FROM base"
+    stays = f"SELECT {columns} FROM base_rows"
     if plan.replaced:
         stays += """
             WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
