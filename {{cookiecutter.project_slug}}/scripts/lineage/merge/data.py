@@ -133,7 +133,7 @@ def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) 
 
 
 def _make_base(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
-    """Make view `base_rows`, the base's files as they lie (without one, no rows), and `base` of it."""
+    """Make view `base_rows`, the files of the base as they lie, and view `base` of it."""
     files = [numbered_rows(schema, columns, number) for number, schema in enumerate(schemas)]
     rows = " UNION ALL ".join(files)
     if not files:
