@@ -185,6 +185,9 @@ def test_a_colleagues_database_by_hand_brings_its_predictions_along(trained: Pro
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE metrics SET track_id = 'theirs'")
     words = ("--strategy", "merge", "--base-db", "results/experiments.db", "--output-db", "results/experiments.db")
+    planned = trained.script("merge_artifacts", *words, "--exp-db", str(database), "--dry-run")
+    assert "merge predictions: +1 ~0 =0 !0" in planned
+    assert len(list((trained.path / "results/predictions").iterdir())) == 1
     out = trained.script("merge_artifacts", *words, "--exp-db", str(database))
     assert "merge metrics: +1 ~0 =0 !0" in out and "merge predictions: +1 ~0 =0 !0" in out
     files = sorted(path.stem for path in (trained.path / "results/predictions").glob("*.parquet"))

@@ -90,10 +90,12 @@ def gather_predictions(
         check_base(root, paths.PREDICTIONS)
         runs = run_ids(merged)
         found = dict(find_predictions(sources, Path(folder)))
+        if rules.dry_run:
+            runs |= found.keys()  # nothing was merged
         alone = find_alone(root / paths.INCOMING_RESULTS, found.values(), runs)
         kept = root / paths.PREDICTIONS
         gathering = plan_gathering(kept, [*found.items(), *alone], runs, rules)
-        if gathering.plan.replaced:
+        if gathering.plan.replaced and not rules.dry_run:
             keep_recoverable(root, paths.PREDICTIONS)
         yield gathering
 
