@@ -176,6 +176,7 @@ def find_alone(inbox: Path, found: Iterable[Path], runs: set[str]) -> list[tuple
         inbox: the folder.
         found: the files that lie beside one.
         runs: ids of all runs that the merged results have.
+
     Raises:
         BadInput: a file is none of predictions, or of a run that nobody knows.
     """

@@ -22,7 +22,6 @@ from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.tables.sql import fold, quote_all, same
 
-
 REPLACES = {
     "fail": "FALSE",
     "base": "FALSE",
