@@ -140,7 +140,9 @@ def test_a_file_alone_in_the_inbox_is_taken_or_named(tmp_path: Path) -> None:
     alone = run_file(tmp_path / "inbox/deep", "a", 1.0)
     beside = run_file(tmp_path / "inbox", "b", 1.0)
     assert find_alone(tmp_path / "inbox", [beside], {"a", "b"}) == [("a", alone)]
-    with pytest.raises(BadInput, match=r"a\.parquet holds predictions of run a, which has no row in metrics of results/"):
+    with pytest.raises(
+        BadInput, match=r"a\.parquet holds predictions of run a, which has no row in metrics of results/"
+    ):
         find_alone(tmp_path / "inbox", [beside], {"b"})
 
 

@@ -101,5 +101,7 @@ def test_the_base_stays_as_it_lies_where_equal_rows_are_told_apart(tmp_path: Pat
     texts = ["b", None, "a", "b", None, ""] * 50
     pq.write_table(pa.table({"t": texts}), tmp_path / "base.parquet")
     pq.write_table(pa.table({"t": ["c", "c"]}), tmp_path / "new.parquet")
-    merge_data([tmp_path / "base.parquet"], [tmp_path / "new.parquet"], tmp_path / "out.parquet", Rules("merge"), "data")
+    merge_data(
+        [tmp_path / "base.parquet"], [tmp_path / "new.parquet"], tmp_path / "out.parquet", Rules("merge"), "data"
+    )
     assert pq.read_table(tmp_path / "out.parquet").column("t").to_pylist() == [*texts, "c", "c"]
