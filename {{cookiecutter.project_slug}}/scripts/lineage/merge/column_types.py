@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.merge.lined_up import LinedUp
+from lineage.tables.parquet_files import EXACT_INTEGER
 from lineage.tables.sql import fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -19,9 +20,6 @@ from lineage.tables.sqlite_files import (
     describe_tables,
     read_only_uri,
 )
-
-EXACT_INTEGER = 1 << 53
-"""Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
 
 MARKER = "lineage_marker"
 BLANKS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)

@@ -17,8 +17,6 @@ from lineage.tables.sql import fold
 from lineage.tracked.whole_file import write_whole
 
 METRICS = "metrics"
-PREDICTIONS = "predictions"
-"""The table of predictions in databases from before they were parquet."""
 
 KEY = ("track_id", "timestamp")
 """xetrack's primary key."""
