@@ -10,7 +10,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Project, copy_project
-from worktrees_project import DATABASE, kill_after, metric_rows, run_ids, sh, traces, work_in, worktree
+from worktrees_project import (
+    DATABASE,
+    kill_after,
+    metric_rows,
+    run_ids,
+    sh,
+    traces,
+    work_in,
+    worktree,
+)
 
 from lineage.branches.experiment_work import compare_with_main
 from lineage.branches.finish import checklist, own_state

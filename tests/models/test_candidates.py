@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from models_project import add_rows, candidates, card, md5, models, object_of, refusal, rows, stand_inside
+from models_project import (
+    add_rows,
+    candidates,
+    card,
+    md5,
+    models,
+    object_of,
+    refusal,
+    rows,
+    stand_inside,
+)
 
 from lineage.core.errors import BadInput, Refused
 from lineage.models.candidates import add_candidate, prune

@@ -261,7 +261,7 @@ def circles(graph: dict[str, set[str]]) -> set[str]:
 def test_every_form_of_import_is_seen() -> None:
     text = (
         "import lineage.core.paths\nimport os, lineage.tables as t\nfrom lineage import merge\n"
-        "from lineage.runs import train, workers\nimport lineage\nfrom pathlib import Path\n"
+        "from lineage.runs import train_run, workers\nimport lineage\nfrom pathlib import Path\n"
         "def f():\n    from lineage.models.gate import promote_stage as p\n    start('lineage.setup.doctor', 'lineage x')\n"
     )
     assert imported_rooms(text) == {"core", "tables", "merge", "runs", "models", "setup"}

@@ -11,7 +11,13 @@ import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pytest
 
 from lineage.core.errors import BadInput
-from lineage.results.leaderboard import best_runs, looks_like_loss, measured, metric_names, print_leaderboard
+from lineage.results.leaderboard import (
+    best_runs,
+    looks_like_loss,
+    measured,
+    metric_names,
+    print_leaderboard,
+)
 
 RUNS: list[tuple[Any, ...]] = [
     # track_id, timestamp, version, status, model_hash, model_C, model_name, note, f1_score

@@ -187,7 +187,7 @@ def test_an_update_of_the_template_neither_retrains_nor_makes_a_run_another_one(
     assert "train" not in stages_run(project.repro())
     toy(project)
     project.script("train")
-    with (project.path / "scripts/lineage/runs/train.py").open("a", encoding="utf-8") as file:
+    with (project.path / "scripts/lineage/runs/train_run.py").open("a", encoding="utf-8") as file:
         file.write("# and a newer one\n")
     assert "1 of 1 runs are there already" in project.script("train")
 

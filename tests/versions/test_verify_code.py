@@ -10,7 +10,7 @@ from conftest import Project, copy_project, stages_run
 from versions_project import proof, tag_by_hand
 
 from lineage.tracked.hashes import path_md5
-from lineage.versions.stored_files import md5_in_git
+from lineage.versions.files_at_commit import md5_in_git
 
 MERGE = "scripts/lineage/merge"
 

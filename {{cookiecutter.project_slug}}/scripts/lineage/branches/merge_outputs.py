@@ -15,10 +15,10 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.core.errors import Refused
+from lineage.core.paths import METRICS
 from lineage.merge.data import merge_data, write_new_rows
 from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
-from lineage.runs.run_database import METRICS
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import store_object
 from lineage.tracked.hashes import file_md5, write_listing

@@ -23,6 +23,9 @@ UNFINISHED_MODELS = "models/unfinished"
 PRODUCTION = "models/production"
 CANDIDATES = "models/candidates"
 
+METRICS = "metrics"
+"""The table of the database with one row for each run."""
+
 
 def find_root(start: Path | None = None) -> Path:
     """Find the project's root: the nearest folder that holds `params.yaml` and `dvc.yaml`.

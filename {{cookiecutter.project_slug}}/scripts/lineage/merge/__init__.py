@@ -9,7 +9,7 @@
     row_reader         its rows as relations, keys first
     column_types       its columns in the base: new ones, and wider types
     carry              its rows, carried by SQLite from file to file
-    origin_rows        rows that a copy of the base still has from where it began
+    changes_of_copy    rows that a copy of the base still has from where it began
     origin_of_copy     which recorded version a database began as a copy of
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge

@@ -16,7 +16,6 @@ from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.arrow_metadata import merged_metadata
 from lineage.tables.engine import memory_limit, open_engine
 from lineage.tables.parquet_files import (
-    ROWS_PER_FILE,
     Columns,
     Schema,
     check_exact,
@@ -27,7 +26,7 @@ from lineage.tables.parquet_files import (
     require_columns,
     scan,
 )
-from lineage.tables.sql import Engine, fold, quote, quote_all
+from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
 
 FILES_AT_ONCE = 50
 """So many files are lined up by one statement; one of a thousand takes DuckDB seconds to plan."""

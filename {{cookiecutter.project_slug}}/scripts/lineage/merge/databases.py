@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.carry import carry
+from lineage.merge.changes_of_copy import drop_rows_of_origin
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, find_tables, line_up
-from lineage.merge.origin_rows import drop_rows_of_origin
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.row_reader import RowReader
@@ -192,7 +192,12 @@ def union_all_by_name(table: TableMerge) -> Relations:
     base = describe_tables(target).get(incoming.name)
     fitted = fit_columns(target, base, incoming, table.cast_folder)
     reader = RowReader(table.engine, table.output, incoming, _described(target, incoming.name))
-    origins = _origins(table.rules, incoming)
+    ancestors = table.rules.ancestors
+    origins = {
+        number: ancestors[source]
+        for number, source in enumerate(incoming.sources)
+        if number in incoming.found and source in ancestors
+    }
     rows = count_rows(target, f"main.{quote(incoming.name)}")
     relations = reader.read(table.identity, table.rules, rows, is_copy=bool(origins))
     for number, origin in origins.items():
@@ -220,16 +225,6 @@ def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
     rows = count_rows(target, f"main.{quote(name)}")
     if (written, rows) != (plan.added, plan.rows):
         raise plan.not_written()
-
-
-def _origins(rules: Rules, incoming: LinedUp) -> dict[int, Path]:
-    """Find the origins of those sources of a table that began as copies, by number."""
-    origins = {}
-    for number in incoming.found:
-        origin = rules.ancestors.get(incoming.sources[number])
-        if origin is not None:
-            origins[number] = origin
-    return origins
 
 
 def _described(target: sqlite3.Connection, name: str) -> Table:

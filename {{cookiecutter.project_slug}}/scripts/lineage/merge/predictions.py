@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
+from lineage.core.paths import METRICS
 from lineage.merge.inbox import find_files
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
@@ -26,12 +27,11 @@ from lineage.tables.sqlite_files import (
     open_read_only,
     row_alias,
 )
-from lineage.tables.sqlite_rows import coded, make_relation, read_codes
+from lineage.tables.sqlite_rows import NULL, coded, make_relation, read_codes
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5
 
-METRICS = "metrics"
 PREDICTIONS = "predictions"
 RUN_ID = "track_id"
 SUFFIX = ".parquet"
@@ -266,7 +266,7 @@ def _typed(engine: Engine, source: Path, column: str) -> str:
         SELECT DISTINCT CASE
             WHEN decode({code})[1] IN ('t', 'b') THEN decode({code})[1]
             WHEN contains(decode({code}), '.') THEN 'real' ELSE 'whole' END
-        FROM codes WHERE {code} <> 'n'::BLOB
+        FROM codes WHERE {code} <> {NULL}
     """).fetchall()
     kinds = {kind for (kind,) in found} or {"t"}
     if kinds == {"real", "whole"}:
@@ -278,7 +278,7 @@ def _typed(engine: Engine, source: Path, column: str) -> str:
         raise BadInput(problem, "give the column one type")
     kind, expression = READ_AS[kinds.pop()]
     value = expression.format(code=code)
-    return f"CASE WHEN {code} <> 'n'::BLOB THEN {value} END::{kind} AS {code}"
+    return f"CASE WHEN {code} <> {NULL} THEN {value} END::{kind} AS {code}"
 
 
 def run_ids(database: Path) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lineage.merge.plan import SAMPLES, Plan
 from lineage.tables.sql import OCCURRENCE, Engine, all_of, quote, quote_all, same
-from lineage.tables.sqlite_rows import decoded
+from lineage.tables.sqlite_rows import NULL, decoded
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Relations:
         if not self.is_coded:
             return column
         number = f"TRY_CAST(TRY(decode({column})) AS DOUBLE)"
-        return f"CASE WHEN {column} <> 'n'::BLOB THEN row({number}, {column}) END"
+        return f"CASE WHEN {column} <> {NULL} THEN row({number}, {column}) END"
 
     def order(self, relation: str) -> str:
         """Write what rows of a relation are ordered by: their identity, numbers by size."""

@@ -13,8 +13,9 @@ from lineage.core.errors import BadInput
 from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
 from lineage.core.params import read_params
+from lineage.core.paths import METRICS
 from lineage.results.conditions import condition_sql
-from lineage.runs.run_database import METRIC_ROW_COLUMNS, METRICS
+from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import describe_tables, open_read_only
 

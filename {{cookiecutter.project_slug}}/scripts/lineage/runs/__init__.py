@@ -3,7 +3,7 @@
 - `run_plan.py` plans: which runs the params ask for, and what each of them depends on.
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, and says which failed.
-- `train.py` trains one run: load, fit, evaluate, save, record.
+- `train_run.py` trains one run: load, fit, evaluate, save, record.
 - `run.py` says what a run is, how it ended, and where it writes its files.
 - `model_file.py` names model files, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.

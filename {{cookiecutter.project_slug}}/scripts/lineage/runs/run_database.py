@@ -12,11 +12,10 @@ from typing import Any
 
 from lineage.core.errors import BadInput, Refused
 from lineage.core.param_names import flatten, is_param, to_plain
+from lineage.core.paths import METRICS
 from lineage.runs.run import Facts, Metrics, Row, Run
 from lineage.tables.sql import fold
 from lineage.tracked.whole_file import write_whole
-
-METRICS = "metrics"
 
 KEY = ("track_id", "timestamp")
 """xetrack's primary key."""

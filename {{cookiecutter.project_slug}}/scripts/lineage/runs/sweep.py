@@ -11,7 +11,7 @@ from lineage.core.params import Params
 from lineage.runs.progress import show_progress
 from lineage.runs.run import Outcome, Run
 from lineage.runs.run_plan import thread_limit
-from lineage.runs.train import record_failure, train_or_fail, train_run
+from lineage.runs.train_run import record_failure, train_or_fail, train_run
 from lineage.runs.workers import count_workers, do_all
 
 SHOWN_FAILURES = 20

@@ -1,7 +1,7 @@
 """Make a project ready to work in, and say what is wrong with it.
 
 - `project`: the steps of `make setup`, which also finish a fresh bake.
-- `remote`, `s3`: whether the remote can be used.
+- `check_remote`, `s3`: whether the remote can be used.
 - `secrets`: what must not be committed.
 - `doctor`: the checks of `make doctor`.
 

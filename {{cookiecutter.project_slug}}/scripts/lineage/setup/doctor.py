@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lineage.core.check_result import Step, done, skipped
 from lineage.core.errors import BadInput, Refused
+from lineage.setup.check_remote import check_remote, dvc_config
 from lineage.setup.project import MERGE_DRIVER, check_secrets, link_types, run_step
-from lineage.setup.remote import check_remote, dvc_config
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
 from lineage.tracked.git import git, run
 from lineage.tracked.recorded import recorded_outputs

@@ -14,7 +14,7 @@ from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import LineageError, Refused
-from lineage.setup.remote import check_remote, dvc_config, make_folder, make_remote
+from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
 from lineage.setup.secrets import REMEDY, find_secrets
 from lineage.tracked.cache import cached_object, object_path, store_object
 from lineage.tracked.git import git, must_git, run

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from lineage.core.errors import BadInput
-from lineage.tables.sql import RESERVED, ROW, Engine, fold, quote, text
+from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
 
 INTEGERS = (
     "TINYINT",
@@ -42,9 +42,6 @@ DIGITS = 38
 
 TAKEN = RESERVED | {"file_row_number"}
 """Names that the engine gives to columns of its own."""
-
-ROWS_PER_FILE = 1 << 40
-"""More than any file has, so that the rows of several files have numbers of their own."""
 
 Columns = dict[str, str]
 """Names of columns, and the DuckDB type of each."""

@@ -19,6 +19,9 @@ ROW = "lineage row"
 FILE_ROW = "lineage file row"
 """Column of incoming rows of a database: the number of the row in its own file."""
 
+ROWS_PER_FILE = 1 << 40
+"""More than any file has: with it, the rows of several files have numbers of their own."""
+
 OCCURRENCE = "lineage occurrence"
 """Column that tells equal rows of one file apart where rows have no key: 1 for the first, 2, …"""
 

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lineage.tables.sql import FILE_ROW, ROW, SOURCE, Engine, quote
+from lineage.tables.sql import FILE_ROW, ROW, ROWS_PER_FILE, SOURCE, Engine, quote
 from lineage.tables.sqlite_files import read_only_uri, unreadable
 
 NULL_CODE = b"n"
+NULL = "'n'::BLOB"
+"""The code of NULL, as Python has it and as SQL of DuckDB."""
+
 MALFORMED = "database disk image is malformed"
 
 FEW_VALUES = 10_000
 """So many values of a column are looked up in the base; for more, the whole base is read."""
-
-ROWS_PER_SOURCE = 1 << 40
-"""More than a file has, so that rows of several files have numbers of their own."""
 
 NUMBER_CODES = {
     "real": "WHEN 'integer' THEN quote(CAST({column} AS REAL))",
@@ -81,7 +81,7 @@ def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None
         relation: its name.
         columns: of the rows; one that a file lacks is NULL there.
     """
-    codes = "".join(f", {quote(name)} BLOB DEFAULT 'n'::BLOB" for name in dict.fromkeys(columns))
+    codes = "".join(f", {quote(name)} BLOB DEFAULT {NULL}" for name in dict.fromkeys(columns))
     engine.execute(f"""
         CREATE OR REPLACE TEMP TABLE {relation} (
             "{SOURCE}" INTEGER, "{FILE_ROW}" BIGINT, "{ROW}" BIGINT{codes}
@@ -109,7 +109,7 @@ def read_codes(
         rows = f"""
             SELECT {number} AS "{SOURCE}",
                    "{ROW}" AS "{FILE_ROW}",
-                   {number * ROWS_PER_SOURCE} + row_number() OVER () AS "{ROW}",
+                   {number * ROWS_PER_FILE} + row_number() OVER () AS "{ROW}",
                    * EXCLUDE ("{ROW}")
             FROM stream
         """

@@ -1,7 +1,7 @@
 """Versions `eX.Y.Z`: tags of Git from which code, data, models and results come back.
 
 - `tags`: the tags that are versions, the runs of each, and their predictions.
-- `stored_files`: the files of a commit, as Git and DVC store them.
+- `files_at_commit`: the files of a commit, as Git and DVC store them.
 - `suggest`: which version the present state should be, why, and the text of its tag.
 - `new_tag`: make the tag, of a state that is recorded and committed.
 - `push`: send what a tag names, so that a colleague can bring it back.

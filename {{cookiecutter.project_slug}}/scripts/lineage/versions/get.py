@@ -15,7 +15,7 @@ from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
 from lineage.tracked.whole_file import exchange
-from lineage.versions.stored_files import (
+from lineage.versions.files_at_commit import (
     DVC,
     LINK,
     SUBMODULE,

@@ -20,7 +20,7 @@ from lineage.tracked.git import main_root
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import obtain
 from lineage.versions.compare_files import compare_data
-from lineage.versions.stored_files import changed_files
+from lineage.versions.files_at_commit import changed_files
 from lineage.versions.tags import Run, Tag, find_results, params_at, params_of, tags
 
 COMMAND = "python scripts/version_tag.py"

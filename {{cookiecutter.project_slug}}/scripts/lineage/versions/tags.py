@@ -16,7 +16,7 @@ from lineage.results.leaderboard import best_runs
 from lineage.tracked.git import git, main_root, must_git
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import listing, obtain
-from lineage.versions.stored_files import yaml_in_git
+from lineage.versions.files_at_commit import yaml_in_git
 
 FIELDS = "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(creatordate:short)%00"
 """What `git for-each-ref` says of a tag; `*objectname` is the commit of an annotated one."""

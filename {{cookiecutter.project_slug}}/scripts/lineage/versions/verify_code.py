@@ -11,7 +11,7 @@ from typing import Any
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
 from lineage.tracked.git import git, has_commit
 from lineage.versions.compare import HASHES
-from lineage.versions.stored_files import changed_files, md5_in_git, yaml_in_git
+from lineage.versions.files_at_commit import changed_files, md5_in_git, yaml_in_git
 from lineage.versions.tags import Results, Run
 
 

@@ -7,7 +7,7 @@ from lineage.merge.relations import Relations
 from lineage.merge.row_reader import RowReader
 from lineage.tables.sql import OCCURRENCE, all_of, fold, quote, quote_all, same
 from lineage.tables.sqlite_files import Table, describe_tables, open_read_only
-from lineage.tables.sqlite_rows import make_relation, read_codes
+from lineage.tables.sqlite_rows import NULL, make_relation, read_codes
 
 
 def drop_rows_of_origin(reader: RowReader, relations: Relations, number: int, origin: Path) -> None:
@@ -86,5 +86,5 @@ def _as_then(relation: str, table: Table, then: Table) -> str:
     shared = _shared(table.column_names, then)
     later = [name for name in table.column_names if name not in shared]
     conditions = [same("origin", relation, [*shared, OCCURRENCE])]
-    conditions += [f"{relation}.{quote(name)} = 'n'::BLOB" for name in later]
+    conditions += [f"{relation}.{quote(name)} = {NULL}" for name in later]
     return all_of(conditions)
