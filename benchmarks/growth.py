@@ -122,8 +122,8 @@ def measure(folder: Path, versions: int, rows: int, rounds: int) -> dict[str, An
     for number in range(1, versions + 1):
         project.set_param("experiment.version", f"e0.{number}.0")
         project.set_param("model.number", number)
-        project.repro("train")
         if number in (EARLY, versions):
+            project.repro("train")
             merges[number] = time_merge(project, folder / "copies", rounds)
         project.repro()
         outputs = {**outputs_by_hash(project), **outputs}
