@@ -31,7 +31,7 @@ def drop_rows_of_origin(reader: RowReader, relations: Relations, number: int, or
     run = relations.run
     relations.copies = [*relations.copies, number]
     make_relation(reader.engine, "origin", then.column_names)
-    read_codes(reader.engine, origin, reader.select(then, then.column_names, ()), "origin")
+    read_codes(reader.engine, [reader.reading(origin, then, then.column_names)], "origin")
     copy = reader.incoming.found[number]
     run(f"""
         CREATE OR REPLACE TEMP TABLE unchanged AS

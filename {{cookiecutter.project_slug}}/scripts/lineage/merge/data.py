@@ -174,7 +174,7 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
 
 
 def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
-    """Write the base rows that stay, as they lie, and then the rows that arrive; read them back.
+    """Write the base rows that stay, as they lie, and then those that arrive, by identity.
 
     Args:
         relations: with `leaving` and `arriving`, from `merge_or_rebase`.
@@ -182,7 +182,7 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
         output: a path that does not exist.
 
     Raises:
-        Refused: the file cannot be written, or other rows are read back.
+        Refused: the file cannot be written, or other rows are read back than were written.
     """
     columns = quote_all(relations.written)
     stays = f"SELECT {columns} FROM base_rows"
@@ -191,7 +191,8 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
             WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
             ORDER BY "lineage row"
         """
-    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT {columns} FROM arriving"
+    comes = f"SELECT {columns} FROM arriving ORDER BY {relations.order('arriving')}"
+    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({comes})"
     copy_rows(relations.engine, rows, output, relations.name, relations.metadata)
     keys = [name for name in relations.identity if name in relations.written]
     checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"

@@ -115,7 +115,8 @@ def open_tables(
         with TemporaryDirectory(prefix="lineage-") as name, open_engine() as engine:
             folder = Path(name)
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
-            tables = line_up(find_tables(sources, files, base), sources, files, rules)
+            found = find_tables(sources, files, base)
+            tables = line_up(found, sources, [file.path for file in files], rules)
             cast_folder = folder if rules.cast_text else None
             with _copy_of(base, output) as target:
                 yield _each_table(engine, target, output, tables, rules, cast_folder)
