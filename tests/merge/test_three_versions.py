@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lineage.merge.three_way import Conflict
@@ -24,7 +24,13 @@ EXAMPLES = int(os.environ.get("MERGE_EXAMPLES", "500"))
 
 
 def examples(number: int) -> settings:
-    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    return settings(
+        max_examples=number,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        phases=[Phase.generate],
+    )
 
 
 Row = dict[str, Any]
@@ -83,22 +89,22 @@ def as_git_merges(base: Rows, ours: Rows, theirs: Rows) -> tuple[Rows, set[tuple
     return merged, conflicts
 
 
-def columns_of(rows: Rows) -> list[str]:
-    used = {name for row in rows.values() for name in row}
+def columns_of(*sides: Rows) -> list[str]:
+    """Of a file: a merge and a rebase keep the columns that were there before."""
+    used = {name for rows in sides for row in rows.values() for name in row}
     return [name for name in TYPES if name in used or name in VALUES]
 
 
-def parquet(path: Path, rows: Rows, keyed: bool) -> Path:
+def parquet(path: Path, rows: Rows, keyed: bool, names: list[str]) -> Path:
     columns = {"id": pa.array(rows, pa.int64())} if keyed else {}
-    for name in columns_of(rows):
+    for name in names:
         kind = pa.string() if name == "t" else pa.int64()
         columns[name] = pa.array([row.get(name) for row in rows.values()], kind)
     pq.write_table(pa.table(columns), path)
     return path
 
 
-def database(path: Path, rows: Rows, keyed: bool) -> Path:
-    names = columns_of(rows)
+def database(path: Path, rows: Rows, keyed: bool, names: list[str]) -> Path:
     with closing(sqlite3.connect(path)) as connection, connection:
         declared = ", ".join(f"{name} {'TEXT' if name == 't' else 'INTEGER'}" for name in names)
         connection.execute(f"CREATE TABLE t ({'id INTEGER PRIMARY KEY, ' if keyed else ''}{declared})")
@@ -119,7 +125,9 @@ def read(path: Path) -> list[Row]:
 
 def merged_files(folder: Path, kind: str, keyed: bool, sides: list[Rows]) -> tuple[Path, list[Conflict]]:
     make = parquet if kind == "parquet" else database
-    files = [make(folder / f"{number}.{kind}", rows, keyed) for number, rows in enumerate(sides)]
+    files = [
+        make(folder / f"{number}.{kind}", rows, keyed, columns_of(rows, sides[0])) for number, rows in enumerate(sides)
+    ]
     output = folder / f"merged.{kind}"
     if kind == "parquet":
         return output, merge_three_data_files(*files, output, ("id",) if keyed else (), "data")
@@ -170,3 +178,22 @@ def test_rows_without_a_key_are_counted_as_three_versions_of_a_heap(kind: str, s
         output, conflicts = merged_files(Path(folder), kind, False, rows)
         assert conflicts == []
         assert Counter(row["n"] for row in read(output)) == +expected
+
+
+@pytest.mark.parametrize("kind", ["parquet", "db"])
+def test_a_file_that_lacks_a_column_says_nothing_about_it(kind: str, tmp_path: Path) -> None:
+    """Somebody wrote the file anew without the column: nobody set a cell to NULL."""
+    base = {1: {"n": 1, "shared": 5}, 2: {"n": 2, "shared": 6}}
+    theirs = {1: {"n": 7}, 2: {"n": 2}}
+    make = parquet if kind == "parquet" else database
+    files = [
+        make(tmp_path / f"{number}.{kind}", rows, True, columns_of(rows))
+        for number, rows in enumerate([base, base, theirs])
+    ]
+    output = tmp_path / f"merged.{kind}"
+    if kind == "parquet":
+        assert merge_three_data_files(*files, output, ("id",), "data") == []
+    else:
+        assert merge_three_databases(*files, output) == []
+    found = {row["id"]: (row["n"], row["shared"]) for row in read(output)}
+    assert found == {1: (7, 5), 2: (2, 6)}

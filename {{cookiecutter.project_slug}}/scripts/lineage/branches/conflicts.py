@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,12 @@ def print_conflicts(root: Path, form: str) -> None:
     if kept["by_git"] and not _git_merges(root):
         file.unlink()
         kept["conflicts"] = []
-    names = tuple(Conflict.__dataclass_fields__)
-    rows = [[conflict[name] for name in names] for conflict in kept["conflicts"]]
-    if not rows and form == "table":
+    conflicts = kept["conflicts"]
+    if not conflicts and form == "table":
         say("no conflicts: no merge is under way that both sides changed a cell for")
         return
-    print_rows(names, rows, form)
+    names = tuple(field.name for field in fields(Conflict))
+    print_rows(names, [list(conflict.values()) for conflict in conflicts], form)
 
 
 def _git_merges(root: Path) -> bool:

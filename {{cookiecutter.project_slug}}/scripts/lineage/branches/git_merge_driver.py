@@ -68,14 +68,18 @@ def drive(
     except (LineageError, DvcException) as error:
         names = [str(file) for file in (ours, ancestor, theirs)]
         git(root, "merge-file", "--quiet", *LABELS, *names)
-        _tell(f"{path} is left with conflict marks: {getattr(error, 'problem', error)}")
-        if merge.conflicts:
-            _tell(f"  → {SHOW_CONFLICTS}")
-        take = f"git checkout --ours {path} && git add {path}"
-        _tell(f"  → {take}   # or --theirs; then: dvc checkout")
+        _tell_conflict(path, error, bool(merge.conflicts))
         return 1
     _tell(f"{path} merged; next: dvc checkout && dvc repro")
     return 0
+
+
+def _tell_conflict(path: str, error: Exception, is_kept: bool) -> None:
+    _tell(f"{path} is left with conflict marks: {getattr(error, 'problem', error)}")
+    if is_kept:
+        _tell(f"  → {SHOW_CONFLICTS}")
+    take = f"git checkout --ours {path} && git add {path}"
+    _tell(f"  → {take}   # or --theirs; then: dvc checkout")
 
 
 def _tell(line: str) -> None:
