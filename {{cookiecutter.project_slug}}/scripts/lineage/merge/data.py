@@ -220,16 +220,3 @@ def copy_rows(
         reason = nested.group(1) if nested else str(error).splitlines()[0]
         problem = f"{name} cannot be written, and is as it was: {reason}"
         raise Refused(problem, "df -h .   # is the disk full?") from error
-
-
-def write_new_rows(file: Path, origin: Path, output: Path) -> None:
-    """Write the rows of a parquet file that an earlier version of it lacks, ordered by value."""
-    with open_engine() as engine:
-        schemas = read_schemas(engine, [file, origin])
-        columns = common_columns(schemas)
-        values = quote_all(columns)
-        new = f"SELECT {values} FROM ({numbered_rows(schemas[0], columns)})"
-        old = f"SELECT {values} FROM ({numbered_rows(schemas[1], columns)})"
-        metadata = merged_metadata(engine, schemas, (), columns)
-        rows = f"{new} EXCEPT ALL {old} ORDER BY ALL"
-        copy_rows(engine, rows, output, str(file), metadata)

@@ -192,7 +192,7 @@ def union_all_by_name(table: TableMerge) -> Relations:
     incoming = table.incoming
     base = describe_tables(target).get(incoming.name)
     fitted = fit_columns(target, base, incoming, table.cast_folder)
-    reader = RowReader(table.engine, table.output, incoming, _described(target, incoming.name))
+    reader = RowReader(table.engine, table.output, incoming, numbered_table(target, incoming.name))
     ancestors = table.rules.ancestors
     origins = {
         number: ancestors[source]
@@ -228,7 +228,7 @@ def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
         raise plan.not_written()
 
 
-def _described(target: sqlite3.Connection, name: str) -> Table:
+def numbered_table(target: sqlite3.Connection, name: str) -> Table:
     """Describe a table of the target, whose rows must have numbers.
 
     Raises:

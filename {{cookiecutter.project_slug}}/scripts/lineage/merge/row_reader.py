@@ -61,7 +61,7 @@ class RowReader:
             base_rows,
             lacking=self.incoming.lacking(),
             is_coded=True,
-            numbers=[name for name in known if self.kinds[fold(name)] in ("number", "real")],
+            numbers=self.numbers(known),
         )
         self.read_incoming(columns if is_copy else needed, identity)
         maybe_met = [known[0], *keys[:1]]  # a prefilter, one column each: the joins compare all
@@ -72,6 +72,10 @@ class RowReader:
         elif not is_copy:
             self.read_incoming(columns, identity)
         return relations
+
+    def numbers(self, columns: Sequence[str]) -> list[str]:
+        """Name those columns whose values are numbers."""
+        return [name for name in columns if self.kinds[fold(name)] in ("number", "real")]
 
     def read_incoming(self, columns: Sequence[str], identity: Sequence[str]) -> None:
         """Line the rows of all sources up in relation `incoming`, by the names of the columns."""
