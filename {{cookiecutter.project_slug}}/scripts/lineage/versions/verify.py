@@ -211,7 +211,8 @@ def _false_claims(text: str, run: Run) -> Iterator[str]:
         run: the best of the version.
     """
     known = {**run, **params_of(run), "model": run.get("model_name"), "data": run["data_hash"]}
-    for name, said in re.findall(r"(?:^| \| )(\w+)=([^\s,;]+)", text):
+    claims = re.findall(r"(?:^| \| )(\w+)=([^\s,;]+)", text)
+    for name, said in dict(reversed(claims)).items():  # the first counts: words come last
         value = known.get(name)
         true = str(value)[: len(said)] if name == "data" else str(value)
         if isinstance(value, float):
