@@ -43,20 +43,19 @@ def main(  # noqa: PLR0913 (its options)
     """Suggest, start, tag, renumber or list versions: exactly one of these options."""
     from lineage.core.errors import BadInput
     from lineage.core.paths import find_root
-    from lineage.versions import show
-    from lineage.versions import start as starting
-    from lineage.versions import suggest as suggesting
+    from lineage.versions.show import print_versions
+    from lineage.versions.suggest import start_version, suggest_version
 
     chosen = [suggest, start, next, renumber, list, version is not None]
     if chosen.count(True) != 1 or (part and (suggest or list or version)):
         raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
-        suggesting.suggest(root, description)
+        suggest_version(root, description)
     elif start:
-        starting.start(root, part)
+        start_version(root, part)
     elif list:
-        show.print_versions(root, format)
+        print_versions(root, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
 

@@ -1,6 +1,5 @@
 """Give the newest runs another version: theirs is the tag of other runs, or too low."""
 
-import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,14 +18,9 @@ from lineage.tracked.guarded_output import guarded_output
 from lineage.tracked.version_tags import Tag, tags, taken_versions
 from lineage.tracked.whole_file import write_text
 from lineage.versions.new_tag import check_clean, check_recorded, tag_now
-from lineage.versions.start import set_version
-from lineage.versions.suggest import COMMAND, find_next, holds_runs
+from lineage.versions.suggest import COMMAND, find_next, holds_runs, set_version
 
-CHANGE = """
-UPDATE metrics
-SET version = ?
-WHERE track_id IN (SELECT value FROM json_each(?))
-"""
+CHANGE = "UPDATE metrics SET version = ? WHERE track_id = ?"
 
 
 def renumber_runs(
@@ -60,7 +54,7 @@ def renumber_runs(
     runs = sorted((root / RUNS).glob("*.db"))
     track_ids = [run.stem for run in runs]
     for file in (root / DATABASE, *runs):
-        _change(root, file, (new, json.dumps(track_ids)))
+        _change(root, file, [(new, track_id) for track_id in track_ids])
     card = read_card(root)
     if card and card.track_id in track_ids:
         write_text(root / PRODUCTION / CARD, replace(card, version=new).to_json())
@@ -71,10 +65,10 @@ def renumber_runs(
     return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
 
 
-def _change(root: Path, file: Path, values: tuple[str, str]) -> None:
+def _change(root: Path, file: Path, values: list[tuple[str, str]]) -> None:
     """Change the version of runs in a copy of their database, which then takes its place."""
     with guarded_output(root, file.relative_to(root).as_posix()) as output:
         shutil.copyfile(file, output.draft)
         with closing(sqlite3.connect(output.draft)) as connection, connection:
-            connection.execute(CHANGE, values)
+            connection.executemany(CHANGE, values)
         output.publish(replaces=True)

@@ -1,4 +1,4 @@
-"""Suggest a version: the number to raise since the last one, why, and the description of its tag.
+"""Suggest a version: the number to raise since the last one, why, its description; and start it.
 
 Other code of yours or other data raise the major number; other params, a new sweep or more data the
 minor one; anything else is a patch. The last version is the newest in the history of HEAD: with
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
-from lineage.core.params import Params, read_params
+from lineage.core.params import Params, read_params, with_version
 from lineage.core.paths import DATABASE, INCOMING_DATA, PARAMS, RUNS, TEST_DATA, TRAIN_DATA
 from lineage.core.version_numbers import Part, following, parse
 from lineage.results.leaderboard import best_runs
@@ -21,7 +21,8 @@ from lineage.results.version_results import Run, find_results, params_at, params
 from lineage.tracked.git import main_root
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import obtain
-from lineage.tracked.version_tags import START, Tag, newest_tag, tags
+from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
+from lineage.tracked.whole_file import write_text
 from lineage.versions.compare_files import compare_data
 from lineage.versions.files_at_commit import changed_files
 
@@ -54,7 +55,7 @@ class Suggestion(NamedTuple):
     has_run: bool
 
 
-def suggest(root: Path, text: str | None) -> None:
+def suggest_version(root: Path, text: str | None) -> None:
     """Say which version the present state should be, why, and the description of its tag.
 
     Of a state that has not run, it says which version the run would be.
@@ -81,6 +82,30 @@ def suggest(root: Path, text: str | None) -> None:
     option = f"--version {written}" if found.name == written else "--renumber"
     say(f"  → {COMMAND} {'--next patch' if is_tagged else option}")
     say(describe(root, params, text))
+
+
+def start_version(root: Path, part: Part | None) -> None:
+    """Write the next version that is free, here and on Git's remote, into params.yaml.
+
+    Args:
+        root: the project's root.
+        part: the number to raise in the newest version of this history; None: as is suggested.
+
+    Raises:
+        BadInput: params.yaml is wrong, or the version cannot be changed there.
+    """
+    params = read_params(root / PARAMS)
+    version = find_next(root, params, taken_versions(root), part).name
+    set_version(root, version)
+    say(f"{PARAMS} says {version}; no tag has closed it")
+    say(f"  → git commit --all --message 'Start {version}'; dvc repro")
+
+
+def set_version(root: Path, version: str) -> None:
+    """Change `experiment.version` in params.yaml, and no other byte."""
+    file = root / PARAMS
+    text = file.read_bytes().decode("utf-8")
+    write_text(file, with_version(text, version))
 
 
 def find_next(
