@@ -278,7 +278,7 @@ def test_code_or_rows_that_are_not_those_that_ran_are_found(versions: Versions, 
     project.commit("no run")
     project.git("tag", "-a", "-m", "by hand", "e3.0.0")
     row = proof(project, "--version", "e3.0.0", code=1)["e3.0.0"]
-    assert row["row"] == "no" and "has no such run of e3.0.0" in row["problem"] and row["model"] is None
+    assert row["code"] == "no" and "train ran with experiment.version: e1.10.0, and params.yaml says" in row["problem"]
 
     project.git("rm", "--quiet", "dvc.lock")
     project.commit("without lock")

@@ -4,7 +4,7 @@
     relations          those two relations, and what makes two of their rows the same
     plan               what a merge would do or did: counts, conflicts, the line that is printed
     data               training data: parquet files as relations, and the merged file written
-    test_overlap       test items that are training data, too: refused, left out or allowed
+    overlap            test items that are training data, too: refused, left out or allowed
     databases          results: tables of SQLite and DuckDB files, merged into a copy of the base
     lined_up           one table of several databases, by the names of its columns
     row_reader         its rows as relations, keys first
@@ -12,6 +12,8 @@
     carry              its rows, carried by SQLite from file to file
     changes_of_copy    rows that a copy of the base still has from where it began
     origin_of_copy     which recorded version a database began as a copy of
+    three_way          what `git merge` means for rows: three versions become one, cell by cell
+    three_way_files    the same for a results database and for training data
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge
     by_hand            merges that the command line asks for

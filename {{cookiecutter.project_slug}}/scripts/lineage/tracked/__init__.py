@@ -9,6 +9,7 @@
     remote          the bytes behind a hash, from the cache or the remote, verified
     history         which commits no Git remote has, and which files an ignore rule keeps from Git
     git             the one place that runs Git
+    version_tags    the tags of versions, here and on Git's remote, and which version is closed
     dvc             DVC, run as a command that waits for its turn
 
 The promise of this room: nothing is overwritten unless its exact bytes can be brought back, or all
