@@ -131,9 +131,11 @@ def test_diff_names_params_metrics_flips_and_code(versions: Versions) -> None:
     assert "data/train.parquet: rows" not in found["data"], "the data are the same"
 
     flips = {}
-    predictions = [
-        pd.read_csv(io.BytesIO(versions.seen[v]["results/plots/predictions.csv"])) for v in ("e0.1.0", "e0.2.0")
-    ]
+    predictions = []
+    for version in ("e0.1.0", "e0.2.0"):
+        seen = versions.seen[version]
+        [track_id] = [Path(name).stem for name in seen if name.startswith("results/runs/") and name.endswith(".db")]
+        predictions.append(pd.read_parquet(io.BytesIO(seen[f"results/predictions/{track_id}.parquet"])))
     items = pd.read_parquet(versions.project.path / "data/test.parquet")["id"]
     for item, left, right in zip(items, predictions[0]["predicted"], predictions[1]["predicted"], strict=True):
         if left != right:

@@ -53,6 +53,7 @@ class Merge(Section):
     data_strategy: Strategy
     data_key_columns: list[Name]
     data_on_conflict: OnConflict = "fail"
+    data_test_overlap: Literal["fail", "exclude", "allow"] = "fail"
 
 
 class Promote(Section):
