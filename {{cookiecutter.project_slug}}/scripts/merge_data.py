@@ -16,8 +16,8 @@ def main() -> None:
     from lineage.core.params import read_params
     from lineage.merge.data import union_all_by_name, write_rows
     from lineage.merge.inbox import find_batches
+    from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
-    from lineage.merge.test_overlap import keep_apart
     from lineage.tables.engine import open_engine
     from lineage.tracked.guarded_output import guarded_output
 

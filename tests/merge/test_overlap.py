@@ -12,8 +12,8 @@ from conftest import Project, stages_run
 
 from lineage.core.errors import Refused
 from lineage.merge.data import union_all_by_name, write_rows
+from lineage.merge.overlap import keep_apart
 from lineage.merge.rules import Rules, merge_or_rebase
-from lineage.merge.test_overlap import keep_apart
 from lineage.tables.engine import open_engine
 
 KEYED = Rules("merge", ("id",))
