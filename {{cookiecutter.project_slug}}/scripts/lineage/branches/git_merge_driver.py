@@ -134,7 +134,7 @@ def _merge_output(
         key_columns = params.get("merge.data_key_columns", ())
         return with_hash(ours, merge_training_data(root, versions, key_columns))
     if path == paths.PRODUCTION:
-        _tell("both sides promoted a model: ours stays, theirs is among the candidates")
+        _tell(f"both sides changed {path}: ours stays, until dvc repro compares both models")
     return ours
 
 
