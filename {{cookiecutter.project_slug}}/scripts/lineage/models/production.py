@@ -151,7 +151,7 @@ def choose(models: Models, run: Row, option: str) -> Decision:
     """
     metric = models.promote.metric
     before = read_card(models.root)
-    reason = f"by hand ({option}): {metric} {metric_text(run[metric])}"
+    reason = f"by hand ({option}): {metric} {metric_text(run.get(metric))}"
     if before is None:
         return Decision(run, reason, by_hand=True)
     if (before.track_id, before.model_hash) == (run["track_id"], run["model_hash"]):
@@ -211,7 +211,7 @@ def make_card(models: Models, run: Row, decision: Decision, say: Say) -> ModelCa
     return ModelCard(
         **copied,
         params={name: value for name, value in run.items() if is_param(name)},
-        metrics={name: measured(run[name]) for name in metric_names(models.database)},
+        metrics={name: measured(run.get(name)) for name in metric_names(models.database)},
         promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaced=before.track_id if before else None,
         reason=decision.why,
