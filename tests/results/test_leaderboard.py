@@ -134,9 +134,9 @@ def test_runs_on_another_test_set_or_by_another_evaluation_are_not_ranked(tmp_pa
             "CREATE TABLE metrics (track_id, timestamp, test_hash, evaluate_hash, model_seed INT, seed INT, f1_score)"
         )
         connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?)", runs)
-    assert ids(path) == ["of a colleague", "before the column", "better", "worse", "old and high"]
+    assert ids(path) == ["of a colleague", "old and high", "before the column", "better", "worse"]
     present = {"test_hash": "b" * 32, "evaluate_hash": "e" * 32}
-    ranked = ["better", "worse", "of a colleague", "before the column", "old and high"]
+    ranked = ["better", "worse", "old and high", "before the column", "of a colleague"]
     assert ids(path, first=present) == ranked
     assert ids(path, first=dict.fromkeys(present, "f" * 32)) == ids(path), "no run was measured on that"
     rows, _ = read_leaderboard(path, "f1_score", "max", ["track_id!=of a colleague", "evaluate_hash!=NULL"])

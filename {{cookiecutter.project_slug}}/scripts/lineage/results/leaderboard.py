@@ -75,7 +75,7 @@ def best_runs(
     """Read runs, best first, the earlier one first on a tie, those without a number last.
 
     Only runs on the same test data and by the same evaluation code are ranked: those under the
-    conditions of `first`, or of the newest run. All others follow, the newest first.
+    conditions of `first`, or of the newest run. All others follow.
 
     Args:
         database: a results database.
@@ -108,18 +108,21 @@ def best_runs(
 
 
 def ranked_first(rows: list[Row], metric: str, first: Row | None) -> list[Row]:
-    """Put runs of one test set and one evaluation code first, in their order; others follow."""
+    """Put runs of one test set and one evaluation code first; others follow, by their conditions.
 
-    def by_age(row: Row) -> tuple[bool, str]:
-        return measured(row[metric]) is not None, str(row["timestamp"])
-
-    newest_first = sorted(rows, key=by_age, reverse=True)
-    known = list(map(conditions_of, newest_first))
+    Within equal conditions the rows keep their order.
+    """
+    numbers = [row for row in rows if measured(row[metric]) is not None]
+    newest = max(numbers or rows, key=lambda row: str(row["timestamp"]), default={})
     chosen = conditions_of(first or {})
-    if known and chosen not in known:
-        chosen = known[0]
-    others = [row for row in newest_first if conditions_of(row) != chosen]
-    return [row for row in rows if conditions_of(row) == chosen] + others
+    if chosen not in map(conditions_of, rows):
+        chosen = conditions_of(newest)
+
+    def place(row: Row) -> tuple[bool, str]:
+        conditions = conditions_of(row)
+        return conditions != chosen, conditions
+
+    return sorted(rows, key=place)
 
 
 def ranking_sql(condition: str, metric: str, mode: str) -> str:
@@ -181,9 +184,9 @@ def add_seeds(rows: list[Row], metric: str) -> None:
     """
     alike: dict[str, list[float]] = {}
     for row in rows:
-        own = [row.get(name) for name in ("version", "data_hash", "code_hash")]
-        params = {name: row[name] for name in param_names([row]) if name != "model_seed"}
-        row["seeds"] = f"{conditions_of(row)} {own} {params}"
+        names = {"version", "data_hash", "code_hash", *param_names([row])} - {"model_seed"}
+        own = {name: row.get(name) for name in sorted(names)}
+        row["seeds"] = f"{conditions_of(row)} {own}"
         value = measured(row[metric])
         if value is not None:
             alike.setdefault(row["seeds"], []).append(value)
