@@ -136,7 +136,8 @@ def promote_by_hand(
             decision = decide(models, there, None, say)
         else:
             option = f"--run-id {run_id}" if run_id else f"--version {version}"
-            decision = choose(models, find_run(models, run_id, version), option)
+            run = find_run(models, run_id, version, metric, mode)
+            decision = choose(models, run, option)
         if carry_out(models, decision, say):
             record_models(models.root, say)
 

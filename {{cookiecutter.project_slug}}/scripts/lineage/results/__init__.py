@@ -2,6 +2,7 @@
 
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
 - `comparable`: which runs can be compared: same test data, same evaluation code.
+- `version_results`: the runs of a version, which are those that its tag holds.
 - `conditions`: what users write after `--where`, as SQL.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.
 
