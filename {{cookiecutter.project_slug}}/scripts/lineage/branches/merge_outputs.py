@@ -19,6 +19,7 @@ from lineage.core.paths import METRICS
 from lineage.merge.data import merge_data, write_new_rows
 from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
+from lineage.tables.sources import add_sources, read_sources
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import store_object
 from lineage.tracked.hashes import file_md5, write_listing
@@ -135,6 +136,7 @@ def merge_results(root: Path, versions: Versions) -> str:
 
     with TemporaryDirectory() as folder:
         merged = _merge_rows(root, versions, Path(folder), write_new, merge)
+        add_sources(merged, read_sources(obtain(root, versions.theirs)))
         if versions.base and versions.may_drop:
             dropped = run_ids(obtain(root, versions.base))
             dropped -= run_ids(obtain(root, versions.theirs))
@@ -166,10 +168,11 @@ def merge_training_data(
         Refused: both sides changed a row differently; shows the first ones.
 
     """
+    theirs = read_sources(obtain(root, versions.theirs))
 
     def merge(base: Path, incoming: Path, output: Path, on_conflict: str) -> None:
         rules = Rules("merge", tuple(key_columns), on_conflict=on_conflict)
-        merge_data([base], [incoming], output, rules, paths.TRAIN_DATA)
+        merge_data([base], [incoming], output, rules, paths.TRAIN_DATA, theirs)
 
     with TemporaryDirectory() as folder:
         merged = _merge_rows(root, versions, Path(folder), write_new_rows, merge)

@@ -39,24 +39,20 @@ HISTORY = ("log", "--all", "--patch", "--text", "--no-color", "--no-ext-diff", "
 
 
 def runs_of_new_models(models: Models, new: dict[str, Path]) -> list[Row]:
-    """Read the rows of new models, best first.
+    """Read the rows of new models, best first; one whose row was replaced since then has none.
 
     Args:
         models: of the project.
         new: run id to model file.
 
     Raises:
-        Refused: a model has no row, or other bytes than its row says.
+        Refused: a model has other bytes than its row says.
     """
     runs = models.best_runs(track_ids=list(new))
     for run in runs:
         file = new[run["track_id"]]
         if checked_md5(models.root, file) != run["model_hash"]:
             raise Refused(f"{file} is not the model that run {run['track_id']} recorded")
-    unknown = new.keys() - {run["track_id"] for run in runs}
-    if unknown:
-        problem = f"run {min(unknown)} has a model but no row in {paths.DATABASE}"
-        raise Refused(problem, "dvc repro merge_results")
     return runs
 
 

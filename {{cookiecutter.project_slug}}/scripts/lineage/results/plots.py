@@ -28,7 +28,7 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
 
     Args:
         root: the project's root.
-        track_ids: the newest runs; the best of them is reported.
+        track_ids: the newest runs; the best of them is reported, or of all if they were replaced.
         metric: what “best” means.
         mode: `max` or `min`.
 
@@ -37,14 +37,14 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     """
     database = root / paths.DATABASE
     metrics = metric_names(database)
-    newest = best_runs(database, metric, mode, track_ids=track_ids)
+    runs = best_runs(database, metric, mode)
+    newest = best_runs(database, metric, mode, track_ids=track_ids) or runs
     best = newest[0]
     text = json.dumps({name: best[name] for name in metrics}, indent=2)
     write_text(root / paths.METRICS_FILE, text + "\n")
 
     plots = root / paths.PLOTS
     columns = ["version", *metrics]
-    runs = best_runs(database, metric, mode)
     versions = {run["version"]: list(map(run.get, columns)) for run in reversed(runs)}
     lines = [versions[version] for version in sorted(versions, key=version_key)]
     write_csv(plots / "versions.csv", columns, lines)
