@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from conftest import Project
 
-MERGE = "--strategy merge --key-columns id --on-conflict fail"
-REBASE = "--strategy rebase --key-columns id --on-conflict fail"
+MERGE = "--strategy merge --on-conflict fail --key-columns id"
+REBASE = "--strategy rebase --on-conflict fail --key-columns id"
 UNDO = "to take it back: "
 
 

@@ -90,6 +90,7 @@ def test_setup_tells_git_how_to_merge(trained: Project) -> None:
 def test_both_branches_ran_and_the_merge_holds_all_runs_of_both(forked: Project) -> None:
     expected = sorted({*runs(object_of(forked, "left", DATABASE)), *runs(object_of(forked, "right", DATABASE))})
     assert len(expected) == 3
+    ours = runs(object_of(forked, "left", DATABASE))
     said = forked.run("git", "merge", "--no-edit", "right").stderr
     assert "dvc.lock merged; next: dvc checkout && dvc repro" in said
     assert forked.git("status", "--porcelain") == ""
@@ -104,7 +105,7 @@ def test_both_branches_ran_and_the_merge_holds_all_runs_of_both(forked: Project)
     names = [name for _, name, *_ in merged_data(forked)]
     assert names == [f"data/incoming/batch_00{number}.parquet" for number in (1, 2, 3)], "ours first"
     merged = [Path(name).stem for _, name, *_ in merged_results(forked.path / DATABASE)]
-    assert merged[:2] == runs(object_of(forked, "left", DATABASE)) and sorted(merged) == expected
+    assert merged[:2] == ours and sorted(merged) == expected
     before = file_md5(forked.path / TRAIN)
     status = forked.dvc("status")
     assert "train:" in status and "modified:           data/train.parquet" in status

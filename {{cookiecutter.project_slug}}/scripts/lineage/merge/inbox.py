@@ -65,7 +65,11 @@ def new_results(root: Path, rules: Rules, merged_before: Sources) -> Inbox:
     A run, too, is merged once: what has taken its place since then stays.
     """
     inbox = new_files(root, paths.INCOMING_RESULTS, [".db", ".parquet"], rules, merged_before)
-    inbox.new += [run for run in find_runs(root) if file_md5(run) not in merged_before]
+    for run in find_runs(root):
+        if file_md5(run) in merged_before:
+            inbox.merged += 1
+        else:
+            inbox.new.append(run)
     return inbox
 
 
@@ -85,6 +89,7 @@ def new_files(
         BadInput: a file that cannot be merged.
     """
     inbox = Inbox()
+    known: dict[str, Source | None] = {**merged_before}
     for file in find_files(root / folder, ""):
         name = file.relative_to(root).as_posix()
         if file.name == OURS:
@@ -92,12 +97,14 @@ def new_files(
         if file.suffix not in endings:
             problem = f"{name} is no {' or '.join(endings)} file, so it cannot be merged"
             raise BadInput(problem, _remedy(name))
-        before = merged_before.get(file_md5(file))
-        if before is None:
+        md5 = file_md5(file)
+        if md5 not in known:
+            known[md5] = None
             inbox.new.append(file)
             continue
         inbox.merged += 1
-        if before.rule != rules.options and file.suffix == endings[0]:
+        before = known[md5]
+        if before and before.rule != rules.options and file.suffix == endings[0]:
             inbox.by_other_rule.append(name)
     return inbox
 
