@@ -1,6 +1,7 @@
 """What DVC has recorded: the outputs that `dvc.lock` and `.dvc` files name, and their hashes."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -86,6 +87,16 @@ def way_back(root: Path) -> list[str]:
         return []
     command = f"git checkout {commit} -- {' '.join(names)} && dvc checkout"
     return [f"to take it back: {command}   # all outputs and inboxes, as {commit} has them"]
+
+
+@cache
+def yaml_in_git(
+    root: Path,
+    commit: str,
+    name: str,
+) -> Any:
+    """Read a YAML file of a commit: an empty mapping where there is none; raises `YAMLError`."""
+    return yaml.safe_load(git_bytes(root, "show", f"{commit}:./{name}") or b"") or {}
 
 
 def _pointers(root: Path, revision: str | None) -> list[str]:

@@ -10,13 +10,14 @@ from lineage.core import paths
 from lineage.core.listing import print_rows
 from lineage.core.params import read_params
 from lineage.results.leaderboard import metric_names
+from lineage.results.version_results import Results, find_results, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.version_tags import Tag, tags
 from lineage.versions.compare import change, compare
-from lineage.versions.tags import Results, Tag, find_results, params_of, tags
 
 HEADER = (
     "section",
@@ -30,7 +31,7 @@ HEADER = (
 
 def print_versions(root: Path, form: str) -> None:
     """Print all versions with the metrics of their best run, as `results/metrics.json` has them."""
-    known = {tag: _metrics(root, tag) for tag in tags(root)}
+    known = {tag: _metrics(root, tag) for tag in tags(root).values()}
     names: dict[str, None] = {}
     for metrics in known.values():
         names |= dict.fromkeys(metrics)

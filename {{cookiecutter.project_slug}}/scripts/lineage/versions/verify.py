@@ -1,6 +1,7 @@
 """Verify that everything that a tag names still exists, and fits together."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from lineage.core.paths import (
     PREDICTIONS,
     TRAINED_MODELS,
 )
+from lineage.results.version_results import Run, files_of, find_results, params_of
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import (
     git,
@@ -28,13 +30,7 @@ from lineage.tracked.remote import (
     open_remote,
     with_files,
 )
-from lineage.versions.tags import (
-    Tag,
-    files_of,
-    find_results,
-    find_tag,
-    tags,
-)
+from lineage.tracked.version_tags import Tag, find_tag, tags
 from lineage.versions.verify_code import other_code, other_data
 
 LINKS = ("commit", "dvc.lock", "cache", "remote", "md5", "row", "model", "data", "code")
@@ -92,7 +88,7 @@ def print_proofs(
     known = tags(root)
     if not known:
         raise Refused("there is no version yet", "python scripts/version_tag.py --suggest")
-    proofs = verify(root, [find_tag(root, version) for version in chosen] or known)
+    proofs = verify(root, [find_tag(root, version) for version in chosen or known])
     print_rows(("version", *LINKS, "problem"), [proof.row() for proof in proofs], form)
     for proof in proofs:
         for link in proof.broken():
@@ -192,7 +188,8 @@ def _check_runs(root: Path, proof: Proof) -> None:
     except LineageError as error:
         problems["row"] = error.problem
         return
-    problems |= {"row": "", "model": ""}
+    claims = _false_claims(proof.tag.text, results.runs[0])
+    problems |= {"row": next(claims, ""), "model": ""}
     for run in reversed(results.runs):
         name = run["track_id"]
         if models.get(f"{name}_model.bin") != run["model_hash"]:
@@ -204,6 +201,25 @@ def _check_runs(root: Path, proof: Proof) -> None:
     code = next(other_code(root, results), "")
     if code or all(run.get("git_dirty") == 0 for run in results.runs):
         problems["code"] = code  # else more than the files of dvc.lock may have run
+
+
+def _false_claims(text: str, run: Run) -> Iterator[str]:
+    """Say which `name=value` in the description of a tag is not so, as of a tag made by hand.
+
+    Args:
+        text: the description, as `suggest.describe` writes it; numbers may be rounded.
+        run: the best of the version.
+    """
+    known = {**run, **params_of(run), "model": run.get("model_name"), "data": run["data_hash"]}
+    claims = re.findall(r"(?:^| \| )(\w+)=([^\s,;]+)", text)
+    for name, said in dict(reversed(claims)).items():  # the first counts: words come last
+        value = known.get(name)
+        true = str(value)[: len(said)] if name == "data" else str(value)
+        if isinstance(value, float):
+            decimals = len(said.partition(".")[2])
+            true = f"{value:.{decimals}f}"
+        if value is not None and said not in (true, str(value)):
+            yield f"the tag says {name}={said}, and its best run {true}"
 
 
 def _remedy(version: str, link: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
+from lineage.results.version_results import Results, Run
 from lineage.tracked.git import git, has_commit
+from lineage.tracked.recorded import yaml_in_git
 from lineage.versions.compare import HASHES
-from lineage.versions.files_at_commit import changed_files, md5_in_git, yaml_in_git
-from lineage.versions.tags import Results, Run
+from lineage.versions.files_at_commit import changed_files, md5_in_git
 
 
 def other_data(
