@@ -214,3 +214,16 @@ def test_the_results_record_their_runs_and_files_and_xetrack_reads_them(trained:
     shown = trained.script("experiment_explorer", "show", "--version", "e0.1.0", "--format", "csv")
     assert f"merged,{FIRST},537 rows {MERGE}" in shown
     assert f"merged,results/incoming/theirs.db,1 rows {rule}" in shown
+
+
+def test_a_damaged_file_is_named_without_a_traceback(fresh: Project) -> None:
+    fresh.script("merge_data")
+    whole = (fresh.path / FIRST).read_bytes()
+    (fresh.path / "data/incoming/b.parquet").write_bytes(whole[:-40])
+    assert "b.parquet is not a readable parquet file" in fresh.script("merge_data", code=2)
+    place = ("--base-data", "data/train.parquet", "--output-data", "data/train.parquet")
+    words = ("--strategy", "merge", "--exp-data", "data/incoming/b.parquet", *place)
+    assert "b.parquet is not a readable parquet file" in fresh.script("merge_artifacts", *words, code=2)
+    (fresh.path / "data/incoming/b.parquet").unlink()
+    (fresh.path / "data/train.parquet").write_bytes(whole[:-40])
+    assert "train.parquet is not a readable parquet file" in fresh.script("merge_data", code=2)

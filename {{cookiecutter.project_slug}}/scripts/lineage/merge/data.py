@@ -78,7 +78,7 @@ def merge_data(
         relations = union_all_by_name(engine, base, sources, rules, name)
         plan = merge_or_rebase(relations, rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output, arriving or {})
+            write_rows(relations, plan, output, arriving)
         return plan
 
 
@@ -191,7 +191,9 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
             relations.widened.append(f"{name} {old} → {kind}")
 
 
-def write_rows(relations: DataRelations, plan: Plan, output: Path, arriving: Sources) -> None:
+def write_rows(
+    relations: DataRelations, plan: Plan, output: Path, arriving: Sources | None = None
+) -> None:
     """Write the base rows that stay, as they lie, and then those that arrive, by identity.
 
     Args:
@@ -215,7 +217,7 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path, arriving: Sou
     record: Sources = {}
     for schema in relations.base:
         record |= read_sources(schema.path)
-    metadata = {**relations.metadata, **as_metadata(arrive(record, arriving))}
+    metadata = {**relations.metadata, **as_metadata(arrive(record, arriving or {}))}
     copy_rows(relations.engine, rows, output, relations.name, metadata)
     keys = [name for name in relations.identity if name in relations.written]
     checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"

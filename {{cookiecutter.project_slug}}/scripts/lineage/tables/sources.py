@@ -6,7 +6,7 @@ own, `lineage_sources`. A copy of the file carries it along.
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +60,13 @@ def count_and_read(path: Path) -> tuple[int, Sources]:
                 else:
                     rows += count_rows(connection, quote(name))
     elif starts_with(path, b"PAR1"):
+        from pyarrow import ArrowException
         from pyarrow.parquet import read_metadata
 
-        about = read_metadata(path)
-        rows = about.num_rows
-        record = json.loads((about.metadata or {}).get(METADATA_KEY.encode(), "[]"))
+        with suppress(ArrowException, OSError):  # the merge itself says what is wrong with a file
+            about = read_metadata(path)
+            rows = about.num_rows
+            record = json.loads((about.metadata or {}).get(METADATA_KEY.encode(), "[]"))
     return rows, {entry[0]: Source(*entry) for entry in record}
 
 
