@@ -129,7 +129,7 @@ def test_a_file_merged_by_another_rule_is_merged_again_by_the_command_that_is_na
     trained.set_param("merge.data_strategy", "rebase")
     said = trained.repro("merge_data")
     assert "+0 ~0 =0 !0; 0 new files, 2 already merged" in said
-    assert "2 of them by another rule, which stands; to merge by this one:\n" in said
+    assert "2 of them by another rule, which stands; by this one, type:\n" in said
     assert corrected.items() <= labels(trained).items()
     command = command_in(said, "→ ")
     assert f"{REBASE} --base-data data/train.parquet" in command
