@@ -50,7 +50,7 @@ PARAMS = {
     "unknown key": (
         ("promote.metrics", "accuracy"),
         "params.yaml: promote.metrics is not a known key (did you mean metric?); allowed here: strategy, metric, mode,"
-        " min_improvement, keep",
+        " min_improvement, confidence, pinned, keep",
     ),
     "unknown section": (
         ("training", {"epochs": 3}),
@@ -226,22 +226,23 @@ def test_an_empty_folder_of_batches(trained: Project) -> None:
 
 
 EXPERIMENTS = {
-    "syntax error": ("def fit(:\n", "experiment.py cannot be imported: SyntaxError: invalid syntax"),
+    "syntax error": ("def fit(:\n", 2, "experiment.py cannot be imported: SyntaxError: invalid syntax"),
     "missing package": (
         "import torchly\n",
+        1,
         "experiment.py cannot be imported: ModuleNotFoundError: No module named 'torchly'",
     ),
-    "missing function": ("def load_data(path):\n    pass\n", "experiment.py has no function fit()"),
+    "missing function": ("def load_data(path):\n    pass\n", 1, "experiment.py has no function fit()"),
 }
 
 
-@pytest.mark.parametrize(("code", "message"), EXPERIMENTS.values(), ids=EXPERIMENTS.keys())
-def test_an_experiment_file_that_does_not_work(unchanging: Project, code: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "code", "message"), EXPERIMENTS.values(), ids=EXPERIMENTS.keys())
+def test_an_experiment_file_that_does_not_work(unchanging: Project, text: str, code: int, message: str) -> None:
     before = state(unchanging)
     path = unchanging.path / "experiment.py"
     original = path.read_text(encoding="utf-8")
-    path.write_text(code, encoding="utf-8")
-    output = unchanging.script("train", code=1)
+    path.write_text(text, encoding="utf-8")
+    output = unchanging.script("train", code=code)
     path.write_text(original, encoding="utf-8")
     assert message in output and "Traceback" not in output
     assert state(unchanging) == before

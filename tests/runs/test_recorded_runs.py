@@ -16,6 +16,8 @@ import pytest
 from conftest import SOURCE, Project, copy_project
 from toy_runs import md5, new_rows, predictions, rows, toy
 
+from lineage.core.code_hash import code_files, code_hash, evaluate_hash
+
 
 @pytest.fixture
 def project(trained_original: Project, tmp_path: Path) -> Project:
@@ -33,6 +35,8 @@ def test_a_row_names_its_environment_seed_and_duration(project: Project) -> None
     assert row["lock_hash"] == md5(project.path / "requirements.lock") and row["seed"] == 0
     assert 0.3 < row["duration_seconds"] < 30 and len(row["run_hash"]) == 32
     assert (row["status"], row["error"]) == ("ok", None)
+    assert row["code_hash"] == code_hash(code_files(project.path)) and len(row["code_hash"]) == 32
+    assert row["evaluate_hash"] == evaluate_hash(project.path) != row["code_hash"]
     assert row["model_hash"] == md5(project.path / f"models/trained/{row['track_id']}_model.bin")
     assert row["predictions_hash"] == md5(project.path / f"results/runs/{row['track_id']}.parquet")
     test = pd.read_parquet(project.path / "data/test.parquet")
@@ -71,6 +75,8 @@ def test_rows_from_before_these_columns_get_null_in_them(project: Project) -> No
             "status",
             "error",
             "run_hash",
+            "code_hash",
+            "evaluate_hash",
             "predictions_hash",
             "seed",
             "duration_seconds",

@@ -6,6 +6,7 @@
     param_names      names and plain values of params, as rows hold them
     version_numbers  `eX.Y.Z`: read, ordered, counted up
     experiment_file  `experiment.py`, imported and checked
+    code_hash        which code a run imports, and hashes of all of it and of what evaluates
     console          how a command starts, says things, shows progress and ends
     listing          rows printed as a table, JSON, CSV or Markdown
     check_result     how one step of a set-up or an examination ended

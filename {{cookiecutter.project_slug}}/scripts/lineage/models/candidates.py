@@ -38,20 +38,21 @@ TO_RECORD = (
 HISTORY = ("log", "--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
 
 
-def runs_of_new_models(models: Models, new: dict[str, Path]) -> list[Row]:
-    """Read the rows of new models, best first; one whose row was replaced since then has none.
+def runs_of_models(models: Models, new: dict[str, Path]) -> list[Row]:
+    """Read the rows of new models and of candidates; one whose row was replaced has none.
 
     Args:
         models: of the project.
         new: run id to model file.
 
     Raises:
-        Refused: a model has other bytes than its row says.
+        Refused: a new model has other bytes than its row says.
     """
-    runs = models.best_runs(track_ids=list(new))
+    kept = models_in(models.root / paths.CANDIDATES)
+    runs = models.best_runs(track_ids=[*new, *kept])
     for run in runs:
-        file = new[run["track_id"]]
-        if checked_md5(models.root, file) != run["model_hash"]:
+        file = new.get(run["track_id"])
+        if file and checked_md5(models.root, file) != run["model_hash"]:
             raise Refused(f"{file} is not the model that run {run['track_id']} recorded")
     return runs
 

@@ -33,6 +33,8 @@ class Facts:
         status: `ok` or `failed`.
         error: why it failed.
         run_hash: stands for all that the run depends on (`run_plan.plan_runs`).
+        code_hash: of experiment.py and all modules of the project that it imports.
+        evaluate_hash: of the part of them that evaluates (`core.code_hash.evaluate_hash`).
         test_hash: of the test data.
         model_hash: of the model file.
         predictions_hash: of the predictions file.
@@ -51,6 +53,8 @@ class Facts:
     status: str = "ok"
     error: str | None = None
     run_hash: str | None = None
+    code_hash: str | None = None
+    evaluate_hash: str | None = None
     test_hash: str | None = None
     model_hash: str | None = None
     predictions_hash: str | None = None

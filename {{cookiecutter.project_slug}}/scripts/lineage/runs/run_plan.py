@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from lineage.core import paths
+from lineage.core.code_hash import code_files, code_hash, evaluate_hash
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep
@@ -153,6 +154,8 @@ def _known_facts(root: Path, version: str, inputs: Values) -> Facts:
         data_hash=data_hash,
         dvc_hash=_hash_path(root / paths.PIPELINE_LOCK),
         test_hash=inputs[paths.TEST_DATA],
+        code_hash=code_hash(code_files(root, inputs)),
+        evaluate_hash=evaluate_hash(root),
         python=platform.python_version(),
         platform=platform.platform(),
         lock_hash=_hash_path(root / "requirements.lock"),

@@ -19,6 +19,7 @@ from lineage.setup.secrets import REMEDY, find_secrets
 from lineage.tracked.cache import cached_object, object_path, store_object
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.history import check_tracked
 from lineage.tracked.whole_file import write_text
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
@@ -64,6 +65,7 @@ def run_setup(setup: Setup) -> Iterator[Step]:
         "data": partial(_data, root),
         "hooks": partial(_hooks, root),
         "commit": partial(_commit, root, setup.author),
+        "tracked": partial(check_tracked, root),
         "pull": partial(_pull, root, setup.profile),
     }
     if setup.first:
@@ -262,6 +264,8 @@ def _configured_author(root: Path) -> str:
 
 def _pull(root: Path, profile: str | None) -> Step:
     from lineage.tracked.dvc import run_dvc
+    from lineage.tracked.recorded import recorded_outputs
+    from lineage.tracked.remote import missing_in_remote, open_remote, with_files
 
     lacking = _not_in_workspace(root)
     if not lacking:
@@ -276,7 +280,14 @@ def _pull(root: Path, profile: str | None) -> Step:
     if absent:
         remedy = "dvc push   # where they were made; then here: make setup"
         raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
-    return done("pull", f"fetched {len(lacking)}: {names}")
+    fetched = f"fetched {len(lacking)}: {names}"
+    recorded = recorded_outputs(root)
+    hashes = with_files(root, map(recorded.__getitem__, lacking))
+    unsent = missing_in_remote(root, open_remote(root), hashes)
+    if unsent:
+        problem = f"{fetched}; {len(unsent)} objects came from this machine's cache"
+        return skipped("pull", f"{problem}, and the remote lacks them", "dvc push")
+    return done("pull", fetched)
 
 
 def _not_in_workspace(root: Path) -> list[str]:

@@ -1,0 +1,167 @@
+"""Hashes of the project's own code: of all that a run imports, and of the part that evaluates.
+
+The code is read, not run: what an `import` names counts wherever it stands, in a function too.
+"""
+
+import ast
+import copy
+import hashlib
+import json
+import symtable
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lineage.core.errors import BadInput
+from lineage.core.paths import EXPERIMENT
+
+EVALUATION = {"evaluate", "load_data"}
+"""The functions of `experiment.py` that decide what a metric of a model is."""
+
+Files = dict[str, bytes]
+"""Content by path relative to the project's root, as in `features/text.py`."""
+
+
+def code_files(root: Path, listed: Iterable[str] = ()) -> Files:
+    """Find `experiment.py`, the Python files at the listed paths, and all modules they import.
+
+    Args:
+        root: the project's root.
+        listed: files and folders, as the stage `train` names them among its `deps` in dvc.yaml:
+            the way to name a module whose import cannot be read from the code.
+
+    Raises:
+        BadInput: a file is not Python.
+    """
+    files: Files = {}
+    for name in (EXPERIMENT, *listed):
+        place = root / name
+        for path in place.rglob("*.py") if place.is_dir() else [place]:
+            if path.suffix == ".py":
+                files |= _read(root, path)
+    for name, content in list(files.items()):
+        _add_imported(root, name, _parse(name, content), files)
+    return files
+
+
+def code_hash(files: Files) -> str:
+    """Hash code (md5): the content of every file, in whatever order they come."""
+    hashes = {name: _md5(content) for name, content in files.items()}
+    return _md5(json.dumps(hashes, sort_keys=True).encode())
+
+
+def evaluate_hash(root: Path) -> str:
+    """Hash what makes a metric of a model and the test set (md5); comments do not count.
+
+    That is `evaluate` and `load_data`, what they use of the other names in `experiment.py`, and
+    the whole of each module of the project that is imported for these. So a change of `fit` alone
+    leaves the hash as it is.
+
+    Raises:
+        BadInput: a file is not Python.
+    """
+    content = _read(root, root / EXPERIMENT).get(EXPERIMENT, b"")
+    used = _used(list(_statements(_parse(EXPERIMENT, content))))
+    files: Files = {}
+    for statement in used:
+        _add_imported(root, EXPERIMENT, statement, files)
+    code = {name: _plain(_parse(name, content)) for name, content in files.items()}
+    return _md5(json.dumps([_plain(used), code], sort_keys=True).encode())
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _read(root: Path, path: Path) -> Files:
+    """Read a file, if there is one."""
+    return {path.relative_to(root).as_posix(): path.read_bytes()} if path.is_file() else {}
+
+
+def _parse(name: str, content: bytes) -> ast.Module:
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" (line {line})" if line else ""
+        problem = f"{name} cannot be imported: {type(error).__name__}: {error}{where}"
+        raise BadInput(problem, f"python {name}") from None
+
+
+def _add_imported(root: Path, name: str, code: ast.AST, files: Files) -> None:
+    """Add the modules of the project that some code of a file imports, and what they import."""
+    for node in ast.walk(code):
+        for module in _imported(name, node):
+            found = _read(root, root / module / "__init__.py")
+            found = found or _read(root, root / module.with_suffix(".py"))
+            for other, content in found.items() - files.items():
+                files[other] = content
+                _add_imported(root, other, _parse(other, content), files)
+
+
+def _imported(name: str, node: ast.AST) -> Iterator[PurePosixPath]:
+    """Yield what may be modules in an import: for `import a.b` in any file, `a/b` and `a`."""
+    package: tuple[str, ...] = ()
+    if isinstance(node, ast.ImportFrom):
+        package = PurePosixPath(name).parts[: -node.level] if node.level else ()
+        package += tuple((node.module or "").split("."))
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            module = PurePosixPath(*package, *alias.name.split("."))
+            yield module
+            yield from list(module.parents)[:-1]
+
+
+def _used(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Pick those of a module's statements that define what `EVALUATION` uses."""
+    names = EVALUATION
+    while True:
+        used = [statement for statement in statements if _bound(statement) & names]
+        wider = names.union(*(_global_names(_scope(statement)) for statement in used))
+        if wider == names:
+            return used
+        names = wider
+
+
+def _statements(module: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the statements of a module; an import of several names as one for each of them."""
+    for statement in module.body:
+        if not isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield statement
+            continue
+        for alias in statement.names:
+            single = copy.copy(statement)
+            single.names = [alias]
+            yield single
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Name what a statement of a module binds, or may change, as in `SCORES.append(3)`."""
+    scope = _scope(statement)
+    symbols = scope.get_symbols()
+    names = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
+    if names or isinstance(statement, ast.If):  # such as `if __name__ == "__main__"`
+        return names
+    return EVALUATION if isinstance(statement, ast.ImportFrom) else _global_names(scope)
+
+
+def _scope(statement: ast.stmt) -> symtable.SymbolTable:
+    return symtable.symtable(ast.unparse(statement), EXPERIMENT, "exec")
+
+
+def _global_names(scope: symtable.SymbolTable) -> set[str]:
+    """Name what code uses of its module, in functions and classes too."""
+    names = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
+    return names.union(*map(_global_names, scope.get_children()))
+
+
+def _plain(node: Any) -> Any:
+    """Turn code into lists without comments, the same in every Python, unlike `ast.dump`."""
+    if isinstance(node, list):
+        return [_plain(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [
+        (name, _plain(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
+    ]
+    return [type(node).__name__, fields]
