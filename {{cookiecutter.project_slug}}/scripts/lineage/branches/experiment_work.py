@@ -10,6 +10,7 @@ from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.params import read_params
 from lineage.results.leaderboard import Row, best_runs, metric_names
+from lineage.runs.model_file import hashes_by_name
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import obtain
@@ -72,7 +73,7 @@ class ExperimentWork:
         [best] = best_runs(database, metric, promote.mode, track_ids=runs, limit=1)
         kept = [None, ""]
         for folder in (paths.PRODUCTION, paths.CANDIDATES):
-            kept += self._files(self.ours, folder).values()
+            kept += hashes_by_name(self._files(self.ours, folder)).values()
         if best[metric] is None or best["model_hash"] in kept:
             return None
         return best

@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
+from lineage.core.code_hash import check_listed, code_files
 from lineage.core.errors import LineageError, Refused
-from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
+from lineage.setup.check_remote import (
+    check_remote,
+    dvc_config,
+    make_folder,
+    make_remote,
+)
 from lineage.setup.secrets import REMEDY, find_secrets
 from lineage.tracked.cache import cached_object, object_path, store_object
 from lineage.tracked.git import git, must_git, run
@@ -62,6 +68,7 @@ def run_setup(setup: Setup) -> Iterator[Step]:
         "cache": partial(_cache, root, setup.cache_dir),
         "remote": partial(check_remote, root, setup.profile),
         "data": partial(_data, root),
+        "code": partial(_code, root),
         "hooks": partial(_hooks, root),
         "commit": partial(_commit, root, setup.author),
         "pull": partial(_pull, root, setup.profile),
@@ -219,6 +226,12 @@ def _store(root: Path, path: Path, md5: str) -> None:
     listing = object_path(root, md5)
     write_text(listing, write_listing(manifest))
     listing.chmod(0o444)
+
+
+def _code(root: Path) -> Step:
+    files = code_files(root)
+    check_listed(root, files)
+    return done("code", f"dvc.yaml lists {', '.join(sorted(files))}")
 
 
 def _hooks(root: Path) -> Step:

@@ -32,10 +32,12 @@ def folder_manifest(folder: Path) -> dict[str, str]:
 
 def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
-    if not path.is_dir():
-        return file_md5(path)
-    listing = write_listing(folder_manifest(path))
-    digest = hashlib.md5(listing.encode(), usedforsecurity=False)
+    return listing_md5(folder_manifest(path)) if path.is_dir() else file_md5(path)
+
+
+def listing_md5(files: Mapping[str, str]) -> str:
+    """Hash a folder by its files, relative path to md5."""
+    digest = hashlib.md5(write_listing(files).encode(), usedforsecurity=False)
     return digest.hexdigest() + ".dir"
 
 

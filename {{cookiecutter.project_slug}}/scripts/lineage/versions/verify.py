@@ -16,6 +16,7 @@ from lineage.core.paths import (
     PREDICTIONS,
     TRAINED_MODELS,
 )
+from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import (
     git,
@@ -187,7 +188,7 @@ def _check_runs(root: Path, proof: Proof) -> None:
     problems = proof.problems
     try:
         results = find_results(root, proof.tag.version)
-        models = files_of(root, proof.outputs, TRAINED_MODELS)
+        models = hashes_by_name(files_of(root, proof.outputs, TRAINED_MODELS))
         predictions = files_of(root, proof.outputs, PREDICTIONS)
     except LineageError as error:
         problems["row"] = error.problem
@@ -195,14 +196,14 @@ def _check_runs(root: Path, proof: Proof) -> None:
     problems |= {"row": "", "model": ""}
     for run in reversed(results.runs):
         name = run["track_id"]
-        if models.get(f"{name}_model.bin") != run["model_hash"]:
+        if models.get(model_name(name)) != run["model_hash"]:
             problems["model"] = f"run {name} recorded another model"
         recorded = run.get("predictions_hash")
         if recorded and predictions.get(f"{name}.parquet") != recorded:
             problems["row"] = f"{PREDICTIONS} does not hold what run {name} recorded"
     problems["data"] = next(other_data(root, results), "")
     code = next(other_code(root, results), "")
-    if code or all(run.get("git_dirty") == 0 for run in results.runs):
+    if code or all(run.get("code_hash") or run.get("git_dirty") == 0 for run in results.runs):
         problems["code"] = code  # else more than the files of dvc.lock may have run
 
 
