@@ -203,3 +203,24 @@ def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) ->
     new = database(tmp_path / "b.db", create, [("new", "v")])
     with pytest.raises(Refused, match="the merged database fails SQLite's integrity check: "):
         merge_databases(base, [new], tmp_path / "out.db", Rules("merge"))
+
+
+def test_of_many_databases_the_damaged_one_is_named_and_the_rest_arrive_without_it(tmp_path: Path) -> None:
+    """Sources are read ten at a time, by one statement."""
+    sources = []
+    for number in range(25):
+        source = tmp_path / f"{number:02d}.db"
+        with closing(sqlite3.connect(source)) as connection, connection:
+            connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)")
+            rows = [(number * 1000 + row, "x" * 50) for row in range(500)]
+            connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        sources.append(source)
+    whole = sources[17].read_bytes()
+    sources[17].write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with pytest.raises(BadInput, match=r"17\.db: database disk image is malformed"):
+        merge_databases(None, sources, tmp_path / "out.db", Rules("merge"))
+    sources[17].write_bytes(whole)
+    merge_databases(None, sources, tmp_path / "out.db", Rules("merge"))
+    with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
+        ids = [row[0] for row in connection.execute("SELECT id FROM t ORDER BY rowid")]
+    assert ids == [number * 1000 + row for number in range(25) for row in range(500)]

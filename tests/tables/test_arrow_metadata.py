@@ -19,8 +19,9 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput
-from lineage.merge.data import merge_data, write_new_rows
+from lineage.merge.data import merge_data
 from lineage.merge.rules import Rules
+from lineage.merge.three_way_files import merge_three_data_files
 
 
 def frame(*ids: int, categories: str = "ab", **more: Any) -> pd.DataFrame:
@@ -332,12 +333,11 @@ def test_types_of_arrow(tmp_path: Path, kind: str) -> None:
     assert polars.read_parquet(tmp_path / "out")["v"].null_count() == (4 if value is None else 2)
 
 
-def test_new_rows_of_a_file_keep_its_types(tmp_path: Path) -> None:
-    old, now = (write(tmp_path / f"{len(ids)}.parquet", frame(*ids)) for ids in ((1, 2), (1, 2, 3)))
-    write_new_rows(now, old, tmp_path / "new.parquet")
+def test_three_versions_of_a_file_become_one_that_keeps_its_types(tmp_path: Path) -> None:
+    old, now, other = (write(tmp_path / f"{ids}.parquet", frame(*ids)) for ids in ((1, 2), (1, 2, 3), (1, 4)))
+    assert merge_three_data_files(old, now, other, tmp_path / "new.parquet", (), "data") == []
     new = pd.read_parquet(tmp_path / "new.parquet")
-    pd.testing.assert_series_equal(new.dtypes.astype(str), frame(3).dtypes.astype(str))
-    assert new.index.tolist() == ["row-3"]
+    pd.testing.assert_frame_equal(new, frame(1, 3, 4), check_categorical=False)
 
 
 def test_files_without_such_types_get_none_and_cost_nothing(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def show(
 
 
 @app.command()
+def conflicts(format: FORMAT = "table") -> None:
+    """Show every cell that both sides of a merge changed: of the merge that is under way."""
+    from lineage.branches.conflicts import print_conflicts
+
+    print_conflicts(find_root(), format)
+
+
+@app.command()
 def diff(
     v1: VERSION,
     v2: VERSION,

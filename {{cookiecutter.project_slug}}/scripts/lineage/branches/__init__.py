@@ -7,6 +7,7 @@ finish            the checklist of what would be lost, and the removal
 worktree          a worktree in which DVC works; the versions room makes its folders by it too
 git_merge_driver  what Git calls to merge `dvc.lock` and `.dvc` files
 merge_outputs     how two versions of a recorded output become one
+conflicts         cells that both sides changed, kept until the merge is over
 
 The room promises that nothing is lost silently: an experiment is removed only when each line of
 the checklist says ✓ or its name was typed; a merge either holds the runs, rows and files of both

@@ -6,13 +6,15 @@ What accumulates is merged as Git's merge driver merges it, new batches go into 
 
 from pathlib import Path
 
+from lineage.branches.conflicts import refuse_conflicts
 from lineage.branches.experiment_work import ExperimentWork
 from lineage.branches.git_merge_driver import with_hash
-from lineage.branches.merge_outputs import Versions, merge_folders, merge_results
+from lineage.branches.merge_outputs import Hashes, merge_folders, merge_results
 from lineage.branches.start import Experiment
 from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
+from lineage.merge.three_way import Conflict
 from lineage.models.run_model import find_model
 from lineage.results.leaderboard import Row
 from lineage.runs.model_file import model_name
@@ -130,6 +132,7 @@ def _merge_recorded(main: Path, work: ExperimentWork) -> None:
     file = main / paths.PIPELINE_LOCK
     lock = load_yaml(file)
     merged = []
+    conflicts: list[Conflict] = []
     for stage in lock["stages"].values():
         for number, output in enumerate(stage.get("outs", [])):
             path = output["path"]
@@ -137,11 +140,12 @@ def _merge_recorded(main: Path, work: ExperimentWork) -> None:
                 continue
             base = work.base.get(path, "")
             theirs = work.theirs[path]
-            versions = Versions(base, output["md5"], theirs, may_drop=False)
-            md5 = MERGED[path](main, versions)
+            hashes = Hashes(base, output["md5"], theirs, may_drop=False)
+            md5 = MERGED[path](main, hashes, conflicts)
             stage["outs"][number] = with_hash(output, md5)
             stage.pop("deps", None)  # so that dvc repro runs it, and its reports are written anew
             merged.append(path)
+    refuse_conflicts(main, conflicts, by_git=False)
     write_text(file, dumps_yaml(lock))
     run_dvc(main, "checkout", *merged)
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lineage.branches.merge_outputs import files_in, run_ids
+from lineage.branches.merge_outputs import files_in
 from lineage.branches.start import Experiment
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.params import read_params
+from lineage.merge.predictions import run_ids
 from lineage.results.leaderboard import Row, best_runs, metric_names
 from lineage.runs.model_file import hashes_by_name
 from lineage.tracked.git import git

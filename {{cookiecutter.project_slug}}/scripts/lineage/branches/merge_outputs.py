@@ -1,25 +1,20 @@
-"""How two versions of a recorded output become one: folders file by file, tables row by row.
+"""How three versions of a recorded output become one: folders file by file, tables row by row.
 
 Each `merge_…` takes three versions by their hashes, puts the merged one into DVC's cache, and
 returns its hash.
 """
 
-import json
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core import paths
 from lineage.core.errors import Refused
-from lineage.core.paths import METRICS
-from lineage.merge.data import merge_data, write_new_rows
-from lineage.merge.databases import merge_databases
-from lineage.merge.rules import Rules
-from lineage.tables.sqlite_files import open_read_only
+from lineage.merge.three_way import Conflict
+from lineage.merge.three_way_files import merge_three_data_files, merge_three_databases
 from lineage.tracked.cache import store_object
 from lineage.tracked.hashes import file_md5, write_listing
 from lineage.tracked.remote import listing, obtain
@@ -28,7 +23,7 @@ ByName = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Versions:
+class Hashes:
     """Three versions of an output, as the hashes that DVC records; empty: it is not there.
 
     Attributes:
@@ -87,7 +82,7 @@ def files_in(root: Path, md5: str) -> dict[str, str]:
     return listing(root, md5) if md5.endswith(".dir") else {}
 
 
-def merge_folders(root: Path, versions: Versions) -> str:
+def merge_folders(root: Path, hashes: Hashes, _: list[Conflict]) -> str:
     """Merge folders file by file.
 
     Raises:
@@ -98,11 +93,11 @@ def merge_folders(root: Path, versions: Versions) -> str:
     def refuse(name: str, *_: str) -> str:
         raise Refused(f"both sides changed {name}", "delete or rename it on one side")
 
-    base = files_in(root, versions.base)
-    theirs = files_in(root, versions.theirs)
-    if not versions.may_drop:
+    base = files_in(root, hashes.base)
+    theirs = files_in(root, hashes.theirs)
+    if not hashes.may_drop:
         theirs = {**base, **theirs}
-    ours = files_in(root, versions.ours)
+    ours = files_in(root, hashes.ours)
     merged = three_way(refuse, base, ours, theirs)
     for md5 in merged.values():
         obtain(root, md5)
@@ -112,108 +107,47 @@ def merge_folders(root: Path, versions: Versions) -> str:
         return _store(root, file, ".dir")
 
 
-DELETE_RUNS = f"DELETE FROM {METRICS} WHERE track_id IN (SELECT value FROM json_each(?))"
-
-
-def merge_results(root: Path, versions: Versions) -> str:
-    """Merge results databases: every run of both.
-
-    A run that one side dropped, as a rebase does, and the other left alone is gone.
-
-    Raises:
-        Refused: both sides changed a row differently; shows the first ones.
-
-    """
-
-    def write_new(file: Path, old: Path, output: Path) -> None:
-        rules = Rules("merge", ancestors={file: old})
-        merge_databases(None, [file], output, rules)
-
-    def merge(base: Path, incoming: Path, output: Path, on_conflict: str) -> None:
-        rules = Rules("merge", on_conflict=on_conflict)
-        merge_databases(base, [incoming], output, rules)
-
-    with TemporaryDirectory() as folder:
-        merged = _merge_rows(root, versions, Path(folder), write_new, merge)
-        if versions.base and versions.may_drop:
-            dropped = run_ids(obtain(root, versions.base))
-            dropped -= run_ids(obtain(root, versions.theirs))
-            dropped -= run_ids(Path(folder, OUR_NEW_ROWS))
-            with closing(sqlite3.connect(merged, isolation_level=None)) as connection:
-                connection.execute(DELETE_RUNS, [json.dumps(list(dropped))])
-        return _store(root, merged)
-
-
-def run_ids(database: Path) -> set[str]:
-    """Read every `track_id` of table `metrics`."""
-    with open_read_only(database) as connection:
-        return {row[0] for row in connection.execute(f"SELECT track_id FROM {METRICS}")}
-
-
-def merge_training_data(
-    root: Path,
-    versions: Versions,
-    key_columns: Sequence[str],
-) -> str:
-    """Merge training data: the rows of both; a row that one side corrected is taken corrected.
+def merge_results(root: Path, hashes: Hashes, conflicts: list[Conflict]) -> str:
+    """Merge results databases, row by row and cell by cell; see `merge.three_way`.
 
     Args:
         root: the project's root.
-        versions: of the parquet file.
-        key_columns: what makes two rows the same row; empty: all columns.
-
-    Raises:
-        Refused: both sides changed a row differently; shows the first ones.
-
+        hashes: of the three versions of the database.
+        conflicts: what both sides changed differently is added here, and ours stays.
     """
-
-    def merge(base: Path, incoming: Path, output: Path, on_conflict: str) -> None:
-        rules = Rules("merge", tuple(key_columns), on_conflict=on_conflict)
-        merge_data([base], [incoming], output, rules, paths.TRAIN_DATA)
-
-    with TemporaryDirectory() as folder:
-        merged = _merge_rows(root, versions, Path(folder), write_new_rows, merge)
-        return _store(root, merged)
+    merge = partial(merge_three_databases, may_drop=hashes.may_drop)
+    return _merge_rows(root, hashes, merge, conflicts)
 
 
-OUR_NEW_ROWS = "our-new-rows"
-"""Name of the file with what our side added or changed since the ancestor."""
+def merge_training_data(
+    root: Path, hashes: Hashes, conflicts: list[Conflict], key_columns: Sequence[str]
+) -> str:
+    """Merge training data as results are merged.
+
+    Args:
+        root: the project's root.
+        hashes: of the three versions of the parquet file.
+        conflicts: what both sides changed differently is added here, and ours stays.
+        key_columns: what makes two rows the same row; empty: all columns.
+    """
+    merge = partial(merge_three_data_files, key_columns=key_columns, name=paths.TRAIN_DATA)
+    return _merge_rows(root, hashes, merge, conflicts)
 
 
 def _merge_rows(
     root: Path,
-    versions: Versions,
-    folder: Path,
-    write_new: Callable[..., None],
-    merge: Callable[..., None],
-) -> Path:
-    """Merge the rows of two files; the ancestor tells which side changed a row that differs.
-
-    Args:
-        root: the project's root.
-        versions: of the file.
-        folder: an empty one, for the merged file and what leads to it.
-        write_new: `write_new(file, old, output)` writes the rows that an older version lacks.
-        merge: `merge(base, incoming, output, on_conflict)` writes the rows of both.
-
-    Returns:
-        the merged file.
-
-    """
-    ours = obtain(root, versions.ours)
-    theirs = obtain(root, versions.theirs)
-    merged = folder / "merged"
-    if not versions.base:
-        merge(ours, theirs, merged, "fail")
-        return merged
-    base = obtain(root, versions.base)
-    our_rows = folder / OUR_NEW_ROWS
-    their_rows = folder / "their-new-rows"
-    write_new(ours, base, our_rows)
-    write_new(theirs, base, their_rows)
-    merge(our_rows, their_rows, folder / "both", "fail")  # refuses what both changed differently
-    merge(ours, their_rows, merged, "incoming")
-    return merged
+    hashes: Hashes,
+    merge: Callable[[Path | None, Path, Path, Path], list[Conflict]],
+    conflicts: list[Conflict],
+) -> str:
+    base = obtain(root, hashes.base) if hashes.base else None
+    ours = obtain(root, hashes.ours)
+    theirs = obtain(root, hashes.theirs)
+    with TemporaryDirectory() as folder:
+        merged = Path(folder, "merged")
+        found = merge(base, ours, theirs, merged)
+        conflicts += found
+        return hashes.ours if found else _store(root, merged)
 
 
 def _store(root: Path, file: Path, ending: str = "") -> str:

@@ -11,6 +11,8 @@
     carry              its rows, carried by SQLite from file to file
     changes_of_copy    rows that a copy of the base still has from where it began
     origin_of_copy     which recorded version a database began as a copy of
+    three_way          what `git merge` means for rows: three versions become one, cell by cell
+    three_way_files    the same for a results database and for training data
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge
     by_hand            merges that the command line asks for

@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from lineage.merge.lined_up import LinedUp
 from lineage.merge.relations import Relations
 from lineage.tables.sql import fold, quote, quote_all
 from lineage.tables.sqlite_files import Table, attached, row_alias
+from lineage.tables.sqlite_rows import ATTACHED
 
 
 def carry(relations: Relations, target: sqlite3.Connection, incoming: LinedUp, table: Table) -> int:
@@ -39,11 +41,18 @@ def carry(relations: Relations, target: sqlite3.Connection, incoming: LinedUp, t
         GROUP BY "lineage source"
         ORDER BY min(row({order}))
     """).fetchall()
+    defaults = _columns_with_default(target, table)
     arrived = 0
-    for source, rows in arriving:
-        with attached(target, incoming.files[source]):
+    for start in range(0, len(arriving), ATTACHED):
+        with ExitStack() as open_sources:
+            group = arriving[start : start + ATTACHED]
+            for source, _ in group:
+                file = incoming.files[source]
+                open_sources.enter_context(attached(target, file, f"source{source}"))
             target.execute("BEGIN")
-            arrived += _insert(target, table, incoming.found[source], rows)
+            for source, rows in group:
+                there = incoming.found[source]
+                arrived += _insert(target, table, defaults, there, f"source{source}", rows)
             target.execute("COMMIT")
     return arrived
 
@@ -51,7 +60,9 @@ def carry(relations: Relations, target: sqlite3.Connection, incoming: LinedUp, t
 def _insert(
     target: sqlite3.Connection,
     table: Table,
+    defaults: Sequence[str],
     source: Table,
+    schema: str,
     rows: str,
 ) -> int:
     """Insert rows of the attached source into a table of `main`; return how many arrived.
@@ -59,32 +70,31 @@ def _insert(
     Columns that the source lacks are NULL: a default would be a value that nobody sent.
 
     Args:
-        target: with `source` attached.
+        target: with the source attached.
         table: the table of `main`.
+        defaults: its columns that have a default and may be NULL.
         source: the table of the source.
+        schema: the name by which the source is attached.
         rows: JSON list of row numbers of the source, in the order in which they are inserted.
     """
     known = {fold(name): name for name in table.column_names}
     columns = [known[fold(name)] for name in source.column_names]
-    absent = _columns_with_default(target, table, columns)
+    given = set(map(fold, columns))
+    absent = [name for name in defaults if fold(name) not in given]
     values = ", ".join([quote_all(source.column_names, "row"), *["NULL"] * len(absent)])
     statement = f"""
         INSERT INTO main.{quote(table.name)} ({quote_all([*columns, *absent])})
         SELECT {values}
         FROM json_each(?) AS chosen
-        CROSS JOIN source.{quote(source.name)} AS row ON row.{row_alias(source)} = chosen.value
+        CROSS JOIN {schema}.{quote(source.name)} AS row ON row.{row_alias(source)} = chosen.value
     """
     return target.execute(statement, (rows,)).rowcount
 
 
-def _columns_with_default(
-    target: sqlite3.Connection, table: Table, columns: Sequence[str]
-) -> list[str]:
-    """Find the columns that have a default, may be NULL, and are not among some."""
-    given = set(map(fold, columns))
-    absent = []
-    for row in target.execute(f"PRAGMA main.table_info({quote(table.name)})").fetchall():
-        _, name, _, must_be_given, default, _ = row
-        if default is not None and not must_be_given and fold(name) not in given:
-            absent.append(name)
-    return absent
+def _columns_with_default(target: sqlite3.Connection, table: Table) -> list[str]:
+    """Find the columns of a table that have a default, and may be NULL."""
+    statement = """
+        SELECT name FROM pragma_table_info(?, 'main')
+        WHERE dflt_value IS NOT NULL AND NOT "notnull"
+    """
+    return [name for (name,) in target.execute(statement, (table.name,))]

@@ -25,13 +25,13 @@ def drop_rows_of_origin(reader: RowReader, relations: Relations, number: int, or
     Raises:
         BadInput: the origin cannot be read.
     """
-    then = _table_of(origin, relations.name)
+    then = table_of(origin, relations.name)
     if then is None:
         return
     run = relations.run
     relations.copies = [*relations.copies, number]
     make_relation(reader.engine, "origin", then.column_names)
-    read_codes(reader.engine, origin, reader.select(then, then.column_names, ()), "origin")
+    read_codes(reader.engine, [reader.reading(origin, then, then.column_names)], "origin")
     copy = reader.incoming.found[number]
     run(f"""
         CREATE OR REPLACE TEMP TABLE unchanged AS
@@ -52,7 +52,8 @@ def drop_rows_of_origin(reader: RowReader, relations: Relations, number: int, or
     run('DELETE FROM incoming WHERE "lineage row" IN (SELECT copy_row FROM unchanged)')
 
 
-def _table_of(database: Path, name: str) -> Table | None:
+def table_of(database: Path, name: str) -> Table | None:
+    """Describe a table of a database; None: it has none of that name."""
     with open_read_only(database) as connection:
         tables = describe_tables(connection)
     spelled = {fold(one): table for one, table in tables.items()}

@@ -174,7 +174,7 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
 
 
 def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
-    """Write the base rows that stay, as they lie, and then the rows that arrive; read them back.
+    """Write the base rows that stay, as they lie, and then those that arrive, by identity.
 
     Args:
         relations: with `leaving` and `arriving`, from `merge_or_rebase`.
@@ -182,7 +182,7 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
         output: a path that does not exist.
 
     Raises:
-        Refused: the file cannot be written, or other rows are read back.
+        Refused: the file cannot be written, or other rows are read back than were written.
     """
     columns = quote_all(relations.written)
     stays = f"SELECT {columns} FROM base_rows"
@@ -191,7 +191,8 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
             WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
             ORDER BY "lineage row"
         """
-    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT {columns} FROM arriving"
+    comes = f"SELECT {columns} FROM arriving ORDER BY {relations.order('arriving')}"
+    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({comes})"
     copy_rows(relations.engine, rows, output, relations.name, relations.metadata)
     keys = [name for name in relations.identity if name in relations.written]
     checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
@@ -219,16 +220,3 @@ def copy_rows(
         reason = nested.group(1) if nested else str(error).splitlines()[0]
         problem = f"{name} cannot be written, and is as it was: {reason}"
         raise Refused(problem, "df -h .   # is the disk full?") from error
-
-
-def write_new_rows(file: Path, origin: Path, output: Path) -> None:
-    """Write the rows of a parquet file that an earlier version of it lacks, ordered by value."""
-    with open_engine() as engine:
-        schemas = read_schemas(engine, [file, origin])
-        columns = common_columns(schemas)
-        values = quote_all(columns)
-        new = f"SELECT {values} FROM ({numbered_rows(schemas[0], columns)})"
-        old = f"SELECT {values} FROM ({numbered_rows(schemas[1], columns)})"
-        metadata = merged_metadata(engine, schemas, (), columns)
-        rows = f"{new} EXCEPT ALL {old} ORDER BY ALL"
-        copy_rows(engine, rows, output, str(file), metadata)

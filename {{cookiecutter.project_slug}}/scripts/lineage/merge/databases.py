@@ -115,7 +115,8 @@ def open_tables(
         with TemporaryDirectory(prefix="lineage-") as name, open_engine() as engine:
             folder = Path(name)
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
-            tables = line_up(find_tables(sources, files, base), sources, files, rules)
+            found = find_tables(sources, files, base)
+            tables = line_up(found, sources, [file.path for file in files], rules)
             cast_folder = folder if rules.cast_text else None
             with _copy_of(base, output) as target:
                 yield _each_table(engine, target, output, tables, rules, cast_folder)
@@ -191,7 +192,7 @@ def union_all_by_name(table: TableMerge) -> Relations:
     incoming = table.incoming
     base = describe_tables(target).get(incoming.name)
     fitted = fit_columns(target, base, incoming, table.cast_folder)
-    reader = RowReader(table.engine, table.output, incoming, _described(target, incoming.name))
+    reader = RowReader(table.engine, table.output, incoming, numbered_table(target, incoming.name))
     ancestors = table.rules.ancestors
     origins = {
         number: ancestors[source]
@@ -227,7 +228,7 @@ def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
         raise plan.not_written()
 
 
-def _described(target: sqlite3.Connection, name: str) -> Table:
+def numbered_table(target: sqlite3.Connection, name: str) -> Table:
     """Describe a table of the target, whose rows must have numbers.
 
     Raises:

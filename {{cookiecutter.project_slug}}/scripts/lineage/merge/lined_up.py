@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.merge.rules import Rules
+from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold
 from lineage.tables.sqlite_files import Column, Table, describe_tables, open_read_only
 
@@ -72,14 +73,14 @@ class LinedUp:
                     raise BadInput(f"{problem}; it has: {columns}")
 
 
-def find_tables(sources: Sequence[Path], files: Sequence[Path], base: Path | None) -> Found:
+def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path | None) -> Found:
     """Find the tables of all sources.
 
     Names that differ in case only are one name to SQLite; the base's spelling counts, else that
     of the first source.
 
     Raises:
-        BadInput: a file cannot be read, or uses a name of ours.
+        BadInput: the base cannot be read, or a source uses a name of ours.
     """
     spelled: dict[str, str] = {}
     found: Found = {}
@@ -87,9 +88,7 @@ def find_tables(sources: Sequence[Path], files: Sequence[Path], base: Path | Non
         with open_read_only(base) as connection:
             spelled = {fold(name): name for name in describe_tables(connection)}
     for number, file in enumerate(files):
-        with open_read_only(file) as connection:
-            tables = describe_tables(connection)
-        for name, table in tables.items():
+        for name, table in file.tables.items():
             taken = RESERVED & set(map(fold, table.column_names))
             if taken:
                 problem = f"{sources[number]}: table {name!r} has a column {min(taken)!r}"

@@ -17,7 +17,7 @@ from lineage.core.paths import METRICS
 from lineage.merge.inbox import find_files
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
-from lineage.tables.as_sqlite import as_sqlite
+from lineage.tables.as_sqlite import SqliteFile, as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import copy_statement, read_schemas, scan
 from lineage.tables.sql import ROW, Engine, quote, quote_all, text
@@ -25,9 +25,8 @@ from lineage.tables.sqlite_files import (
     Table,
     describe_tables,
     open_read_only,
-    row_alias,
 )
-from lineage.tables.sqlite_rows import NULL, coded, make_relation, read_codes
+from lineage.tables.sqlite_rows import NULL, Reading, coded, make_relation, read_codes
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5
@@ -160,7 +159,7 @@ def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[st
             place = folder / str(number)
             place.mkdir()
             database = as_sqlite(source, place / "copy.db")
-            runs = run_ids(database) if files else set()
+            runs = run_ids(database.path) if files else set()
             for file in files:
                 run = _run_of(engine, file)
                 if run not in runs:
@@ -216,27 +215,25 @@ def _run_of(engine: Engine, file: Path) -> str:
 
 
 def _split_table(
-    engine: Engine, source: Path, database: Path, folder: Path
+    engine: Engine, source: Path, database: SqliteFile, folder: Path
 ) -> Iterator[tuple[str, Path]]:
     """Split the table `predictions` of a database into files, one for each run.
 
     Args:
         engine: reads the table.
         source: the database, for messages.
-        database: the SQLite file with its tables.
+        database: its tables.
         folder: where the files are written.
     """
-    with open_read_only(database) as connection:
-        table = describe_tables(connection).get(PREDICTIONS)
+    table = database.tables.get(PREDICTIONS)
     if table is None:
         return
     if RUN_ID not in table.column_names:
         raise BadInput(f"{source}: table {PREDICTIONS!r} has no column {RUN_ID!r}")
     with closing(engine.cursor()) as own:
         make_relation(own, "codes", table.column_names)
-        values = [f"{coded(quote(name), 'any')} AS {quote(name)}" for name in table.column_names]
-        statement = f"SELECT {row_alias(table)} AS {quote(ROW)}, {', '.join(values)}"
-        read_codes(own, database, f"{statement} FROM {quote(table.name)}", "codes")
+        codes = {name: coded(quote(name), "any") for name in table.column_names}
+        read_codes(own, [Reading(database.path, table, codes)], "codes")
         columns = [_typed(own, source, name) for name in table.column_names]
         own.execute(
             f"CREATE TEMP VIEW typed AS SELECT {quote(ROW)}, {', '.join(columns)} FROM codes"

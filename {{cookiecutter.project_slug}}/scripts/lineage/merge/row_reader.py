@@ -1,14 +1,17 @@
 """Rows of one table, read into the relations `base` and `incoming`: keys first."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lineage.merge.lined_up import LinedUp
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
-from lineage.tables.sql import ROW, Engine, fold, quote
-from lineage.tables.sqlite_files import Table, affinity, row_alias
+from lineage.tables.sql import Engine, fold, quote
+from lineage.tables.sqlite_files import Table, affinity
 from lineage.tables.sqlite_rows import (
+    NO_VALUE,
+    Reading,
     coded,
     make_relation,
     read_codes,
@@ -58,7 +61,7 @@ class RowReader:
             base_rows,
             lacking=self.incoming.lacking(),
             is_coded=True,
-            numbers=[name for name in known if self.kinds[fold(name)] in ("number", "real")],
+            numbers=self.numbers(known),
         )
         self.read_incoming(columns if is_copy else needed, identity)
         maybe_met = [known[0], *keys[:1]]  # a prefilter, one column each: the joins compare all
@@ -70,37 +73,47 @@ class RowReader:
             self.read_incoming(columns, identity)
         return relations
 
+    def numbers(self, columns: Sequence[str]) -> list[str]:
+        """Name those columns whose values are numbers."""
+        return [name for name in columns if self.kinds[fold(name)] in ("number", "real")]
+
     def read_incoming(self, columns: Sequence[str], identity: Sequence[str]) -> None:
         """Line the rows of all sources up in relation `incoming`, by the names of the columns."""
         make_relation(self.engine, "incoming", columns)
-        for number, table in self.incoming.found.items():
-            file = self.incoming.files[number]
-            statement = self.select(table, columns, identity)
-            read_codes(self.engine, file, statement, "incoming", number)
+        readings = [
+            self.reading(self.incoming.files[number], table, columns, identity, number)
+            for number, table in self.incoming.found.items()
+        ]
+        read_codes(self.engine, readings, "incoming", renumber=True)
 
     def read_base(self, columns: Sequence[str], identity: Sequence[str]) -> None:
         """Read the base rows that incoming rows may meet, by their values in some columns."""
-        make_relation(self.engine, "base", self.table.column_names)
-        statement = self.select(self.table, self.table.column_names, identity)
+        names = self.table.column_names
+        make_relation(self.engine, "base", names)
+        reading = self.reading(self.output, self.table, names, identity)
         where = where_values_occur(self.engine, columns)
-        read_codes(self.engine, self.output, f"{statement} WHERE {where}", "base")
+        read_codes(self.engine, [replace(reading, where=where)], "base")
 
-    def select(self, table: Table, columns: Sequence[str], identity: Sequence[str]) -> str:
-        """Write the statement that reads some columns of a table as codes, those that it has.
+    def reading(
+        self,
+        file: Path,
+        table: Table,
+        columns: Sequence[str],
+        identity: Sequence[str] = (),
+        number: int = 0,
+    ) -> Reading:
+        """Say how some columns of a table are read as codes; one that it lacks is NULL.
 
         Values are written as the base's column holds them: `1` and `1.0` are one value of a REAL
         column, and of any key.
         """
         there = {fold(name): name for name in table.column_names}
         keys = set(map(fold, identity))
-        values = []
-        for name in dict.fromkeys(columns):
+        codes = {}
+        for name in columns:
             key = fold(name)
-            if key not in there:
-                continue
             kind = self.kinds.get(key, "any")
             if kind == "any" and key in keys:
                 kind = "number"
-            values.append(f"{coded(quote(there[key]), kind)} AS {quote(name)}")
-        number = row_alias(table)
-        return f"SELECT {number} AS {quote(ROW)}, {', '.join(values)} FROM {quote(table.name)}"
+            codes[name] = coded(quote(there[key]), kind) if key in there else NO_VALUE
+        return Reading(file, table, codes, number)

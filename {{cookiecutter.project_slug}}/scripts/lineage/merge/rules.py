@@ -6,7 +6,7 @@ lined up. Whole statements of SQL make from them, in this order,
     chosen     one incoming row for each identity: the one that wins over the others
     met        base rows beside the chosen rows of their identity
     leaving    numbers of the base rows that go
-    arriving   the chosen rows that come in, ordered by identity
+    arriving   the chosen rows that come in
 
 Nothing is written here. NULL equals NULL; joins compare keys that way, and NOT IN only compares
 `lineage row`, a number that every row of either side has.
@@ -15,12 +15,15 @@ Nothing is written here. NULL equals NULL; joins compare keys that way, and NOT 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.core.errors import BadInput
-from lineage.core.params import Merge
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.tables.sql import fold, quote_all, same
+
+if TYPE_CHECKING:  # pydantic takes long to load, and merges by hand need no params
+    from lineage.core.params import Merge
 
 REPLACES = {
     "fail": "FALSE",
@@ -60,13 +63,13 @@ class Rules:
     cast_text: bool = False
 
 
-def rules_for_data(params: Merge) -> Rules:
+def rules_for_data(params: "Merge") -> Rules:
     """Read the rules for training data from the section `merge` of params.yaml."""
     keys = tuple(params.data_key_columns)
     return Rules(params.data_strategy, keys, on_conflict=params.data_on_conflict)
 
 
-def rules_for_results(params: Merge) -> Rules:
+def rules_for_results(params: "Merge") -> Rules:
     """Read the rules for results from the section `merge` of params.yaml."""
     keys = tuple(params.key_columns)
     tables = tuple(params.tables)
@@ -207,12 +210,10 @@ def meet(relations: Relations, replaces: str, by_time: bool = False) -> None:
 
 def arrive(relations: Relations) -> None:
     """Make `arriving`: the chosen rows that meet no base row, or only such as they replace."""
-    relations.run(f"""
+    relations.run("""
         CREATE TEMP TABLE arriving AS
         SELECT * FROM chosen
-        WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)
-        ORDER BY {relations.order("chosen")}
-    """)
+        WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)    """)
 
 
 def count(relations: Relations) -> Plan:

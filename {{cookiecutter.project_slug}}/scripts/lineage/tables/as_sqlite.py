@@ -6,6 +6,7 @@ A SQLite file is one already. A DuckDB file, and a table WITHOUT ROWID, are copi
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -59,8 +60,16 @@ def is_duckdb(path: Path) -> bool:
     return starts_with(path, b"DUCK", 8)
 
 
-def as_sqlite(source: Path, copy: Path) -> Path:
-    """Return a SQLite file with the tables of a source: the source itself, or `copy`.
+@dataclass(frozen=True)
+class SqliteFile:
+    """A SQLite file whose rows have numbers, and its tables by name."""
+
+    path: Path
+    tables: dict[str, Table]
+
+
+def as_sqlite(source: Path, copy: Path) -> SqliteFile:
+    """Give the SQLite file with the tables of a source: the source itself, or `copy`.
 
     Args:
         source: a database.
@@ -71,22 +80,27 @@ def as_sqlite(source: Path, copy: Path) -> Path:
     """
     if is_duckdb(source):
         _copy_duckdb(source, copy)
-        return copy
+        return _described(copy)
     with open_read_only(source) as connection:
+        tables = describe_tables(connection)
         suspects = count_rows(connection, WITHOUT_NUMBERS)
-        tables = describe_tables(connection).values() if suspects else ()
-        if all(has_row_numbers(connection, table) for table in tables):
-            return source
+        if not suspects or all(has_row_numbers(connection, one) for one in tables.values()):
+            return SqliteFile(source, tables)
     with (
         closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection,
         attached(connection, source),
     ):
-        for table in tables:
+        for table in tables.values():
             name = quote(table.name)
             columns = quote_all(table.column_names)
             connection.execute(create_statement(table))
             connection.execute(f"INSERT INTO main.{name} SELECT {columns} FROM source.{name}")
-    return copy
+    return _described(copy)
+
+
+def _described(copy: Path) -> SqliteFile:
+    with open_read_only(copy) as connection:
+        return SqliteFile(copy, describe_tables(connection))
 
 
 def _copy_duckdb(source: Path, target: Path) -> None:

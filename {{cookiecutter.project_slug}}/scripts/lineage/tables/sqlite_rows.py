@@ -6,19 +6,24 @@ itself writes each value as a code, and equal codes are equal values: `n` (NULL)
 DuckDB reads them through Arrow's ADBC driver, as a stream.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineage.tables.sql import FILE_ROW, ROW, ROWS_PER_FILE, SOURCE, Engine, quote
-from lineage.tables.sqlite_files import read_only_uri, unreadable
+from lineage.core.errors import BadInput
+from lineage.tables.sql import FILE_ROW, ROW, ROWS_PER_FILE, SOURCE, Engine, quote, text
+from lineage.tables.sqlite_files import Table, read_only_uri, row_alias, unreadable
 
 NULL_CODE = b"n"
 NULL = "'n'::BLOB"
-"""The code of NULL, as Python has it and as SQL of DuckDB."""
+NO_VALUE = "CAST('n' AS BLOB)"
+"""The code of NULL: in Python, in SQL of DuckDB, in SQL of SQLite."""
 
 MALFORMED = "database disk image is malformed"
+
+ATTACHED = 10
+"""So many databases SQLite attaches at once (sqlite.org/limits.html)."""
 
 FEW_VALUES = 10_000
 """So many values of a column are looked up in the base; for more, the whole base is read."""
@@ -89,58 +94,91 @@ def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None
     """)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read of one table of one database.
+
+    Attributes:
+        path: the database.
+        table: the table.
+        codes: by the name of a column of the relation, the expression that gives its codes.
+        number: of the source.
+        where: the condition of the rows.
+    """
+
+    path: Path
+    table: Table
+    codes: Mapping[str, str]
+    number: int = 0
+    where: str = "TRUE"
+
+    def statement(self, schema: str) -> str:
+        """Write the SELECT, with the database attached as a schema."""
+        codes = "".join(f", {code} AS {quote(name)}" for name, code in self.codes.items())
+        return f"""
+            SELECT {self.number} AS "{SOURCE}", {row_alias(self.table)} AS "{FILE_ROW}"{codes}
+            FROM {schema}.{quote(self.table.name)}
+            WHERE {self.where}
+        """
+
+
 def read_codes(
-    engine: Engine, path: Path, statement: str, relation: str, number: int | None = None
+    engine: Engine, readings: Sequence[Reading], relation: str, renumber: bool = False
 ) -> None:
-    """Append the rows that SQLite gives for a statement to a relation, by the names of the columns.
+    """Append rows of databases to a relation, by the names of the columns.
 
     Args:
         engine: where the relation is.
-        path: the database.
-        statement: a SELECT whose first column is `lineage row`, and the others are codes.
+        readings: what is read, all with the same columns.
         relation: its name.
-        number: of the source; None: these are rows of the base.
+        renumber: `lineage row` rises from source to source; otherwise it is that of the file.
 
     Raises:
-        BadInput: the database cannot be read.
+        BadInput: a database cannot be read.
     """
-    rows = "SELECT * FROM stream"
-    if number is not None:
-        rows = f"""
-            SELECT {number} AS "{SOURCE}",
-                   "{ROW}" AS "{FILE_ROW}",
-                   {number * ROWS_PER_FILE} + row_number() OVER () AS "{ROW}",
-                   * EXCLUDE ("{ROW}")
-            FROM stream
-        """
-    with _stream(path, statement) as stream:
-        engine.register("stream", stream)
-        engine.execute(f"INSERT INTO {relation} BY NAME {rows}")
-        engine.unregister("stream")
+    for start in range(0, len(readings), ATTACHED):
+        group = readings[start : start + ATTACHED]
+        row = f'"{FILE_ROW}"'
+        if renumber:
+            row = f"{group[0].number * ROWS_PER_FILE} + row_number() OVER ()"
+        insert = f'INSERT INTO {relation} BY NAME SELECT *, {row} AS "{ROW}" FROM stream'
+        try:
+            _insert(engine, group, insert)
+        except BadInput:
+            for reading in group:  # which of them was it?
+                _insert(engine, [reading], insert)
+            raise
 
 
-@contextmanager
-def _stream(path: Path, statement: str) -> Iterator[Any]:
-    """Let SQLite run a statement, and yield its rows as a stream of Arrow's."""
+def _insert(engine: Engine, readings: Sequence[Reading], insert: str) -> None:
+    """Let SQLite read tables of several databases by one statement, and DuckDB insert the rows."""
     import adbc_driver_sqlite
     from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
     from duckdb import Error as DuckdbError
 
     try:
         with (
-            adbc_driver_sqlite.connect(read_only_uri(path)) as database,
+            adbc_driver_sqlite.connect() as database,
             AdbcConnection(database) as connection,
             AdbcStatement(connection) as running,
         ):
-            running.set_sql_query(statement)
-            yield running.execute_query()[0]
+            selects = []
+            for place, reading in enumerate(readings):
+                schema = f"source{place}"
+                running.set_sql_query(f"ATTACH {text(read_only_uri(reading.path))} AS {schema}")
+                running.execute_update()
+                selects.append(reading.statement(schema))
+            running.set_sql_query(" UNION ALL ".join(selects))
+            engine.register("stream", running.execute_query()[0])
+            engine.execute(insert)
+            engine.unregister("stream")
     except (Error, DuckdbError) as error:
         reason = str(error)
         if "interrupt" in reason.lower():
             raise KeyboardInterrupt from error
         if MALFORMED in reason:  # SQLite's own words, amid those of the driver or of DuckDB
             reason = MALFORMED
-        raise unreadable(path, reason.splitlines()[0]) from error
+        raise unreadable(readings[0].path, reason.splitlines()[0]) from error
 
 
 def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
