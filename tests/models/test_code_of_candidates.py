@@ -47,6 +47,9 @@ def test_it_names_the_merge_that_makes_it_usable_and_then_it_is(project: Project
     assert "needs the code of e2.0.0 (git merge e2.0.0)" in by_hand
     project.git("checkout", "dvc.lock")
     project.dvc("checkout", "--force")
+    gate = models(project, "promote", "--db", "results/experiments.db")
+    assert f"run {run['track_id']} does not take part: it needs the code of e2.0.0\n  → git merge e2.0.0\n" in gate
+    assert card(project)["track_id"] != run["track_id"]
 
     project.script("setup_project")  # its merge driver
     project.git("merge", "--quiet", "--no-edit", "e2.0.0")

@@ -30,6 +30,7 @@ from lineage.models.run_model import (
     find_run,
     missing_code,
     open_models,
+    with_code,
 )
 from lineage.results.leaderboard import (
     Row,
@@ -121,6 +122,7 @@ def promote_by_hand(
         if run_id is None and version is None:
             test_hash = file_md5(models.root / paths.TEST_DATA)
             runs = models.best_runs(where=[f"test_hash={test_hash}", "model_hash!=NULL"])
+            runs = with_code(models, runs, say)
             for line in remarks(models, runs):
                 say(line)
             decision = decide(models, runs, strategy=None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.core.code_hash import code_files, code_hash
+from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
@@ -166,3 +167,14 @@ def missing_code(root: Path, run: Row) -> Refused | None:
         return Refused(problem, "git fetch --all --tags")
     tag = git(root, "tag", f"--contains={commit}", "--list", version)
     return Refused(f"needs the code of {version}", f"git merge {tag or commit[:10]}")
+
+
+def with_code(models: Models, runs: list[Row], say: Say) -> list[Row]:
+    """Leave out the runs whose models need code that is not on this branch, and say so."""
+    kept = []
+    for run in runs:
+        if missing := missing_code(models.root, run):
+            say(f"run {run['track_id']} does not take part: it {missing}")
+        else:
+            kept.append(run)
+    return kept
