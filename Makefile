@@ -29,10 +29,17 @@ PIP := .venv/bin/python -m pip install --disable-pip-version-check $(LOCKED)
 demo: setup  ## bake build/digit-experiments and run it on real data (S3=1: with a real S3 server on loopback)
 	@python tools/demo.py $(if $(S3),--s3)
 
-test: setup  ## everything, about 15 minutes on 2 cores
+# uv leaves compiling to the first import, which never keeps it where PYTHONDONTWRITEBYTECODE is set, as in the tests.
+# They start some thousand Pythons, most of them DVC's.
+.venv/.compiled: .venv/.installed
+	@echo "compiling what was installed"
+	@python -m compileall -q -j 0 .venv/lib >/dev/null || true
+	@touch $@
+
+test: setup .venv/.compiled  ## everything, about 20 minutes on 2 cores
 	python -m pytest --numprocesses 2 --dist worksteal
 
-test-fast: setup  ## under a minute
+test-fast: setup .venv/.compiled  ## under a minute
 	python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 lint: setup  ## the template's own code; tests lint what it renders

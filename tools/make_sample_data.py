@@ -46,12 +46,16 @@ def diabetes() -> dict[str, pd.DataFrame]:
     }
 
 
+REMEDY = '  desc: "In a fresh clone: make setup"\n'
+"""DVC says `failed to reproduce 'data/incoming.dvc': missing data`, and whoever opens that file reads what helps."""
+
+
 def pointer(folder: Path, name: str) -> str:
     """The text of the `.dvc` file that `dvc add` would write for a file or folder."""
     target = folder / name
     if target.is_file():
         md5 = hashlib.md5(target.read_bytes()).hexdigest()
-        return f"outs:\n- md5: {md5}\n  size: {target.stat().st_size}\n  hash: md5\n  path: {name}\n"
+        return f"outs:\n- md5: {md5}\n  size: {target.stat().st_size}\n  hash: md5\n  path: {name}\n{REMEDY}"
     files = sorted(path for path in target.rglob("*") if path.is_file())
     entries = [
         {"md5": hashlib.md5(path.read_bytes()).hexdigest(), "relpath": path.relative_to(target).as_posix()}
@@ -59,7 +63,7 @@ def pointer(folder: Path, name: str) -> str:
     ]
     md5 = hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
     size = sum(path.stat().st_size for path in files)
-    return f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n"
+    return f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n{REMEDY}"
 
 
 def main() -> None:

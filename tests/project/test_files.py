@@ -26,6 +26,7 @@ FILES = [
     ".dvc/.gitignore",
     ".dvc/config",
     ".dvc/plots/by_version.json",
+    ".dvc/plots/confusion_counts.json",
     ".dvc/plots/parallel.json",
     ".dvcignore",
     ".gitattributes",

@@ -209,10 +209,17 @@ def test_dvc_shows_metrics_params_plots_and_the_graph(trained: Project) -> None:
     trained.dvc("plots", "show")
     page = (trained.path / "dvc_plots/index.html").read_text(encoding="utf-8")
     assert "Confusion of the newest best run" in page and "Metric over versions" in page
-    with (trained.path / "results/plots/predictions.csv").open() as file:
-        table = list(csv.DictReader(file))
-    assert len(table) == 360 and set(table[0]) == {"actual", "predicted"}
-    assert all(f'"actual": "{row["actual"]}"' in page or f'"actual": {row["actual"]}' in page for row in table[:3])
+    for command in (["show"], ["diff", "HEAD"]):
+        drawn = json.loads(trained.run("dvc", "plots", *command, "--json").stdout)
+        [plot] = drawn["data"]["Confusion of the newest best run"]
+        assert plot["content"]["spec"]["transform"][1] == {
+            "aggregate": [{"op": "sum", "field": "count", "as": "items"}],
+            "groupby": ["rev", "actual", "predicted"],
+        }
+        for revision in ("workspace", *command[1:]):
+            cells = [cell for cell in plot["content"]["data"]["values"] if cell["rev"] == revision]
+            assert sum(int(cell["count"]) for cell in cells) == 360, revision
+            assert len({(cell["actual"], cell["predicted"]) for cell in cells}) == len(cells) < 100
     with (trained.path / "results/plots/versions.csv").open() as file:
         [version] = csv.DictReader(file)
     assert version["version"] == "e0.1.0" and float(version["f1_score"]) > 0.9

@@ -83,24 +83,32 @@ def test_runs_that_all_failed_have_no_lines(root: Path) -> None:
     assert json.loads((root / "results/metrics.json").read_text()) == {"f1_score": None, "value": None}
 
 
-def test_predictions_are_those_of_the_best_run_in_their_order(root: Path) -> None:
+def test_confusion_counts_the_predictions_of_the_best_run(root: Path) -> None:
     predict(root, "x", actual=[1], predicted=[2])
-    predict(root, "y", actual=[3, 1, 2], score=[0.1, 0.2, 0.3], predicted=["c", None, "it's"])
-    assert report(root, "predictions.csv") == [["actual", "predicted"], ["3", "c"], ["1", ""], ["2", "it's"]]
+    actual = [10, 9, 2, 10, 10, 2]
+    predict(root, "y", actual=actual, score=[0.1] * 6, predicted=["it's", "b", None, "b", "it's", "a"])
+    header, *cells = report(root, "confusion.csv")
+    assert header == ["actual", "predicted", "count"]
+    assert cells == [["2", "a", "1"], ["2", "", "1"], ["9", "b", "1"], ["10", "b", "1"], ["10", "it's", "2"]]
+
+
+def test_more_predictions_of_the_same_classes_are_no_more_bytes_to_plot(root: Path) -> None:
+    predict(root, "y", actual=[1, 2, 2] * 30_000, predicted=[1, 2, 1] * 30_000)
+    assert report(root, "confusion.csv")[1:] == [["1", "1", "30000"], ["2", "1", "30000"], ["2", "2", "30000"]]
 
 
 def test_a_run_without_predictions_to_draw_leaves_the_header(root: Path) -> None:
-    header = [["actual", "predicted"]]
-    assert report(root, "predictions.csv") == header, "no file"
+    header = [["actual", "predicted", "count"]]
+    assert report(root, "confusion.csv") == header, "no file"
     predict(root, "y", Actual=[1], predicted=[1])
-    assert report(root, "predictions.csv") == header, "no such column"
+    assert report(root, "confusion.csv") == header, "no such column"
     predict(root, "y", actual=[], predicted=[])
-    assert report(root, "predictions.csv") == header, "no test items"
+    assert report(root, "confusion.csv") == header, "no test items"
 
 
 def test_equal_results_are_equal_files(root: Path) -> None:
     predict(root, "y", actual=[3, 1, 2], predicted=[3, 1, 1])
-    files = ("metrics.json", "plots/versions.csv", "plots/sweep.csv", "plots/predictions.csv")
+    files = ("metrics.json", "plots/versions.csv", "plots/sweep.csv", "plots/confusion.csv")
     report(root, "sweep.csv")
     first = [(root / "results" / name).read_bytes() for name in files]
     report(root, "sweep.csv")

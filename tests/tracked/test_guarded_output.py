@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -13,43 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from clones_project import DATABASE, clone, md5, next_version, versions
 from conftest import Project
 
 pytestmark = pytest.mark.slow
-DATABASE, TRAIN = "results/experiments.db", "data/train.parquet"
-
-
-def md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes()).hexdigest()
-
-
-def versions(project: Project) -> list[str]:
-    with sqlite3.connect(f"file:{project.path}/{DATABASE}?mode=ro", uri=True) as connection:
-        return [row[0] for row in connection.execute("SELECT version FROM metrics ORDER BY version")]
-
-
-def clone(project: Project, folder: Path) -> Project:
-    """A colleague's clone on a machine of their own: other cache, same remote."""
-    project.dvc("push")
-    folder.mkdir()
-    colleague = Project(folder / "digit-experiments", {**project.environment, "HOME": str(folder)})
-    Project(folder, colleague.environment).git("clone", "--quiet", str(project.path), str(colleague.path))
-    colleague.run(
-        "dvc", "remote", "modify", "--local", "storage", "url", f"{project.path.parent}/digit-experiments-remote"
-    )
-    return colleague
-
-
-def next_version(project: Project, version: str = "e0.2.0") -> None:
-    project.set_param("experiment.version", version)
-    project.set_param("model.C", 0.1)
+TRAIN = "data/train.parquet"
 
 
 def test_fresh_clone_without_pull_refuses_to_start_over(trained: Project, tmp_path: Path) -> None:
     colleague = clone(trained, tmp_path / "colleague")
     lock = (colleague.path / "dvc.lock").read_bytes()
     next_version(colleague)
-    assert "missing data 'source': data/incoming" in colleague.repro(code=255), "DVC's own words, before any stage"
+    said = colleague.repro(code=255)  # DVC's own words, before any stage
+    [named] = re.findall(r"failed to reproduce '(.*?)': missing data 'source'", said)
+    assert "In a fresh clone: make setup" in (colleague.path / named).read_text()
     output = colleague.run("make", "repro", code=2).stdout
     assert output == "error: data/incoming is missing; is this a fresh clone?\n  → make setup   # or: dvc pull\n"
     colleague.dvc("pull", "data/incoming.dvc", "data/test.parquet.dvc", "results/incoming.dvc")  # the obvious half

@@ -13,6 +13,7 @@ from lineage.tracked.cache import cache_folder, cached_object, object_path, stor
 from lineage.tracked.git import must_git
 from lineage.tracked.guarded_output import check_base, guarded_output, keep_recoverable
 from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.recorded import recorded_md5
 
 NAME, FOLDER = "data/train.parquet", "results/predictions"
 
@@ -145,24 +146,41 @@ def test_the_remedy_for_a_stale_checkout_takes_the_pointers_along(root: Path, mo
         monkeypatch.setenv(f"GIT_{variable}_NAME", "Ada Lovelace")
         monkeypatch.setenv(f"GIT_{variable}_EMAIL", "ada@example.com")
     must_git(root, "init", "--quiet")
-    pointer = root / "data/incoming.dvc"
+    inbox, pointer = root / "data/incoming", root / "data/incoming.dvc"
+
+    def drop(number: int) -> None:
+        """Drop a batch, and note it as `dvc repro` does before any stage runs."""
+        parquet(inbox / f"{number}.parquet", number)
+        pointer.write_text(yaml.safe_dump({"outs": [{"path": "incoming", "md5": put_in_cache(root, "data/incoming")}]}))
+
     for number in (1, 2):
+        drop(number)
         parquet(root / NAME, *range(number))
-        pointer.write_text(yaml.safe_dump({"outs": [{"path": "incoming", "md5": f"{number}" * 32 + ".dir"}]}))
         record(root, NAME)
         must_git(root, "add", "dvc.lock", "data/incoming.dvc")
         must_git(root, "commit", "--quiet", "--message", str(number))
     newer = pointer.read_text()
     must_git(root, "branch", "newer")
     must_git(root, "checkout", "--quiet", "HEAD~1")
-    with pytest.raises(Refused, match=r"another one, left behind by a git checkout\n  → dvc checkout$"):
-        check_base(root, NAME)
-    pointer.write_text(newer)  # what `dvc repro` does before any stage runs
-    with pytest.raises(Refused, match=r"\n  → git checkout -- data/incoming.dvc && dvc checkout$"):
-        check_base(root, NAME)
-    pointer.write_text(newer.replace("2" * 32, "3" * 32))  # a batch that no commit has
-    with pytest.raises(Refused, match=r"\n  → dvc checkout$"):
-        check_base(root, NAME)
+    older = pointer.read_text()
+
+    def remedy() -> str:
+        with pytest.raises(Refused, match=r"another one, left behind by a git checkout") as refused:
+            check_base(root, NAME)
+        return refused.value.remedy or ""
+
+    restored = "git checkout -- data/incoming.dvc && dvc checkout"
+    assert remedy() == "dvc checkout"
+    pointer.write_text(newer)
+    assert remedy() == restored
+    drop(3)
+    assert remedy() == f"cp -r data/incoming data/incoming.mine   # your new files\n  → {restored}"
+    parquet(root / NAME, 1, 2, 3)
+    put_in_cache(root, NAME)  # DVC was killed before it wrote dvc.lock: nobody has changed the commit
+    assert remedy() == "dvc checkout"
+    pointer.write_text(older)
+    object_path(root, recorded_md5(root, "data/incoming") or "").unlink()
+    assert remedy() == "dvc pull"
 
 
 @pytest.mark.parametrize("name", [NAME, FOLDER])

@@ -14,8 +14,8 @@ import pytest
 from conftest import Project, copy_project
 from versions_project import Versions, explore, proof, tag_by_hand
 
+from lineage.results.version_results import find_predictions, find_results
 from lineage.versions.compare_files import compare_predictions
-from lineage.versions.tags import find_predictions, find_results
 
 
 @pytest.fixture
@@ -58,14 +58,18 @@ def test_predictions_come_from_the_tag_or_lie_beside_the_database(
     database = tmp_path / "elsewhere/any.db"
     database.parent.mkdir()
     shutil.copyfile(project.path / "results/experiments.db", database)
-    for version in ("e0.1.0", "e0.2.0"):  # without a tag, and with one
-        results = find_results(project.path, version, database)
-        name = f"{results.runs[0]['track_id']}.parquet"
-        assert find_predictions(project.path, results, results.runs[0]) is None
-        beside = database.with_name("predictions") / name
-        beside.parent.mkdir(exist_ok=True)
-        beside.write_bytes(kept)
-        assert find_predictions(project.path, results, results.runs[0]) == beside
+    results = find_results(project.path, "e0.1.0", database)
+    assert find_predictions(project.path, results, results.runs[0]) is None
+    beside = database.with_name("predictions") / name
+    beside.parent.mkdir()
+    beside.write_bytes(kept)
+    assert find_predictions(project.path, results, results.runs[0]) == beside
+    results = find_results(project.path, "e0.2.0", database)
+    file = find_predictions(project.path, results, results.runs[0])
+    name = f"{results.runs[0]['track_id']}.parquet"
+    assert file is not None and file.read_bytes() == versions.seen["e0.2.0"][f"results/predictions/{name}"], (
+        "of a tag's run, whatever database is asked"
+    )
 
 
 @pytest.mark.slow

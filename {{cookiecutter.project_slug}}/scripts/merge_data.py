@@ -16,12 +16,14 @@ def main() -> None:
     from lineage.core.params import read_params
     from lineage.merge.data import union_all_by_name, write_rows
     from lineage.merge.inbox import find_batches
+    from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
     from lineage.tables.engine import open_engine
     from lineage.tracked.guarded_output import guarded_output
 
     root = paths.find_root()
-    rules = rules_for_data(read_params(root / paths.PARAMS).merge)
+    params = read_params(root / paths.PARAMS).merge
+    rules = rules_for_data(params)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
         base = [output.base] if output.base else []
         batches = find_batches(root, has_base=bool(base))
@@ -30,10 +32,11 @@ def main() -> None:
             return
         relations = union_all_by_name(engine, base, batches, rules, output.name)
         plan = merge_or_rebase(relations, rules)
+        both = keep_apart(relations, plan, root / paths.TEST_DATA, params.data_test_overlap)
         if not plan.is_empty or not base:
             write_rows(relations, plan, output.draft)
             output.publish(replaces=plan.replaced > 0)
-    say(f"{rules.strategy} {plan.line()}; {plan.rows} rows now")
+    say(f"{rules.strategy} {plan.line()}; {plan.rows} rows now{both}")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ def main(debug: bool = False) -> None:
     from lineage.runs.train_run import check_code
     from lineage.runs.unfinished_runs import find_done, finish
     from lineage.tracked.guarded_output import check_base, locked
+    from lineage.tracked.version_tags import check_open
 
     root = find_root()
     params = read_params(root / PARAMS)
+    check_open(root, params.experiment.version)
     check_base(root, DATABASE)  # merge_results would refuse it, too, but only after the training
     with locked(root, RUNS):
         runs = plan_runs(root, params)

@@ -1,8 +1,9 @@
-"""Versions: suggest, tag, push and list them."""
+"""Versions: suggest, start, tag, push, renumber and list them."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Option
+from typer import Argument, Option
 
 from lineage.core.console import Format, new_app
 
@@ -12,48 +13,75 @@ Part = Literal["major", "minor", "patch"]
 Text = str | None
 
 SUGGEST = Option("--suggest", help="Say which version this should be, and why.")
+START = Option("--start", help="Write the next free version into params.yaml, for new runs.")
 VERSION = Option(help="Tag this version; it is the one in params.yaml.")
-NEXT = Option(help="Tag the next one instead: the number to raise.")
+NEXT = Option("--next", help="Tag the next one instead.")
+RENUMBER = Option("--renumber", help="Give runs whose version is taken the next free one; tag it.")
+PART = Argument(help="What --start, --next or --renumber raise. Default: as --suggest says.")
 DESCRIPTION = Option(help="Default: experiment.description.")
 COMMIT = Option(help="First commit changed tracked files, saying this.")
 PUSH = Option("--push", help="Push its DVC objects, then commit and tag.")
 LIST = Option("--list", help="List all versions with their metrics.")
 FORMAT = Option(help="How to print the list.")
+ONE = "give one of --suggest, --start, --version, --next, --renumber, --list"
 
 
 @app.command()
 def main(  # noqa: PLR0913 (its options)
+    part: Annotated[Part | None, PART] = None,
     suggest: Annotated[bool, SUGGEST] = False,
+    start: Annotated[bool, START] = False,
     version: Annotated[Text, VERSION] = None,
-    next: Annotated[Part | None, NEXT] = None,
+    next: Annotated[bool, NEXT] = False,
+    renumber: Annotated[bool, RENUMBER] = False,
     description: Annotated[Text, DESCRIPTION] = None,
     commit: Annotated[Text, COMMIT] = None,
     push: Annotated[bool, PUSH] = False,
     list: Annotated[bool, LIST] = False,
     format: Annotated[Format, FORMAT] = "table",
 ) -> None:
-    """Suggest, tag or list versions: one of --suggest, --version, --next, --list."""
+    """Suggest, start, tag, renumber or list versions: exactly one of these options."""
     from lineage.core.errors import BadInput
     from lineage.core.paths import find_root
-    from lineage.versions import new_tag, show, tags
-    from lineage.versions import push as pushing
-    from lineage.versions import suggest as suggesting
+    from lineage.versions.show import print_versions
+    from lineage.versions.suggest import start_version, suggest_version
 
-    if [suggest, list, version is not None, next is not None].count(True) != 1:
-        raise BadInput("give one of --suggest, --version, --next, --list", "version_tag.py --help")
+    chosen = [suggest, start, next, renumber, list, version is not None]
+    if chosen.count(True) != 1 or (part and (suggest or list or version)):
+        raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
-        suggesting.suggest(root, description)
+        suggest_version(root, description)
+    elif start:
+        start_version(root, part)
     elif list:
-        show.print_versions(root, format)
+        print_versions(root, format)
     else:
-        tag = None
-        if push and not commit and not description:  # the tag may be there already
-            known = {tag.version: tag for tag in tags.tags(root)}
-            tag = known.get(version or "")
-        tag = tag or new_tag.tag_now(root, version, next, description, commit)
-        if push:
-            pushing.push(root, tag)
+        _tag(root, version, part, (description, commit), renumber, push)
+
+
+def _tag(
+    root: Path,
+    version: Text,
+    part: Part | None,
+    words: tuple[Text, Text],
+    renumber: bool,
+    push: bool,
+) -> None:
+    """Tag, with description and message of the commit, and push; a tag that is there is pushed."""
+    from lineage.tracked.version_tags import tags
+    from lineage.versions.new_tag import tag_now
+    from lineage.versions.push import push_tag
+    from lineage.versions.renumber import renumber_runs
+
+    tag = None
+    if renumber:
+        tag = renumber_runs(root, part, *words)
+    elif push and not any(words):
+        tag = tags(root).get(version or "")
+    tag = tag or tag_now(root, version, part, *words)
+    if push:
+        push_tag(root, tag)
 
 
 if __name__ == "__main__":

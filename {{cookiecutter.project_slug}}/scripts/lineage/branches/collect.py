@@ -4,6 +4,7 @@ What accumulates is merged as Git's merge driver merges it, new batches go into 
 `dvc repro` does the rest by main's code and params.
 """
 
+import sys
 from pathlib import Path
 
 from lineage.branches.conflicts import refuse_conflicts
@@ -14,20 +15,23 @@ from lineage.branches.start import Experiment
 from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
+from lineage.core.params import read_params
 from lineage.merge.three_way import Conflict
 from lineage.models.run_model import find_model
 from lineage.results.leaderboard import Row
 from lineage.runs.model_file import model_name
 from lineage.tracked.cache import copy_out
 from lineage.tracked.dvc import run_dvc
-from lineage.tracked.git import git, must_git
+from lineage.tracked.git import git, must_git, run
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.hashes import folder_manifest
-from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.recorded import recorded_md5, recorded_outputs
 from lineage.tracked.remote import bring, open_remote, send, with_files
+from lineage.tracked.version_tags import tags
 from lineage.tracked.whole_file import write_text
 
 WRITTEN = (
+    paths.PARAMS,
     paths.PIPELINE_LOCK,
     paths.METRICS_FILE,
     f"{paths.INCOMING_DATA}.dvc",
@@ -95,11 +99,14 @@ def _change_main(
     else:
         _refuse_changes(main)
     write_text(journal, work.head)
+    before = must_git(main, "rev-parse", "HEAD")
     try:
         _merge_recorded(main, work)
         _bring_batches(experiment, work.head, batches)
+        _start_version(main, work)
         _reproduce(experiment)
     except LineageError:
+        git(main, "reset", "--soft", before)
         _undo(main, work)
         journal.unlink()
         raise
@@ -163,6 +170,23 @@ def _bring_batches(
             label = f"{experiment.folder.name}-{head[:8]}"
             target = target.with_stem(f"{target.stem}-{label}")
         bring(experiment.main, md5, target)
+
+
+def _start_version(main: Path, work: ExperimentWork) -> None:
+    """Give main's new runs a version of their own, where a tag has closed the one that it has.
+
+    There are new runs when the batches change main's data, which main's rules decide.
+    """
+    version = read_params(main / paths.PARAMS).experiment.version
+    if version not in tags(main):
+        return
+    run_dvc(main, "repro", "merge_data", show=True)
+    if recorded_md5(main, paths.TRAIN_DATA) == work.ours.get(paths.TRAIN_DATA):
+        return
+    run(main, sys.executable, "scripts/version_tag.py", "--start")
+    new = read_params(main / paths.PARAMS).experiment.version
+    git(main, "commit", "--quiet", "--no-verify", "-m", f"Start {new}", "--", paths.PARAMS)
+    say(f"main's new runs are {new}, since a tag has closed {version}")
 
 
 def _reproduce(experiment: Experiment) -> None:

@@ -1,6 +1,7 @@
 """`params.yaml`, read as DVC reads it, once, and checked as a whole."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -52,6 +53,7 @@ class Merge(Section):
     data_strategy: Strategy
     data_key_columns: list[Name]
     data_on_conflict: OnConflict = "fail"
+    data_test_overlap: Literal["fail", "exclude", "allow"] = "fail"
 
 
 class Promote(Section):
@@ -108,6 +110,27 @@ def read_params(path: Path) -> Params:
     if problems:
         raise BadInput("\n".join(f"{path.name}: {problem}" for problem in problems))
     return params
+
+
+def with_version(text: str, version: str) -> str:
+    """Change `experiment.version` in the text of `params.yaml`; all else stays, comments too.
+
+    Args:
+        text: of a valid file.
+        version: the new one.
+
+    Raises:
+        BadInput: the version does not stand there as text, but as an alias, say.
+    """
+    wanted = parse_yaml(text)
+    old = wanted["experiment"]["version"]
+    wanted["experiment"]["version"] = version
+    for place in re.finditer(re.escape(old), text):
+        changed = text[: place.start()] + version + text[place.end() :]
+        if parse_yaml(changed) == wanted:
+            return changed
+    problem = "params.yaml: experiment.version does not stand there as text"
+    raise BadInput(problem, f"write in params.yaml: version: {version}")
 
 
 def _wrong_in_sweep(params: Params) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The names of versions, `e{major}.{minor}.{patch}`: read, ordered, counted up."""
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 from lineage.core.errors import BadInput
@@ -31,9 +32,13 @@ def version_key(version: object) -> tuple[Numbers, str]:
         return (-1,), str(version)
 
 
-def following(version: str, part: Part) -> str:
-    """Count a version up: `following("e1.2.3", "minor")` is `e1.3.0`."""
+def following(version: str, part: Part, taken: Collection[str] = ()) -> str:
+    """Count a version up, on and on until it is none of those that are taken.
+
+    Example: `following("e1.2.3", "minor")` is `e1.3.0`, or `e1.4.0` when `e1.3.0` is taken.
+    """
     major, minor, patch = parse(version)
-    if part == "patch":
-        return f"e{major}.{minor}.{patch + 1}"
-    return f"e{major}.{minor + 1}.0" if part == "minor" else f"e{major + 1}.0.0"
+    name = f"e{major + 1}.0.0"
+    if part != "major":
+        name = f"e{major}.{minor + 1}.0" if part == "minor" else f"e{major}.{minor}.{patch + 1}"
+    return following(name, part, taken) if name in taken else name

@@ -109,7 +109,7 @@ def merge(relations: Relations, on_conflict: str = "fail") -> Plan:
     check_newest(relations, on_conflict)
     choose(relations, on_conflict)
     meet(relations, REPLACES[on_conflict], by_time=on_conflict == "newest")
-    relations.run("CREATE TEMP VIEW leaving AS SELECT base_row FROM met WHERE replaces")
+    relations.run("CREATE TEMP TABLE leaving AS SELECT base_row FROM met WHERE replaces")
     arrive(relations)
     plan = count(relations)
     if relations.repeats:

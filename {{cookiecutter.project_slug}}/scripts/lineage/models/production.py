@@ -128,7 +128,8 @@ def promote_by_hand(
             decision = decide(models, runs, strategy=None)
         else:
             option = f"--run-id {run_id}" if run_id else f"--version {version}"
-            decision = choose(models, find_run(models, run_id, version), option)
+            run = find_run(models, run_id, version, metric, mode)
+            decision = choose(models, run, option)
         if carry_out(models, decision, say):
             record_models(models.root, say)
 
@@ -143,7 +144,7 @@ def choose(models: Models, run: Row, option: str) -> Decision:
     """
     metric = models.promote.metric
     before = read_card(models.root)
-    reason = f"by hand ({option}): {metric} {metric_text(run[metric])}"
+    reason = f"by hand ({option}): {metric} {metric_text(run.get(metric))}"
     if missing := missing_code(models.root, run):
         reason += f", {missing.problem} ({missing.remedy})"
     if before is None:
@@ -189,7 +190,7 @@ def make_card(models: Models, run: Row, decision: Decision, say: Say) -> ModelCa
     return ModelCard(
         **copied,
         params={name: value for name, value in run.items() if is_param(name)},
-        metrics={name: measured(run[name]) for name in metric_names(models.database)},
+        metrics={name: measured(run.get(name)) for name in metric_names(models.database)},
         promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaced=before.track_id if before else None,
         reason=decision.why,

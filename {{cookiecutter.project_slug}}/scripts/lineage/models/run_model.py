@@ -17,6 +17,7 @@ from lineage.results.leaderboard import (
     best_runs,
     existing_database,
 )
+from lineage.results.version_results import find_results
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.code_at_commit import find_code
 from lineage.tracked.git import git
@@ -66,23 +67,34 @@ def open_models(
     return Models(root, database, promote.model_copy(update=chosen))
 
 
-def find_run(models: Models, run_id: str | None, version: str | None) -> Row:
+def find_run(
+    models: Models,
+    run_id: str | None,
+    version: str | None,
+    metric: str | None = None,
+    mode: str | None = None,
+) -> Row:
     """Read the row of a run, or of a version's best run that has a model.
 
     Args:
         models: of the project.
         run_id: the run.
-        version: the version; give one of both.
+        version: the version; give one of both. The runs of a tag are those that it holds.
+        metric, mode: what is best in a version; None: what its tag says.
 
     Raises:
-        BadInput: both or none are given, or the database does not know it.
-        Refused: it has no model.
+        BadInput: both or none are given, or the database does not know the run.
+        Refused: there is no such version, or no model.
     """
     if (run_id is None) == (version is None):
         raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
     asked = f"run {run_id}" if version is None else f"version {version}"
-    where = f"track_id={run_id}" if version is None else f"version={version}"
-    runs = models.best_runs(where=[where])
+    if version is not None:
+        own = models.database == models.root / paths.DATABASE
+        database = None if own else models.database
+        runs = find_results(models.root, version, database, metric, mode).runs
+    else:
+        runs = models.best_runs(where=[f"track_id={run_id}"])
     if not runs:
         remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
         raise BadInput(f"{asked} has no row in {models.database.name}", remedy)

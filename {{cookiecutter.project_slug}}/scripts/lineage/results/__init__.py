@@ -1,6 +1,7 @@
 """Results read back: nothing in this room changes a run or a database.
 
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
+- `version_results`: the runs of a version, which are those that its tag holds.
 - `conditions`: what users write after `--where`, as SQL.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.
 

@@ -17,7 +17,7 @@ from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
 
-PLOTTED = ("actual", "predicted")
+CELL_COLUMNS = ("actual", "predicted", "count")
 SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
 Lines = Sequence[Sequence[Any]]
 """The lines of a CSV file, below its header."""
@@ -49,7 +49,7 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     lines = [versions[version] for version in sorted(versions, key=version_key)]
     write_csv(plots / "versions.csv", columns, lines)
     write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, metric))
-    write_csv(plots / "predictions.csv", PLOTTED, prediction_lines(root, best["track_id"]))
+    write_csv(plots / "confusion.csv", CELL_COLUMNS, confusion_cells(root, best["track_id"]))
 
 
 def sweep_lines(database: Path, runs: list[Row], metrics: list[str], score: str) -> Lines:
@@ -110,24 +110,32 @@ def axis_sql(axis: str, score: str) -> str:
     """
 
 
-def prediction_lines(root: Path, track_id: str) -> Lines:
-    """Read what a run predicted, in the order of the test items; nothing where it did not say so.
+def confusion_cells(root: Path, track_id: str) -> Lines:
+    """Count the test items of a run by what they are and what it predicted, ordered by both.
+
+    The predictions themselves are kept once, in the run's own file: a copy of them in the data of a
+    plot would nearly double what each version costs.
 
     Args:
         root: the project's root.
         track_id: the run.
 
     Returns:
-        `PLOTTED` of each test item.
+        `CELL_COLUMNS` of each pair that there is; nothing where the run did not say so.
     """
     file = root / paths.PREDICTIONS / f"{track_id}.parquet"
     if not file.is_file():  # a run that failed, or came without its predictions
         return []
     with open_engine() as engine:
         described = engine.execute(f"DESCRIBE SELECT * FROM {scan(file)}").fetchall()
-        if not set(PLOTTED) <= {column[0] for column in described}:
+        if not {"actual", "predicted"} <= {column[0] for column in described}:
             return []
-        return engine.execute(f"SELECT actual, predicted FROM {scan(file)}").fetchall()
+        return engine.execute(f"""
+            SELECT actual, predicted, count(*)
+            FROM {scan(file)}
+            GROUP BY ALL
+            ORDER BY ALL
+        """).fetchall()
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Lines) -> None:

@@ -16,7 +16,7 @@ from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_
 from lineage.tracked.git import git, run
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import missing_in_remote, open_remote, send, with_files
-from lineage.versions.tags import tags
+from lineage.tracked.version_tags import tags
 
 MINIMUM = {"git": "2.31", "dvc": "3.67", "dulwich": "0.24.2"}
 SEND = "python scripts/doctor.py --send"  # dvc push --all-tags leaves out what only a tag names
@@ -70,7 +70,7 @@ def send_tags(root: Path) -> int:
 def tagged_objects(root: Path) -> dict[str, set[str]]:
     """Map every version tag to the hashes of all that it records."""
     objects: dict[str, set[str]] = {}
-    for tag in tags(root):
+    for tag in tags(root).values():
         recorded = recorded_outputs(root, tag.version)
         objects[tag.version] = with_files(root, recorded.values())
     return objects

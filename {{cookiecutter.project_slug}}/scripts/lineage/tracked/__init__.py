@@ -9,6 +9,7 @@
     cache           DVC's local cache: where an object is, whether it is whole, copied in and out
     remote          the bytes behind a hash, from the cache or the remote, verified
     git             the one place that runs Git
+    version_tags    the tags of versions, here and on Git's remote, and which version is closed
     dvc             DVC, run as a command that waits for its turn
 
 The promise of this room: nothing is overwritten unless its exact bytes can be brought back, or all

@@ -5,7 +5,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, CompletedProcess
+from subprocess import DEVNULL, PIPE, CompletedProcess, TimeoutExpired
 from typing import Any
 
 from lineage.core.errors import Refused
@@ -39,6 +39,7 @@ def run(
     index: Path | None = None,
     stdout: int | None = PIPE,
     text: bool = True,
+    seconds: float | None = None,
 ) -> CompletedProcess[Any]:
     """Run a command in `root`; Git finds the repository by that folder alone.
 
@@ -48,9 +49,11 @@ def run(
         index: a Git index to use instead of the repository's.
         stdout: where its output goes; PIPE: into the result; None: to the user.
         text: the result holds text, not bytes.
+        seconds: how long it may take; it is then cut off from the terminal, and asks nothing.
 
     Raises:
         FileNotFoundError: the program is not installed.
+        TimeoutExpired: it took longer.
     """
     environment = dict(os.environ)
     for name in LOCATION:
@@ -66,22 +69,28 @@ def run(
         stdout=stdout,
         stderr=PIPE,
         text=text,
+        timeout=seconds,
+        start_new_session=seconds is not None,
         check=False,
     )
 
 
-def git_bytes(root: Path, *arguments: str) -> bytes | None:
-    """Run git in `root` and return what it printed; None when it fails or is not installed."""
+def git_bytes(root: Path, *arguments: str, **options: Any) -> bytes | None:
+    """Run git in `root`, with options of `run`, and return what it printed.
+
+    Returns:
+        None when it fails, takes too long, or is not installed.
+    """
     try:
-        done = run(root, "git", *arguments, text=False)
-    except FileNotFoundError:
+        done = run(root, "git", *arguments, text=False, **options)
+    except (FileNotFoundError, TimeoutExpired):
         return None
     return None if done.returncode else done.stdout
 
 
-def git(root: Path, *arguments: str) -> str | None:
+def git(root: Path, *arguments: str, **options: Any) -> str | None:
     """As `git_bytes`, but text, without the last line end."""
-    output = git_bytes(root, *arguments)
+    output = git_bytes(root, *arguments, **options)
     return None if output is None else os.fsdecode(output).rstrip("\n")
 
 

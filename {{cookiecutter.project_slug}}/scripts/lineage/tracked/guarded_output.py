@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.core.errors import Refused
+from lineage.core.paths import METRICS_FILE, PIPELINE_LOCK
 from lineage.tables.kept_rows import holds_all_rows
-from lineage.tracked.cache import cached_object, read_listing, store_object
+from lineage.tracked.cache import cached_object, holds_all, read_listing, store_object
 from lineage.tracked.git import git
 from lineage.tracked.hashes import folder_manifest, path_md5
-from lineage.tracked.recorded import recorded_md5
+from lineage.tracked.recorded import recorded_md5, recorded_outputs
 from lineage.tracked.whole_file import Draft, draft_of
 
 LOCK_SECONDS = 600.0
@@ -172,7 +173,7 @@ def check_base(
         return base
     if cached_object(root, md5):
         reason = "is not the version that dvc.lock records but another one"
-        raise Refused(f"{path} {reason}, left behind by a git checkout", _checkout(root))
+        raise Refused(f"{path} {reason}, left behind by a git checkout", _checkout(root, md5))
     if not _holds_recorded(root, path, recorded, may_differ):
         reason = "lacks rows or files that dvc.lock records"
         remedy = f"cp -r {path} {path}.mine   # if you want to keep it"
@@ -183,19 +184,41 @@ def check_base(
     return base
 
 
-def _checkout(root: Path) -> str:
-    """Name the command that brings the outputs of this commit back.
+def _checkout(root: Path, md5: str) -> str:
+    """Name the commands that bring all outputs of the checked out commit back.
 
-    Before any stage runs, `dvc repro` writes into `.dvc` files what another commit left in their
-    folders. Such a file goes back first; a folder that no commit knows (a new batch) stays.
+    Before a stage runs, `dvc repro` writes into `.dvc` files what another commit left in their
+    folders, and removes the stage's metrics. Git's index still has both as they belong. A folder
+    that no commit knows has new files, too: they are copied away first. It stays if no commit knows
+    the output either, as when DVC was killed before it wrote `dvc.lock`.
+
+    Args:
+        root: the project's root.
+        md5: of the output that another commit left behind.
     """
-    changed = git(root, "diff", "--relative", "--name-only", "HEAD", "--", "*.dvc") or ""
+    changed = git(root, "diff", "--relative", "--name-only", "--", "*.dvc") or ""
+    recorded = recorded_outputs(root)
+    commands = []
     stale = []
     for name in changed.splitlines():
-        present = recorded_md5(root, name.removesuffix(".dvc"))
-        if git(root, "log", "--all", "--max-count=1", "--format=%h", f"-S{present}", "--", name):
-            stale.append(name)
-    return f"git checkout -- {' '.join(stale)} && dvc checkout" if stale else "dvc checkout"
+        path = name.removesuffix(".dvc")
+        if path not in recorded:  # the file was removed
+            continue
+        if not _in_a_commit(root, recorded[path], name):
+            if not _in_a_commit(root, md5, PIPELINE_LOCK):
+                continue
+            commands.append(f"cp -r {path} {path}.mine   # your new files\n  → ")
+        recorded[path] = recorded_md5(root, path, ":0") or recorded[path]
+        stale.append(name)
+    stale += (git(root, "ls-files", "--deleted", "--", METRICS_FILE) or "").splitlines()
+    if stale:
+        commands.append(f"git checkout -- {' '.join(stale)} && ")
+    command = "dvc checkout" if holds_all(root, recorded.values()) else "dvc pull"
+    return "".join([*commands, command])
+
+
+def _in_a_commit(root: Path, md5: str, name: str) -> bool:
+    return bool(git(root, "log", "--all", "--max-count=1", "--format=%h", f"-S{md5}", "--", name))
 
 
 def _holds_recorded(

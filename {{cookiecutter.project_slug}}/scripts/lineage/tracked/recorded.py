@@ -1,6 +1,7 @@
 """What DVC has recorded: the outputs that `dvc.lock` and `.dvc` files name, and their hashes."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -58,6 +59,16 @@ def recorded_md5(
         if path in entries:
             return entries[path].get("md5")
     return None
+
+
+@cache
+def yaml_in_git(
+    root: Path,
+    commit: str,
+    name: str,
+) -> Any:
+    """Read a YAML file of a commit: an empty mapping where there is none; raises `YAMLError`."""
+    return yaml.safe_load(git_bytes(root, "show", f"{commit}:./{name}") or b"") or {}
 
 
 def _pointers(root: Path, revision: str | None) -> list[str]:

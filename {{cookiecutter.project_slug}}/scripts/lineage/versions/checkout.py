@@ -14,7 +14,7 @@ from lineage.tracked.git import common_folder, git, main_root, must_git
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import obtain, with_files
-from lineage.versions.tags import find_tag
+from lineage.tracked.version_tags import find_tag
 
 COMMAND = "python scripts/experiment_explorer.py"
 MARKER = "lineage-explore"

@@ -9,6 +9,7 @@ from typing import Any
 from lineage.core import paths
 from lineage.core.errors import LineageError
 from lineage.results.leaderboard import metric_names
+from lineage.results.version_results import Results, find_predictions, params_of
 from lineage.tracked.git import git, has_commit, main_root
 from lineage.tracked.remote import obtain
 from lineage.versions.compare_files import (
@@ -16,11 +17,6 @@ from lineage.versions.compare_files import (
     Difference,
     compare_data,
     compare_predictions,
-)
-from lineage.versions.tags import (
-    Results,
-    find_predictions,
-    params_of,
 )
 
 HASHES = {

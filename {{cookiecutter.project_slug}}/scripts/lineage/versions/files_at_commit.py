@@ -4,9 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from lineage.tracked.git import git, git_bytes, must_git
 from lineage.tracked.hashes import listing_md5
@@ -79,16 +76,6 @@ def md5_in_git(
     kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
     hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
     return listing_md5(hashes) if hashes else None
-
-
-@cache
-def yaml_in_git(
-    root: Path,
-    commit: str,
-    name: str,
-) -> Any:
-    """Read a YAML file of a commit: an empty mapping where there is none; raises `YAMLError`."""
-    return yaml.safe_load(git_bytes(root, "show", f"{commit}:./{name}") or b"") or {}
 
 
 def changed_files(

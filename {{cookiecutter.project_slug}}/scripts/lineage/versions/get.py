@@ -14,6 +14,7 @@ from lineage.tracked.git import common_folder, git, main_root
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
+from lineage.tracked.version_tags import find_tag
 from lineage.tracked.whole_file import exchange
 from lineage.versions.files_at_commit import (
     DVC,
@@ -24,7 +25,6 @@ from lineage.versions.files_at_commit import (
     blob_md5,
     files_in_git,
 )
-from lineage.versions.tags import find_tag
 
 
 def get(

@@ -10,8 +10,8 @@ from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK
 from lineage.core.version_numbers import Part, following, parse
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import locked
-from lineage.versions.suggest import COMMAND, describe, newest_run
-from lineage.versions.tags import Tag, find_tag, tags
+from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
+from lineage.versions.suggest import COMMAND, changed_stages, describe, holds_runs, newest_run
 
 NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
 """What the first `dvc repro` makes for Git to track."""
@@ -29,8 +29,8 @@ def tag_now(
     Args:
         root: the project's root.
         version: its name, which is that of the results; or None:
-        part: the number to raise in the highest version. Results whose version is tagged already
-            get the new one.
+        part: the number to raise in the newest version of this history. Results that are tagged
+            already get the new one, too.
         text: as in `describe`.
         message: commit with it first what `dvc repro` and you changed in tracked files.
 
@@ -41,23 +41,21 @@ def tag_now(
     """
     params = read_params(root / PARAMS)
     written = params.experiment.version
-    with locked(root, "version"):
-        _choose_name(root, version, part, written)  # a refusal comes before anything is committed
-        _check_pipeline(root)
+    with locked(common_folder(root) or root, "tags"):  # which all working trees share
+        name = _choose_name(root, version, part, written)
+        check_recorded(root)
         _check_code(root, params)
         body = line = describe(root, params, text)
         if message is not None:
             _commit(root, message)
-        _check_clean(root)
-        with locked(common_folder(root) or root, "tags"):  # which all working trees share
-            name = _choose_name(root, version, part, written)
-            if name != written:
-                body += f"\n\nThe rows say {written}."
-            options = ("--annotate", "--cleanup=whitespace", f"--message={body}")
-            must_git(root, "tag", *options, name, "HEAD")
+        check_clean(root)
+        if name != written:
+            body += f"\n\nThe rows say {written}."
+        options = ("--annotate", "--cleanup=whitespace", f"--message={body}")
+        must_git(root, "tag", *options, name, "HEAD")
     say(f"tagged {name}: {line}")
     if name != written:
-        say(f"its rows say {written}; raise experiment.version before a run, and they agree")
+        say(f"its rows say {written}, as do those of that tag: they are the same runs")
     return find_tag(root, name)
 
 
@@ -78,23 +76,22 @@ def _choose_name(
         BadInput: not a version.
         Refused: it is taken, or the results are of another one that is free.
     """
-    known = {tag.version: tag for tag in tags(root)}
+    known = tags(root)
+    last = newest_tag(root)
     name = version or written
-    if version is None and known:
-        name = following(list(known)[-1], part or "patch")
+    if version is None and last:
+        name = following(last.version, part or "patch", known)
     parse(name)
+    closed = known.get(written)
+    if closed and not holds_runs(root, closed):
+        problem = f"{closed.whose()}, and holds other runs than those of the last dvc repro"
+        raise Refused(problem, f"{COMMAND} --renumber   # gives these a number of their own")
     if old := known.get(name):
-        raise Refused(
-            f"{name} is taken (commit {old.commit[:7]}, {old.day})",
-            f"{COMMAND} --suggest",
-        )
+        raise Refused(old.whose(), f"{COMMAND} --suggest")
     if version not in (None, written):
         problem = f"{PARAMS} says experiment.version: {written}, so the results are not of {name}"
-        raise Refused(
-            problem,
-            f"set experiment.version: {name} in {PARAMS}, then: dvc repro",
-        )
-    if name != written and written not in known:
+        raise Refused(problem, f"set experiment.version: {name} in {PARAMS}, then: dvc repro")
+    if name != written and closed is None:
         raise Refused(
             f"the results are of {written}, which is free, and not of {name}",
             f"{COMMAND} --version {written}",
@@ -102,20 +99,11 @@ def _choose_name(
     return name
 
 
-def _check_pipeline(root: Path) -> None:
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(root)) as repo:
-            changed = repo.status()
-    except DvcException as error:
-        raise Refused(f"dvc status failed: {error}", "dvc status") from None
-    if changed:
-        raise Refused(
-            f"dvc status is not clean: {', '.join(changed)}",
-            "dvc repro   # in a fresh clone first: dvc pull",
-        )
+def check_recorded(root: Path) -> None:
+    """Raise `Refused` unless everything is what `dvc repro` made of it."""
+    if changed := changed_stages(root):
+        problem = f"dvc status is not clean: {', '.join(changed)}"
+        raise Refused(problem, "dvc repro   # in a fresh clone first: dvc pull")
 
 
 def _check_code(root: Path, params: Params) -> None:
@@ -126,7 +114,8 @@ def _check_code(root: Path, params: Params) -> None:
         raise Refused(problem, "dvc repro --force --single-item train && dvc repro")
 
 
-def _check_clean(root: Path) -> None:
+def check_clean(root: Path) -> None:
+    """Raise `Refused` when Git finds changes or new files."""
     status = must_git(root, "status", "--porcelain", "--untracked-files=all", "--", ".")
     if status:
         names = ", ".join(line[3:] for line in status.splitlines()[:5])

@@ -9,11 +9,12 @@ from lineage.core import paths
 from lineage.core.listing import print_rows
 from lineage.core.params import read_params
 from lineage.results.leaderboard import metric_names
+from lineage.results.version_results import find_results, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.version_tags import Tag, tags
 from lineage.versions.compare import change, compare
-from lineage.versions.tags import Tag, find_results, params_of, tags
 
 HEADER = (
     "section",
@@ -27,7 +28,7 @@ HEADER = (
 
 def print_versions(root: Path, form: str) -> None:
     """Print all versions with the metrics of their best run, as `results/metrics.json` has them."""
-    known = {tag: _metrics(root, tag) for tag in tags(root)}
+    known = {tag: _metrics(root, tag) for tag in tags(root).values()}
     names: dict[str, None] = {}
     for metrics in known.values():
         names |= dict.fromkeys(metrics)

@@ -1,80 +1,170 @@
-"""Suggest a version: the number to raise since the last one, why, and the description of its tag.
+"""Suggest a version: the number to raise since the last one, why, its description; and start it.
 
 Other code of yours or other data raise the major number; other params, a new sweep or more data the
-minor one; anything else is a patch.
+minor one; anything else is a patch. The last version is the newest in the history of HEAD: with
+tags of other branches nothing is compared, but their names are taken.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
-from lineage.core.params import Params, read_params
-from lineage.core.paths import DATABASE, PARAMS, RUNS, TEST_DATA, TRAIN_DATA
-from lineage.core.version_numbers import Part, following
+from lineage.core.params import Params, read_params, with_version
+from lineage.core.paths import DATABASE, INCOMING_DATA, PARAMS, RUNS, TEST_DATA, TRAIN_DATA
+from lineage.core.version_numbers import Part, following, parse
 from lineage.results.leaderboard import best_runs
+from lineage.results.version_results import Run, find_results, params_at, params_of
 from lineage.tracked.git import main_root
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import obtain
+from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
+from lineage.tracked.whole_file import write_text
 from lineage.versions.compare_files import compare_data
 from lineage.versions.files_at_commit import changed_files
-from lineage.versions.tags import Run, Tag, find_results, params_at, params_of, tags
 
 COMMAND = "python scripts/version_tag.py"
 YOUR_CODE = ("*.py", ":(exclude)scripts/lineage", ":(exclude)scripts/*.py", ":(exclude)tests")
 """What Git compares: not the template's code, whose changes make no other experiment."""
 
-UNCHANGED = "experiment.py, data, model and sweep are the same: a rerun or a fix"
+Reason = tuple[Part, str]
+"""The number that a change raises, and a line that names the change."""
+
+UNCHANGED: Reason = ("patch", "experiment.py, data, model and sweep are the same: a rerun or a fix")
+FIRST: Reason = ("minor", "there is no version yet")
 
 
-def suggest(root: Path, text: str | None) -> None:
+class Suggestion(NamedTuple):
+    """The version that the present state should be.
+
+    Attributes:
+        name: a version that is free.
+        last: the tag of the newest version in this history; None: there is none yet.
+        part: the number to raise since then.
+        reasons: why.
+        has_run: the newest runs are of this state; else `dvc repro` has to do them.
+    """
+
+    name: str
+    last: Tag | None
+    part: Part
+    reasons: list[Reason]
+    has_run: bool
+
+
+def suggest_version(root: Path, text: str | None) -> None:
     """Say which version the present state should be, why, and the description of its tag.
+
+    Of a state that has not run, it says which version the run would be.
 
     Args:
         root: the project's root.
         text: as in `describe`.
 
     Raises:
-        Refused: there are no results of the version in params.yaml.
+        Refused: the results of the last run are not here.
     """
     params = read_params(root / PARAMS)
-    written = version = params.experiment.version
-    known = [tag.version for tag in tags(root)]
-    part: Part = "minor"
-    reasons = ["there is no version yet"]
-    if last := _last_tag(root):
-        found = sorted(_changes(root, params, last), key=itemgetter(0)) or [("patch", UNCHANGED)]
-        part = found[0][0]
-        reasons = [reason for _, reason in found]
-        version = following(last.version, part)
-        say(f"{version}   {part} since {last.version}")
-    else:
-        say(version)
-    for reason in reasons:
+    written = params.experiment.version
+    known = tags(root)
+    found = find_next(root, params, known)
+    say(f"{found.name}   {found.part} since {found.last.version}" if found.last else found.name)
+    for _, reason in found.reasons:
         say(f"  {reason}")
-    if version == written:
-        say(f"  → {COMMAND} --version {version}")
-    elif part == "patch" and written in known:
-        say(f"  → {COMMAND} --next patch")
-    else:
-        setting = f"experiment.version: {version} in params.yaml (it says {written})"
-        say(f"  → set {setting}, then: dvc repro")
+    is_tagged = written in known and holds_runs(root, known[written])
+    if not found.has_run or (is_tagged and found.part != "patch"):
+        start = "" if found.name == written else f"{START} && "
+        say(f"  it has not run yet\n  → {start}dvc repro")
+        return
+    option = f"--version {written}" if found.name == written else "--renumber"
+    say(f"  → {COMMAND} {'--next patch' if is_tagged else option}")
     say(describe(root, params, text))
 
 
-def _last_tag(root: Path) -> Tag | None:
-    return next(reversed(tags(root)), None)
+def start_version(root: Path, part: Part | None) -> None:
+    """Write the next version that is free, here and on Git's remote, into params.yaml.
+
+    Args:
+        root: the project's root.
+        part: the number to raise in the newest version of this history; None: as is suggested.
+
+    Raises:
+        BadInput: params.yaml is wrong, or the version cannot be changed there.
+    """
+    params = read_params(root / PARAMS)
+    version = find_next(root, params, taken_versions(root), part).name
+    set_version(root, version)
+    say(f"{PARAMS} says {version}; no tag has closed it")
+    say(f"  → git commit --all --message 'Start {version}'; dvc repro")
+
+
+def set_version(root: Path, version: str) -> None:
+    """Change `experiment.version` in params.yaml, and no other byte."""
+    file = root / PARAMS
+    text = file.read_bytes().decode("utf-8")
+    write_text(file, with_version(text, version))
+
+
+def find_next(
+    root: Path,
+    params: Params,
+    taken: Collection[str],
+    part: Part | None = None,
+) -> Suggestion:
+    """Find the version that the present state should be.
+
+    Args:
+        root: the project's root.
+        params: of now. Their version is taken when it is free and high enough.
+        taken: versions that are not free.
+        part: the number to raise, whatever has changed and params say.
+    """
+    changed = changed_stages(root)
+    last = newest_tag(root)
+    reasons = [FIRST]
+    if last:
+        reasons = sorted(_changes(root, params, last, changed), key=itemgetter(0)) or [UNCHANGED]
+    raised = part or reasons[0][0]
+    name = params.experiment.version
+    base = last.version if last else name
+    is_low = last is not None and parse(name) < parse(following(base, raised))
+    if part or is_low or name in taken:
+        name = following(base, raised, taken)
+    is_new = [name == "train" or name.endswith(".dvc") for name in changed]
+    return Suggestion(name, last, raised, reasons, not any(is_new))
+
+
+def holds_runs(root: Path, tag: Tag) -> bool:
+    """Tell whether the newest runs are those that a tag holds."""
+    return recorded_md5(root, RUNS, tag.commit) == recorded_md5(root, RUNS)
+
+
+def changed_stages(root: Path) -> list[str]:
+    """Name the stages and `.dvc` files that `dvc status` finds changed.
+
+    Raises:
+        Refused: it fails.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            return list(repo.status())
+    except DvcException as error:
+        raise Refused(f"dvc status failed: {error}", "dvc status") from None
 
 
 def _changes(
     root: Path,
     params: Params,
     last: Tag,
-) -> Iterator[tuple[Part, str]]:
-    """Yield what changed since a version: the number that it raises, and a line that says it."""
+    changed: Collection[str],
+) -> Iterator[Reason]:
+    """Yield what changed since a version; `changed` is what `dvc status` names."""
     for name in changed_files(root, last.commit, *YOUR_CODE):
         yield "major", f"{name} changed"
     for path in (TRAIN_DATA, TEST_DATA):
@@ -82,6 +172,9 @@ def _changes(
         now = recorded_md5(root, path)
         if before and now and before != now:
             yield _data_change(root, path, before, now, params.merge.data_key_columns)
+    for path in (TEST_DATA, INCOMING_DATA):
+        if f"{path}.dvc" in changed:
+            yield "major" if path == TEST_DATA else "minor", f"{path} has changed since dvc repro"
     old = _training_settings(params_at(root, last.commit))
     new = _training_settings(params.model_dump())
     for name in old | new:
@@ -95,7 +188,7 @@ def _data_change(
     before: str,
     now: str,
     keys: Sequence[str],
-) -> tuple[Part, str]:
+) -> Reason:
     """Say how a data set changed from one hash to another."""
     storage = main_root(root)
     found = compare_data(obtain(storage, before), obtain(storage, now), keys)
@@ -133,7 +226,7 @@ def describe(
     run = newest_run(root, params)
     now = params_of(run)
     before: Run = {}
-    if last := _last_tag(root):
+    if last := newest_tag(root):
         with suppress(LineageError):  # results that are nowhere: all params are told
             before = params_of(find_results(root, last.version).runs[0])
     parts = [f"model={now['name']}"] if "name" in now else []

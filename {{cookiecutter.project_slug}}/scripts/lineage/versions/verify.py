@@ -1,6 +1,7 @@
 """Verify that everything that a tag names still exists, and fits together."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from lineage.core.paths import (
     PREDICTIONS,
     TRAINED_MODELS,
 )
+from lineage.results.version_results import Run, files_of, find_results, params_of
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import (
@@ -29,13 +31,7 @@ from lineage.tracked.remote import (
     open_remote,
     with_files,
 )
-from lineage.versions.tags import (
-    Tag,
-    files_of,
-    find_results,
-    find_tag,
-    tags,
-)
+from lineage.tracked.version_tags import START, Tag, find_tag, tags
 from lineage.versions.verify_code import other_code, other_data
 
 LINKS = ("commit", "dvc.lock", "cache", "remote", "md5", "row", "model", "data", "code")
@@ -93,7 +89,7 @@ def print_proofs(
     known = tags(root)
     if not known:
         raise Refused("there is no version yet", "python scripts/version_tag.py --suggest")
-    proofs = verify(root, [find_tag(root, version) for version in chosen] or known)
+    proofs = verify(root, [find_tag(root, version) for version in chosen or known])
     print_rows(("version", *LINKS, "problem"), [proof.row() for proof in proofs], form)
     for proof in proofs:
         for link in proof.broken():
@@ -193,7 +189,8 @@ def _check_runs(root: Path, proof: Proof) -> None:
     except LineageError as error:
         problems["row"] = error.problem
         return
-    problems |= {"row": "", "model": ""}
+    claims = _false_claims(proof.tag.text, results.runs[0])
+    problems |= {"row": next(claims, ""), "model": ""}
     for run in reversed(results.runs):
         name = run["track_id"]
         if models.get(model_name(name)) != run["model_hash"]:
@@ -207,6 +204,25 @@ def _check_runs(root: Path, proof: Proof) -> None:
         problems["code"] = code  # else more than the files of dvc.lock may have run
 
 
+def _false_claims(text: str, run: Run) -> Iterator[str]:
+    """Say which `name=value` in the description of a tag is not so, as of a tag made by hand.
+
+    Args:
+        text: the description, as `suggest.describe` writes it; numbers may be rounded.
+        run: the best of the version.
+    """
+    known = {**run, **params_of(run), "model": run.get("model_name"), "data": run["data_hash"]}
+    claims = re.findall(r"(?:^| \| )(\w+)=([^\s,;]+)", text)
+    for name, said in dict(reversed(claims)).items():  # the first counts: words come last
+        value = known.get(name)
+        true = str(value)[: len(said)] if name == "data" else str(value)
+        if isinstance(value, float):
+            decimals = len(said.partition(".")[2])
+            true = f"{value:.{decimals}f}"
+        if value is not None and said not in (true, str(value)):
+            yield f"the tag says {name}={said}, and its best run {true}"
+
+
 def _remedy(version: str, link: str) -> str:
     """Return the command that helps with a link of a version that is broken."""
     push = f"python scripts/version_tag.py --version {version} --push"
@@ -216,6 +232,7 @@ def _remedy(version: str, link: str) -> str:
         "cache": f"{push}   # on the machine that made it",
         "md5": f"{explorer} checkout --version {version}   # fetches whole objects",
         "remote": f"{push}   # sends what is only here",
+        "code": f"{START} patch && dvc repro   # the code that lies here, as the next version",
     }
     show = f"{explorer} show --version {version}"
     return remedies.get(link, f"{show}   # what it names; a version is made good by the next one")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
+from lineage.results.version_results import Results
 from lineage.tracked.code_at_commit import code_hash_at
 from lineage.tracked.git import git
+from lineage.tracked.recorded import yaml_in_git
 from lineage.versions.compare import HASHES
-from lineage.versions.files_at_commit import changed_files, md5_in_git, yaml_in_git
-from lineage.versions.tags import Results
+from lineage.versions.files_at_commit import changed_files, md5_in_git
 
 
 def other_data(

@@ -1,7 +1,5 @@
-"""Version tags `e{major}.{minor}.{patch}` of Git, and the results that each names."""
+"""The results of a version: its runs, their database and their predictions."""
 
-import difflib
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,59 +9,15 @@ import yaml
 from lineage.core.errors import Refused
 from lineage.core.param_names import is_param
 from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, PREDICTIONS, RUNS
-from lineage.core.version_numbers import VERSION, parse
-from lineage.results.leaderboard import best_runs
-from lineage.tracked.git import git, main_root, must_git
-from lineage.tracked.recorded import recorded_outputs
+from lineage.core.version_numbers import parse
+from lineage.results.leaderboard import best_runs, existing_database
+from lineage.tracked.git import main_root
+from lineage.tracked.recorded import recorded_outputs, yaml_in_git
 from lineage.tracked.remote import listing, obtain
-from lineage.versions.files_at_commit import yaml_in_git
-
-FIELDS = "%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(creatordate:short)%00"
-"""What `git for-each-ref` says of a tag; `*objectname` is the commit of an annotated one."""
+from lineage.tracked.version_tags import Tag, tags
 
 Run = dict[str, Any]
 """A row of `metrics`: its columns by name."""
-
-
-@dataclass(frozen=True)
-class Tag:
-    """The tag of a version: its commit (40 digits), day (ISO 8601) and first line of text."""
-
-    version: str
-    commit: str
-    day: str
-    text: str
-
-
-def tags(root: Path) -> list[Tag]:
-    """List the tags that are versions, by number; raises `Refused` when Git does not answer."""
-    options = ("--sort=version:refname", f"--format={FIELDS}%(contents:subject)", "refs/tags/e*")
-    found = []
-    for line in must_git(root, "for-each-ref", *options).splitlines():
-        name, own, peeled, day, text = line.split("\0")
-        if re.match(VERSION, name):
-            found.append(Tag(name, peeled or own, day, text))
-    return found
-
-
-def find_tag(root: Path, version: str) -> Tag:
-    """Find the tag of a version.
-
-    Raises:
-        BadInput: not a version.
-        Refused: no such tag; names the nearest.
-    """
-    parse(version)
-    known = {tag.version: tag for tag in tags(root)}
-    if version in known:
-        return known[version]
-    near = difflib.get_close_matches(version, known, 3, 0) or ["none"]
-    is_shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
-    colleague = "git fetch --tags   # if a colleague made it"
-    raise Refused(
-        f"there is no tag {version}; the nearest: {', '.join(near)}",
-        "git fetch --unshallow --tags" if is_shallow else colleague,
-    )
 
 
 def params_at(root: Path, commit: str) -> dict[str, Any]:
@@ -74,9 +28,9 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
     """
     try:
         content = yaml_in_git(root, commit, PARAMS)
-        content["experiment"]["version"], content["promote"]["metric"], content["promote"]["mode"]
+        content["promote"]["metric"], content["promote"]["mode"]
     except (yaml.YAMLError, TypeError, KeyError):
-        lacks = f"{PARAMS} of commit {commit[:7]} lacks experiment.version or promote"
+        lacks = f"{PARAMS} of commit {commit[:7]} lacks promote.metric or promote.mode"
         raise Refused(lacks) from None
     return dict(content)
 
@@ -85,15 +39,14 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
 class Results:
     """The runs of a version.
 
-    The runs of a tag are those that it can bring back, whose databases and models lie in it. The
-    database may hold earlier runs of the same version, too, which had other params or code.
+    The runs of a tag are those that it can bring back, whose databases and models lie in it. Rows
+    of other runs may name the same version, and rows of these another one.
 
     Attributes:
         tag: None where the version is not tagged.
         database: the file that holds the runs.
         runs: rows of `metrics`, best first; at least one.
-        outputs: path and hash of all that DVC records at the tag; empty where the runs are not
-            those of a tag, but were looked up in a database of the working tree.
+        outputs: path and hash of all that DVC records at the tag; empty without one.
     """
 
     tag: Tag | None
@@ -120,41 +73,43 @@ def find_results(
     root: Path,
     version: str,
     database: Path | None = None,
+    metric: str | None = None,
+    mode: str | None = None,
 ) -> Results:
-    """Find the runs of a version.
+    """Find the runs of a version: those that its tag holds, whatever version their rows name.
 
     Args:
         root: the project's root.
         version: `eX.Y.Z`.
         database: where to look; None: the one that the version's tag names, or without a tag the
             project's own.
+        metric: by which runs are best; None: the one of `params.yaml` at the tag.
+        mode: `max` or `min`, as `metric`.
 
     Raises:
         BadInput: not a version, or no database.
         Refused: no run of that version; the tag's database is nowhere.
     """
     parse(version)
-    tag = next((tag for tag in tags(root) if tag.version == version), None)
+    tag = tags(root).get(version)
     params = params_at(root, tag.commit if tag else "HEAD")
-    written = params["experiment"]["version"] if tag else version
     named: object = database or root / DATABASE
     outputs: dict[str, str] = {}
-    ids = None
+    chosen: dict[str, Any] = {"where": [f"version={version}"]}
+    if tag:
+        outputs = _outputs(root, tag)
+        ids = [Path(name).stem for name in files_of(root, outputs, RUNS)]
+        chosen = {"track_ids": ids}
     if tag and database is None:
         named = f"{DATABASE} of {version}"
-        outputs = _outputs(root, tag)
         database = obtain(main_root(root), outputs[DATABASE])
-        ids = [Path(name).stem for name in files_of(root, outputs, RUNS)]
     database = database or root / DATABASE
-    metric = params["promote"]["metric"]
-    mode = params["promote"]["mode"]
-    where = [f"version={written}"]
-    runs = best_runs(database, metric, mode, track_ids=ids, where=where)
+    promote = params["promote"]
+    metric = metric or promote["metric"]
+    runs = best_runs(existing_database(database), metric, mode or promote["mode"], **chosen)
     if not runs:
-        raise Refused(
-            f"{named} has no such run of {written}",
-            "python scripts/experiment_explorer.py list",
-        )
+        remedy = "python scripts/experiment_explorer.py list"
+        raise Refused(f"{named} has no such run of {version}", remedy)
     return Results(tag, database, runs, outputs)
 
 

@@ -1,0 +1,149 @@
+"""Two people take one number: the first to push has it, and the second's runs get another one, with nothing lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Project, stages_run
+from versions_project import proof, run
+
+REMOTE = "digit-experiments-remote"
+
+
+def tag(project: Project, *arguments: str, code: int = 0) -> str:
+    return run(project, "version_tag", *arguments, code=code)
+
+
+def rows(database: Path) -> dict[str, dict[str, Any]]:
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        connection.row_factory = sqlite3.Row
+        return {row["track_id"]: dict(row) for row in connection.execute("SELECT * FROM metrics")}
+
+
+def try_param(project: Project, value: float) -> None:
+    """Run another C as e0.2.0, as its user does who has not heard of anybody else's."""
+    text = (project.path / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("version: e0.1.0 ", "version: e0.2.0 ").replace("  C: 1.0 ", f"  C: {value} ")
+    (project.path / "params.yaml").write_text(text, encoding="utf-8")
+    project.git("commit", "--quiet", "--all", "--no-verify", "-m", f"C={value}")
+    project.repro()
+
+
+@pytest.fixture
+def two(trained: Project, tmp_path: Path) -> tuple[Project, Project]:
+    """Ada, who has pushed e0.1.0, and Bob, who cloned it."""
+    origin = tmp_path / "origin.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(origin)], check=True)
+    trained.git("remote", "add", "origin", str(origin))
+    tag(trained, "--version", "e0.1.0", "--push")
+    name = {"GIT_AUTHOR_NAME": "Bob", "GIT_COMMITTER_NAME": "Bob"}
+    bob = Project(tmp_path / "bob/digit-experiments", {**trained.environment, **name})
+    trained.run("git", "clone", "--quiet", str(origin), str(bob.path))
+    local = (trained.path / ".dvc/config.local").read_text(encoding="utf-8")
+    (bob.path / ".dvc/config.local").write_text(local.replace("/cache", "/bob/cache"), encoding="utf-8")
+    bob.dvc("remote", "modify", "--local", "storage", "url", str(tmp_path / REMOTE))
+    bob.dvc("pull")
+    return trained, bob
+
+
+def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(
+    two: tuple[Project, Project], tmp_path: Path
+) -> None:
+    ada, bob = two
+    try_param(ada, 0.1)
+    tag(ada, "--version", "e0.2.0", "--commit", "results", "--push")
+    try_param(bob, 0.3)
+    day = ada.git("for-each-ref", "--format=%(creatordate:short)", "refs/tags/e0.2.0")
+    commit = ada.git("rev-parse", "--short=7", "HEAD")
+    before = rows(bob.path / "results/experiments.db")
+    model = (bob.path / "models/production/model.bin").read_bytes()
+
+    said = tag(bob, "--version", "e0.2.0", "--commit", "Bob's", "--description", "it's Bob's", "--push", code=1)
+    own = bob.git("rev-parse", "--short=7", "HEAD")
+    problem, remedy = said.splitlines()
+    assert problem == (
+        f"error: on origin, e0.2.0 is tagged (by Ada Lovelace, {day}, commit {commit}); "
+        f"yours (commit {own}) is taken back, and theirs is here now"
+    )
+    assert bob.git("rev-parse", "e0.2.0") == ada.git("rev-parse", "e0.2.0"), "nothing of Bob's is left behind"
+    assert bob.git("ls-remote", "origin", "main").split()[0] == ada.git("rev-parse", "HEAD")
+    shown = json.loads(bob.script("experiment_explorer", "show", "--version", "e0.2.0", "--format", "json"))
+    assert {row["name"]: row["value"] for row in shown if row["section"] == "params"}["C"] == 0.1, "Ada's"
+    assert "  → python scripts/version_tag.py --renumber" in tag(bob, "--suggest").splitlines()
+    for words in (("--version", "e0.2.0"), ("--next", "minor")):
+        [problem, other] = tag(bob, *words, code=1).splitlines()
+        assert problem.endswith("and holds other runs than those of the last dvc repro")
+        assert other.startswith("  → python scripts/version_tag.py --renumber ")
+
+    said = bob.run("sh", "-c", remedy.removeprefix("  → ")).stdout
+    assert "1 runs said e0.2.0, and say e0.3.0 now\n" in said
+    assert said.splitlines()[-1].startswith("tagged e0.3.0: model=logistic_regression | C=0.3 | f1_score=")
+    assert said.splitlines()[-1].endswith(" | it's Bob's")
+    [track_id] = [name for name, row in before.items() if row["version"] == "e0.2.0"]
+    wanted = {**before, track_id: {**before[track_id], "version": "e0.3.0"}}
+    assert rows(bob.path / "results/experiments.db") == wanted
+    assert rows(bob.path / f"results/runs/{track_id}.db") == {track_id: wanted[track_id]}
+    assert [line[:7] for line in bob.git("diff", "HEAD~1", "--", "params.yaml").splitlines() if line[:2] == "+ "] == [
+        "+  vers"
+    ]
+    assert (bob.path / "models/production/model.bin").read_bytes() == model
+    assert json.loads((bob.path / "models/production/model.json").read_text(encoding="utf-8"))["version"] == "e0.3.0"
+    assert (bob.path / "results/plots/versions.csv").read_text(encoding="utf-8").splitlines()[-1].startswith("e0.3.0,")
+    assert bob.git("status", "--porcelain") == "" and stages_run(bob.repro()) == [], "nothing is trained anew"
+
+    [problem, remedy] = tag(bob, "--version", "e0.3.0", "--push", code=1).splitlines()
+    assert problem.startswith("error: git push failed: ")
+    bob.git("config", "user.email", "bob@example.com")
+    command, _, again = remedy.removeprefix("  → ").partition("   # then: ")
+    assert command == "git pull --no-rebase"
+    bob.git("merge", "--quiet", "--strategy-option=ours", "--no-edit", "origin/main")  # Bob's way out of the conflict
+    said = bob.run("sh", "-c", again).stdout
+    assert said.endswith("pushed refs/tags/e0.3.0 to origin\n")
+    for version in ("e0.1.0", "e0.2.0", "e0.3.0"):
+        assert proof(bob, version, code=0)["problem"] is None
+    ada.git("fetch", "--quiet", "--tags")
+    ada.script("model_manager", "download", "--version", "e0.3.0", "--output", str(tmp_path / "bobs.bin"))
+    assert (tmp_path / "bobs.bin").read_bytes() == model
+
+
+def test_collect_gives_the_new_runs_of_main_the_next_version(trained: Project) -> None:
+    """Its batches change main's data, so main trains; under e0.1.0, which is tagged, it may not."""
+    tag(trained, "--version", "e0.1.0")
+    [first] = rows(trained.path / "results/experiments.db")
+    trained.run("scripts/setup_worktree.sh", "a")
+    experiment = Project(trained.path.parent / "exp-a", trained.environment)
+    experiment.drop_batch(2)
+    experiment.set_param("model.C", 0.3)
+    tag(experiment, "--start")
+    experiment.git("commit", "--quiet", "--all", "--no-verify", "-m", "C=0.3")
+    experiment.repro()
+    tag(experiment, "--version", "e0.2.0", "--commit", "results")
+    [theirs] = set(rows(experiment.path / "results/experiments.db")) - {first}
+
+    bad = trained.path / "experiment.py"
+    good = bad.read_text(encoding="utf-8")
+    bad.write_text(good.replace("def fit(", "def fit(wrong, "), encoding="utf-8")
+    trained.git("commit", "--quiet", "--all", "--no-verify", "-m", "broken")
+    trained.dvc("commit", "--force", "train")
+    trained.git("commit", "--quiet", "--all", "--no-verify", "-m", "broken, and recorded")
+    head = trained.git("rev-parse", "HEAD")
+    done = trained.run("scripts/finish_worktree.sh", "a", "--collect", code=1)
+    assert "main's new runs are e0.3.0, since a tag has closed e0.1.0" in done.stdout
+    assert "error: dvc repro fails in main with what the experiment brings; main is as it was" in done.stderr
+    assert trained.git("rev-parse", "HEAD") == head and trained.git("status", "--porcelain") == ""
+    trained.git("reset", "--quiet", "--hard", "e0.1.0")
+    trained.dvc("checkout")
+
+    trained.run("scripts/finish_worktree.sh", "a", "--collect")
+    found = rows(trained.path / "results/experiments.db")
+    [own] = set(found) - {first, theirs}
+    assert [found[name]["version"] for name in (first, theirs, own)] == ["e0.1.0", "e0.2.0", "e0.3.0"]
+    assert found[own]["git_dirty"] == 0
+    assert trained.git("log", "-2", "--format=%s").splitlines() == ["Collect exp/a: 1 runs, 1 batches", "Start e0.3.0"]
+    assert trained.git("status", "--porcelain") == "" and stages_run(trained.repro()) == []
+    tag(trained, "--version", "e0.3.0")

@@ -1,0 +1,85 @@
+"""Test items that are training data, too: a model would be tested on what it has learned."""
+
+from pathlib import Path
+from textwrap import shorten
+
+from lineage.core.errors import Refused
+from lineage.core.paths import TEST_DATA
+from lineage.merge.data import DataRelations
+from lineage.merge.plan import Plan
+from lineage.tables.parquet_files import read_schemas, scan
+from lineage.tables.sql import fold, quote, quote_all, same
+
+REMEDY = (
+    "sed -i 's/data_test_overlap: fail/data_test_overlap: exclude/' params.yaml"
+    f"   # no training on them; or put other rows into {TEST_DATA}"
+)
+
+
+def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) -> str:
+    """Find the rows of the merged training data that are test items, and do with them as asked.
+
+    A row is a test item if its key is that of one; where the test data have no such column, or
+    there is no key, if it equals one in all columns that both have.
+
+    Args:
+        relations: with `leaving` and `arriving`, from `merge_or_rebase`; `exclude` changes both.
+        plan: the counts, which `exclude` changes, too.
+        test: the test data.
+        choice: `fail`, `exclude` or `allow`.
+
+    Returns:
+        what to add to the line of the merge; empty where no row is in both.
+
+    Raises:
+        BadInput: the test data are not parquet.
+        Refused: rows are in both, and the choice is `fail`.
+    """
+    [schema] = read_schemas(relations.engine, [test])
+    there = set(map(fold, schema.columns))
+    common = [name for name in relations.written if fold(name) in there]
+    key = list(relations.identity)
+    columns = key if set(key) <= set(common) else common
+    if not columns:
+        return ""
+    samples = _find(relations, test, columns)
+    if not samples:
+        return ""
+    by = shorten(", ".join(columns), 60, placeholder=" …")
+    found = f"{relations.count('in_both')} rows are in {TEST_DATA}, too (by {by})"
+    if choice == "fail":
+        problem = f"{relations.name}: {found}; a model would be tested on what it has learned:"
+        raise Refused("\n  ".join([problem, *samples]), REMEDY)
+    if choice == "allow":
+        return f"; {found}, and stay"
+    relations.run('INSERT INTO leaving SELECT "lineage row" FROM in_both WHERE is_base')
+    relations.run("""
+        DELETE FROM arriving
+        WHERE "lineage row" IN (SELECT "lineage row" FROM in_both WHERE NOT is_base)
+    """)
+    plan.added = relations.count("arriving")
+    plan.replaced = relations.count("leaving")
+    plan.rows = relations.base_rows + plan.added - plan.replaced
+    return f"; {found}, and left out"
+
+
+def _find(relations: DataRelations, test: Path, columns: list[str]) -> list[str]:
+    """Make `in_both`, the rows that stay or arrive and are test items; show the first."""
+    kinds = relations.written
+    values = [f"TRY_CAST({quote(name)} AS {kinds[name]}) AS {quote(name)}" for name in columns]
+    names = quote_all(columns)
+    relations.run(f"""
+        CREATE TEMP TABLE in_both AS
+        WITH test AS (
+            SELECT {", ".join(values)} FROM {scan(test)}
+        ), train AS (
+            SELECT "lineage row", TRUE AS is_base, {names} FROM base_rows
+            WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
+            UNION ALL
+            SELECT "lineage row", FALSE, {names} FROM arriving
+        )
+        SELECT train.* FROM train SEMI JOIN test ON {same("train", "test", columns)}
+    """)
+    shown = f"SELECT concat_ws(', ', {names}) FROM in_both ORDER BY {names} LIMIT 5"
+    rows = relations.engine.execute(shown).fetchall()
+    return [shorten(row, 90, placeholder=" …") for [row] in rows]

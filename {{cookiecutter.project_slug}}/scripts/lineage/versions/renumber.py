@@ -1,0 +1,74 @@
+"""Give the newest runs another version: theirs is the tag of other runs, or too low."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from lineage.core.console import say
+from lineage.core.errors import Refused
+from lineage.core.params import read_params
+from lineage.core.paths import DATABASE, PARAMS, PRODUCTION, RUNS
+from lineage.core.version_numbers import Part
+from lineage.models.model_card import CARD, read_card
+from lineage.results.plots import write_reports
+from lineage.tracked.dvc import run_dvc
+from lineage.tracked.guarded_output import guarded_output
+from lineage.tracked.version_tags import Tag, tags, taken_versions
+from lineage.tracked.whole_file import write_text
+from lineage.versions.new_tag import check_clean, check_recorded, tag_now
+from lineage.versions.suggest import COMMAND, find_next, holds_runs, set_version
+
+CHANGE = "UPDATE metrics SET version = ? WHERE track_id = ?"
+
+
+def renumber_runs(
+    root: Path,
+    part: Part | None,
+    text: str | None,
+    message: str | None,
+) -> Tag:
+    """Give the runs of the last `dvc repro` the next free version, then commit and tag it.
+
+    Rows, params.yaml and the card of production change in nothing but the version.
+
+    Args:
+        root: the project's root.
+        part: the number to raise; None: as is suggested.
+        text: as in `tag_now`.
+        message: as in `tag_now`; without one, the tree has to be clean.
+
+    Raises:
+        Refused: not everything is recorded and committed, or the runs have this number by right.
+    """
+    params = read_params(root / PARAMS)
+    old = params.experiment.version
+    check_recorded(root)
+    if message is None:
+        check_clean(root)
+    new = find_next(root, params, taken_versions(root), part).name
+    closed = tags(root).get(old)
+    if new == old or (closed and holds_runs(root, closed)):
+        raise Refused(f"the newest runs are {old} by right", f"{COMMAND} --suggest")
+    runs = sorted((root / RUNS).glob("*.db"))
+    track_ids = [run.stem for run in runs]
+    for file in (root / DATABASE, *runs):
+        _change(root, file, [(new, track_id) for track_id in track_ids])
+    card = read_card(root)
+    if card and card.track_id in track_ids:
+        write_text(root / PRODUCTION / CARD, replace(card, version=new).to_json())
+    set_version(root, new)
+    write_reports(root, track_ids, params.promote.metric, params.promote.mode)
+    run_dvc(root, "commit", "--force")
+    say(f"{len(runs)} runs said {old}, and say {new} now")
+    return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
+
+
+def _change(root: Path, file: Path, values: list[tuple[str, str]]) -> None:
+    """Change the version of runs in a copy of their database, which then takes its place."""
+    with guarded_output(root, file.relative_to(root).as_posix()) as output:
+        shutil.copyfile(file, output.draft)
+        with closing(sqlite3.connect(output.draft)) as connection, connection:
+            connection.executemany(CHANGE, values)
+        output.publish(replaces=True)
