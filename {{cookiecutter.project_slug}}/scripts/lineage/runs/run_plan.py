@@ -25,7 +25,7 @@ from lineage.core.params import Params, Sweep
 from lineage.runs.run import Facts, Run
 from lineage.runs.run_database import declare_types, to_row
 from lineage.tracked.git import code_state
-from lineage.tracked.hashes import file_md5, folder_manifest
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
 
 PIPELINE_FILES = (paths.PIPELINE_LOCK, "results", "models", "data")
@@ -124,13 +124,8 @@ def _hash_inputs(root: Path) -> Values:
     return {name: _hash_path(root / name) for name in names}
 
 
-def _hash_path(path: Path) -> Any:
-    """Hash a file (None: not there), or each file of a folder, without Python's own leftovers."""
-    if path.is_dir():
-        files = folder_manifest(path)
-        own = [name for name in files if "__pycache__" not in name]
-        return {name: files[name] for name in own}
-    return file_md5(path) if path.is_file() else None
+def _hash_path(path: Path) -> str | None:
+    return path_md5(path) if path.exists() else None
 
 
 def _hash_json(content: Any) -> str:
