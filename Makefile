@@ -46,12 +46,13 @@ lint: setup  ## the template's own code; tests lint what it renders
 	ruff check hooks tests tools benchmarks
 	ruff format --check hooks tests tools benchmarks
 
-benchmark: setup  ## merging, runs, retrieval beside what one would use instead: ratios, and build/benchmarks/*.json
+benchmark: setup  ## merging, runs, retrieval beside what one would use instead, the gate by chance: ratios, and build/benchmarks/*.json
 	python benchmarks/merge.py
 	python benchmarks/runs.py
 	python benchmarks/retrieval.py
 	python benchmarks/pipeline.py
 	python benchmarks/growth.py
+	python benchmarks/gate.py
 
 lock: setup  ## write both lock files anew
 	python tools/lock.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import subprocess
@@ -159,6 +160,19 @@ def test_collect_brings_everything_home_and_finishes(branched: Project) -> None:
     assert branched.git("log", "-1", "--format=%s") == "Collect exp/a: 1 runs, 1 batches"
     [run] = own
     assert (branched.path / f"models/candidates/{run}_model.bin").is_file()
+
+
+@pytest.mark.slow
+def test_the_better_model_wins_when_it_comes_home(branched: Project) -> None:
+    """Main has no new run of its own: the model that was brought home is compared with the one in production."""
+    first = json.loads((branched.path / "models/production/model.json").read_text())
+    [run] = set(run_ids(worktree(branched, "a"))) - {first["track_id"]}
+    said = sh(branched, "finish", "a", "--collect", "--decline-data")
+    assert f"production: {run} (e0.2.0) promoted — better: f1_score 0.9" in said
+    assert f" against {first['metrics']['f1_score']:.4f} of {first['track_id']} (e0.1.0), a gain between +0.0" in said
+    card = json.loads((branched.path / "models/production/model.json").read_text())
+    assert (card["track_id"], card["replaced"], card["by_hand"]) == (run, first["track_id"], False)
+    assert branched.git("status", "--porcelain") == "" and "up to date" in branched.dvc("status")
 
 
 @pytest.mark.slow

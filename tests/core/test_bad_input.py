@@ -50,7 +50,7 @@ PARAMS = {
     "unknown key": (
         ("promote.metrics", "accuracy"),
         "params.yaml: promote.metrics is not a known key (did you mean metric?); allowed here: strategy, metric, mode,"
-        " min_improvement, keep",
+        " min_improvement, confidence, pinned, keep",
     ),
     "unknown section": (
         ("training", {"epochs": 3}),

@@ -22,6 +22,7 @@ def test_merge_then_rebase_then_rollback(trained: Project) -> None:
     trained.dvc("push")
     trained.set_param("promote.strategy", "merge")
     trained.set_param("promote.keep", 1)
+    trained.set_param("promote.confidence", None)
     trained.set_param("experiment.version", "e0.2.0")
     trained.set_param("model.C", 0.1)
     said = trained.repro()
@@ -43,7 +44,9 @@ def test_merge_then_rebase_then_rollback(trained: Project) -> None:
     trained.set_param("model.C", 1e-6)
     trained.repro()
     trained.commit("a bad third")
-    assert card(trained) == better and candidates(trained) == {second["track_id"]}
+    kept = card(trained)
+    assert kept.pop("compared") != better.pop("compared"), "with the third, too"
+    assert kept == better and candidates(trained) == {second["track_id"]}
 
     object_of(trained, first["model_hash"]).unlink()  # now it is in the remote only
     head = trained.git("rev-parse", "HEAD")
@@ -68,11 +71,15 @@ def test_merge_then_rebase_then_rollback(trained: Project) -> None:
 
     trained.set_param("promote.keep", 2)
     said = trained.repro()
-    assert stages_run(said) == ["promote_model"] and "it was chosen by hand when these runs were there already" in said
+    assert stages_run(said) == ["promote_model"]
+    assert "stays; there is no new model with a value of f1_score" in said, "it was chosen when these were there"
     assert card(trained) == back
     trained.set_param("model.C", 0.01)
     said = trained.repro()
-    assert f"against {back['metrics']['f1_score']:.4f}" in said, "new runs challenge the model that was rolled back to"
+    assert f"{first['track_id']} was put there by hand: a better model replaces it (promote.pinned: true" in said
+    assert f"against {back['metrics']['f1_score']:.4f} of {first['track_id']} (e0.1.0)" in said, (
+        "new runs challenge the model that was rolled back to"
+    )
 
 
 def test_every_kind_of_metric_is_compared_or_said(inside: Project) -> None:
@@ -88,20 +95,22 @@ def test_every_kind_of_metric_is_compared_or_said(inside: Project) -> None:
     odd = {"text": "n/a", "null": None, "infinite": float("inf"), "tie": value, "later tie": value}
     changes = [{"track_id": name, "f1_score": odd[name], "timestamp": f"2020-01-0{n}"} for n, name in enumerate(odd, 1)]
     add_rows(inside, *changes[:3])
+    inside.set_param("promote.confidence", None)
     text = challenge()
     for name, shown in (("text", "'n/a'"), ("null", "NULL"), ("infinite", "inf")):
         assert f"run {name} does not take part: its f1_score is {shown}, no number to compare" in text
-    assert f"production: {incumbent['track_id']} stays; it is the best" in text
+    assert f"production: {incumbent['track_id']} stays; there is no new model with a value of f1_score" in text
     add_rows(inside, *changes[3:])
     text = challenge()
-    assert f"3 runs tie at f1_score {value:.4f}; the earliest, tie, stands for them" in text
-    assert f"stays; tie does not beat it: f1_score {value:.4f} against {value:.4f} (a tie)" in text
+    assert f"2 runs tie at f1_score {value:.4f}; the earliest, tie, stands for them" in text
+    against = f"against {value:.4f} of {incumbent['track_id']} (e0.1.0)"
+    assert f"stays; tie does not beat it: f1_score {value:.4f} {against} (a tie)" in text
     inside.set_param("promote.min_improvement", 0.01)
     add_rows(inside, {"track_id": "little", "f1_score": value + 0.009}, {"track_id": "no-model", "model_hash": None})
     assert "little does not beat it by at least 0.01" in challenge()
     assert card(inside) == incumbent
     add_rows(inside, {"track_id": "better", "f1_score": value + 0.01, "model_hash": digest})
-    assert f"better (e0.1.0) promoted — better: f1_score {value + 0.01:.4f} against {value:.4f}" in challenge()
+    assert f"better (e0.1.0) promoted — better: f1_score {value + 0.01:.4f} {against}" in challenge()
     add_rows(inside, {"track_id": "smaller", "f1_score": 0.1})
     assert "smaller (e0.1.0) promoted — better: f1_score 0.1000" in challenge("min")
 
@@ -110,9 +119,9 @@ def test_only_runs_on_the_present_test_data_take_part(inside: Project) -> None:
     add_rows(inside, {"track_id": "elsewhere", "f1_score": 1.0, "test_hash": "0" * 32})
     said: list[str] = []
     promote_by_hand(None, None, None, None, None, said.append)
-    assert "stays; it is the best" in said[-1] and not any("elsewhere" in line for line in said)
+    assert "stays; there is no new model" in said[-1] and not any("elsewhere" in line for line in said)
     promote_by_hand(None, "elsewhere", None, None, None, said.append)
-    assert ", measured on other test data" in said[-2] and card(inside)["track_id"] == "elsewhere"
+    assert ", measured on test data 7ffe0c, evaluation code " in said[-2] and card(inside)["track_id"] == "elsewhere"
 
 
 def test_runs_that_failed_change_nothing(inside: Project) -> None:
@@ -122,6 +131,6 @@ def test_runs_that_failed_change_nothing(inside: Project) -> None:
     for path in (inside.path / "models/trained").iterdir():
         path.unlink()
     assert inside.script("promote_model").splitlines() == [
-        f"production: {before['track_id']} stays; no new run has a model and a value of f1_score"
+        f"production: {before['track_id']} stays; there is no new model with a value of f1_score"
     ]
     assert card(inside) == before and candidates(inside) == {before["track_id"]}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import Bakery, Project, stages_run
+from conftest import Bakery, Project, copy_project, stages_run
 from project_content import card, md5, newest_metrics, predictions, recorded, rows
 
 pytestmark = pytest.mark.slow
@@ -135,13 +136,16 @@ def test_a_worse_challenger_stays_a_candidate(trained: Project) -> None:
 
 
 def test_a_loss_is_minimised(trained: Project) -> None:
+    first = card(trained)["track_id"]
     trained.set_param("promote.metric", "log_loss")
     trained.set_param("promote.mode", "min")
     trained.drop_batch(2)
     trained.repro()
     losses = [row["log_loss"] for row in rows(trained, "SELECT log_loss FROM metrics ORDER BY timestamp")]
     assert losses[1] < losses[0]
-    assert str(card(trained)["reason"]) == f"better: log_loss {losses[1]:.4f} against {losses[0]:.4f}"
+    assert (
+        str(card(trained)["reason"]) == f"better: log_loss {losses[1]:.4f} against {losses[0]:.4f} of {first} (e0.1.0)"
+    )
 
 
 def test_strategy_merge_leaves_production_alone(trained: Project) -> None:
@@ -166,7 +170,8 @@ def test_another_test_set_measures_the_incumbent_again(trained: Project) -> None
     assert f"{old['f1_score']:.4f}" not in output.split("production:")[1]
 
 
-def test_an_incumbent_that_cannot_be_measured_again_is_said_in_words(trained: Project) -> None:
+def test_an_incumbent_that_cannot_be_measured_again_is_said_in_words(trained: Project, tmp_path: Path) -> None:
+    incumbent = card(trained)
     test = trained.path / "data/test.parquet"
     frame = pd.read_parquet(test)
     test.unlink()
@@ -178,10 +183,20 @@ def test_an_incumbent_that_cannot_be_measured_again_is_said_in_words(trained: Pr
     )
     experiment.write_text(text, encoding="utf-8")
     output = trained.repro(code=255)
-    assert "error: the model in production cannot be measured on the new test data: ValueError: " in output
+    newest = rows(trained, "SELECT * FROM metrics ORDER BY timestamp")[-1]
+    assert f"error: production cannot be compared with run {newest['track_id']}: the model of run" in output
+    assert f"{incumbent['track_id']} (e0.1.0) cannot be measured on the present test data: ValueError: " in output
     assert "Traceback" not in output and card(trained)["test_hash"] != md5(test) and train.exists()
-    trained.set_param("promote.strategy", "merge")
-    assert stages_run(trained.repro()) == ["promote_model"]
+    [by_hand, keep] = re.findall(r"→ (.*?)   # ", output)
+    other = copy_project(trained, tmp_path / "other")
+    assert "(promote.strategy: merge keeps new models as candidates only)" in trained.run("bash", "-c", keep).stdout
+    assert card(trained)["track_id"] == incumbent["track_id"]
+    said = other.run("bash", "-c", by_hand).stdout
+    assert f"promoted — by hand (--run-id {newest['track_id']})" in said
+    assert card(other)["model_hash"] == newest["model_hash"]
+    for project in (trained, other):
+        assert len(list((project.path / "models/candidates").iterdir())) == 2
+        assert stages_run(project.repro()) == []
 
 
 def test_push_works_at_once(trained: Project) -> None:

@@ -17,6 +17,7 @@ from lineage.results.leaderboard import (
     measured,
     metric_names,
     print_leaderboard,
+    read_leaderboard,
 )
 
 RUNS: list[tuple[Any, ...]] = [
@@ -50,7 +51,6 @@ def test_runs_without_a_number_come_last_and_the_earlier_of_a_tie_first(database
     without = ["text", "null", "infinite"]
     assert ids(database) == ["best", "tie", "late tie", *without]
     assert ids(database, mode="min") == ["tie", "late tie", "best", *without]
-    assert ids(database, limit=2) == ["best", "tie"]
     assert ids(database, track_ids=["null", "tie", "elsewhere"]) == ["tie", "null"]
     assert ids(database, track_ids=[]) == []
     numbers = [measured(run["f1_score"]) for run in best_runs(database, "f1_score", "max")]
@@ -104,7 +104,8 @@ def test_metrics_are_neither_params_nor_facts(database: Path) -> None:
 
 
 def test_any_database_is_listed_outside_a_project(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_leaderboard(database, "f1_score", "max", 1, "json", ["version!=e0.10.0"])
+    runs, names = read_leaderboard(database, "f1_score", "max", ["version!=e0.10.0"])
+    print_leaderboard(runs[:1], names, "json")
     [run] = json.loads(capsys.readouterr().out)
     assert run == {
         "version": "e0.2.0",
@@ -115,7 +116,36 @@ def test_any_database_is_listed_outside_a_project(database: Path, capsys: pytest
         "f1_score": 0.5,
     }
     with pytest.raises(BadInput, match=r"nowhere\.db does not exist\n  → dvc repro   # or, in a fresh clone: dvc pull"):
-        print_leaderboard(database.with_name("nowhere.db"), "f1_score", "max", 1, "json")
+        read_leaderboard(database.with_name("nowhere.db"), "f1_score", "max")
+
+
+def test_runs_on_another_test_set_or_by_another_evaluation_are_not_ranked(tmp_path: Path) -> None:
+    path = tmp_path / "results.db"
+    runs = [
+        # track_id, timestamp, test_hash, evaluate_hash, model_seed, seed, f1_score
+        ("old and high", "1", "a" * 32, "e" * 32, 0, 0, 0.9),
+        ("worse", "2", "b" * 32, "e" * 32, 0, 0, 0.25),
+        ("better", "3", "b" * 32, "e" * 32, 1, 1, 0.75),
+        ("before the column", "4", "b" * 32, None, 0, 0, 0.8),
+        ("of a colleague", "5", "c" * 32, "e" * 32, 0, 0, 0.99),
+    ]
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE metrics (track_id, timestamp, test_hash, evaluate_hash, model_seed INT, seed INT, f1_score)"
+        )
+        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?)", runs)
+    assert ids(path) == ["of a colleague", "old and high", "before the column", "better", "worse"]
+    present = {"test_hash": "b" * 32, "evaluate_hash": "e" * 32}
+    ranked = ["better", "worse", "old and high", "before the column", "of a colleague"]
+    assert ids(path, first=present) == ranked
+    assert ids(path, first=dict.fromkeys(present, "f" * 32)) == ids(path), "no run was measured on that"
+    rows, _ = read_leaderboard(path, "f1_score", "max", ["track_id!=of a colleague", "evaluate_hash!=NULL"])
+    seeds = {row["track_id"]: row["seeds"] for row in rows}
+    assert seeds == {
+        "better": "0.5000 ± 0.3536 (2)",
+        "worse": "0.5000 ± 0.3536 (2)",
+        "old and high": "0.9000 (1)",
+    }
 
 
 def test_a_loss_is_told_by_its_name() -> None:

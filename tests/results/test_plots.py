@@ -60,6 +60,15 @@ def test_each_version_has_the_metrics_of_its_best_run_in_the_order_of_their_numb
     assert report(root, "versions.csv") == lines
 
 
+def test_versions_on_another_test_set_are_not_drawn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(root / "results/experiments.db") as connection:
+        connection.execute("ALTER TABLE metrics ADD COLUMN test_hash TEXT")
+        connection.execute("UPDATE metrics SET test_hash = 'b7f3a9ee' WHERE timestamp > '1'")
+    assert report(root, "versions.csv") == [["version", "f1_score", "value"], ["e0.2.0", "0.8", "20.0"]]
+    why = "not measured on test data b7f3a9, evaluation code None"
+    assert capsys.readouterr().out == f"not in the plot of versions, since {why}: e0.10.0\n"
+
+
 def test_axes_of_a_sweep_are_the_params_that_differ_and_the_metrics(root: Path) -> None:
     header, *lines = report(root, "sweep.csv")
     assert header == ["track_id", "axis", "position", "value", "score"]

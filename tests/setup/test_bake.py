@@ -14,7 +14,7 @@ import pytest
 import yaml
 from conftest import IDENTITY, Bakery, Project
 
-DONE = ["git", "secrets", "cache", "remote", "data", "code", "commit"]
+DONE = ["git", "secrets", "cache", "remote", "data", "commit", "tracked"]
 
 
 def without(environment: dict[str, str], *names: str) -> dict[str, str]:
@@ -161,7 +161,7 @@ def test_setup_is_idempotent(bake: Bakery) -> None:
     for _ in range(2):
         done = project.run("make", "setup", f"VENV={Path(sys.executable).parents[1]}")
         assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("✓")] == [
-            "git", "secrets", "cache", "remote", "data", "code", "hooks", "commit", "pull",
+            "git", "secrets", "cache", "remote", "data", "hooks", "commit", "tracked", "pull",
         ]  # fmt: skip
     assert (project.path / ".dvc/config.local").read_text() == before
     assert project.git("status", "--porcelain") == ""

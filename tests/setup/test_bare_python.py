@@ -45,7 +45,7 @@ def with_environment(project: Project) -> Project:
 def test_everything_is_configured_and_in_the_cache_right_after_the_bake(bake_bare: Bakery) -> None:
     bare = bake_bare()
     steps = [line.split()[:2] for line in bare.log.splitlines() if line[:1] in "✓–✗" and line]
-    assert steps == [["✓", name] for name in ("git", "secrets", "cache", "remote", "data", "code", "commit")]
+    assert steps == [["✓", name] for name in ("git", "secrets", "cache", "remote", "data", "commit", "tracked")]
     cache = bare.path.parent / "cache"
     links = "reflink,copy" if os.geteuid() == 0 else "reflink,hardlink,copy"
     local = bare.path / ".dvc/config.local"

@@ -41,7 +41,8 @@ CACHE, REMOTE = "cache", "digit-experiments-remote"
 def test_a_healthy_project_has_no_cross_and_nothing_is_left_behind(healthy: Project) -> None:
     before = sorted(path for path in healthy.path.parent.rglob("*") if ".dvc/tmp" not in str(path) and path.is_file())
     said = healthy.run("make", "doctor").stdout
-    assert "✗" not in said and said.count("✓") == 11
+    assert "✗" not in said and said.count("✓") == 13
+    assert "✓ models  1 candidates can be loaded" in said
     assert "✓ outputs " in said and "objects are in the cache, each with its hash" in said
     assert f"✓ remote  {healthy.path.parent / REMOTE} (a folder), can be written" in said
     assert "✓ tags    1 whole" in said

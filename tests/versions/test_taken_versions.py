@@ -101,7 +101,7 @@ def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(
     bob.git("config", "user.email", "bob@example.com")
     command, _, again = remedy.removeprefix("  → ").partition("   # then: ")
     assert command == "git pull --no-rebase"
-    bob.git("merge", "--quiet", "--strategy-option=ours", "--no-edit", "origin/main")  # Bob's way out of the conflict
+    bob.git("pull", "--quiet", "--no-rebase", "--no-edit", "--strategy-option=ours")  # Bob decides the conflicts
     said = bob.run("sh", "-c", again).stdout
     assert said.endswith("pushed refs/tags/e0.3.0 to origin\n")
     for version in ("e0.1.0", "e0.2.0", "e0.3.0"):
@@ -129,11 +129,11 @@ def test_collect_gives_the_new_runs_of_main_the_next_version(trained: Project) -
     good = bad.read_text(encoding="utf-8")
     bad.write_text(good.replace("def fit(", "def fit(wrong, "), encoding="utf-8")
     trained.git("commit", "--quiet", "--all", "--no-verify", "-m", "broken")
-    trained.dvc("commit", "--force", "train")
+    trained.dvc("commit", "--force")
     trained.git("commit", "--quiet", "--all", "--no-verify", "-m", "broken, and recorded")
     head = trained.git("rev-parse", "HEAD")
     done = trained.run("scripts/finish_worktree.sh", "a", "--collect", code=1)
-    assert "main's new runs are e0.3.0, since a tag has closed e0.1.0" in done.stdout
+    assert "main's new runs are e1.0.0, since a tag has closed e0.1.0" in done.stdout
     assert "error: dvc repro fails in main with what the experiment brings; main is as it was" in done.stderr
     assert trained.git("rev-parse", "HEAD") == head and trained.git("status", "--porcelain") == ""
     trained.git("reset", "--quiet", "--hard", "e0.1.0")

@@ -24,7 +24,7 @@ Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
 
 
 @app.command("list")
-def list_runs(
+def list_runs(  # noqa: PLR0913 — options
     db: Annotated[
         Path | None, Option(help="Results database; default: results/experiments.db.")
     ] = None,
@@ -36,12 +36,28 @@ def list_runs(
         list[str] | None, Option(help="As in model_C=1.0; again for more conditions.")
     ] = None,
     limit: Annotated[int, Option(min=1, help="At most so many runs.")] = 20,
+    columns: Annotated[
+        str | None, Option(help="What to show, as in version,f1_score,test,seeds.")
+    ] = None,
     format: FORMAT = "table",
 ) -> None:
     """Show the leaderboard: runs, best first."""
-    from lineage.results.leaderboard import print_leaderboard
+    from lineage.results.leaderboard import print_leaderboard, read_leaderboard
 
-    print_leaderboard(db, sort, mode, limit, format, where or ())
+    rows, names = read_leaderboard(db, sort, mode, where or ())
+    print_leaderboard(rows[:limit], columns.split(",") if columns else names, format)
+
+
+@app.command()
+def evaluate(
+    version: Annotated[str | None, Option(help="The best run of this version.")] = None,
+    run_id: Annotated[str | None, Option(help="This run; default: production.")] = None,
+    format: FORMAT = "table",
+) -> None:
+    """Measure a model on the present test data by the present code; show what was recorded, too."""
+    from lineage.models.show import print_evaluation
+
+    print_evaluation(run_id, version, format)
 
 
 @app.command()

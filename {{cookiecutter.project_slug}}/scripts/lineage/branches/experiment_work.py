@@ -71,7 +71,7 @@ class ExperimentWork:
         if metric not in metric_names(database):
             return None
         runs = list(self.runs)
-        [best] = best_runs(database, metric, promote.mode, track_ids=runs, limit=1)
+        best, *_ = best_runs(database, metric, promote.mode, track_ids=runs)
         kept = [None, ""]
         for folder in (paths.PRODUCTION, paths.CANDIDATES):
             kept += hashes_by_name(self._files(self.ours, folder)).values()

@@ -132,7 +132,7 @@ class RecordMerge:
             merged = merge_training_data(self.root, hashes, self.conflicts, key_columns)
             return with_hash(ours, merged)
         if path == paths.PRODUCTION:
-            _tell("both sides promoted a model: ours stays, theirs is among the candidates")
+            _tell(f"both sides changed {path}: ours stays, until dvc repro compares both models")
         return ours
 
 

@@ -63,6 +63,8 @@ class Promote(Section):
     metric: Name
     mode: Literal["max", "min"]
     min_improvement: float = Field(ge=0)
+    confidence: float | None = Field(default=None, gt=0, lt=1)
+    pinned: bool = False
     keep: int = Field(ge=1)
 
 

@@ -1,7 +1,6 @@
 """Test items that are training data, too: a model would be tested on what it has learned."""
 
 from pathlib import Path
-from textwrap import shorten
 
 from lineage.core.errors import Refused
 from lineage.core.paths import TEST_DATA
@@ -19,7 +18,7 @@ REMEDY = (
 def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) -> str:
     """Find the rows of the merged training data that are test items, and do with them as asked.
 
-    A row is a test item if its key is that of one; where the test data have no such column, or
+    A row is a test item if its key is that of one, as far as the test data have its columns; where
     there is no key, if it equals one in all columns that both have.
 
     Args:
@@ -37,16 +36,13 @@ def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) ->
     """
     [schema] = read_schemas(relations.engine, [test])
     there = set(map(fold, schema.columns))
-    common = [name for name in relations.written if fold(name) in there]
-    key = list(relations.identity)
-    columns = key if set(key) <= set(common) else common
-    if not columns:
-        return ""
-    samples = _find(relations, test, columns)
+    key = [name for name in relations.identity if fold(name) in there]
+    columns = key or [name for name in relations.written if fold(name) in there]
+    samples = columns and _find(relations, test, columns)
     if not samples:
         return ""
-    by = shorten(", ".join(columns), 60, placeholder=" …")
-    found = f"{relations.count('in_both')} rows are in {TEST_DATA}, too (by {by})"
+    by = ", ".join(columns)
+    found = f"{relations.count('in_both')} rows are in {TEST_DATA}, too (by {by:.60})"
     if choice == "fail":
         problem = f"{relations.name}: {found}; a model would be tested on what it has learned:"
         raise Refused("\n  ".join([problem, *samples]), REMEDY)
@@ -80,6 +76,5 @@ def _find(relations: DataRelations, test: Path, columns: list[str]) -> list[str]
         )
         SELECT train.* FROM train SEMI JOIN test ON {same("train", "test", columns)}
     """)
-    shown = f"SELECT concat_ws(', ', {names}) FROM in_both ORDER BY {names} LIMIT 5"
-    rows = relations.engine.execute(shown).fetchall()
-    return [shorten(row, 90, placeholder=" …") for [row] in rows]
+    shown = f"SELECT left(concat_ws(', ', {names}), 90) FROM in_both ORDER BY {names} LIMIT 5"
+    return [row for [row] in relations.engine.execute(shown).fetchall()]

@@ -28,6 +28,7 @@ class Plan:
         new_columns: columns that the base lacks.
         missing_columns: columns of the base that no incoming row has.
         widened: columns whose type changes, as `name OLD → NEW`.
+        as_merge: what `merge` would do, beside the plan of a trial rebase.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Plan:
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
+    as_merge: "Plan | None" = None
 
     @property
     def is_empty(self) -> bool:
@@ -61,7 +63,9 @@ class Plan:
 
     def summary(self) -> dict[str, Any]:
         """Give the counts and columns for JSON."""
-        return asdict(self)
+        told = asdict(self)
+        del told["as_merge"]
+        return told
 
     def refuse_conflicts(self) -> None:
         """Raise `Refused` when there are conflicts; it shows the first."""
@@ -83,7 +87,8 @@ class Plan:
 
 
 def recommend(plans: Sequence[Plan]) -> str:
-    """Say which strategy fits, from plans that were made with `merge`, and why."""
+    """Say which strategy fits, and why: by what `merge` would do, whichever was asked for."""
+    plans = [plan.as_merge or plan for plan in plans]
     for plan in plans:
         if plan.new_columns and plan.missing_columns:
             old = ", ".join(plan.missing_columns)

@@ -91,12 +91,22 @@ def merge_or_rebase(relations: Relations, rules: Rules) -> Plan:
         Refused: there are conflicts that the rules do not settle.
     """
     if rules.strategy == "rebase":
+        as_merge = _try_merge(relations) if rules.dry_run else None
         plan = rebase(relations, rules.key_columns)
+        plan.as_merge = as_merge
     else:
         plan = merge(relations, rules.on_conflict)
     is_settled = rules.strategy == "merge" and rules.on_conflict != "fail"
     if not (is_settled or rules.dry_run):
         plan.refuse_conflicts()
+    return plan
+
+
+def _try_merge(relations: Relations) -> Plan:
+    """Work out what merging would do, and forget the relations that it made."""
+    relations.run("BEGIN")
+    plan = merge(relations)
+    relations.run("ROLLBACK")
     return plan
 
 

@@ -1,13 +1,15 @@
 """Models: which one is in production, which are kept as candidates, and how a run's model is found.
 
 - `run_model`: the run that is asked for, and a file with the bytes of its model.
+- `measure`: a model measured again, on the present test data by the present code.
 - `gate`: the rules by which a new model replaces the one in production.
+- `noise`: how much of a gain may be chance.
 - `production`: `models/production`, how it is changed, by hand too, and recorded.
 - `model_card`: `model.json`, what the model in production says about itself.
 - `candidates`: `models/candidates`, the best models: kept by the stage, added and pruned by hand.
 - `show`: lists, cards and copies; nothing there changes the project.
 
-You may change the gate: `gate.objection` says who may not challenge, `gate.beats` what better
+You may change the gate: `gate.objection` says when nothing may challenge, `gate.beats` what better
 means. No model is overwritten or dropped unless its bytes can be brought back, production is never
 seen half written, and a model whose bytes are not those that its run recorded is refused.
 """

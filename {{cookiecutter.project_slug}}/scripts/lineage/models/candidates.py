@@ -37,25 +37,25 @@ TO_RECORD = (
 )
 
 
-def runs_of_new_models(models: Models, new: dict[str, Path]) -> list[Row]:
-    """Read the rows of new models, best first.
+def runs_of_models(models: Models, new: dict[str, Path]) -> list[Row]:
+    """Read the rows of new models and of candidates, where these have one.
 
     Args:
         models: of the project.
         new: run id to model.
 
     Raises:
-        Refused: a model has no row, or other bytes than its row says.
+        Refused: a new model has no row, or other bytes than its row says.
     """
-    runs = models.best_runs(track_ids=list(new))
-    for run in runs:
-        file = new[run["track_id"]]
-        if checked_md5(models.root, file) != run["model_hash"]:
-            raise Refused(f"{file} is not the model that run {run['track_id']} recorded")
-    unknown = new.keys() - {run["track_id"] for run in runs}
-    if unknown:
-        problem = f"run {min(unknown)} has a model but no row in {paths.DATABASE}"
-        raise Refused(problem, "dvc repro merge_results")
+    kept = models_in(models.root / paths.CANDIDATES)
+    runs = models.best_runs(track_ids=[*new, *kept])
+    recorded = {run["track_id"]: run["model_hash"] for run in runs}
+    for track_id, file in new.items():
+        if track_id not in recorded:
+            problem = f"run {track_id} has a model but no row in {paths.DATABASE}"
+            raise Refused(problem, "dvc repro merge_results")
+        if checked_md5(models.root, file) != recorded[track_id]:
+            raise Refused(f"{file} is not the model that run {track_id} recorded")
     return runs
 
 

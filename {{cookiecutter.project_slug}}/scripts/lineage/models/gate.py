@@ -1,27 +1,32 @@
 """The gate: the rules by which a new model replaces the one in production.
 
-A run challenges the model in production under the same test data, and replaces it when it is
-better by at least `promote.min_improvement`.
+Every new model challenges the one in production: that of a new run, and a candidate that was
+brought home or merged. All are compared under the present test data and evaluation code. The best
+of them replaces it when it is better by at least `promote.min_improvement`, and by more than
+`promote.confidence` calls noise.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lineage.core import paths
+from lineage.core.console import Say, progress
 from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
 from lineage.core.params import Promote
-from lineage.models.model_card import (
-    MODEL,
-    ModelCard,
-    read_card,
-)
-from lineage.models.run_model import Models
+from lineage.models.measure import measured_now, predicted_now
+from lineage.models.model_card import ModelCard, read_card
+from lineage.models.noise import margin_of_error, share_of_right
+from lineage.models.run_model import Models, with_code
 from lineage.results.leaderboard import Row, measured
-from lineage.tracked.hashes import file_md5
-from lineage.tracked.recorded import recorded_md5
+
+OTHER_WAYS = (
+    "python scripts/model_manager.py promote --run-id {} && dvc repro   # replaces it\n"
+    "  → sed -i '/^promote:/,$ s/strategy: rebase/strategy: merge/' params.yaml"
+    " && dvc repro   # keeps it"
+)
+BY_HAND = "a better model replaces it (promote.pinned: true holds it)"
+SCORE = "define score(predictions) in experiment.py, see docs/models.md"
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,16 @@ class Decision:
 
     Attributes:
         run: the run whose model is put there; None: nothing changes.
-        why: the reason, as in “better: f1_score 0.9100 against 0.9000” or “RUN stays; it is the
-            best of the newest runs”.
-        chosen: a user chose the run, so the runs of the moment do not challenge it again.
+        why: the reason, as in “better: f1_score 0.9100 against 0.9000 of RUN (e0.1.0)” or “RUN
+            stays; promote.pinned holds it”.
+        by_hand: a user chose the run.
+        compared: the models that are there have been compared with the one that stays.
     """
 
     run: Row | None
     why: str
-    chosen: bool = False
+    by_hand: bool = False
+    compared: bool = False
 
     def line(self) -> str:
         """Say what was decided."""
@@ -46,80 +53,121 @@ class Decision:
         return f"production: {self.run['track_id']} ({self.run['version']}) promoted — {self.why}"
 
 
-def remarks(models: Models, runs: list[Row]) -> Iterator[str]:
-    """Say which runs do not take part, and for how many the best one stands.
-
-    Args:
-        models: of the project.
-        runs: best first.
-    """
-    metric = models.promote.metric
-    values = [measured(run[metric]) for run in runs]
-    for run, value in zip(runs, values):
-        if value is None:
-            reason = f"its {metric} is {metric_text(run[metric])}, no number to compare"
-            yield f"run {run['track_id']} does not take part: {reason}"
-    best = values[0] if values else None
-    tied = values.count(best)
-    if best is not None and tied > 1:
-        first = runs[0]["track_id"]
-        yield f"{tied} runs tie at {metric} {best:.4f}; the earliest, {first}, stands for them"
-
-
-def decide(models: Models, runs: list[Row], strategy: str | None) -> Decision:
+def decide(models: Models, runs: list[Row], strategy: str | None, say: Say) -> Decision:
     """Let the best of the runs challenge the model in production.
 
     Args:
         models: of the project.
-        runs: best first; only their first one is looked at.
-        strategy: `promote.strategy`; None: asked for by hand, which no earlier decision stands
-            against.
+        runs: whose models may challenge.
+        strategy: `promote.strategy`; None: asked for by hand, and what has been compared with the
+            model in production is compared again.
+        say: is told which runs do not take part, and why.
 
     Raises:
         Refused: there is no first model, or the one in production cannot be measured.
     """
-    metric = models.promote.metric
     incumbent = read_card(models.root)
-    if not runs or measured(runs[0][metric]) is None:
-        if incumbent is None:
-            problem = f"no run with a model has a value of {metric}"
-            raise Refused(f"{problem}, so there is no first model for production")
-        reason = f"no new run has a model and a value of {metric}"
-        return Decision(None, f"{incumbent.track_id} stays; {reason}")
-    challenger = runs[0]
     if incumbent is None:
-        reason = f"first model of the project, {metric}={challenger[metric]:.4f}"
-        return Decision(challenger, reason)
-    why_not = objection(models, incumbent, challenger, strategy)
+        return first_model(models, find_challengers(models, runs, say))
+    stays = f"{incumbent.track_id} stays"
+    why_not = objection(models, strategy)
     if why_not:
-        return Decision(None, f"{incumbent.track_id} stays{why_not}")
-    return compare(models, incumbent, challenger)
+        return Decision(None, f"{stays}{why_not}")
+    known = {incumbent.track_id}
+    if strategy and incumbent.compared_under == models.rules:
+        known |= set(incumbent.compared)
+    new = [run for run in runs if run["track_id"] not in known]
+    challengers = find_challengers(models, new, say)
+    if not challengers:
+        reason = f"there is no new model with a value of {models.promote.metric}"
+        return Decision(None, f"{stays}; {reason}", compared=bool(new))
+    if incumbent.by_hand:
+        say(f"{incumbent.track_id} was put there by hand: {BY_HAND}")
+    return compare(models, incumbent, challengers, say)
 
 
-def objection(models: Models, incumbent: ModelCard, challenger: Row, strategy: str | None) -> str:
-    """Say why a run does not challenge the model in production; an empty text when it does."""
-    if challenger["track_id"] == incumbent.track_id:
-        return "; it is the best of the newest runs"
+def first_model(models: Models, challengers: list[Row]) -> Decision:
+    """Choose the first model of a project; raises `Refused` when there is none to choose."""
+    metric = models.promote.metric
+    if not challengers:
+        problem = f"no run with a model has a value of {metric}"
+        raise Refused(f"{problem}, so there is no first model for production")
+    first = challengers[0]
+    return Decision(first, f"first model of the project, {metric}={first[metric]:.4f}")
+
+
+def objection(models: Models, strategy: str | None) -> str:
+    """Say why nothing challenges the model in production; an empty text when something may."""
     if strategy == "merge":
         return " (promote.strategy: merge keeps new models as candidates only)"
-    trained = recorded_md5(models.root, paths.TRAINED_MODELS)
-    if strategy and trained and trained == incumbent.chosen_over:
-        return "; it was chosen by hand when these runs were there already"
-    return ""
+    return "; promote.pinned holds it" if models.promote.pinned else ""
 
 
-def compare(models: Models, incumbent: ModelCard, challenger: Row) -> Decision:
-    """Promote the challenger if it beats the model in production."""
-    value = challenger[models.promote.metric]
-    old = measure_incumbent(models, incumbent, challenger)
-    comparison = f"{models.promote.metric} {value:.4f} against {metric_text(old)}"
-    if old is None or beats(value, old, models.promote):
-        return Decision(challenger, f"better: {comparison}")
-    least = models.promote.min_improvement
-    need = f" by at least {least}" if least else ""
-    tie = " (a tie)" if value == old else ""
-    beaten = f"{challenger['track_id']} does not beat it{need}"
-    return Decision(None, f"{incumbent.track_id} stays; {beaten}: {comparison}{tie}")
+def find_challengers(models: Models, runs: list[Row], say: Say) -> list[Row]:
+    """Compare runs under the present conditions.
+
+    Args:
+        models: of the project.
+        runs: whose models take part, if they have a number to compare.
+        say: is told which do not, and for how many the best one stands.
+
+    Returns:
+        rows with their present metrics, best first, of equal ones the earliest.
+    """
+    metric = models.promote.metric
+    challengers = []
+    for run in with_code(models, runs, say):
+        try:
+            now = measured_now(models, run)
+            if measured(now.get(metric)) is not None:
+                challengers.append(now)
+                continue
+            reason = f"its {metric} is {metric_text(now.get(metric))}, no number to compare"
+        except Refused as error:
+            reason = error.problem
+        say(f"run {run['track_id']} does not take part: {reason}")
+    sign = -1 if models.promote.mode == "max" else 1
+    challengers.sort(key=lambda run: (sign * run[metric], run["timestamp"], run["track_id"]))
+    values = [run[metric] for run in challengers]
+    tied = values.count(values[0]) if values else 0
+    if tied > 1:
+        first = challengers[0]["track_id"]
+        say(f"{tied} runs tie at {metric} {values[0]:.4f}; the earliest, {first}, stands for them")
+    return challengers
+
+
+def compare(models: Models, incumbent: ModelCard, challengers: list[Row], say: Say) -> Decision:
+    """Promote the best challenger if it beats the model in production, and not by chance.
+
+    Raises:
+        Refused: the model in production cannot be measured under the present conditions.
+    """
+    promote = models.promote
+    best = challengers[0]
+    value = best[promote.metric]
+    now = measure_incumbent(models, incumbent, best)
+    old = measured(now.get(promote.metric))
+    against = f"{metric_text(old)} of {incumbent.track_id} ({incumbent.version})"
+    comparison = f"{promote.metric} {value:.4f} against {against}"
+    stays = f"{incumbent.track_id} stays; {best['track_id']}"
+    if old is None:
+        return Decision(best, f"better: {comparison}")
+    if not beats(value, old, promote):
+        least = promote.min_improvement
+        need = f" by at least {least}" if least else ""
+        tie = " (a tie)" if value == old else ""
+        return Decision(None, f"{stays} does not beat it{need}: {comparison}{tie}", compared=True)
+    margin = find_margin(models, challengers, now, say)
+    if margin is None:
+        return Decision(best, f"better: {comparison}")
+    gain = abs(value - old)
+    interval = f"between {gain - margin:+.4f} and {gain + margin:+.4f}"
+    comparison += f", a gain {interval} at {promote.confidence:.0%}"
+    if len(challengers) > 1:
+        comparison += f" for the best of {len(challengers)}"
+    if margin < gain:
+        return Decision(best, f"better: {comparison}")
+    return Decision(None, f"{stays} is within noise: {comparison}", compared=True)
 
 
 def beats(value: float, old: float, promote: Promote) -> bool:
@@ -129,35 +177,55 @@ def beats(value: float, old: float, promote: Promote) -> bool:
     return gain > 0 and (gain >= least or math.isclose(gain, least))
 
 
-def measure_incumbent(models: Models, incumbent: ModelCard, challenger: Row) -> float | None:
-    """Give the incumbent's metric on the challenger's test data.
-
-    It is evaluated again when its own test data were others.
+def measure_incumbent(models: Models, incumbent: ModelCard, challenger: Row) -> Row:
+    """Give the row of the model in production with its present metrics.
 
     Raises:
-        Refused: the challenger was not measured on the present test data, or `experiment.py`
-            cannot evaluate the incumbent.
+        Refused: it cannot be measured; names two ways to go on with the challenger.
     """
-    metric = models.promote.metric
-    test_hash = challenger["test_hash"]
-    if test_hash is not None and test_hash == incumbent.test_hash and metric in incumbent.metrics:
-        return measured(incumbent.metrics[metric])
-    test = models.root / paths.TEST_DATA
-    if file_md5(test) != test_hash:
-        problem = f"run {challenger['track_id']} was measured on other test data than"
-        raise Refused(f"{problem} {paths.TEST_DATA}", "dvc repro")
-    experiment = load_experiment(models.root)
     try:
-        model = experiment.load_model(models.root / paths.PRODUCTION / MODEL)
-        metrics, _ = experiment.evaluate(model, experiment.load_data(test))
-        return measured(float(metrics.get(metric, math.nan)))
-    except Exception as error:
-        problem = "the model in production cannot be measured on the new test data"
-        remedy = (
-            "set promote.strategy: merge to keep it, or read"
-            " “Your own task in a project that has run already” in docs/use-cases.md"
-        )
-        raise Refused(f"{problem}: {type(error).__name__}: {error}", remedy) from error
+        return measured_now(models, incumbent.as_row())
+    except Refused as error:
+        run_id = challenger["track_id"]
+        problem = f"production cannot be compared with run {run_id}: {error.problem}"
+        raise Refused(problem, OTHER_WAYS.format(run_id)) from error
+
+
+def find_margin(models: Models, challengers: list[Row], old: Row, say: Say) -> float | None:
+    """Estimate how much of the best challenger's gain may be noise.
+
+    Args:
+        models: of the project.
+        challengers: best first. The best of many is more often better by chance than the only one,
+            so confidence is that in all of them together (Bonferroni's correction).
+        old: the row of the model in production.
+        say: is told why `promote.confidence` is not applied, where it cannot be.
+
+    Returns:
+        half the width of the gain's confidence interval; None where nothing is known of it.
+    """
+    promote = models.promote
+    metric = promote.metric
+    if promote.confidence is None:
+        return None
+    best = challengers[0]
+    confidence = 1 - (1 - promote.confidence) / len(challengers)
+    experiment = load_experiment(models.root)
+
+    def score(predictions: Any) -> float:
+        if not hasattr(experiment, "score"):
+            return share_of_right(predictions)
+        return float(experiment.score(predictions)[metric])
+
+    try:
+        new = predicted_now(models, best)
+        before = predicted_now(models, old)
+        with progress("comparing predictions"):
+            return margin_of_error(score, new, before, best[metric] - old[metric], confidence)
+    except Exception as error:  # of the user's code, or for want of a column
+        reason = f"{metric} does not follow from predictions ({type(error).__name__}: {error})"
+        say(f"promote.confidence is not applied, as {reason}; {SCORE}")
+        return None
 
 
 def metric_text(value: Any) -> str:

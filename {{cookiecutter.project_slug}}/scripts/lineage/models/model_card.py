@@ -29,8 +29,10 @@ class ModelCard:
             they could not be read.
         promoted_at: UTC, ISO 8601.
         replaced: run id of the model before; None: there was none.
-        chosen_over: hash of `models/trained` when the model was chosen by hand; those runs do not
-            challenge it again.
+        by_hand: a user chose it, so no gate stood against it.
+        compared: run ids of the models that were compared with it, or that were there when it was
+            promoted. They do not challenge it again.
+        compared_under: test data, evaluation code and rules for which that holds.
     """
 
     track_id: str
@@ -45,9 +47,16 @@ class ModelCard:
     replaced: str | None
     reason: str
     git_dirty: int | None = None
-    chosen_over: str | None = None
+    evaluate_hash: str | None = None
+    by_hand: bool = False
+    compared: list[str] = field(default_factory=list)
+    compared_under: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     input_signature: dict[str, str] | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """Give what the row of its run says, by the same names."""
+        return {**self.metrics, **vars(self)}
 
     def to_json(self) -> str:
         """Write the file's text."""

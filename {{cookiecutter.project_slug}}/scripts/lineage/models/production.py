@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from lineage.core import paths
 from lineage.core.console import Say
@@ -14,7 +16,6 @@ from lineage.models.gate import (
     Decision,
     decide,
     metric_text,
-    remarks,
 )
 from lineage.models.model_card import (
     CARD,
@@ -30,13 +31,14 @@ from lineage.models.run_model import (
     find_run,
     missing_code,
     open_models,
-    with_code,
 )
+from lineage.results.comparable import conditions_of
 from lineage.results.leaderboard import (
     Row,
     measured,
     metric_names,
 )
+from lineage.runs.model_file import models_in
 from lineage.tracked.cache import (
     cached_object,
     copy_out,
@@ -47,12 +49,21 @@ from lineage.tracked.guarded_output import (
     keep_recoverable,
     locked,
 )
-from lineage.tracked.hashes import file_md5, path_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.whole_file import recover_folder, replace_folder
+from lineage.tracked.whole_file import recover_folder, replace_folder, write_text
 
 STAGE = "promote_model"
-COPIED = ("track_id", "version", "git_commit", "git_dirty", "data_hash", "test_hash", "model_hash")
+COPIED = (
+    "track_id",
+    "version",
+    "git_commit",
+    "git_dirty",
+    "data_hash",
+    "test_hash",
+    "evaluate_hash",
+    "model_hash",
+)
 """What the card says as the row of the run says it."""
 
 
@@ -88,7 +99,7 @@ def check_folders(root: Path) -> None:
         recorded = cached_object(root, files.get(CARD, ""))
         if card is None or recorded is None:
             return False
-        return json.loads(recorded.read_bytes())["track_id"] == card.replaced
+        return json.loads(recorded.read_bytes())["track_id"] in (card.track_id, card.replaced)
 
     for name in (paths.PRODUCTION, paths.CANDIDATES):
         recover_folder(root / name)
@@ -120,12 +131,10 @@ def promote_by_hand(
     models = open_models(database, metric, mode)
     with locked_folders(models.root):
         if run_id is None and version is None:
-            test_hash = file_md5(models.root / paths.TEST_DATA)
-            runs = models.best_runs(where=[f"test_hash={test_hash}", "model_hash!=NULL"])
-            runs = with_code(models, runs, say)
-            for line in remarks(models, runs):
-                say(line)
-            decision = decide(models, runs, strategy=None)
+            kept = models_in(models.root / paths.CANDIDATES)
+            runs = models.best_runs(where=["model_hash!=NULL"])
+            there = [run for run in runs if models.covers(run) or run["track_id"] in kept]
+            decision = decide(models, there, None, say)
         else:
             option = f"--run-id {run_id}" if run_id else f"--version {version}"
             run = find_run(models, run_id, version, metric, mode)
@@ -148,13 +157,14 @@ def choose(models: Models, run: Row, option: str) -> Decision:
     if missing := missing_code(models.root, run):
         reason += f", {missing.problem} ({missing.remedy})"
     if before is None:
-        return Decision(run, reason, chosen=True)
+        return Decision(run, reason, by_hand=True)
     if (before.track_id, before.model_hash) == (run["track_id"], run["model_hash"]):
         return Decision(None, f"{before.track_id} ({before.version}) is there already")
     reason += f" replaces {metric_text(before.metrics.get(metric))}"
-    if before.test_hash != run["test_hash"]:
-        reason += ", measured on other test data"
-    return Decision(run, reason, chosen=True)
+    conditions = conditions_of(before.as_row())
+    if conditions != conditions_of(run):
+        reason += f", measured on {conditions}"
+    return Decision(run, reason, by_hand=True)
 
 
 def carry_out(models: Models, decision: Decision, say: Say) -> bool:
@@ -180,10 +190,25 @@ def carry_out(models: Models, decision: Decision, say: Say) -> bool:
     return decision.run is not None
 
 
+def note_comparison(models: Models) -> None:
+    """Note in the card that the model in production was compared with all that are there."""
+    card = read_card(models.root)
+    if card:
+        card = replace(card, **compared_now(models))
+        write_text(models.root / paths.PRODUCTION / CARD, card.to_json())
+
+
+def compared_now(models: Models) -> dict[str, Any]:
+    """List the models that are there, and the rules by which models are compared now."""
+    there: set[str] = set()
+    for folder in (paths.TRAINED_MODELS, paths.CANDIDATES):
+        there |= models_in(models.root / folder).keys()
+    return {"compared": sorted(there), "compared_under": models.rules}
+
+
 def make_card(models: Models, run: Row, decision: Decision, say: Say) -> ModelCard:
     """Collect what `model.json` says about a run's model."""
     before = read_card(models.root)
-    trained = recorded_md5(models.root, paths.TRAINED_MODELS)
     # the signature first: it loads the packages that experiment.py needs
     signature = read_signature(models.root, run["data_hash"], say)
     copied: Row = {name: run.get(name) for name in COPIED}
@@ -194,9 +219,10 @@ def make_card(models: Models, run: Row, decision: Decision, say: Say) -> ModelCa
         promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         replaced=before.track_id if before else None,
         reason=decision.why,
-        chosen_over=trained if decision.chosen else None,
+        by_hand=decision.by_hand,
         input_signature=signature,
         environment=describe_environment(),
+        **compared_now(models),
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
+from lineage.results.comparable import present_conditions
 from lineage.results.leaderboard import (
     Row,
     best_runs,
@@ -44,7 +46,22 @@ class Models:
 
     def best_runs(self, **chosen: Any) -> list[Row]:
         """Read rows of runs, best first; takes what `leaderboard.best_runs` takes."""
+        chosen["first"] = self.present
         return best_runs(self.database, self.promote.metric, self.promote.mode, **chosen)
+
+    @cached_property
+    def present(self) -> Row:
+        """The hashes of the test data and of the evaluation code that lie in the project."""
+        return present_conditions(self.root)
+
+    @property
+    def rules(self) -> Row:
+        """What a comparison of two models depends on; after a change of it, it says nothing."""
+        return {**self.present, **self.promote.model_dump(exclude={"strategy", "keep", "pinned"})}
+
+    def covers(self, run: Row) -> bool:
+        """Tell whether a run was measured on the present test data by the present code."""
+        return bool(self.present) and self.present.items() <= run.items()
 
 
 def open_models(

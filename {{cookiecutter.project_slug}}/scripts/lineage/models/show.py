@@ -7,6 +7,7 @@ from lineage.core import paths
 from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.listing import print_rows
+from lineage.models.measure import measure_again
 from lineage.models.model_card import ModelCard, read_card
 from lineage.models.run_model import (
     find_model,
@@ -14,7 +15,7 @@ from lineage.models.run_model import (
     missing_code,
     open_models,
 )
-from lineage.results.leaderboard import param_names
+from lineage.results.leaderboard import metric_names, param_names
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import path_md5
@@ -65,10 +66,7 @@ def show_model(run_id: str | None, form: str) -> None:
     if run_id is not None:
         content = find_run(open_models(), run_id, None)
     else:
-        card = _card_of_present_folders(paths.find_root())
-        if card is None:
-            raise Refused("nothing is in production yet", "dvc repro")
-        content = vars(card)
+        content = vars(_production(paths.find_root()))
     if form == "json":
         print(json.dumps(content, indent=2))
         return
@@ -77,6 +75,29 @@ def show_model(run_id: str | None, form: str) -> None:
         text = json.dumps(value) if isinstance(value, dict) else value
         rows.append([name, text])
     print_rows(["name", "value"], rows, form)
+
+
+def print_evaluation(run_id: str | None, version: str | None, form: str) -> None:
+    """Measure a model under the present test data and code, and print what was recorded, too.
+
+    Args:
+        run_id: the run; give at most one of both.
+        version: the version, whose best run with a model is meant; None of both: production.
+        form: table, json, csv or md.
+
+    Raises:
+        BadInput: no such run or version.
+        Refused: it cannot be measured, or nothing is in production.
+    """
+    models = open_models()
+    if run_id is None and version is None:
+        run = _production(models.root).as_row()
+    else:
+        run = find_run(models, run_id, version)
+    now, _ = measure_again(models, run)
+    names = ["track_id", *models.present, *metric_names(models.database)]
+    rows = [[name, run.get(name), now.get(name)] for name in names]
+    print_rows(["name", "recorded", "now"], rows, form)
 
 
 def download(run_id: str | None, version: str | None, output: Path, say: Say) -> None:
@@ -103,6 +124,13 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
             raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
         copy_out(source, target)
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
+
+
+def _production(root: Path) -> ModelCard:
+    card = _card_of_present_folders(root)
+    if card is None:
+        raise Refused("nothing is in production yet", "dvc repro")
+    return card
 
 
 def _card_of_present_folders(root: Path) -> ModelCard | None:

@@ -1,10 +1,12 @@
 """Results read back: nothing in this room changes a run or a database.
 
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
+- `comparable`: which runs can be compared: same test data, same evaluation code.
 - `version_results`: the runs of a version, which are those that its tag holds.
 - `conditions`: what users write after `--where`, as SQL.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.
 
 You may add a plot: write its CSV in `plots.write_reports`, and name it in `dvc.yaml`. Databases are
-opened read-only, and a run without a number to compare is listed last, never left out.
+opened read-only, only runs that can be compared are ranked with each other, and a run without a
+number to compare is listed last, never left out.
 """

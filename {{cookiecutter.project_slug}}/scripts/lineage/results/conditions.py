@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Collection
 
 from lineage.core.errors import BadInput
 from lineage.tables import sql
@@ -40,11 +41,16 @@ def condition_sql(condition: str, table: Table) -> str:
     return f"{sql.quote(name)} {operator} CAST({sql.text(value)} AS {compared_as})"
 
 
+def unknown_column(name: str, place: str, known: Collection[str]) -> BadInput:
+    """Make the error that a name is not a column; it names the nearest ones."""
+    near = difflib.get_close_matches(name, known, 3, 0.4) or known
+    return BadInput(f"{name!r} is not a column of {place}; it has: {', '.join(near)}")
+
+
 def _kind_of(name: str, table: Table) -> str:
     """Tell what a column holds: `number`, `text` or `any`."""
     kinds = {column.name: affinity(column.type) for column in table.columns}
     if name not in kinds:
-        near = difflib.get_close_matches(name, kinds, 3, 0.4) or list(kinds)
-        raise BadInput(f"{name!r} is not a column of {table.name}; it has: {', '.join(near)}")
+        raise unknown_column(name, table.name, kinds)
     kind = kinds[name]
     return "number" if kind == "real" else kind

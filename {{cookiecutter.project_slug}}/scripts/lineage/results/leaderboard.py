@@ -4,23 +4,23 @@ import json
 import math
 import re
 import sqlite3
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
+from lineage.core.console import say, warn
 from lineage.core.errors import BadInput
 from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
 from lineage.core.params import read_params
 from lineage.core.paths import METRICS
-from lineage.results.conditions import condition_sql
+from lineage.results.comparable import Row, conditions_of, present_conditions
+from lineage.results.conditions import condition_sql, unknown_column
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import describe_tables, open_read_only
-
-Row = dict[str, Any]
-"""A row of `metrics`: its columns by name."""
 
 LOSS = re.compile(
     r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE
@@ -70,9 +70,12 @@ def best_runs(
     *,
     track_ids: Sequence[str] | None = None,
     where: Sequence[str] = (),
-    limit: int = -1,
+    first: Row | None = None,
 ) -> list[Row]:
     """Read runs, best first, the earlier one first on a tie, those without a number last.
+
+    Only runs on the same test data and by the same evaluation code are ranked: those under the
+    conditions of `first`, or of the newest run. All others follow.
 
     Args:
         database: a results database.
@@ -80,7 +83,7 @@ def best_runs(
         mode: `max` or `min`.
         track_ids: only these runs; None: all.
         where: conditions as in `model_C=1.0`, all of which hold.
-        limit: at most so many runs; -1: all.
+        first: a row with the conditions under which runs are ranked, if there are such runs.
 
     Returns:
         rows of `metrics`.
@@ -98,9 +101,28 @@ def best_runs(
         if track_ids is not None:
             conditions.append("track_id IN (SELECT value FROM json_each(:track_ids))")
         query = ranking_sql(" AND ".join(conditions) or "TRUE", metric, mode)
-        values = {"track_ids": json.dumps(track_ids), "limit": limit}  # no more than 999 values
+        values = {"track_ids": json.dumps(track_ids)}  # no more than 999 values
         connection.row_factory = sqlite3.Row
-        return list(map(dict, connection.execute(query, values)))
+        rows = list(map(dict, connection.execute(query, values)))
+    return ranked_first(rows, metric, first)
+
+
+def ranked_first(rows: list[Row], metric: str, first: Row | None) -> list[Row]:
+    """Put runs of one test set and one evaluation code first; others follow, by their conditions.
+
+    Within equal conditions the rows keep their order.
+    """
+    numbers = [row for row in rows if measured(row[metric]) is not None]
+    newest = max(numbers or rows, key=lambda row: str(row["timestamp"]), default={})
+    chosen = conditions_of(first or {})
+    if chosen not in map(conditions_of, rows):
+        chosen = conditions_of(newest)
+
+    def place(row: Row) -> tuple[bool, str]:
+        conditions = conditions_of(row)
+        return conditions != chosen, conditions
+
+    return sorted(rows, key=place)
 
 
 def ranking_sql(condition: str, metric: str, mode: str) -> str:
@@ -118,31 +140,27 @@ def ranking_sql(condition: str, metric: str, mode: str) -> str:
             END {direction} NULLS LAST,
             timestamp,
             track_id
-        LIMIT :limit
     """
 
 
-def print_leaderboard(
-    database: Path | None,
-    metric: str | None,
-    mode: str | None,
-    limit: int,
-    form: str,
-    where: Sequence[str] = (),
-) -> None:
-    """Print the best runs of a results database.
+def read_leaderboard(
+    database: Path | None, metric: str | None, mode: str | None, where: Sequence[str] = ()
+) -> tuple[list[Row], list[str]]:
+    """Read the runs of a results database as `best_runs` does, and fill in what is not said.
 
     Args:
         database: None: the project's own.
         metric: what to sort by; None: `promote.metric`.
         mode: `max` or `min`; None: `promote.mode` for its metric, for another what its name says.
-        limit: at most so many runs.
-        form: table, json, csv or md.
         where: conditions, as in `best_runs`.
+
+    Returns:
+        Rows, which have a column `seeds`, too, and the names of columns: id, params and metrics.
 
     Raises:
         BadInput: no database, no such metric or column.
     """
+    first = None
     if database is None or metric is None or mode is None:  # with all three, no project is needed
         root = paths.find_root()
         promote = read_params(root / paths.PARAMS).promote
@@ -150,7 +168,67 @@ def print_leaderboard(
         metric = metric or promote.metric
         by_name = "min" if looks_like_loss(metric) else "max"
         mode = mode or (promote.mode if metric == promote.metric else by_name)
+        first = present_conditions(root)
     metrics = metric_names(existing_database(database))
-    rows = best_runs(database, metric, mode, where=where, limit=limit)
-    names = ["version", "track_id", *param_names(rows), *metrics]
-    print_rows(names, [list(map(row.get, names)) for row in rows], form)
+    rows = best_runs(database, metric, mode, where=where, first=first)
+    add_seeds(rows, metric)
+    return rows, ["version", "track_id", *param_names(rows), *metrics]
+
+
+def add_seeds(rows: list[Row], metric: str) -> None:
+    """Add a column `seeds`: mean ± standard deviation (number) of runs that differ in seeds only.
+
+    Args:
+        rows: of `metrics`.
+        metric: its name.
+    """
+    alike: dict[str, list[float]] = {}
+    for row in rows:
+        names = {"version", "data_hash", "code_hash", *param_names([row])} - {"model_seed"}
+        own = {name: row.get(name) for name in sorted(names)}
+        row["seeds"] = f"{conditions_of(row)} {own}"
+        value = measured(row[metric])
+        if value is not None:
+            alike.setdefault(row["seeds"], []).append(value)
+    for row in rows:
+        values = alike.get(row["seeds"], [])
+        spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+        row["seeds"] = f"{statistics.fmean(values):.4f}{spread} ({len(values)})" if values else None
+
+
+def print_leaderboard(rows: list[Row], names: Sequence[str], form: str) -> None:
+    """Print runs, and below a line those that are not ranked with the best.
+
+    Args:
+        rows: from `read_leaderboard`.
+        names: columns. One that stands for a hash, as `test`, is its first six digits.
+        form: table, json, csv or md. JSON and CSV stay one listing, and the line goes to standard
+            error.
+
+    Raises:
+        BadInput: there is no such column.
+    """
+    shown = []
+    for row in rows:
+        shown.append([cell(row, name) for name in names])
+    conditions = list(map(conditions_of, rows))
+    ranked = conditions.count(conditions[0]) if rows else 0
+    others = sorted(set(conditions[ranked:]))
+    why = f"not ranked, since measured on {'; '.join(others)}"
+    is_one_listing = form in ("json", "csv")
+    print_rows(names, shown if is_one_listing else shown[:ranked], form)
+    if others and is_one_listing:
+        warn(f"the last {len(rows) - ranked} runs are {why}")
+    elif others:
+        say(f"\n{why}:")
+        print_rows(names, shown[ranked:], form)
+
+
+def cell(row: Row, name: str) -> Any:
+    """Look up a column, or the first six digits of the one with that name and `_hash`."""
+    if name in row:
+        return row[name]
+    if f"{name}_hash" not in row:
+        raise unknown_column(name, "the leaderboard", row)
+    md5 = row[f"{name}_hash"]
+    return md5 and md5[:6]

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
+from lineage.core.console import say
 from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
+from lineage.results.comparable import conditions_of
 from lineage.results.leaderboard import Row, best_runs, metric_names
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
@@ -44,8 +46,16 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
 
     plots = root / paths.PLOTS
     columns = ["version", *metrics]
-    runs = best_runs(database, metric, mode)
-    versions = {run["version"]: list(map(run.get, columns)) for run in reversed(runs)}
+    conditions = conditions_of(best)
+    runs = best_runs(database, metric, mode, first=best)
+    versions = {}
+    for run in reversed(runs):
+        if conditions_of(run) == conditions:
+            versions[run["version"]] = list(map(run.get, columns))
+    others = {run["version"] for run in runs} - versions.keys()
+    if others:
+        names = ", ".join(sorted(others, key=version_key))
+        say(f"not in the plot of versions, since not measured on {conditions}: {names}")
     lines = [versions[version] for version in sorted(versions, key=version_key)]
     write_csv(plots / "versions.csv", columns, lines)
     write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, metric))

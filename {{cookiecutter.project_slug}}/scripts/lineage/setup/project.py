@@ -13,18 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
-from lineage.core.code_hash import check_listed, code_files
 from lineage.core.errors import LineageError, Refused
-from lineage.setup.check_remote import (
-    check_remote,
-    dvc_config,
-    make_folder,
-    make_remote,
-)
+from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
 from lineage.setup.secrets import REMEDY, find_secrets
 from lineage.tracked.cache import cached_object, object_path, store_object
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.history import check_tracked
 from lineage.tracked.whole_file import write_text
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
@@ -68,9 +63,9 @@ def run_setup(setup: Setup) -> Iterator[Step]:
         "cache": partial(_cache, root, setup.cache_dir),
         "remote": partial(check_remote, root, setup.profile),
         "data": partial(_data, root),
-        "code": partial(_code, root),
         "hooks": partial(_hooks, root),
         "commit": partial(_commit, root, setup.author),
+        "tracked": partial(check_tracked, root),
         "pull": partial(_pull, root, setup.profile),
     }
     if setup.first:
@@ -228,12 +223,6 @@ def _store(root: Path, path: Path, md5: str) -> None:
     listing.chmod(0o444)
 
 
-def _code(root: Path) -> Step:
-    files = code_files(root)
-    check_listed(root, files)
-    return done("code", f"dvc.yaml lists {', '.join(sorted(files))}")
-
-
 def _hooks(root: Path) -> Step:
     if not _is_repository(root):
         return skipped("hooks", "the project is not the top of its Git repository")
@@ -275,6 +264,8 @@ def _configured_author(root: Path) -> str:
 
 def _pull(root: Path, profile: str | None) -> Step:
     from lineage.tracked.dvc import run_dvc
+    from lineage.tracked.recorded import recorded_outputs
+    from lineage.tracked.remote import missing_in_remote, open_remote, with_files
 
     lacking = _not_in_workspace(root)
     if not lacking:
@@ -289,7 +280,14 @@ def _pull(root: Path, profile: str | None) -> Step:
     if absent:
         remedy = "dvc push   # where they were made; then here: make setup"
         raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
-    return done("pull", f"fetched {len(lacking)}: {names}")
+    fetched = f"fetched {len(lacking)}: {names}"
+    recorded = recorded_outputs(root)
+    hashes = with_files(root, map(recorded.__getitem__, lacking))
+    unsent = missing_in_remote(root, open_remote(root), hashes)
+    if unsent:
+        problem = f"{fetched}; {len(unsent)} objects came from this machine's cache"
+        return skipped("pull", f"{problem}, and the remote lacks them", "dvc push")
+    return done("pull", fetched)
 
 
 def _not_in_workspace(root: Path) -> list[str]:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -65,18 +64,6 @@ def recorded_manifest(root: Path, md5: str) -> dict[str, str] | None:
     """
     listing = cached_object(root, md5)
     return None if listing is None else read_listing(listing)
-
-
-def holds_all(root: Path, hashes: Iterable[str]) -> bool:
-    """Tell whether the cache has all objects of some hashes, with the files of folders."""
-    for md5 in hashes:
-        if not cached_object(root, md5):
-            return False
-        if md5.endswith(".dir"):
-            files = recorded_manifest(root, md5) or {}
-            if not holds_all(root, files.values()):
-                return False
-    return True
 
 
 def read_listing(path: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from lineage.core.errors import Refused
 from lineage.core.paths import METRICS_FILE, PIPELINE_LOCK
 from lineage.tables.kept_rows import holds_all_rows
-from lineage.tracked.cache import cached_object, holds_all, read_listing, store_object
+from lineage.tracked.cache import cached_object, read_listing, store_object
 from lineage.tracked.git import git
 from lineage.tracked.hashes import folder_manifest, path_md5
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
@@ -197,24 +197,23 @@ def _checkout(root: Path, md5: str) -> str:
         md5: of the output that another commit left behind.
     """
     changed = git(root, "diff", "--relative", "--name-only", "--", "*.dvc") or ""
-    recorded = recorded_outputs(root)
     commands = []
     stale = []
-    for name in changed.splitlines():
-        path = name.removesuffix(".dvc")
-        if path not in recorded:  # the file was removed
+    for path, present in recorded_outputs(root).items():
+        name = f"{path}.dvc"
+        if name not in changed.splitlines():
             continue
-        if not _in_a_commit(root, recorded[path], name):
+        if not _in_a_commit(root, present, name):
             if not _in_a_commit(root, md5, PIPELINE_LOCK):
                 continue
             commands.append(f"cp -r {path} {path}.mine   # your new files\n  → ")
-        recorded[path] = recorded_md5(root, path, ":0") or recorded[path]
         stale.append(name)
     stale += (git(root, "ls-files", "--deleted", "--", METRICS_FILE) or "").splitlines()
     if stale:
         commands.append(f"git checkout -- {' '.join(stale)} && ")
-    command = "dvc checkout" if holds_all(root, recorded.values()) else "dvc pull"
-    return "".join([*commands, command])
+    wanted = recorded_outputs(root, "HEAD").values()
+    is_cached = all(cached_object(root, md5) for md5 in wanted)
+    return "".join([*commands, "dvc checkout" if is_cached else "dvc pull"])
 
 
 def _in_a_commit(root: Path, md5: str, name: str) -> bool:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lineage.core.console import warn
 from lineage.core.errors import (
     BadInput,
     LineageError,
@@ -25,6 +26,7 @@ from lineage.tracked.git import (
     has_commit,
     main_root,
 )
+from lineage.tracked.history import check_history
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import (
     missing_in_remote,
@@ -91,6 +93,9 @@ def print_proofs(
         raise Refused("there is no version yet", "python scripts/version_tag.py --suggest")
     proofs = verify(root, [find_tag(root, version) for version in chosen or known])
     print_rows(("version", *LINKS, "problem"), [proof.row() for proof in proofs], form)
+    history = check_history(root)
+    if history.remedy:
+        warn(f"{history.text}\n  → {history.remedy}")
     for proof in proofs:
         for link in proof.broken():
             raise Refused("not everything holds", _remedy(proof.tag.version, link))

@@ -1,0 +1,128 @@
+"""Nothing is said to be safe that is not: history without a remote, objects of a cache, hidden files, models that do not load."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from clones_project import clone
+from conftest import Bakery, Project
+
+from lineage.tracked.history import check_history, check_tracked
+from lineage.tracked.recorded import recorded_md5
+
+
+def remedy_of(said: str, step: str) -> str:
+    """What stands after the arrow of a step's line, or of a warning."""
+    return said.partition(step)[2].partition("→ ")[2].splitlines()[0]
+
+
+def test_history_without_a_git_remote_is_in_this_folder_only(fresh: Project) -> None:
+    fresh.git("tag", "--annotate", "e0.1.0", "--message", "first")
+    assert (
+        check_history(fresh.path.parent).text == check_tracked(fresh.path.parent).text == "there is no Git repository"
+    )
+    step = check_history(fresh.path)
+    assert step.state == "skipped"
+    assert step.text == "no Git remote: 1 commits and 1 tags are in this folder only"
+    remedy = step.remedy or ""
+    push, _, bundle = remedy.partition("   # or, into one file: ")
+    fresh.run("sh", "-c", bundle)
+    assert "refs/tags/e0.1.0" in fresh.git("bundle", "list-heads", "../history.bundle")
+
+    bare = fresh.path.parent / "bare.git"
+    fresh.git("init", "--quiet", "--bare", str(bare))
+    fresh.run("sh", "-c", push.replace("URL", str(bare)))
+    assert check_history(fresh.path).line() == "✓ history all commits and tags are in origin"
+
+
+def test_commits_and_tags_that_the_remote_lacks_are_counted(fresh: Project) -> None:
+    bare = fresh.path.parent / "bare.git"
+    fresh.git("init", "--quiet", "--bare", str(bare))
+    fresh.git("remote", "add", "lab", str(bare))
+    fresh.git("push", "--quiet", "lab", "main")
+    fresh.git("branch", "behind")
+    for number in (1, 2):
+        (fresh.path / "note.md").write_text(str(number))
+        fresh.commit(f"note {number}")
+    fresh.git("push", "--quiet", "lab", "main")
+    assert check_history(fresh.path).state == "done", "a branch that is behind lacks nothing"
+    fresh.git("tag", "e0.1.0")
+    fresh.git("tag", "--annotate", "e0.2.0", "--message", "second")
+    fresh.git("switch", "--quiet", "--create", "aside")
+    (fresh.path / "note.md").write_text("3")
+    fresh.commit("note 3")
+    step = check_history(fresh.path)
+    assert step.text == "1 commits and 1 tags are in this folder only", "the light tag names a commit that is there"
+    fresh.run("sh", "-c", step.remedy or "")
+    assert check_history(fresh.path).state == "done"
+
+    shutil.rmtree(bare)
+    step = check_history(fresh.path)
+    assert step.line() == "– history Git remote lab does not answer\n    → git ls-remote lab"
+
+
+@pytest.mark.slow
+def test_doctor_and_verify_say_that_the_history_is_in_this_folder_only(trained: Project) -> None:
+    trained.git("tag", "e0.1.0")
+    trained.dvc("push")
+    said = trained.script("doctor", code=1)  # no hooks
+    assert "– history no Git remote: 2 commits and 1 tags are in this folder only\n    → git remote add" in said
+    done = trained.run("python", "scripts/experiment_explorer.py", "verify", "--all", "--format", "json")
+    assert done.stderr.startswith(
+        "warning: no Git remote: 2 commits and 1 tags are in this folder only\n  → git remote add"
+    )
+
+
+def test_files_that_the_machine_ignores_are_named_and_can_be_tracked(bake: Bakery) -> None:
+    """Many people ignore data/ and *.lock everywhere; a bake then commits half a project."""
+    home = Path(bake.environment["HOME"])
+    (home / ".config/git").mkdir(parents=True)
+    (home / ".config/git/ignore").write_text("data/\n*.lock\nmodels/\n.DS_Store\n")
+    project = bake()
+    assert "✗ tracked Git ignores files that it must track: data/incoming.dvc data/test.parquet.dvc" in project.log
+    assert "data/incoming.dvc" not in project.git("ls-files").splitlines()
+    project.run("sh", "-c", remedy_of(project.log, "✗ tracked"))
+    tracked = project.git("ls-files").splitlines()
+    for name in ("data/incoming.dvc", "requirements.lock", "scripts/lineage/models/gate.py"):
+        assert name in tracked
+    said = project.run("python", "scripts/setup_project.py").stdout
+    assert "✓ tracked no ignore rule hides" in said and "✓ data    put into the cache: data/incoming" in said
+
+
+@pytest.mark.slow
+def test_a_dvc_lock_that_is_ignored_is_found_once_it_is_there(trained: Project) -> None:
+    assert check_tracked(trained.path).state == "done"
+    trained.git("rm", "--quiet", "--cached", "dvc.lock", "results/metrics.json")
+    trained.git("commit", "--quiet", "--no-verify", "--message", "as where they were never tracked")
+    (trained.path / ".git/info/exclude").write_text("*.lock\n*.json\n")
+    said = trained.script("doctor", code=1)
+    assert "✗ tracked Git ignores files that it must track: dvc.lock results/metrics.json\n" in said
+    trained.run("sh", "-c", remedy_of(said, "✗ tracked"))
+    assert "✓ tracked" in trained.script("doctor", code=1)
+
+
+@pytest.mark.slow
+def test_a_pull_from_this_machines_cache_says_so_when_the_remote_lacks_it(trained: Project, tmp_path: Path) -> None:
+    colleague = clone(trained, tmp_path / "colleague")
+    colleague.dvc("cache", "dir", "--local", str(trained.path.parent / "cache"))  # of the same machine
+    md5 = recorded_md5(trained.path, "results/experiments.db") or ""
+    lost = trained.path.parent / "digit-experiments-remote/files/md5" / md5[:2] / md5[2:]
+    lost.unlink()
+    said = colleague.run("python", "scripts/setup_project.py").stdout
+    assert "– pull    fetched " in said
+    assert "; 1 objects came from this machine's cache, and the remote lacks them\n    → dvc push" in said
+    colleague.run("sh", "-c", remedy_of(said, "– pull"))
+    assert lost.is_file()
+
+
+@pytest.mark.slow
+def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
+    [model] = (trained.path / "models/candidates").iterdir()
+    model.unlink()
+    model.write_bytes(b"no model")
+    said = trained.script("doctor", code=1)
+    name = model.name.removesuffix("_model.bin")
+    assert f"✗ models  candidate {name} cannot be loaded: " in said
+    assert name in trained.run("sh", "-c", remedy_of(said, "✗ models")).stdout

@@ -1,0 +1,75 @@
+"""Measure a model again: load it, and evaluate it on the present test data by the present code."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from lineage.core import paths
+from lineage.core.errors import LineageError, Refused
+from lineage.core.experiment_file import load_experiment
+from lineage.models.model_card import MODEL
+from lineage.models.run_model import Models, find_model
+from lineage.results.leaderboard import Row
+from lineage.runs.run_database import to_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
+    """Measure the model of a run under the present test data and code. Nothing is written.
+
+    Args:
+        models: of the project.
+        run: its row, or the card of its model as one.
+
+    Returns:
+        the row with the metrics that were measured now, and the predictions.
+
+    Raises:
+        Refused: the model is nowhere, cannot be loaded, or cannot be evaluated.
+    """
+    import numpy
+
+    source = find_model(models.root, run)
+    random.seed(0)
+    numpy.random.seed(0)
+    try:
+        experiment = load_experiment(models.root)
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / MODEL  # an object of the cache has another name
+            file.symlink_to(source.absolute())
+            model = experiment.load_model(file)
+            test = experiment.load_data(models.root / paths.TEST_DATA)
+            metrics, predictions = experiment.evaluate(model, test)
+        return {**run, **models.present, **to_metrics(metrics)}, predictions
+    except Exception as error:  # of the user's code
+        kind = "" if isinstance(error, LineageError) else f"{type(error).__name__}: "
+        problem = f"the model of run {run['track_id']} ({run['version']}) cannot be measured"
+        raise Refused(f"{problem} on the present test data: {kind}{error}") from error
+
+
+def measured_now(models: Models, run: Row) -> Row:
+    """Give the row of a run with metrics under the present test data and code.
+
+    Raises:
+        Refused: as `measure_again`.
+    """
+    return run if models.covers(run) else measure_again(models, run)[0]
+
+
+def predicted_now(models: Models, run: Row) -> pd.DataFrame:
+    """Read what a run predicts on the present test data, or have its model predict it again.
+
+    Raises:
+        Refused: as `measure_again`.
+    """
+    import pandas
+
+    file = models.root / paths.PREDICTIONS / f"{run['track_id']}.parquet"
+    if models.covers(run) and file.is_file():
+        return pandas.read_parquet(file)
+    return measure_again(models, run)[1]
