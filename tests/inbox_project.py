@@ -25,7 +25,7 @@ def md5(path: Path) -> str:
 def merged_data(project: Project) -> list[list[Any]]:
     """What was merged into the training data, by pyarrow alone."""
     notes = pq.read_metadata(project.path / "data/train.parquet").metadata
-    return json.loads(notes.get(b"lineage.sources", "[]"))
+    return json.loads(notes.get(b"lineage_sources", "[]"))
 
 
 def merged_results(database: Path) -> list[tuple[Any, ...]]:

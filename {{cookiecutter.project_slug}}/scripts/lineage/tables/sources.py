@@ -1,6 +1,6 @@
 """The record of what was merged into a file: kept in the file itself, in order of arrival.
 
-A parquet file has it in its metadata, as JSON under `lineage.sources`; a database in a table of its
+A parquet file has it in its metadata, as JSON under `lineage_sources`; a database in a table of its
 own, `lineage_sources`. A copy of the file carries it along.
 """
 
@@ -19,7 +19,7 @@ from lineage.tables.sqlite_files import (
     starts_with,
 )
 
-METADATA_KEY = "lineage.sources"
+METADATA_KEY = "lineage_sources"
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 
