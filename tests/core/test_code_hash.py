@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from lineage.core.code_hash import code_files, code_hash, evaluate_hash
+from lineage.core.code_hash import check_listed, code_files, code_hash, evaluate_hash
 from lineage.core.errors import BadInput
 
 EXPERIMENT = """
@@ -70,6 +71,7 @@ MODULES = {
     "named_by_a_param.py": "import notes.plain\n",
     "unused.py": "",
     "data/train.parquet": "",
+    "dvc.yaml": "stages: {train: {cmd: x}}",
 }
 
 
@@ -79,6 +81,10 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
+
+
+def list_in_dvc_yaml(root: Path, *paths: str) -> None:
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": {"cmd": "x", "deps": [*paths]}}}))
 
 
 def change(root: Path, name: str, before: str = "", after: str = "X = 1\n") -> None:
@@ -94,14 +100,27 @@ IMPORTED = {
 
 def test_the_code_of_a_run_is_what_experiment_py_imports_and_what_dvc_yaml_lists(root: Path) -> None:
     assert set(code_files(root)) == IMPORTED
-    listed = ["data/train.parquet", "experiment.py", "named_by_a_param.py", "gone.py"]
-    assert set(code_files(root, listed)) == IMPORTED | {"named_by_a_param.py", "notes/plain.py"}
-    assert set(code_files(root, ["scoring"])) == IMPORTED | {"scoring/unused.py"}
+    list_in_dvc_yaml(root, "data/train.parquet", "experiment.py", "named_by_a_param.py", "gone.py")
+    assert set(code_files(root)) == IMPORTED | {"named_by_a_param.py", "notes/plain.py"}
+    list_in_dvc_yaml(root, "./scoring/")
+    assert set(code_files(root)) == IMPORTED | {"scoring/unused.py"}
+
+
+def test_what_dvc_yaml_does_not_list_is_named_with_the_command_that_lists_it(root: Path) -> None:
+    list_in_dvc_yaml(root, "experiment.py", "./scoring/", "training.py")
+    with pytest.raises(BadInput) as caught:
+        check_listed(root, code_files(root))
+    assert str(caught.value) == (
+        "dvc.yaml does not list late.py, which experiment.py imports: a change there would rerun nothing\n"
+        r"  → sed -i 's|^      - experiment.py$|&\n      - late.py|' dvc.yaml"
+    )
+    list_in_dvc_yaml(root, "experiment.py", "scoring", "training.py", "late.py")
+    check_listed(root, code_files(root))
 
 
 def test_a_changed_module_changes_the_hash_and_what_no_run_imports_does_not(root: Path) -> None:
     before = code_hash(code_files(root))
-    for name in MODULES.keys() - IMPORTED:
+    for name in MODULES.keys() - IMPORTED - {"dvc.yaml"}:
         change(root, name)
     assert code_hash(code_files(root)) == before
     for name in sorted(IMPORTED):
@@ -187,6 +206,8 @@ def test_the_hash_of_the_evaluation_is_the_same_in_every_python(root: Path) -> N
 
 def test_what_is_not_python_is_named(root: Path) -> None:
     change(root, "late.py", "import grow", "import grow grow")
-    with pytest.raises(BadInput, match=r"^late.py cannot be imported: SyntaxError: .*\(line 1\)\n  → python late.py$"):
+    with pytest.raises(
+        BadInput, match=r"^late.py cannot be imported: SyntaxError: .*\(late.py, line 1\)\n  → python late.py$"
+    ):
         code_files(root)
     assert len(evaluate_hash(root)) == 32, "the evaluation does not import it"

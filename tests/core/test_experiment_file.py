@@ -45,7 +45,9 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(root: Path) -> None:
 def test_what_is_wrong_with_it(root: Path) -> None:
     path = root / "experiment.py"
     path.write_text("def fit(:\n")
-    with pytest.raises(BadInput, match=r"cannot be imported: SyntaxError: .*\(line 1\)\n  → python experiment.py"):
+    with pytest.raises(
+        BadInput, match=r"cannot be imported: SyntaxError: .*\(experiment.py, line 1\)\n  → python experiment.py"
+    ):
         load_experiment(root)
     path.write_text("import sys\nload_data = 1\n")
     with pytest.raises(BadInput, match=r"has no function load_data\(\)\n  → define load_data, fit, evaluate, save_"):

@@ -103,6 +103,8 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
     link, empty = tmp_path / "link.bin", tmp_path / "empty.bin"
     link.symlink_to(outside)
     empty.touch()
+    (tmp_path / "hollow/deep").mkdir(parents=True)
+    (tmp_path / "hollow/deep/nothing").touch()
     ids = ("../../evil", "/etc/passwd", "it's", 'a"b', "", ".hidden", "x" * 200)
     add_rows(inside, *({"track_id": name, "model_hash": md5(outside)} for name in ids))
     add_rows(inside, {"track_id": "sly", "model_hash": "../../../../etc/passwd"})
@@ -121,7 +123,7 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
     for path, words in (
         (link, f"{link} is a link to {outside}, outside the DVC cache"),
         (empty, f"{empty} is empty, not a model"),
-        (tmp_path, f"{tmp_path} is not a file"),
+        (tmp_path / "hollow", f"{tmp_path / 'hollow'} is empty, not a model"),
         (tmp_path / "none", f"{tmp_path / 'none'} does not exist"),
     ):
         assert words in refusal(lambda path=path: add_candidate(path, first, print), BadInput)
@@ -132,5 +134,6 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
     message = refusal(lambda: promote(None, "gone", None, None, None, print), Refused)
     assert message.startswith("the model of run gone (e0.1.0): object 000") and "not in the remote" in message
     assert "give either --run-id or --version" in models(inside, "download", "--output", "x", code=2)
-    assert "version e9.9.9 has no row" in refusal(lambda: promote(None, None, "e9.9.9", None, None, print), BadInput)
+    message = refusal(lambda: promote(None, None, "e9.9.9", None, None, print), Refused)
+    assert "results/experiments.db has no such run of e9.9.9" in message
     assert {path: md5(path) for path in (inside.path / "models").rglob("*") if path.is_file()} == before

@@ -118,7 +118,8 @@ def test_rows_that_name_another_model_or_other_data_are_found(project: Project) 
     for version, statement, link, words in (
         ("e3.0.0", "UPDATE metrics SET model_hash = 'x'", "model", "recorded another model"),
         ("e3.1.0", "UPDATE metrics SET data_hash = 'x'", "data", "the rows name other data"),
-        ("e3.2.0", "UPDATE metrics SET git_dirty = 1", "code", ""),
+        ("e3.2.0", "UPDATE metrics SET code_hash = 'x'", "code", "had other code"),
+        ("e3.3.0", "UPDATE metrics SET git_dirty = 1, code_hash = NULL", "code", ""),
     ):
         copy = database.with_name("copy.db")
         shutil.copyfile(database, copy)

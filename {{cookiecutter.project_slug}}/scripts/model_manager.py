@@ -35,7 +35,7 @@ def promote(
 
 @app.command()
 def add_candidate(
-    model_path: Annotated[Path, Option(help="The model file.")],
+    model_path: Annotated[Path, Option(help="The model, a file or a folder.")],
     run_id: Annotated[
         str, Option(help="The run that made it; its row must be in the results database.")
     ],

@@ -15,6 +15,7 @@ def main(debug: bool = False) -> None:
     from lineage.core.paths import DATABASE, PARAMS, RUNS, find_root
     from lineage.runs.run_plan import plan_runs
     from lineage.runs.sweep import check_failures, do_runs, warn_of_gaps
+    from lineage.runs.train_run import check_code
     from lineage.runs.unfinished_runs import find_done, finish
     from lineage.tracked.guarded_output import check_base, locked
     from lineage.tracked.version_tags import check_open
@@ -33,6 +34,7 @@ def main(debug: bool = False) -> None:
         outcomes = do_runs(root, missing, params, debug)
         warn_of_gaps(outcomes)
         check_failures(outcomes, len(runs), params.sweep.on_error)
+        check_code(root, runs[0])  # DVC records the code that lies there when the stage ends
         track_ids = [outcome.run.track_id for outcome in outcomes]
         finish(root, [*done.values(), *track_ids])
 

@@ -17,8 +17,10 @@ from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
 from lineage.core.params import read_params
 from lineage.merge.three_way import Conflict
+from lineage.models.run_model import find_model
 from lineage.results.leaderboard import Row
 from lineage.runs.model_file import model_name
+from lineage.tracked.cache import copy_out
 from lineage.tracked.dvc import run_dvc
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.guarded_output import locked
@@ -198,7 +200,7 @@ def _keep_model(main: Path, run: Row) -> None:
     """Keep a run's model as a candidate of main if its stage did not; the next may prune it."""
     target = main / paths.CANDIDATES / model_name(run["track_id"])
     if not target.exists():
-        bring(main, run["model_hash"], target)
+        copy_out(find_model(main, run), target)
         run_dvc(main, "commit", "--force", "promote_model")
 
 

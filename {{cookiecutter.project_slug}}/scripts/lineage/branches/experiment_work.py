@@ -11,6 +11,7 @@ from lineage.core.errors import BadInput
 from lineage.core.params import read_params
 from lineage.merge.predictions import run_ids
 from lineage.results.leaderboard import Row, best_runs, metric_names
+from lineage.runs.model_file import hashes_by_name
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import obtain
@@ -73,7 +74,7 @@ class ExperimentWork:
         best, *_ = best_runs(database, metric, promote.mode, track_ids=runs)
         kept = [None, ""]
         for folder in (paths.PRODUCTION, paths.CANDIDATES):
-            kept += self._files(self.ours, folder).values()
+            kept += hashes_by_name(self._files(self.ours, folder)).values()
         if best[metric] is None or best["model_hash"] in kept:
             return None
         return best

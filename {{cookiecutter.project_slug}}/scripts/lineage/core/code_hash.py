@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lineage.core.errors import BadInput
-from lineage.core.paths import EXPERIMENT
+from lineage.core.paths import EXPERIMENT, PIPELINE
 
 EVALUATION = {"evaluate", "load_data"}
 """The functions of `experiment.py` that decide what a metric of a model is."""
@@ -22,19 +22,17 @@ Files = dict[str, bytes]
 """Content by path relative to the project's root, as in `features/text.py`."""
 
 
-def code_files(root: Path, listed: Iterable[str] = ()) -> Files:
-    """Find `experiment.py`, the Python files at the listed paths, and all modules they import.
+def code_files(root: Path) -> Files:
+    """Find the code of a run: `experiment.py`, and all modules of the project that it imports.
 
-    Args:
-        root: the project's root.
-        listed: files and folders, as the stage `train` names them among its `deps` in dvc.yaml:
-            the way to name a module whose import cannot be read from the code.
+    What the stage `train` lists among its `deps` in dvc.yaml counts, too: it names the modules
+    whose import cannot be read from the code.
 
     Raises:
         BadInput: a file is not Python.
     """
     files: Files = {}
-    for name in (EXPERIMENT, *listed):
+    for name in (EXPERIMENT, *listed_paths(root)):
         place = root / name
         for path in place.rglob("*.py") if place.is_dir() else [place]:
             if path.suffix == ".py":
@@ -42,6 +40,39 @@ def code_files(root: Path, listed: Iterable[str] = ()) -> Files:
     for name, content in list(files.items()):
         _add_imported(root, name, _parse(name, content), files)
     return files
+
+
+def listed_paths(root: Path) -> list[str]:
+    """Read which files and folders the stage `train` depends on, by dvc.yaml.
+
+    Raises:
+        BadInput: it has no such stage.
+    """
+    import yaml
+
+    try:
+        stages = yaml.safe_load((root / PIPELINE).read_bytes())["stages"]
+        return list(map(str, stages["train"].get("deps", [])))
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise BadInput(f"{PIPELINE} has no stage train that can be read: {error!r}") from None
+
+
+def check_listed(root: Path, names: Iterable[str]) -> None:
+    """Check that the stage `train` depends on some files of code, so that a change reruns it.
+
+    Raises:
+        BadInput: dvc.yaml does not list one of them.
+    """
+    listed = listed_paths(root)
+    missing = []
+    for name in sorted(names):
+        if not any(map(PurePosixPath(name).is_relative_to, listed)):
+            missing.append(name)
+    if missing:
+        problem = f"{PIPELINE} does not list {', '.join(missing)}, which {EXPERIMENT} imports"
+        lines = "".join(f"\\n      - {name}" for name in missing)
+        remedy = f"sed -i 's|^      - {EXPERIMENT}$|&{lines}|' {PIPELINE}"
+        raise BadInput(f"{problem}: a change there would rerun nothing", remedy)
 
 
 def code_hash(files: Files) -> str:
@@ -80,11 +111,9 @@ def _read(root: Path, path: Path) -> Files:
 
 def _parse(name: str, content: bytes) -> ast.Module:
     try:
-        return ast.parse(content)
+        return ast.parse(content, name)
     except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        where = f" (line {line})" if line else ""
-        problem = f"{name} cannot be imported: {type(error).__name__}: {error}{where}"
+        problem = f"{name} cannot be imported: {type(error).__name__}: {error}"
         raise BadInput(problem, f"python {name}") from None
 
 

@@ -27,9 +27,7 @@ def load_experiment(root: Path) -> ModuleType:
     try:
         module = _import_file(path)
     except Exception as error:
-        line = getattr(error, "lineno", None)
-        where = f" (line {line})" if line else ""
-        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}{where}"
+        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}"
         raise BadInput(problem, f"python {EXPERIMENT}") from error
     for name in FUNCTIONS:
         if not callable(getattr(module, name, None)):
@@ -48,3 +46,14 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules["experiment"] = module  # so that objects it defines can be sent to workers
     spec.loader.exec_module(module)
     return module
+
+
+def imported_files(root: Path) -> list[str]:
+    """List the project's own files that this process imported, relative to its root."""
+    template = (root / "scripts", Path(sys.prefix))
+    names = []
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or sys.prefix)
+        if path.is_relative_to(root) and not any(map(path.is_relative_to, template)):
+            names.append(path.relative_to(root).as_posix())
+    return names

@@ -1,6 +1,5 @@
 """`models/candidates`: the best models; others leave once their bytes can be brought back."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lineage.models.run_model import (
     Models,
     find_run,
     open_models,
+    recorded_folders,
 )
 from lineage.results.leaderboard import Row, measured
 from lineage.runs.model_file import (
@@ -27,7 +27,7 @@ from lineage.tracked.cache import (
     is_whole,
     recorded_manifest,
 )
-from lineage.tracked.git import git
+from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.remote import missing_in_remote, open_remote
 from lineage.tracked.whole_file import replace_folder
 
@@ -35,28 +35,24 @@ TO_RECORD = (
     "git add dvc.lock && git commit   # a commit that names them\n"
     "  → dvc push   # or a copy in the remote"
 )
-HISTORY = ("log", "--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
 
 
 def runs_of_models(models: Models, new: dict[str, Path]) -> list[Row]:
-    """Read the rows of new models and of candidates, where these have one.
+    """Read the rows of new models and of candidates; one whose row was replaced has none.
 
     Args:
         models: of the project.
-        new: run id to model file.
+        new: run id to model.
 
     Raises:
-        Refused: a new model has no row, or other bytes than its row says.
+        Refused: a new model has other bytes than its row says.
     """
     kept = models_in(models.root / paths.CANDIDATES)
     runs = models.best_runs(track_ids=[*new, *kept])
-    recorded = {run["track_id"]: run["model_hash"] for run in runs}
-    for track_id, file in new.items():
-        if track_id not in recorded:
-            problem = f"run {track_id} has a model but no row in {paths.DATABASE}"
-            raise Refused(problem, "dvc repro merge_results")
-        if checked_md5(models.root, file) != recorded[track_id]:
-            raise Refused(f"{file} is not the model that run {track_id} recorded")
+    for run in runs:
+        file = new.get(run["track_id"])
+        if file and checked_md5(models.root, file) != run["model_hash"]:
+            raise Refused(f"{file} is not the model that run {run['track_id']} recorded")
     return runs
 
 
@@ -65,7 +61,7 @@ def keep_candidates(models: Models, new: dict[str, Path]) -> list[str]:
 
     Args:
         models: of the project, whose folders are locked.
-        new: run id to model file.
+        new: run id to model.
 
     Returns:
         lines that say what was done.
@@ -73,11 +69,12 @@ def keep_candidates(models: Models, new: dict[str, Path]) -> list[str]:
     old = models_in(models.root / paths.CANDIDATES)
     both = {**old, **new}
     surplus = find_surplus(models, both, models.promote.keep)
-    recoverable = find_recoverable(models.root, set(surplus.values()), ask_remote=False)
+    recoverable = find_recoverable(models.root, set().union(*surplus.values()), ask_remote=False)
     kept = dict(both)
-    for name, md5 in surplus.items():
-        recorded_by_train = name not in old and cached_object(models.root, md5)
-        if md5 in recoverable or recorded_by_train:
+    for name, hashes in surplus.items():
+        missing = [md5 for md5 in hashes if not cached_object(models.root, md5)]
+        recorded_by_train = name not in old and not missing
+        if hashes <= recoverable or recorded_by_train:
             del kept[name]
     lines = []
     if write_candidates(models.root, kept):
@@ -94,12 +91,12 @@ def add_candidate(file: Path, run_id: str, say: Say) -> None:
     """Keep a model from elsewhere as a candidate under its own run id.
 
     Args:
-        file: the model file.
+        file: the model, a file or a folder.
         run_id: the run that made it.
         say: is told what was done.
 
     Raises:
-        BadInput: no such run, or the file is no model file.
+        BadInput: no such run, or it is no model.
         Refused: the file is not the run's model, or another one is kept under that id.
     """
     models = open_models()
@@ -137,8 +134,9 @@ def prune(keep: int, say: Say) -> None:
     with locked_folders(models.root):
         present = models_in(models.root / paths.CANDIDATES)
         surplus = find_surplus(models, present, keep)
-        recoverable = find_recoverable(models.root, set(surplus.values()), ask_remote=True)
-        stuck = sorted(name for name, md5 in surplus.items() if md5 not in recoverable)
+        hashes = set().union(*surplus.values())
+        recoverable = find_recoverable(models.root, hashes, ask_remote=True)
+        stuck = sorted(name for name, own in surplus.items() if not own <= recoverable)
         if stuck:
             problem = f"{len(stuck)} models could not be brought back, so nothing is pruned"
             raise Refused(f"{problem}: {', '.join(stuck)}", TO_RECORD)
@@ -149,18 +147,21 @@ def prune(keep: int, say: Say) -> None:
             record_models(models.root, say)
 
 
-def find_surplus(models: Models, files: dict[str, Path], keep: int) -> dict[str, str]:
+def find_surplus(models: Models, files: dict[str, Path], keep: int) -> dict[str, set[str]]:
     """Find the candidates beyond the best.
 
     Args:
         models: of the project.
-        files: run id to model file, of all candidates.
+        files: run id to model, of all candidates.
         keep: so many of the best stay; the one in production stays, too.
 
     Returns:
-        run id to md5.
+        run id to the hashes of its files.
     """
-    surplus = {name: checked_md5(models.root, path) for name, path in files.items()}
+    surplus = {}
+    for name, path in files.items():
+        md5 = checked_md5(models.root, path)
+        surplus[name] = set(folder_manifest(path).values()) or {md5}
     card = read_card(models.root)
     if card:
         surplus.pop(card.track_id, None)
@@ -197,9 +198,8 @@ def find_recoverable(root: Path, hashes: set[str], *, ask_remote: bool) -> set[s
 
 def named_by_commits(root: Path, hashes: set[str]) -> set[str]:
     """Tell which hashes are of files in a folder that the `dvc.lock` of any commit names."""
-    history = git(root, *HISTORY, "--", paths.PIPELINE_LOCK) or ""
     named = set[str]()
-    for md5 in dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\.dir\b", history)):
+    for md5 in recorded_folders(root):
         manifest = recorded_manifest(root, md5) or {}
         named |= hashes & set(manifest.values())
         if named == hashes:
@@ -212,7 +212,7 @@ def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
 
     Args:
         root: the project's root.
-        kept: run id to model file.
+        kept: run id to model.
 
     Returns:
         whether it changed.

@@ -17,7 +17,7 @@ from lineage.core.params import Promote
 from lineage.models.measure import measured_now, predicted_now
 from lineage.models.model_card import ModelCard, read_card
 from lineage.models.noise import margin_of_error, share_of_right
-from lineage.models.run_model import Models
+from lineage.models.run_model import Models, with_code
 from lineage.results.leaderboard import Row, measured
 
 OTHER_WAYS = (
@@ -116,7 +116,7 @@ def find_challengers(models: Models, runs: list[Row], say: Say) -> list[Row]:
     """
     metric = models.promote.metric
     challengers = []
-    for run in runs:
+    for run in with_code(models, runs, say):
         try:
             now = measured_now(models, run)
             if measured(now.get(metric)) is not None:

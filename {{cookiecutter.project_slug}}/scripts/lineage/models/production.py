@@ -29,6 +29,7 @@ from lineage.models.run_model import (
     Models,
     find_model,
     find_run,
+    missing_code,
     open_models,
 )
 from lineage.results.comparable import conditions_of
@@ -48,7 +49,7 @@ from lineage.tracked.guarded_output import (
     keep_recoverable,
     locked,
 )
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.whole_file import recover_folder, replace_folder, write_text
 
@@ -153,6 +154,8 @@ def choose(models: Models, run: Row, option: str) -> Decision:
     metric = models.promote.metric
     before = read_card(models.root)
     reason = f"by hand ({option}): {metric} {metric_text(run.get(metric))}"
+    if missing := missing_code(models.root, run):
+        reason += f", {missing.problem} ({missing.remedy})"
     if before is None:
         return Decision(run, reason, by_hand=True)
     if (before.track_id, before.model_hash) == (run["track_id"], run["model_hash"]):
@@ -228,7 +231,7 @@ def put_into_production(root: Path, source: Path, card: ModelCard) -> None:
 
     Args:
         root: the project's root.
-        source: the model file.
+        source: the model, a file or a folder.
         card: names its hash.
 
     Raises:
@@ -240,7 +243,7 @@ def put_into_production(root: Path, source: Path, card: ModelCard) -> None:
 
     def build(new_folder: Path) -> None:
         copy_out(source, new_folder / MODEL)
-        if file_md5(new_folder / MODEL) != card.model_hash:
+        if path_md5(new_folder / MODEL) != card.model_hash:
             raise Refused(f"{source} is not the model that run {card.track_id} recorded")
         (new_folder / CARD).write_text(card.to_json(), encoding="utf-8")
 

@@ -1,12 +1,15 @@
-"""The model of a run: the run that is asked for, and a file with the bytes of its model."""
+"""The model of a run: the run that is asked for, and where the bytes of its model are."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
+from lineage.core.code_hash import code_files, code_hash
+from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
@@ -17,9 +20,14 @@ from lineage.results.leaderboard import (
     existing_database,
 )
 from lineage.results.version_results import find_results
-from lineage.runs.model_file import model_name
-from lineage.tracked.hashes import file_md5
-from lineage.tracked.remote import obtain
+from lineage.runs.model_file import hashes_by_name, model_name
+from lineage.tracked.code_at_commit import find_code
+from lineage.tracked.git import git
+from lineage.tracked.hashes import path_md5
+from lineage.tracked.remote import bring, listing, obtain
+from lineage.tracked.whole_file import remove
+
+HISTORY = ("log", "--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
 
 
 @dataclass(frozen=True)
@@ -114,11 +122,14 @@ def find_run(
 
 
 def find_model(root: Path, run: Row) -> Path:
-    """Find a file with the bytes of a run's model: in the model folders, the cache or the remote.
+    """Find the bytes of a run's model: in the model folders, the cache or the remote.
 
     Args:
         root: the project's root.
         run: its row of `metrics`.
+
+    Returns:
+        a file or a folder with exactly these bytes.
 
     Raises:
         Refused: the bytes are nowhere.
@@ -126,7 +137,7 @@ def find_model(root: Path, run: Row) -> Path:
     """
     name = model_name(run["track_id"])
     md5 = run["model_hash"]
-    if not re.fullmatch("[0-9a-f]{32}", str(md5)):
+    if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", str(md5)):
         raise BadInput(f"model_hash of run {run['track_id']} is {md5!r}, not an md5")
     for place in (
         f"{paths.TRAINED_MODELS}/{name}",
@@ -134,10 +145,65 @@ def find_model(root: Path, run: Row) -> Path:
         f"{paths.PRODUCTION}/{MODEL}",
     ):
         path = root / place
-        if path.is_file() and file_md5(path) == md5:
+        if path.exists() and path_md5(path) == md5:
             return path
     try:
-        return obtain(root, md5)
+        return _folder(root, name, md5) if md5.endswith(".dir") else obtain(root, md5)
     except Refused as error:
         problem = f"the model of run {run['track_id']} ({run['version']}): {error.problem}"
         raise Refused(problem, error.remedy) from None
+
+
+def _folder(root: Path, name: str, md5: str) -> Path:
+    """Put a model that is a folder together: of its files DVC has objects, of itself it has none.
+
+    Raises:
+        Refused: no commit records it, or an object is nowhere.
+    """
+    for recorded in recorded_folders(root):
+        with suppress(Refused):
+            files = listing(root, recorded)
+            if hashes_by_name(files).get(name) != md5:
+                continue
+            place = root / ".dvc/tmp/lineage" / md5
+            remove(place)
+            for path, file_md5 in files.items():
+                if path.startswith(f"{name}/"):
+                    bring(root, file_md5, place / path.removeprefix(f"{name}/"))
+            return place
+    raise Refused(f"no commit records the folder {md5}", "git fetch --all")
+
+
+def recorded_folders(root: Path) -> list[str]:
+    """List the hashes of all folders that the `dvc.lock` of any commit names, the newest first."""
+    history = git(root, *HISTORY, "--", paths.PIPELINE_LOCK) or ""
+    return list(dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\.dir\b", history)))
+
+
+def missing_code(root: Path, run: Row) -> Refused | None:
+    """Say that the code which a run's model needs is not on this branch, now or earlier.
+
+    Returns:
+        the merge that brings it is the remedy; None where the code is here, or not known.
+    """
+    md5 = run.get("code_hash")
+    if md5 in (None, code_hash(code_files(root))) or find_code(root, md5, "HEAD"):
+        return None
+    version = run["version"]
+    commit = find_code(root, md5, "--all")
+    if commit is None:
+        problem = f"needs the code of {version}, which no commit here has"
+        return Refused(problem, "git fetch --all --tags")
+    tag = git(root, "tag", f"--contains={commit}", "--list", version)
+    return Refused(f"needs the code of {version}", f"git merge {tag or commit[:10]}")
+
+
+def with_code(models: Models, runs: list[Row], say: Say) -> list[Row]:
+    """Leave out the runs whose models need code that is not on this branch, and say so."""
+    kept = []
+    for run in runs:
+        if missing := missing_code(models.root, run):
+            say(f"run {run['track_id']} does not take part: it {missing}")
+        else:
+            kept.append(run)
+    return kept

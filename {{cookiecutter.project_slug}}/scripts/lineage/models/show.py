@@ -12,12 +12,13 @@ from lineage.models.model_card import ModelCard, read_card
 from lineage.models.run_model import (
     find_model,
     find_run,
+    missing_code,
     open_models,
 )
 from lineage.results.leaderboard import metric_names, param_names
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.cache import copy_out
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
 
 
@@ -44,7 +45,10 @@ def list_models(form: str) -> None:
     names = ["version", "track_id", models.promote.metric, *param_names(runs)]
     rows = []
     for run in runs:
-        rows.append([kept[run["track_id"]], *map(run.get, names)])
+        state = kept[run["track_id"]]
+        if missing := missing_code(models.root, run):
+            state += f", {missing.problem} ({missing.remedy})"
+        rows.append([state, *map(run.get, names)])
     print_rows(["kept as", *names], rows, form)
 
 
@@ -102,22 +106,23 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
     Args:
         run_id: the run.
         version: the version; give one of both.
-        output: a file that does not exist yet, or a folder.
+        output: a path that does not exist yet, or a folder to copy it into.
         say: is told what was copied.
 
     Raises:
         BadInput: no such run or version.
-        Refused: the model is nowhere, or the file exists with other bytes.
+        Refused: the model is nowhere, or the path exists with other bytes.
     """
     models = open_models()
     run = find_run(models, run_id, version)
     md5 = run["model_hash"]
     source = find_model(models.root, run)
     target = output / model_name(run["track_id"]) if output.is_dir() else output
-    same = target.is_file() and file_md5(target) == md5
-    if not same and (target.exists() or target.is_symlink()):
-        raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
-    copy_out(source, target)
+    same = target.exists() and path_md5(target) == md5
+    if not same:
+        if target.exists() or target.is_symlink():
+            raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
+        copy_out(source, target)
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 

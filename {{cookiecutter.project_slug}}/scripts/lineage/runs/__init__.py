@@ -5,7 +5,7 @@
 - `sweep.py` does the runs of a plan, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
 - `run.py` says what a run is, how it ended, and where it writes its files.
-- `model_file.py` names model files, and makes their bytes depend on the model only.
+- `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.
 - `run_database.py` writes the row of `metrics`, through xetrack.
 - `workers.py` does tasks in processes of their own; one that dies takes no other with it.

@@ -1,12 +1,15 @@
-"""Model files: found by run id, checked, hashed, and rewritten so that equal models are equal."""
+"""Models, each a file or a folder: found by run id, saved, checked and hashed."""
 
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from lineage.core.errors import BadInput
 from lineage.tracked.cache import cache_folder
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import listing_md5, path_md5
 
 MODEL_SUFFIX = "_model.bin"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -20,7 +23,7 @@ FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def model_name(track_id: str) -> str:
-    """The file name of a run's model.
+    """The name of a run's model, be it a file or a folder.
 
     Raises:
         BadInput: the id could lead out of its folder, or would need quoting.
@@ -32,7 +35,7 @@ def model_name(track_id: str) -> str:
 
 
 def models_in(folder: Path) -> dict[str, Path]:
-    """Map the run ids of a folder's models to their files."""
+    """Map the run ids of a folder's models to their paths."""
     models: dict[str, Path] = {}
     for path in sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}")):
         track_id = path.name.removesuffix(MODEL_SUFFIX)
@@ -40,8 +43,23 @@ def models_in(folder: Path) -> dict[str, Path]:
     return models
 
 
+def hashes_by_name(files: Mapping[str, str]) -> dict[str, str]:
+    """Map what lies in a recorded folder, models most of all, to its hash.
+
+    Args:
+        files: of the folder, also inside its own folders; relative path to md5.
+    """
+    folders: dict[str, dict[str, str]] = {}
+    for path, md5 in files.items():
+        name, _, inside = path.partition("/")
+        folders.setdefault(name, {})[inside] = md5
+    return {name: inside.get("") or listing_md5(inside) for name, inside in folders.items()}
+
+
 def checked_md5(root: Path, path: Path) -> str:
-    """Hash a model file that stays what it is: not empty, and no link but one of DVC's own.
+    """Hash a model that stays what it is: not empty, and no link but one of DVC's own.
+
+    The hash of a folder is that of its listing, as DVC has it, and ends in `.dir`.
 
     Raises:
         BadInput: anything else.
@@ -50,14 +68,44 @@ def checked_md5(root: Path, path: Path) -> str:
     cache = cache_folder(root).resolve()
     if path.is_symlink() and not target.is_relative_to(cache):
         problem = f"{path} is a link to {target}, outside the DVC cache"
-        raise BadInput(problem, "give the file itself")
+        raise BadInput(problem, "give the file or folder itself")
     if not path.exists():
         raise BadInput(f"{path} does not exist")
-    if not path.is_file():
-        raise BadInput(f"{path} is not a file")
-    if not path.stat().st_size:
+    if not any(file.stat().st_size for file in files_of_model(path)):
         raise BadInput(f"{path} is empty, not a model")
-    return file_md5(path)
+    return path_md5(path)
+
+
+def files_of_model(path: Path) -> list[Path]:
+    """List the files of a model, which is one itself if it is no folder."""
+    return [file for file in (path, *path.rglob("*")) if file.is_file()]
+
+
+def save_alone(
+    experiment: Any,
+    model: Any,
+    path: Path,
+) -> None:
+    """Let `save_model` write a model, and keep of all that it leaves what is at its path.
+
+    Args:
+        experiment: the module `experiment.py`.
+        model: what `fit` returned.
+        path: where the model shall be, and nothing is yet.
+
+    Raises:
+        BadInput: there is nothing at the path.
+    """
+    with TemporaryDirectory(prefix=".", suffix=".tmp", dir=path.parent) as folder:
+        made = Path(folder, path.name)
+        experiment.save_model(model, made)
+        if not made.exists():
+            others = ", ".join(other.name for other in Path(folder).iterdir())
+            problem = f"save_model() wrote {others or 'nothing'}, and no {path.name}"
+            raise BadInput(problem, "write to exactly the path that it is given")
+        for file in files_of_model(made):
+            make_reproducible(file)
+        made.replace(path)
 
 
 def make_reproducible(path: Path) -> None:

@@ -36,7 +36,7 @@ class Facts:
         code_hash: of experiment.py and all modules of the project that it imports.
         evaluate_hash: of the part of them that evaluates (`core.code_hash.evaluate_hash`).
         test_hash: of the test data.
-        model_hash: of the model file.
+        model_hash: of the model; that of a folder ends in `.dir`.
         predictions_hash: of the predictions file.
         seed: of `random` and `numpy.random`.
         duration_seconds: the time of the user's code.

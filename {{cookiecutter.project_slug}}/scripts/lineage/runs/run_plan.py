@@ -11,17 +11,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lineage.core import paths
-from lineage.core.code_hash import code_files, code_hash, evaluate_hash
+from lineage.core.code_hash import (
+    check_listed,
+    code_files,
+    code_hash,
+    evaluate_hash,
+    listed_paths,
+)
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep
 from lineage.runs.run import Facts, Run
 from lineage.runs.run_database import declare_types, to_row
 from lineage.tracked.git import code_state
-from lineage.tracked.hashes import file_md5, folder_manifest
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
 
 PIPELINE_FILES = (paths.PIPELINE_LOCK, "results", "models", "data")
@@ -38,7 +42,8 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
     """Work out the runs: each point of the sweep once. Nothing is written.
 
     Raises:
-        BadInput: data is missing, a param cannot be recorded, or a seed cannot be one.
+        BadInput: data is missing, code is not Python or not listed in dvc.yaml, a param cannot be
+            recorded, or a seed cannot be one.
     """
     points = sweep_points(params.sweep)
     models = [_with_point(params.model, point) for point in points]
@@ -115,20 +120,12 @@ def _hash_inputs(root: Path) -> Values:
     for name in DATA:
         if not (root / name).is_file():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
-    text = (root / paths.PIPELINE).read_text(encoding="utf-8")
-    stage = yaml.safe_load(text)["stages"]["train"]
-    added = map(str, stage.get("deps", []))
-    names = {paths.EXPERIMENT, *DATA, *added}
+    names = {paths.EXPERIMENT, *DATA, *listed_paths(root)}
     return {name: _hash_path(root / name) for name in names}
 
 
-def _hash_path(path: Path) -> Any:
-    """Hash a file (None: not there), or each file of a folder, without Python's own leftovers."""
-    if path.is_dir():
-        files = folder_manifest(path)
-        own = [name for name in files if "__pycache__" not in name]
-        return {name: files[name] for name in own}
-    return file_md5(path) if path.is_file() else None
+def _hash_path(path: Path) -> str | None:
+    return path_md5(path) if path.exists() else None
 
 
 def _hash_json(content: Any) -> str:
@@ -139,22 +136,24 @@ def _hash_json(content: Any) -> str:
 
 def _known_facts(root: Path, version: str, inputs: Values) -> Facts:
     """Collect what every row of the plan says about code, data and environment."""
-    code = code_state(root, written_by_pipeline=PIPELINE_FILES)
-    is_dirty = None if code.dirty is None else int(code.dirty)
+    state = code_state(root, written_by_pipeline=PIPELINE_FILES)
+    is_dirty = None if state.dirty is None else int(state.dirty)
+    code = code_files(root)
+    check_listed(root, code)
     data_hash = inputs[paths.TRAIN_DATA]
-    if code.commit is None:
+    if state.commit is None:
         warn(f"outside a Git repository, or before its first commit: {LOST} code")
     if recorded_md5(root, paths.TRAIN_DATA) != data_hash:
         unrecorded = f"{paths.TRAIN_DATA} is not what dvc.lock records"
         warn(f"{unrecorded}: {LOST} data; use dvc repro")
     return Facts(
         version=version,
-        git_commit=code.commit,
+        git_commit=state.commit,
         git_dirty=is_dirty,
         data_hash=data_hash,
         dvc_hash=_hash_path(root / paths.PIPELINE_LOCK),
         test_hash=inputs[paths.TEST_DATA],
-        code_hash=code_hash(code_files(root, inputs)),
+        code_hash=code_hash(code),
         evaluate_hash=evaluate_hash(root),
         python=platform.python_version(),
         platform=platform.platform(),

@@ -11,14 +11,15 @@ from types import ModuleType
 from typing import Any
 
 from lineage.core import paths
+from lineage.core.code_hash import check_listed, code_files, code_hash
 from lineage.core.errors import BadInput, LineageError, Refused
-from lineage.core.experiment_file import load_experiment
-from lineage.runs.model_file import make_reproducible
+from lineage.core.experiment_file import imported_files, load_experiment
+from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
 from lineage.runs.run import UNFINISHED, Outcome, Run, run_files
 from lineage.runs.run_database import to_metrics, write_run
 from lineage.tracked.hashes import file_md5
-from lineage.tracked.whole_file import flush_to_disk
+from lineage.tracked.whole_file import flush_to_disk, remove
 
 
 def train_or_fail(root: Path, run: Run) -> Outcome:
@@ -32,12 +33,17 @@ def train_or_fail(root: Path, run: Run) -> Outcome:
 def train_run(root: Path, run: Run) -> Outcome:
     """Do one run and record it; what the user's code raises passes.
 
+    The model is saved, loaded back, and the loaded one is evaluated: the metrics are those of the
+    bytes that are kept.
+
     Args:
         root: the project's root.
         run: what to do.
 
     Raises:
-        BadInput: there are no rows, or metrics or predictions cannot be recorded.
+        BadInput: there are no rows, there is no model, a module is not listed in dvc.yaml, or
+            metrics or predictions cannot be recorded.
+        Refused: the code is not that of the plan, or the saved model cannot be loaded.
     """
     import numpy
 
@@ -46,21 +52,25 @@ def train_run(root: Path, run: Run) -> Outcome:
     random.seed(run.facts.seed)
     numpy.random.seed(run.facts.seed)
     experiment = load_experiment(root)
+    check_code(root, run)
+    check_listed(root, imported_files(root))
     train = _load(experiment, root, paths.TRAIN_DATA)
     test = _load(experiment, root, paths.TEST_DATA)
-    model = experiment.fit(train, copy.deepcopy(run.params))
+    fitted = experiment.fit(train, copy.deepcopy(run.params))
+    save_alone(experiment, fitted, files.model)
+    del fitted  # memory may hold one model only
+    model = _load_model(experiment, files.model)
     measured, predictions = _evaluate(experiment, model, train, test)
     metrics = to_metrics(measured)
-    experiment.save_model(model, files.model)
-    make_reproducible(files.model)
     seconds = time.perf_counter() - began
+    check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
-    flush_to_disk(files.model)
-    flush_to_disk(files.predictions)
+    for path in (*files_of_model(files.model), files.predictions):
+        flush_to_disk(path)
     facts = replace(
         run.facts,
         duration_seconds=seconds,
-        model_hash=file_md5(files.model),
+        model_hash=checked_md5(root, files.model),
         predictions_hash=file_md5(files.predictions),
     )
     write_run(files.database, replace(run, facts=facts), metrics)
@@ -71,13 +81,32 @@ def record_failure(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed: params, facts and the error; no metrics, predictions, model."""
     files = run_files(root, UNFINISHED, run.track_id)
     for path in files:
-        path.unlink(missing_ok=True)
+        remove(path)
     facts = replace(run.facts, status="failed", error=error)
     try:
         write_run(files.database, replace(run, facts=facts), {})
     except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
         error += f" (and it could not be recorded: {problem})"
     return Outcome(run, {}, error)
+
+
+def check_code(root: Path, run: Run) -> None:
+    """Check that the code in the working tree is that for which a run was planned.
+
+    Raises:
+        Refused: it was changed since.
+    """
+    if code_hash(code_files(root)) != run.facts.code_hash:
+        problem = f"{paths.EXPERIMENT}, or a module that it imports, was changed during the runs"
+        raise Refused(problem, "dvc repro   # all runs, by the code as it is now")
+
+
+def _load_model(experiment: ModuleType, path: Path) -> Any:
+    try:
+        return experiment.load_model(path)
+    except Exception as error:
+        problem = f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
+        raise Refused(problem) from error
 
 
 def _load(experiment: ModuleType, root: Path, name: str) -> Any:

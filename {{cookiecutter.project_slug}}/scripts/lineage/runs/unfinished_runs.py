@@ -14,7 +14,8 @@ from lineage.core.errors import BadInput
 from lineage.runs.run import FINISHED, UNFINISHED, Folders, Run, run_files
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import cached_object
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import file_md5, path_md5
+from lineage.tracked.whole_file import remove
 
 PARTS = (".tmp", ".parquet", ".bin")
 FIND_RUN = """
@@ -48,7 +49,7 @@ def finish(root: Path, track_ids: Iterable[str]) -> None:
     """Move runs to where DVC takes them from, in place of earlier ones, which are in its cache."""
     for folder in FINISHED:
         for path in (root / folder).iterdir():
-            path.unlink()
+            remove(path)
     for track_id in track_ids:
         _move(root, track_id, UNFINISHED, FINISHED)
 
@@ -88,7 +89,7 @@ def _remove_parts(root: Path, whole: list[str]) -> None:
             stem = path.name.partition(".")[0]
             track_id = stem.removesuffix("_model")
             if path.suffix in PARTS and track_id not in whole:
-                path.unlink()
+                remove(path)
 
 
 def _run_hash_if_whole(root: Path, track_id: str) -> str:
@@ -100,5 +101,5 @@ def _run_hash_if_whole(root: Path, track_id: str) -> str:
     except (BadInput, sqlite3.Error):
         return ""
     run_hash, *recorded = found or [""]
-    present = [file_md5(path) for path in files if path.is_file()]
+    present = [path_md5(path) for path in files if path.exists()]
     return run_hash if present == recorded else ""

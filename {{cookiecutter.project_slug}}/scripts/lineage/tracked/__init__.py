@@ -4,6 +4,7 @@
     whole_file      files and folders that appear whole or not at all: the one atomic writer
     backup_tag      a Git tag that pins the bytes of an output, HEAD and index left alone
     recorded        the hashes that `dvc.lock` and `.dvc` files name, now or at a commit
+    code_at_commit  the hash of the code of a commit, and the commit with the code of a hash
     hashes          hashes of files and folders, as DVC computes them
     cache           DVC's local cache: where an object is, whether it is whole, copied in and out
     remote          the bytes behind a hash, from the cache or the remote, verified

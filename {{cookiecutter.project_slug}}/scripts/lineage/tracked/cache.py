@@ -92,24 +92,26 @@ def is_whole(path: Path, md5: str) -> bool:
 
 
 def copy_out(source: Path, target: Path) -> None:
-    """Copy an object to a writable file, whole or not at all.
+    """Copy an object, or a folder with the files of some, to a writable place, whole or not at all.
 
     Blocks are shared where the file system can. The copy is not flushed to the disk, since the
     object stays where it is.
 
     Args:
-        source: the object.
-        target: a file to make or replace.
+        source: the object, or the folder.
+        target: a file to make or replace, or a folder to make.
     """
     with temporary_beside(target) as temporary:
-        _copy_file(source, temporary)
-        temporary.chmod(0o644)
+        if source.is_dir():
+            shutil.copytree(source, temporary, copy_function=_copy_file)
+        else:
+            _copy_file(source, temporary)
         temporary.replace(target)
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: Path | str, target: Path | str) -> None:
     try:
-        with source.open("rb") as reader, target.open("wb") as writer:
+        with Path(source).open("rb") as reader, Path(target).open("wb") as writer:
             while os.copy_file_range(reader.fileno(), writer.fileno(), CHUNK_BYTES):
                 pass  # shares blocks where the file system can, else copies
     except (OSError, AttributeError):  # not between any two file systems, and on Linux only

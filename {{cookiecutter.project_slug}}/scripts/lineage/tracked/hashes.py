@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
+IGNORED = {"__pycache__", ".DS_Store"}
+"""Names that `.dvcignore` has, beside our own temporary files."""
 
 
 def file_md5(path: Path) -> str:
@@ -20,22 +22,25 @@ def file_md5(path: Path) -> str:
 def folder_manifest(folder: Path) -> dict[str, str]:
     """Map each file of a folder (POSIX path relative to it) to its md5.
 
-    Our own temporary files are left out.
+    What the project's `.dvcignore` names is left out.
     """
     manifest = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not is_temporary(path):
-            name = path.relative_to(folder).as_posix()
-            manifest[name] = file_md5(path)
+        name = path.relative_to(folder)
+        is_left_out = path.match(".*.tmp") or not IGNORED.isdisjoint(name.parts)
+        if path.is_file() and not is_left_out:
+            manifest[name.as_posix()] = file_md5(path)
     return manifest
 
 
 def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
-    if not path.is_dir():
-        return file_md5(path)
-    listing = write_listing(folder_manifest(path))
-    digest = hashlib.md5(listing.encode(), usedforsecurity=False)
+    return listing_md5(folder_manifest(path)) if path.is_dir() else file_md5(path)
+
+
+def listing_md5(files: Mapping[str, str]) -> str:
+    """Hash a folder by its files, relative path to md5."""
+    digest = hashlib.md5(write_listing(files).encode(), usedforsecurity=False)
     return digest.hexdigest() + ".dir"
 
 
@@ -45,8 +50,3 @@ def write_listing(files: Mapping[str, str]) -> str:
     for name, md5 in sorted(files.items()):
         entries.append({"md5": md5, "relpath": name})
     return json.dumps(entries)
-
-
-def is_temporary(path: Path) -> bool:
-    """Tell whether a path is one of our temporary files (left by a killed process)."""
-    return path.match(".*.tmp")

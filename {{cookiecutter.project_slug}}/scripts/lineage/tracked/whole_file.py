@@ -111,7 +111,7 @@ def _sweep(output: Path, process: str = "[0-9]+") -> None:
     name = re.compile(rf"\.{re.escape(output.name)}\.{process}\.tmp.*")
     for file in output.parent.iterdir():
         if name.fullmatch(file.name):
-            file.unlink(missing_ok=True)
+            remove(file)
 
 
 def _state(output: Path) -> tuple[int, ...] | None:
@@ -144,6 +144,14 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from lineage.tracked.git import git, git_bytes, must_git
-from lineage.tracked.hashes import write_listing
+from lineage.tracked.hashes import listing_md5
 
 DVC = "dvc"
 LINK = "120000"
@@ -75,8 +75,7 @@ def md5_in_git(
     patterns = git(root, "show", f"{commit}:./.dvcignore") or ""
     kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
     hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
-    listing = write_listing(hashes).encode("utf-8")
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir" if hashes else None
+    return listing_md5(hashes) if hashes else None
 
 
 def changed_files(

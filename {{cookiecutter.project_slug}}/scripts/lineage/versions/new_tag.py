@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+from lineage.core.code_hash import code_files, code_hash
 from lineage.core.console import say
 from lineage.core.errors import Refused
-from lineage.core.params import read_params
-from lineage.core.paths import METRICS_FILE, PARAMS, PIPELINE_LOCK
+from lineage.core.params import Params, read_params
+from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK
 from lineage.core.version_numbers import Part, following, parse
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
-from lineage.versions.suggest import COMMAND, changed_stages, describe, holds_runs
+from lineage.versions.suggest import COMMAND, changed_stages, describe, holds_runs, newest_run
 
 NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
 """What the first `dvc repro` makes for Git to track."""
@@ -35,14 +36,15 @@ def tag_now(
 
     Raises:
         BadInput: not a version, or params.yaml.
-        Refused: the version is taken, `dvc status` or the tree is not clean, or there are no such
-            results.
+        Refused: the version is taken, `dvc status` or the tree is not clean, there are no such
+            results, or other code ran.
     """
     params = read_params(root / PARAMS)
     written = params.experiment.version
     with locked(common_folder(root) or root, "tags"):  # which all working trees share
         name = _choose_name(root, version, part, written)
         check_recorded(root)
+        _check_code(root, params)
         body = line = describe(root, params, text)
         if message is not None:
             _commit(root, message)
@@ -102,6 +104,14 @@ def check_recorded(root: Path) -> None:
     if changed := changed_stages(root):
         problem = f"dvc status is not clean: {', '.join(changed)}"
         raise Refused(problem, "dvc repro   # in a fresh clone first: dvc pull")
+
+
+def _check_code(root: Path, params: Params) -> None:
+    """Refuse to tag code that did not run, as after a `dvc commit` of a changed file."""
+    run = newest_run(root, params)
+    if run.get("code_hash") not in (None, code_hash(code_files(root))):
+        problem = f"run {run['track_id']} had another {EXPERIMENT}, or a module that it imports"
+        raise Refused(problem, "dvc repro --force --single-item train && dvc repro")
 
 
 def check_clean(root: Path) -> None:

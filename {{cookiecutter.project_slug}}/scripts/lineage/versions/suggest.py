@@ -223,7 +223,7 @@ def describe(
     Raises:
         Refused: `dvc repro` did no run of the version in params.yaml.
     """
-    run = _newest_run(root, params)
+    run = newest_run(root, params)
     now = params_of(run)
     before: Run = {}
     if last := newest_tag(root):
@@ -241,7 +241,7 @@ def describe(
     return " | ".join([*parts, words] if words else parts)
 
 
-def _newest_run(root: Path, params: Params) -> Run:
+def newest_run(root: Path, params: Params) -> Run:
     """Read the best of the runs that `dvc repro` did last."""
     version = params.experiment.version
     ids = [path.stem for path in (root / RUNS).glob("*.db")]

@@ -19,6 +19,7 @@ from lineage.core.paths import (
     TRAINED_MODELS,
 )
 from lineage.results.version_results import Run, files_of, find_results, params_of
+from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import (
     git,
@@ -32,7 +33,7 @@ from lineage.tracked.remote import (
     open_remote,
     with_files,
 )
-from lineage.tracked.version_tags import Tag, find_tag, tags
+from lineage.tracked.version_tags import START, Tag, find_tag, tags
 from lineage.versions.verify_code import other_code, other_data
 
 LINKS = ("commit", "dvc.lock", "cache", "remote", "md5", "row", "model", "data", "code")
@@ -188,7 +189,7 @@ def _check_runs(root: Path, proof: Proof) -> None:
     problems = proof.problems
     try:
         results = find_results(root, proof.tag.version)
-        models = files_of(root, proof.outputs, TRAINED_MODELS)
+        models = hashes_by_name(files_of(root, proof.outputs, TRAINED_MODELS))
         predictions = files_of(root, proof.outputs, PREDICTIONS)
     except LineageError as error:
         problems["row"] = error.problem
@@ -197,14 +198,14 @@ def _check_runs(root: Path, proof: Proof) -> None:
     problems |= {"row": next(claims, ""), "model": ""}
     for run in reversed(results.runs):
         name = run["track_id"]
-        if models.get(f"{name}_model.bin") != run["model_hash"]:
+        if models.get(model_name(name)) != run["model_hash"]:
             problems["model"] = f"run {name} recorded another model"
         recorded = run.get("predictions_hash")
         if recorded and predictions.get(f"{name}.parquet") != recorded:
             problems["row"] = f"{PREDICTIONS} does not hold what run {name} recorded"
     problems["data"] = next(other_data(root, results), "")
     code = next(other_code(root, results), "")
-    if code or all(run.get("git_dirty") == 0 for run in results.runs):
+    if code or all(run.get("code_hash") or run.get("git_dirty") == 0 for run in results.runs):
         problems["code"] = code  # else more than the files of dvc.lock may have run
 
 
@@ -236,6 +237,7 @@ def _remedy(version: str, link: str) -> str:
         "cache": f"{push}   # on the machine that made it",
         "md5": f"{explorer} checkout --version {version}   # fetches whole objects",
         "remote": f"{push}   # sends what is only here",
+        "code": f"{START} patch && dvc repro   # the code that lies here, as the next version",
     }
     show = f"{explorer} show --version {version}"
     return remedies.get(link, f"{show}   # what it names; a version is made good by the next one")

@@ -4,13 +4,14 @@
 when it ran; each run says its commit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
-from lineage.results.version_results import Results, Run
-from lineage.tracked.git import git, has_commit
+from lineage.results.version_results import Results
+from lineage.tracked.code_at_commit import code_hash_at
+from lineage.tracked.git import git
 from lineage.tracked.recorded import yaml_in_git
 from lineage.versions.compare import HASHES
 from lineage.versions.files_at_commit import changed_files, md5_in_git
@@ -47,16 +48,15 @@ def other_code(
         "--",
         PIPELINE_LOCK,
     )
-    compared = ["*.py", ":(exclude)tests"]
     for _, path, md5 in _dependencies(root, commit):
         if path in results.outputs:
             continue
-        compared.append(f":(exclude){path}")  # dvc.lock knows its bytes
         if md5_in_git(root, commit, path) not in (None, md5):
             changed = changed_files(root, f"{recorded}..{commit}", path)
             yield f"{[*changed, path][0]} is not what {PIPELINE_LOCK} says ran"
     for run in results.runs:
-        yield from _other_commit(root, commit, run, compared)
+        if run.get("code_hash") not in (None, code_hash_at(root, commit)):
+            yield f"run {run['track_id']} had other code"
 
 
 def _other_settings(
@@ -101,20 +101,3 @@ def _param(params: Any, key: str) -> Any:
     for word in key.split("."):
         params = params.get(word) if isinstance(params, dict) else None
     return params
-
-
-def _other_commit(
-    root: Path,
-    commit: str,
-    run: Run,
-    compared: Sequence[str],
-) -> Iterator[str]:
-    """Say which file differs between the commit that ran, if its tree was clean, and the tag."""
-    ran = str(run.get("git_commit"))
-    if run.get("git_dirty") != 0:
-        return
-    if not has_commit(root, ran):
-        yield f"commit {ran[:7]}, which ran, is not in this clone"
-        return
-    for name in changed_files(root, f"{ran}..{commit}", *compared):
-        yield f"{name} is not what ran ({ran[:7]})"

@@ -1,0 +1,105 @@
+"""The code of a run may be many modules: they can be imported, a change in one is seen, and none is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Project, copy_project, stages_run
+from toy_runs import UNFINISHED, new_rows, rows, toy
+
+from lineage.core.code_hash import check_listed, code_files, code_hash
+
+HELPER = "from training.deep import grow\nimport importlib"
+
+
+@pytest.fixture
+def project(trained_original: Project, tmp_path: Path) -> Project:
+    return copy_project(trained_original, tmp_path)
+
+
+def write(project: Project, name: str, text: str) -> None:
+    path = project.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def type_remedy(project: Project, said: str) -> None:
+    """Type the first command that an error names, as it stands."""
+    command = said.split("  → ")[1].splitlines()[0]
+    project.run("bash", "-c", command)
+
+
+def test_the_sample_of_a_fresh_project_is_listed(baked: Project) -> None:
+    check_listed(baked.path, code_files(baked.path))
+
+
+def test_a_module_beside_experiment_py_is_imported_listed_and_seen_to_change(project: Project) -> None:
+    toy(project, "from helper import X", xs=[1, 2])
+    write(project, "helper.py", "from training import deep\nX = 1\n")
+    write(project, "training/deep.py", "")  # a folder without __init__.py
+    write(project, "training/unused.py", "")
+    said = project.repro(code=255)
+    assert "ERROR" not in said.split("error: ")[0] and "[1/2]" not in said, "found before any training"
+    assert "error: dvc.yaml does not list helper.py, training/deep.py, which experiment.py imports" in said
+    type_remedy(project, said)
+    assert stages_run(project.repro()) == ["train", "merge_results", "promote_model"]
+    first = {row["code_hash"] for row in new_rows(project)}
+    assert first == {code_hash(code_files(project.path))}
+    assert stages_run(project.repro()) == []
+    write(project, "training/unused.py", "X = 1\n")
+    assert stages_run(project.repro()) == []
+
+    write(project, "training/deep.py", "Y = 1\n")
+    assert "train" in stages_run(project.repro())
+    assert first != {row["code_hash"] for row in new_rows(project)}
+    assert len({row["evaluate_hash"] for row in rows(project.path / "results/experiments.db") if row["model_x"]}) == 1
+
+
+def test_a_module_whose_import_cannot_be_read_is_found_when_it_is_imported(project: Project) -> None:
+    toy(project, "import importlib\nimportlib.import_module(f'plugin_{x}')", xs=[1, 2])
+    for number in (1, 2):
+        write(project, f"plugin_{number}.py", "")
+    said = project.script("train", code=1)
+    assert "error: 2 of 2 runs failed:" in said and "dvc.yaml does not list plugin_1.py, which experiment.py" in said
+    failed = new_rows(project, UNFINISHED)
+    assert {row["status"] for row in failed} == {"failed"} and "sed -i" in failed[0]["error"]
+    type_remedy(project, said)
+    type_remedy(project, project.script("train", code=1))
+    assert {row["status"] for row in new_rows(project)} == set()
+    project.script("train")
+    [before] = {row["code_hash"] for row in new_rows(project)}
+    write(project, "plugin_2.py", "X = 1\n")
+    project.script("train")
+    assert before not in {row["code_hash"] for row in new_rows(project)}
+
+
+@pytest.mark.parametrize("seen", ["at the end", "by the next run"])
+def test_code_that_changes_during_the_runs_is_not_taken_for_what_ran(project: Project, seen: str) -> None:
+    change = "Path('experiment.py').open('a').write('\\nX = 1\\n')"
+    toy(project, f"if x == 1 and 'X = 1' not in Path('experiment.py').read_text()[-9:]:\n    {change}", xs=[1, 2])
+    project.set_param("sweep.jobs", 1)
+    if seen == "at the end":
+        project.set_param("sweep.grid", {"model.x": [1]})
+    said = project.script("train", code=1)
+    assert "experiment.py, or a module that it imports, was changed during the runs" in said
+    assert new_rows(project) == [], "DVC is handed nothing"
+    assert "dvc repro   # all runs, by the code as it is now" in said
+    project.repro()
+    assert {row["code_hash"] for row in new_rows(project)} == {code_hash(code_files(project.path))}
+
+
+def test_the_projects_own_tests_and_a_new_measurement_import_it_too(project: Project) -> None:
+    path = project.path / "experiment.py"
+    text = path.read_text(encoding="utf-8").replace("TARGET = ", "from scores import SCALE\n\nTARGET = ")
+    path.write_text(text.replace('"accuracy": ', '"accuracy": SCALE * '), encoding="utf-8")
+    write(project, "scores.py", "SCALE = 1\n")
+    type_remedy(project, project.repro(code=255))
+    project.set_param("model.C", 0.5)
+    project.repro()
+    project.run("python", "-m", "pytest", "-q", "tests/test_experiment.py")
+    project.run("python", "-c", (
+        "from pathlib import Path; import sys; sys.path.insert(0, 'scripts');"
+        "from lineage.core.experiment_file import load_experiment as load;"
+        "assert load(Path.cwd()).SCALE == 1"
+    ))  # fmt: skip
