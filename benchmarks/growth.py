@@ -1,8 +1,10 @@
-"""What twenty versions cost: bytes in DVC's cache and remote, and seconds of merging results, as the history grows.
+"""What twenty versions cost: bytes in DVC's cache and remote, and seconds of merging, as the history grows.
 
 Each version is one run with 100,000 predictions, recorded by `dvc repro`, committed, tagged and pushed. The floor are the
 bytes of the prediction files alone. `merge_results.py` of the 2nd and of the last version are timed in copies of the
-project, as whole processes; the best time counts. Prints Markdown tables and writes build/benchmarks/growth.json.
+project, as whole processes; the best time counts. So are, in seconds of CPU, `merge_data.py` of the 2nd and of the 12th
+month, one batch each, where all earlier batches lie in the inbox, and what reading them all again would cost. Prints
+Markdown tables and writes build/benchmarks/growth.json.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import sys
 import tempfile
@@ -95,6 +98,55 @@ def time_merge(original: Any, folder: Path, rounds: int) -> float:
     return min(times)
 
 
+def make_month(folder: Path, month: int, rows: int) -> None:
+    """Drop the batch of a month: a key, a label and eight columns."""
+    import duckdb
+
+    columns = ", ".join(f"random() AS x{place}" for place in range(8))
+    query = f"SELECT range AS id, range % 10 AS label, {columns} FROM range({month * rows}, {(month + 1) * rows})"
+    duckdb.sql(f"COPY ({query}) TO '{folder}/month_{month}.parquet' (COMPRESSION zstd)")
+
+
+def cpu_seconds() -> float:
+    """Seconds of processors that ended children have used: other work on the machine counts less than in elapsed time."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def time_months(folder: Path, months: int, rows: int, rounds: int) -> dict[str, float]:
+    """Time merge_data.py of the second and of the last month, and of the last without a record of what was merged."""
+    from conftest import make_bakery
+
+    project = make_bakery(folder)()
+    del project.environment["PYTHONDONTWRITEBYTECODE"]
+    inbox, train = project.path / "data/incoming", project.path / "data/train.parquet"
+    (inbox / "batch_001.parquet").unlink()
+    before = folder / "before.parquet"
+    found = {}
+
+    def timed(name: str) -> None:
+        times = []
+        for _ in range(rounds):
+            shutil.copyfile(before, train)
+            began = cpu_seconds()
+            project.script("merge_data")
+            times.append(cpu_seconds() - began)
+        found[name] = min(times)
+
+    for month in range(1, months + 1):
+        make_month(inbox, month, rows)
+        if month in (2, months):
+            shutil.copyfile(train, before)
+            timed(f"of month {month}")
+        if month == months:
+            import pandas as pd
+
+            pd.read_parquet(before).to_parquet(before, index=False)
+            timed(f"of month {month}, all batches read again")
+        project.script("merge_data")
+    return found
+
+
 def prediction_bytes(project: Any, rows: int, versions: int) -> int:
     """The bytes of the prediction files: those of results/predictions, or else what pandas writes, compressed by zstd."""
     files = list((project.path / "results/predictions").glob("*.parquet"))
@@ -165,16 +217,29 @@ def show(found: dict[str, Any], versions: int, rows: int) -> None:
         print(f"| of version {place} | {seconds:.2f} | {seconds / early:.2f} |")
 
 
+def show_months(found: dict[str, float], rows: int) -> None:
+    """Print what months cost."""
+    first = next(iter(found.values()))
+    print(f"\n| merge_data.py, {rows:,} rows a month | CPU s | × |\n| --- | ---: | ---: |")
+    for name, seconds in found.items():
+        print(f"| {name} | {seconds:.2f} | {seconds / first:.2f} |")
+
+
 def main() -> None:
     """Measure, print, and keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--versions", type=int, default=20)
     parser.add_argument("--rows", type=int, default=100_000, help="predictions of each version")
+    parser.add_argument("--months", type=int, default=12)
+    parser.add_argument("--month-rows", type=int, default=20_000, help="of each month's batch")
     parser.add_argument("--rounds", type=int, default=3, help="of the merges that are timed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        months = time_months(Path(folder) / "months", options.months, options.month_rows, options.rounds)
+        show_months(months, options.month_rows)
         found = measure(Path(folder), options.versions, options.rows, options.rounds)
     show(found, options.versions, options.rows)
+    found["months"] = months
     machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
     report = {"machine": machine, "versions": options.versions, "rows": options.rows, **found}
     FOLDER.mkdir(parents=True, exist_ok=True)

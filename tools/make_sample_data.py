@@ -46,7 +46,7 @@ def diabetes() -> dict[str, pd.DataFrame]:
     }
 
 
-REMEDY = '  desc: "In a fresh clone: make setup"\n'
+REMEDY = "  desc: 'In a fresh clone: make setup'\n"
 """DVC says `failed to reproduce 'data/incoming.dvc': missing data`, and whoever opens that file reads what helps."""
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Project, copy_project, stages_run
+from inbox_project import merged_data, merged_results
 
 from lineage.branches.git_merge_driver import drive
 from lineage.setup.project import MERGE_DRIVER
@@ -89,6 +90,7 @@ def test_setup_tells_git_how_to_merge(trained: Project) -> None:
 def test_both_branches_ran_and_the_merge_holds_all_runs_of_both(forked: Project) -> None:
     expected = sorted({*runs(object_of(forked, "left", DATABASE)), *runs(object_of(forked, "right", DATABASE))})
     assert len(expected) == 3
+    ours = runs(object_of(forked, "left", DATABASE))
     said = forked.run("git", "merge", "--no-edit", "right").stderr
     assert "dvc.lock merged; next: dvc checkout && dvc repro" in said
     assert forked.git("status", "--porcelain") == ""
@@ -100,9 +102,17 @@ def test_both_branches_ran_and_the_merge_holds_all_runs_of_both(forked: Project)
     assert sorted(pd.read_parquet(forked.path / TRAIN)["id"]) == all_ids(forked)
     candidates = {path.name.removesuffix("_model.bin") for path in (forked.path / "models/candidates").iterdir()}
     assert candidates == set(expected)
+    names = [name for _, name, *_ in merged_data(forked)]
+    assert names == [f"data/incoming/batch_00{number}.parquet" for number in (1, 2, 3)], "ours first"
+    merged = [Path(name).stem for _, name, *_ in merged_results(forked.path / DATABASE)]
+    assert merged[:2] == ours and sorted(merged) == expected
+    before = file_md5(forked.path / TRAIN)
     status = forked.dvc("status")
     assert "train:" in status and "modified:           data/train.parquet" in status
-    assert stages_run(forked.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
+    said = forked.repro()
+    assert stages_run(said) == ["merge_data", "train", "merge_results", "promote_model"]
+    assert "merge data/train.parquet: +0 ~0 =0 !0; 0 new files, 3 already merged; " in said
+    assert file_md5(forked.path / TRAIN) == before
     assert set(expected) < set(runs(forked.path / DATABASE)) and len(runs(forked.path / DATABASE)) == 4
     assert "up to date" in forked.dvc("status")
     forked.commit("merged")

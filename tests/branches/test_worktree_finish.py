@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Project, copy_project
+from inbox_project import merged_results
 from worktrees_project import (
     DATABASE,
     kill_after,
@@ -137,6 +138,8 @@ def collected_once(project: Project, before: list[str], own: set[str]) -> None:
     assert set(before) | own <= set(after) and len(set(after)) == len(after)
     assert len(after) == len(before) + len(own) + 1, "and one run of main's own, on the new data"
     assert len(pd.read_parquet(project.path / "data/train.parquet")) == 987
+    merged = [Path(name).stem for _, name, *_ in merged_results(project.path / DATABASE)]
+    assert sorted(merged) == after and merged[0] in before, "the record of what was merged came along, ours first"
     assert project.git("status", "--porcelain") == ""
     assert "up to date" in project.dvc("status")
     assert traces(project) == ([], "", [])

@@ -110,7 +110,7 @@ def test_a_backup_tag_pins_bytes_that_no_commit_records(trained: Project) -> Non
         trained, "rebase", *words, "--backup-tag", "taken", code=2
     )
     out = by_hand(trained, "rebase", *words, "--backup-tag", "before-rebase")
-    assert "next: dvc commit results/experiments.db && git commit" in out
+    assert "next: dvc commit --force results/experiments.db && git commit" in out
     assert scores(trained) == {"other": 0.5}
     assert (trained.git("rev-parse", "HEAD"), trained.git("status", "--porcelain")) == (head, status)
     assert trained.git("cat-file", "-t", "before-rebase") == "tag"

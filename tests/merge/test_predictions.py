@@ -139,11 +139,11 @@ def test_what_is_no_file_of_predictions_is_named(tmp_path: Path) -> None:
 def test_a_file_alone_in_the_inbox_is_taken_or_named(tmp_path: Path) -> None:
     alone = run_file(tmp_path / "inbox/deep", "a", 1.0)
     beside = run_file(tmp_path / "inbox", "b", 1.0)
-    assert find_alone(tmp_path / "inbox", [beside], {"a", "b"}) == [("a", alone)]
+    assert find_alone([beside, alone], [beside], {"a", "b"}) == [("a", alone)]
     with pytest.raises(
         BadInput, match=r"a\.parquet holds predictions of run a, which has no row in metrics of results/"
     ):
-        find_alone(tmp_path / "inbox", [beside], {"b"})
+        find_alone([beside, alone], [beside], {"b"})
 
 
 def test_files_of_runs_whose_rows_stay_away_stay_away_too(tmp_path: Path) -> None:

@@ -134,5 +134,6 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
     message = refusal(lambda: promote(None, "gone", None, None, None, print), Refused)
     assert message.startswith("the model of run gone (e0.1.0): object 000") and "not in the remote" in message
     assert "give either --run-id or --version" in models(inside, "download", "--output", "x", code=2)
-    assert "version e9.9.9 has no row" in refusal(lambda: promote(None, None, "e9.9.9", None, None, print), BadInput)
+    message = refusal(lambda: promote(None, None, "e9.9.9", None, None, print), Refused)
+    assert "results/experiments.db has no such run of e9.9.9" in message
     assert {path: md5(path) for path in (inside.path / "models").rglob("*") if path.is_file()} == before

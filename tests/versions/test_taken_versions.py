@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clones_project import ada_and_bob
 from conftest import Project, stages_run
 from versions_project import proof, run
 
@@ -37,18 +37,7 @@ def try_param(project: Project, value: float) -> None:
 @pytest.fixture
 def two(trained: Project, tmp_path: Path) -> tuple[Project, Project]:
     """Ada, who has pushed e0.1.0, and Bob, who cloned it."""
-    origin = tmp_path / "origin.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(origin)], check=True)
-    trained.git("remote", "add", "origin", str(origin))
-    tag(trained, "--version", "e0.1.0", "--push")
-    name = {"GIT_AUTHOR_NAME": "Bob", "GIT_COMMITTER_NAME": "Bob"}
-    bob = Project(tmp_path / "bob/digit-experiments", {**trained.environment, **name})
-    trained.run("git", "clone", "--quiet", str(origin), str(bob.path))
-    local = (trained.path / ".dvc/config.local").read_text(encoding="utf-8")
-    (bob.path / ".dvc/config.local").write_text(local.replace("/cache", "/bob/cache"), encoding="utf-8")
-    bob.dvc("remote", "modify", "--local", "storage", "url", str(tmp_path / REMOTE))
-    bob.dvc("pull")
-    return trained, bob
+    return ada_and_bob(trained, tmp_path)
 
 
 def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(

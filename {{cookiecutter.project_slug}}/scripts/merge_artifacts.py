@@ -5,10 +5,10 @@ The rules are those of the stages merge_data and merge_results, for any files.
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -19,7 +19,6 @@ from lineage.core.errors import BadInput
 if TYPE_CHECKING:
     from lineage.merge.by_hand import Request
     from lineage.merge.plan import Plan
-    from lineage.merge.rules import Rules
 
 app = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
 
@@ -39,31 +38,31 @@ class Shared:
     dry_run: bool
     yes: bool
     format: str
-
-    def rules(self, strategy: Strategy | None) -> "Rules":
-        """Make the rules of a merge."""
-        from lineage.merge.rules import Rules
-
-        if strategy is None:
-            raise _incomplete()
-        keys = tuple(self.key_columns or ())
-        cast_text = self.cast is not None
-        return Rules(
-            strategy,
-            keys,
-            on_conflict=self.on_conflict,
-            dry_run=self.dry_run,
-            cast_text=cast_text,
-        )
+    plans: "list[Plan]" = field(default_factory=list)
 
     def request(
-        self, base: str | None, sources: list[str], output: Path | None, rules: "Rules"
+        self,
+        base: str | None,
+        sources: list[str],
+        output: Path | None,
+        strategy: Strategy | None,
+        **narrower: Any,
     ) -> "Request":
-        """Say what is to be merged where."""
+        """Say what is to be merged where, and how; for databases, by which id in which tables."""
         from lineage.merge.by_hand import Request
+        from lineage.merge.rules import Rules
 
-        if output is None:
-            raise _incomplete()
+        if strategy is None or output is None:
+            needed = "--strategy and --output-db (or --output-data) are needed"
+            raise BadInput(needed, "merge_artifacts.py --help")
+        rules = Rules(
+            strategy,
+            tuple(self.key_columns or ()),
+            on_conflict=self.on_conflict,
+            dry_run=self.dry_run,
+            cast_text=self.cast is not None,
+            **narrower,
+        )
         confirm = _agree if self.yes else typer.confirm
         return Request(base, sources, output, rules, confirm, self.backup_tag)
 
@@ -90,53 +89,38 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     yes: Annotated[bool, Option("--yes", help="Do not ask before rows are replaced.")] = False,
 ) -> None:
     """Merge or rebase: databases by --base-db, --exp-db, --output-db; data by --base-data …."""
+    from lineage.merge.by_hand import merge_data_by_hand, merge_databases_by_hand
+
     shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format)
-    plans: list[Plan] = []
     if exp_db:
-        rules = replace(shared.rules(strategy), id_column=id_column, tables=tuple(table or ()))
-        request = shared.request(base_db, exp_db, output_db, rules)
-        plans += _merge_results(shared, request, ancestor_db)
+        narrower = {"id_column": id_column, "tables": tuple(table or ())}
+        request = shared.request(base_db, exp_db, output_db, strategy, **narrower)
+        _report(shared, request, merge_databases_by_hand(request, ancestor_db))
     if exp_data:
-        rules = shared.rules(data_strategy or strategy)
-        plans += _merge_data(shared, shared.request(base_data, exp_data, output_data, rules))
-    _summarise(shared, plans)
+        request = shared.request(base_data, exp_data, output_data, data_strategy or strategy)
+        _report(shared, request, merge_data_by_hand(request))
+    _summarise(shared)
 
 
-def _merge_results(shared: Shared, request: "Request", origin: Path | None) -> "list[Plan]":
-    """Merge databases and print what happened."""
-    from lineage.merge.by_hand import merge_databases_by_hand
-
-    plans = merge_databases_by_hand(request, origin)
-    _report(shared, request, plans)
-    return plans
-
-
-def _merge_data(shared: Shared, request: "Request") -> "list[Plan]":
-    """Merge parquet files and print what happened."""
-    from lineage.merge.by_hand import merge_data_by_hand
-
-    plans = merge_data_by_hand(request)
-    _report(shared, request, plans)
-    return plans
-
-
-def _report(shared: Shared, request: "Request", plans: "Sequence[Plan]") -> None:
+def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
     """Print the plans at once: the other artifact may still be refused."""
-    from lineage.merge.by_hand import next_step
+    from lineage.merge.by_hand import next_steps
 
+    shared.plans.extend(plans)
     if shared.format == "json":
         return
     for plan in plans:
         say("\n".join([f"{plan.strategy} {plan.line()}", *plan.samples]))
-    step = next_step(request.output)
-    if step and not shared.dry_run and not all(plan.is_empty for plan in plans):
-        say(step)
+    if not shared.dry_run and not all(plan.is_empty for plan in plans):
+        for line in next_steps(request.output):
+            say(line)
 
 
-def _summarise(shared: Shared, plans: "list[Plan]") -> None:
+def _summarise(shared: Shared) -> None:
     """Print which strategy fits after a dry run, or everything as JSON."""
     from lineage.merge.plan import recommend
 
+    plans = shared.plans
     recommended = recommend(plans) if shared.dry_run else None
     if not plans:
         raise BadInput("nothing to merge: give --exp-db or --exp-data", "merge_artifacts.py --help")
@@ -150,11 +134,6 @@ def _summarise(shared: Shared, plans: "list[Plan]") -> None:
 def _agree(question: str) -> bool:
     """Agree without being asked (--yes)."""
     return True
-
-
-def _incomplete() -> BadInput:
-    needed = "--strategy and --output-db (or --output-data) are needed"
-    return BadInput(needed, "merge_artifacts.py --help")
 
 
 def spread(words: list[str]) -> Iterator[str]:

@@ -15,28 +15,31 @@ def main() -> None:
     from lineage.core import paths
     from lineage.core.params import read_params
     from lineage.merge.data import union_all_by_name, write_rows
-    from lineage.merge.inbox import find_batches
+    from lineage.merge.inbox import as_sources, new_files
     from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
     from lineage.tables.engine import open_engine
     from lineage.tracked.guarded_output import guarded_output
+    from lineage.tracked.recorded import way_back
 
     root = paths.find_root()
     params = read_params(root / paths.PARAMS).merge
     rules = rules_for_data(params)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
+        sources = output.sources
+        inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, merged_before=sources)
         base = [output.base] if output.base else []
-        batches = find_batches(root, has_base=bool(base))
-        if not batches:
-            say(f"{paths.INCOMING_DATA}/ holds no .parquet file; {output.name} stays as it is")
-            return
-        relations = union_all_by_name(engine, base, batches, rules, output.name)
+        relations = union_all_by_name(engine, base, inbox.new, rules, output.name)
         plan = merge_or_rebase(relations, rules)
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.data_test_overlap)
-        if not plan.is_empty or not base:
-            write_rows(relations, plan, output.draft)
+        line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
+        lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
+        # without a record yet, files that change nothing make no other bytes: train would see them
+        if not plan.is_empty or not base or (inbox.new and sources):
+            write_rows(relations, plan, output.draft, as_sources(root, inbox.new, rules))
             output.publish(replaces=plan.replaced > 0)
-    say(f"{rules.strategy} {plan.line()}; {plan.rows} rows now{both}")
+            lines += way_back(root)
+    say("\n".join(lines))
 
 
 if __name__ == "__main__":

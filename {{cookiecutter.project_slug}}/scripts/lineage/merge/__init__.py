@@ -15,12 +15,12 @@
     three_way          what `git merge` means for rows: three versions become one, cell by cell
     three_way_files    the same for a results database and for training data
     predictions        parquet files of runs, gathered whole
-    inbox              the files to merge
+    inbox              the files to merge: those of an inbox that are new, in order of arrival
     by_hand            merges that the command line asks for
 
 What may be changed: anything that keeps the promises below, which tests hold against an oracle.
-Merging twice changes nothing, not a byte. The same inputs give the same bytes, in whatever order
-sources are listed where keys do not collide. No value changes on the way. A conflict is an error
-that shows both values, unless the rules say which wins. The stages depend on this folder: a change
-here reruns the merges, which are cheap, and trains nothing.
+Merging twice changes nothing, not a byte; a file of an inbox is merged once. The same inputs give
+the same bytes, in whatever order sources are listed where keys do not collide. No value changes on
+the way. A conflict is an error that shows both values, unless the rules say which wins. The stages
+depend on this folder: a change here reruns the merges, which are cheap, and trains nothing.
 """

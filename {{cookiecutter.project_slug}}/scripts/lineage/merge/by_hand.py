@@ -10,11 +10,12 @@ from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.inbox import expand
+from lineage.merge.inbox import as_sources, expand
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import PREDICTIONS, gather_predictions
 from lineage.merge.rules import Rules
+from lineage.tables.sources import add_sources, read_sources
 from lineage.tracked.backup_tag import pin, where_recorded
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.recorded import recorded_md5
@@ -66,11 +67,14 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
     with locked(root, name), draft_of(request.output) as draft:
         base = next(iter(_checked(root, name, request.output, bases)), None)
         origins = dict.fromkeys(sources, origin) if origin else {}
-        rules = replace(rules, ancestors=origins or find_origins(root, name, base, sources))
+        if base and not origins:  # whatever the output is called, the base's history counts
+            origins = find_origins(*place_of(base), base, sources)
+        rules = replace(rules, ancestors=origins)
         with progress(f"merging {len(sources)} files into {name}"):
             plans = merge_databases(base, sources, draft.path, rules)
         if not is_ours:
             return _publish(request, draft, base == request.output, plans)
+        add_sources(draft.path, as_sources(root, sources, request.rules))
         with gather_predictions(root, sources, draft.path, rules) as predictions:
             _publish(request, draft, base == request.output, plans)
             if not rules.dry_run:
@@ -86,7 +90,8 @@ def merge_data_by_hand(request: Request) -> list[Plan]:
     with locked(root, name), draft_of(request.output) as draft:
         bases = _checked(root, name, request.output, bases)
         with progress(f"merging {len(sources)} files into {name}"):
-            plan = merge_data(bases, sources, draft.path, request.rules, name)
+            arriving = as_sources(root, sources, request.rules)
+            plan = merge_data(bases, sources, draft.path, request.rules, name, arriving)
         return _publish(request, draft, bases == [request.output], [plan])
 
 
@@ -122,7 +127,9 @@ def _publish(request: Request, draft: Draft, in_place: bool, plans: list[Plan]) 
     _ask(request, plans)
     output = request.output
     is_same = output.exists() and (
-        all(plan.is_empty for plan in plans) if in_place else same_bytes(draft.path, output)
+        all(plan.is_empty for plan in plans) and read_sources(draft.path) == read_sources(output)
+        if in_place
+        else same_bytes(draft.path, output)
     )
     if is_same:
         return plans
@@ -151,12 +158,16 @@ def _ask(request: Request, plans: Sequence[Plan]) -> None:
         pin(root, name, request.backup_tag)
 
 
-def next_step(output: Path) -> str | None:
-    """Name the command that records an output which DVC tracks, after it was written by hand."""
+def next_steps(output: Path) -> list[str]:
+    """Name the commands that record, or take back, what was merged into a tracked output."""
     root, name = place_of(output)
     if recorded_md5(root, name) is None:
-        return None
-    return f"next: dvc commit {name} && git commit --all"
+        return []
+    names = f"{name} {paths.PREDICTIONS}" if name == paths.DATABASE else name
+    return [
+        f"next: dvc commit --force {name} && git commit --all",
+        f"to take it back: dvc checkout --force {names}   # as dvc.lock has it",
+    ]
 
 
 def place_of(output: Path) -> tuple[Path, str]:

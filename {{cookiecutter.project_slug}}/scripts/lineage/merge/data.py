@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core.errors import BadInput, Refused
+from lineage.core.paths import INCOMING_DATA
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
@@ -26,6 +27,7 @@ from lineage.tables.parquet_files import (
     require_columns,
     scan,
 )
+from lineage.tables.sources import Sources, arrive, as_metadata, read_sources
 from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
 
 FILES_AT_ONCE = 50
@@ -39,14 +41,21 @@ class DataRelations(Relations):
     Attributes:
         written: names and types of all columns of the result.
         metadata: of the result: what Arrow and pandas noted about the columns.
+        base: the files of the base.
     """
 
     written: Columns = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    base: Sequence[Schema] = ()
 
 
 def merge_data(
-    base: Sequence[Path], sources: Sequence[Path], output: Path, rules: Rules, name: str
+    base: Sequence[Path],
+    sources: Sequence[Path],
+    output: Path,
+    rules: Rules,
+    name: str,
+    arriving: Sources | None = None,
 ) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
@@ -56,6 +65,7 @@ def merge_data(
         output: a path that does not exist.
         rules: strategy and key columns.
         name: what messages call the data.
+        arriving: the sources, for the record of what was merged.
 
     Returns:
         what changed.
@@ -68,7 +78,7 @@ def merge_data(
         relations = union_all_by_name(engine, base, sources, rules, name)
         plan = merge_or_rebase(relations, rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output)
+            write_rows(relations, plan, output, arriving)
         return plan
 
 
@@ -77,11 +87,9 @@ def union_all_by_name(
 ) -> DataRelations:
     """Make the relations `base` and `incoming` from files, lined up by the names of their columns.
 
-    Args and errors: as in `merge_data`.
+    Args and errors: as in `merge_data`. Without sources nothing arrives.
     """
-    if rules.strategy == "rebase" and not rules.key_columns:
-        problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, "set merge.data_key_columns")
+    _check([*base, *sources], rules, name)
     schemas = read_schemas(engine, [*base, *sources])
     known = schemas[: len(base)]
     incoming = schemas[len(base) :]
@@ -92,9 +100,9 @@ def union_all_by_name(
     for schema in schemas:
         require_columns(schema, keys)
         check_exact(engine, schema, columns)
-    there = set[str]().union(*(schema.columns for schema in incoming))
+    there = set[str]().union(*(schema.columns for schema in incoming or known))
     compared = [name for name in columns if name in there]
-    relations = DataRelations(engine, name, compared, keys or compared, written=columns)
+    relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.metadata = merged_metadata(engine, known, incoming, columns)
     _make_incoming(engine, incoming, columns)
     _make_base(engine, known, columns)
@@ -105,6 +113,16 @@ def union_all_by_name(
     if not keys and (rules.strategy == "rebase" or _repeats(relations)):
         relations.tell_equal_rows_apart()
     return relations
+
+
+def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
+    """Raise `BadInput` where there is nothing to merge or to merge it into, or nothing decides."""
+    if not files:
+        problem = f"{INCOMING_DATA}/ holds no .parquet file, and there is no {name} yet"
+        raise BadInput(problem, f"drop a batch into {INCOMING_DATA}/")
+    if rules.strategy == "rebase" and not rules.key_columns:
+        problem = "rebase needs key columns: what decides which rows are replaced?"
+        raise BadInput(problem, "set merge.data_key_columns")
 
 
 def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
@@ -173,13 +191,16 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
             relations.widened.append(f"{name} {old} → {kind}")
 
 
-def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
+def write_rows(
+    relations: DataRelations, plan: Plan, output: Path, arriving: Sources | None = None
+) -> None:
     """Write the base rows that stay, as they lie, and then those that arrive, by identity.
 
     Args:
         relations: with `leaving` and `arriving`, from `merge_or_rebase`.
         plan: the counts.
         output: a path that does not exist.
+        arriving: as in `merge_data`.
 
     Raises:
         Refused: the file cannot be written, or other rows are read back than were written.
@@ -193,7 +214,11 @@ def write_rows(relations: DataRelations, plan: Plan, output: Path) -> None:
         """
     comes = f"SELECT {columns} FROM arriving ORDER BY {relations.order('arriving')}"
     rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({comes})"
-    copy_rows(relations.engine, rows, output, relations.name, relations.metadata)
+    record: Sources = {}
+    for schema in relations.base:
+        record |= read_sources(schema.path)
+    metadata = {**relations.metadata, **as_metadata(arrive(record, arriving or {}))}
+    copy_rows(relations.engine, rows, output, relations.name, metadata)
     keys = [name for name in relations.identity if name in relations.written]
     checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
     before = plan.rows - plan.added

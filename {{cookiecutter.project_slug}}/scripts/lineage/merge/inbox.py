@@ -1,29 +1,142 @@
-"""The files to merge: those of an inbox, or what the command line names."""
+"""The files to merge: those of an inbox that are new, or what the command line names."""
 
 import glob
+import os
+import re
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.errors import BadInput, Refused
+from lineage.merge.rules import Rules
+from lineage.tables.sources import Source, Sources, count_and_read
+from lineage.tracked.hashes import file_md5
+
+OURS = "README.md"
+"""A file that the template puts into an inbox."""
 
 
-def find_batches(root: Path, *, has_base: bool) -> list[Path]:
-    """Find the batches of the inbox for training data.
+@dataclass
+class Inbox:
+    """A folder where anybody may drop files.
+
+    Attributes:
+        new: its files that were not merged before, in the order in which the later one wins.
+        merged: how many others there are.
+        by_other_rule: those of them that were merged by another rule than the present one.
+    """
+
+    new: list[Path] = field(default_factory=list)
+    merged: int = 0
+    by_other_rule: list[str] = field(default_factory=list)
+
+    @property
+    def databases(self) -> list[Path]:
+        """The new files without predictions, which come with databases or alone."""
+        return [file for file in self.new if file.suffix == ".db"]
+
+    def line(self) -> str:
+        """Count the files, as in `2 new files, 12 already merged`."""
+        files = "file" if len(self.new) == 1 else "files"
+        return f"{len(self.new)} new {files}, {self.merged} already merged"
+
+    def commands_by_hand(self, rules: Rules, kind: str, output: str) -> list[str]:
+        """Say how files are merged again which another rule let in; nothing where there are none.
+
+        Args:
+            rules: the present ones.
+            kind: `data` or `db`, as in `--base-data`.
+            output: the accumulated file, relative to the project's root.
+        """
+        if not self.by_other_rule:
+            return []
+        return [
+            f"{len(self.by_other_rule)} of them by another rule, which stands; by this one, type:",
+            f"  → python scripts/merge_artifacts.py {rules.options} --base-{kind} {output}"
+            f" --exp-{kind} {shlex.join(self.by_other_rule)} --output-{kind} {output}",
+        ]
+
+
+def new_results(root: Path, rules: Rules, merged_before: Sources) -> Inbox:
+    """Look through `results/incoming`, and add the runs that `train` did last.
+
+    A run, too, is merged once: what has taken its place since then stays.
+    """
+    inbox = new_files(root, paths.INCOMING_RESULTS, [".db", ".parquet"], rules, merged_before)
+    for run in find_runs(root):
+        if file_md5(run) in merged_before:
+            inbox.merged += 1
+        else:
+            inbox.new.append(run)
+    return inbox
+
+
+def new_files(
+    root: Path, folder: str, endings: Sequence[str], rules: Rules, merged_before: Sources
+) -> Inbox:
+    """Look through an inbox, in the natural order of names: `b9` comes before `b10`.
 
     Args:
         root: the project's root.
-        has_base: there is training data already, so the inbox may be empty.
+        folder: the inbox, relative to it.
+        endings: of the files that are merged; the rules are about those with the first.
+        rules: the present ones.
+        merged_before: what was merged, whatever it was called. Such files are not opened.
 
     Raises:
-        BadInput: there is no data at all.
+        BadInput: a file that cannot be merged.
     """
-    batches = find_files(root / paths.INCOMING_DATA, ".parquet")
-    if not batches and not has_base:
-        problem = f"{paths.INCOMING_DATA}/ holds no .parquet file"
-        remedy = f"drop a batch into {paths.INCOMING_DATA}/"
-        raise BadInput(f"{problem}, and there is no {paths.TRAIN_DATA} yet", remedy)
-    return batches
+    inbox = Inbox()
+    known: dict[str, Source | None] = {**merged_before}
+    for file in find_files(root / folder, ""):
+        name = file.relative_to(root).as_posix()
+        if file.name == OURS:
+            continue
+        if file.suffix not in endings:
+            problem = f"{name} is no {' or '.join(endings)} file, so it cannot be merged"
+            raise BadInput(problem, _remedy(name))
+        md5 = file_md5(file)
+        if md5 not in known:
+            known[md5] = None
+            inbox.new.append(file)
+            continue
+        inbox.merged += 1
+        before = known[md5]
+        if before and before.rule != rules.options and file.suffix == endings[0]:
+            inbox.by_other_rule.append(name)
+    return inbox
+
+
+def _remedy(name: str) -> str:
+    """Name the command after which a file is no longer in the way; a log is part of a database."""
+    if name.endswith("-wal"):
+        return f"sqlite3 {shlex.quote(name[:-4])} 'PRAGMA journal_mode = DELETE'"
+    return f"mv {shlex.quote(name)} .   # out of the inbox"
+
+
+def as_sources(root: Path, files: Sequence[Path], rules: Rules) -> Sources:
+    """Describe files for the record of what was merged; those that carry a record, with that.
+
+    Args:
+        root: the project's root.
+        files: incoming files.
+        rules: how they are merged.
+    """
+    sources: Sources = {}
+    for file in sorted(files, key=natural):
+        rows, merged = count_and_read(file)
+        md5 = file_md5(file)
+        name = os.path.relpath(file, root)
+        sources |= {**merged, md5: Source(md5, name, rows, rules.options)}
+    return sources
+
+
+def natural(path: Path) -> list[str | int]:
+    """Split a path so that its numbers count as numbers: `b9` comes before `b10`."""
+    parts = re.split("([0-9]+)", path.as_posix())
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def find_runs(root: Path) -> list[Path]:
@@ -39,13 +152,14 @@ def find_runs(root: Path) -> list[Path]:
 
 
 def find_files(folder: Path, ending: str) -> list[Path]:
-    """Find the files below `folder` with an ending, in the order of their names; not hidden ones.
+    """Find the files below `folder` with an ending, in natural order of names; not hidden ones.
 
     Raises:
         BadInput: a link that leads nowhere.
     """
     files = []
-    for path in sorted(folder.rglob(f"*{ending}")):
+    found = folder.rglob(f"*{ending}")
+    for path in sorted(found, key=natural):
         parts = path.relative_to(folder).parts
         if path.is_dir() or any(part.startswith(".") for part in parts):
             continue

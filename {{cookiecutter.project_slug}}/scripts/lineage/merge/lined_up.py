@@ -100,15 +100,17 @@ def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path
 def line_up(
     found: Found, sources: Sequence[Path], files: list[Path], rules: Rules
 ) -> list[LinedUp]:
-    """Line up the tables that the rules name, or all.
+    """Line up the tables that the rules name, or all; none where nothing comes.
 
     Raises:
         BadInput: no source has a table or column that the rules name.
     """
+    if not sources:
+        return []
     spelled = {fold(name): name for name in found}
     known = ", ".join(sorted(found)) or "no tables"
     for name in rules.tables:
-        if sources and fold(name) not in spelled:
+        if fold(name) not in spelled:
             problem = f"table {name!r} is in none of the {len(sources)} incoming databases"
             raise BadInput(f"{problem}; they have: {known}")
     others = sorted(name for name in found if fold(name) not in rules.left_out)
@@ -121,7 +123,7 @@ def line_up(
         where = ", ".join(names)
         raise BadInput(f"--id-column {rules.id_column!r} is no column of {where}", "leave it out")
     unknown = [name for name in rules.key_columns if fold(name) not in columns]
-    if rules.strategy == "rebase" and unknown and sources:
+    if rules.strategy == "rebase" and unknown:
         problem = f"no incoming table has the key column {unknown[0]!r}; tables: {known}"
         raise BadInput(problem, "name one that they have")
     return tables

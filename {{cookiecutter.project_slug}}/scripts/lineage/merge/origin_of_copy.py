@@ -8,6 +8,7 @@ from lineage.core.paths import DATABASE, INCOMING_RESULTS, PIPELINE_LOCK
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import is_duckdb
 from lineage.tables.kept_rows import holds_all_rows
+from lineage.tables.sources import read_sources
 from lineage.tracked.cache import cached_object
 from lineage.tracked.git import common_folder, git
 from lineage.tracked.recorded import recorded_md5
@@ -28,20 +29,17 @@ def find_origins(
     root: Path, name: str, base: Path | None, sources: Sequence[Path]
 ) -> dict[Path, Path]:
     """Find the origins of those sources that began as copies; see `find_origin`."""
-    origins = {}
-    for source in sources:
-        origin = find_origin(root, name, base, source)
-        if origin is not None:
-            origins[source] = origin
-    return origins
+    origins = {source: find_origin(root, name, base, source) for source in sources}
+    return {source: origin for source, origin in origins.items() if origin}
 
 
 def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path | None:
     """Find the version of an accumulated database that `source` began as a copy of.
 
     In another worktree of the same repository that is the version recorded at the merge base.
-    Elsewhere (a copy in `results/incoming`) it is the newest recorded version whose rows the
-    source holds all.
+    Elsewhere (a copy in `results/incoming`) it is the version into which most of the files were
+    merged that the source carries in its record, and fewest others; of such, or without a record,
+    the newest one whose rows the source holds all.
 
     Args:
         root: the project's root.
@@ -61,12 +59,19 @@ def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path 
     if commit:
         recorded = recorded_md5(root, name, commit)
         return None if recorded is None else obtain(root, recorded)
-    if holds_all_rows(base, source):
+    merged = read_sources(source).keys()
+    if not merged and holds_all_rows(base, source):
         return None
+    origin = None
+    most = (0, 0, False)
     for version in _recorded_versions(root, name):
-        if holds_all_rows(source, version):
-            return version
-    return None
+        record = read_sources(version).keys()
+        beside = record - merged if merged else ()
+        likeness = (len(record & merged), -len(beside), holds_all_rows(source, version))
+        if likeness > most:
+            most = likeness
+            origin = version
+    return origin
 
 
 def _recorded_versions(root: Path, name: str) -> list[Path]:

@@ -51,10 +51,12 @@ class Plan:
         return not (self.added or self.replaced or self.new_columns or self.widened)
 
     def line(self) -> str:
-        """Write one line: +added ~replaced =already there !conflicts, new columns, wider types."""
+        """Write one line: +added ~replaced =already there !conflicts, and how columns differ."""
         parts = [f"{self.name}: +{self.added} ~{self.replaced} ={self.present} !{self.conflicts}"]
         if self.new_columns:
             parts.append(f"new columns: {', '.join(self.new_columns)}")
+        if self.missing_columns:
+            parts.append(f"missing columns: {', '.join(self.missing_columns)}")
         if self.widened:
             parts.append(f"wider types: {', '.join(self.widened)}")
         if self.overridden:

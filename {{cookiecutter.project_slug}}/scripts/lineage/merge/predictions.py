@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.paths import METRICS
-from lineage.merge.inbox import find_files
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile, as_sqlite
@@ -71,7 +70,7 @@ class Gathering:
 
 @contextmanager
 def gather_predictions(
-    root: Path, sources: Sequence[Path], merged: Path, rules: Rules
+    root: Path, sources: Sequence[Path], merged: Path, rules: Rules, dropped: Sequence[Path] = ()
 ) -> Iterator[Gathering]:
     """Work out which files of `results/predictions` come and go with merged results.
 
@@ -80,6 +79,7 @@ def gather_predictions(
         sources: the databases that were merged, in the order in which the later wins.
         merged: the merged database.
         rules: strategy, and which of two contents of one run wins.
+        dropped: new files of an inbox; predictions among them may lie beside no database.
 
     Raises:
         BadInput: a file or table is none of predictions, or belongs to no run.
@@ -91,7 +91,7 @@ def gather_predictions(
         found = dict(find_predictions(sources, Path(folder)))
         if rules.dry_run:
             runs |= found.keys()  # nothing was merged
-        alone = find_alone(root / paths.INCOMING_RESULTS, found.values(), runs)
+        alone = find_alone(dropped, found.values(), runs)
         kept = root / paths.PREDICTIONS
         gathering = plan_gathering(kept, [*found.items(), *alone], runs, rules)
         if gathering.plan.replaced and not rules.dry_run:
@@ -168,11 +168,13 @@ def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[st
             yield from _split_table(engine, source, database, place)
 
 
-def find_alone(inbox: Path, found: Iterable[Path], runs: set[str]) -> list[tuple[str, Path]]:
+def find_alone(
+    dropped: Sequence[Path], found: Iterable[Path], runs: set[str]
+) -> list[tuple[str, Path]]:
     """Find the files of an inbox that lie beside no database: run id and file.
 
     Args:
-        inbox: the folder.
+        dropped: all that came.
         found: the files that lie beside one.
         runs: ids of all runs that the merged results have.
 
@@ -180,7 +182,7 @@ def find_alone(inbox: Path, found: Iterable[Path], runs: set[str]) -> list[tuple
         BadInput: a file is none of predictions, or of a run that nobody knows.
     """
     known = set(found)
-    files = [file for file in find_files(inbox, SUFFIX) if file not in known]
+    files = [file for file in dropped if file.suffix == SUFFIX and file not in known]
     if not files:
         return []
     with open_engine() as engine:

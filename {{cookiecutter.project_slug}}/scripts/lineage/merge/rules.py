@@ -12,6 +12,7 @@ Nothing is written here. NULL equals NULL; joins compare keys that way, and NOT 
 `lineage row`, a number that every row of either side has.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,16 @@ class Rules:
     ancestors: Mapping[Path, Path] = field(default_factory=dict)
     cast_text: bool = False
 
+    @property
+    def options(self) -> str:
+        """The options of `merge_artifacts.py` that decide about rows in the same way."""
+        options = f"--strategy {self.strategy} --on-conflict {self.on_conflict}"
+        if self.key_columns:
+            options += f" --key-columns {shlex.join(self.key_columns)}"
+        if self.tables:
+            options += f" --table {shlex.join(self.tables)}"
+        return options
+
 
 def rules_for_data(params: "Merge") -> Rules:
     """Read the rules for training data from the section `merge` of params.yaml."""
@@ -71,7 +82,7 @@ def rules_for_data(params: "Merge") -> Rules:
 
 def rules_for_results(params: "Merge") -> Rules:
     """Read the rules for results from the section `merge` of params.yaml."""
-    keys = tuple(params.key_columns)
+    keys = tuple(params.key_columns) if params.strategy == "rebase" else ()
     tables = tuple(params.tables)
     return Rules(params.strategy, keys, tables=tables, on_conflict=params.on_conflict)
 

@@ -23,6 +23,7 @@ from lineage.tables.parquet_files import (
     read_schemas,
     require_columns,
 )
+from lineage.tables.sources import add_sources, arrive, as_metadata, read_sources
 from lineage.tables.sql import Engine, fold, quote, quote_all, text
 from lineage.tables.sqlite_files import attached, describe_tables, row_alias
 from lineage.tables.sqlite_rows import make_relation, read_codes
@@ -53,6 +54,7 @@ def merge_three_databases(
             conflicts += compare_versions(versions, may_drop)
             _take_cells(table, versions)
             carry_rows(table, versions, _plan(versions))
+    add_sources(output, read_sources(theirs))
     return conflicts
 
 
@@ -147,10 +149,13 @@ def merge_three_data_files(
             versions.run("CREATE OR REPLACE TEMP VIEW ancestor AS SELECT * FROM ours WHERE FALSE")
         conflicts = compare_versions(versions)
         changes = sum(map(versions.count, ("cells", "leaving", "arriving")))
-        if not changes:
+        merged = read_sources(ours)
+        record = arrive(merged, read_sources(theirs))
+        if not changes and record == merged:
             shutil.copyfile(ours, output)
         elif not conflicts:
             metadata = merged_metadata(engine, schemas[:1], schemas[1:], columns)
+            metadata |= as_metadata(record)
             copy_rows(engine, _merged_rows(versions), output, name, metadata)
         return conflicts
 

@@ -38,24 +38,21 @@ TO_RECORD = (
 
 
 def runs_of_models(models: Models, new: dict[str, Path]) -> list[Row]:
-    """Read the rows of new models and of candidates, where these have one.
+    """Read the rows of new models and of candidates; one whose row was replaced has none.
 
     Args:
         models: of the project.
         new: run id to model.
 
     Raises:
-        Refused: a new model has no row, or other bytes than its row says.
+        Refused: a new model has other bytes than its row says.
     """
     kept = models_in(models.root / paths.CANDIDATES)
     runs = models.best_runs(track_ids=[*new, *kept])
-    recorded = {run["track_id"]: run["model_hash"] for run in runs}
-    for track_id, file in new.items():
-        if track_id not in recorded:
-            problem = f"run {track_id} has a model but no row in {paths.DATABASE}"
-            raise Refused(problem, "dvc repro merge_results")
-        if checked_md5(models.root, file) != recorded[track_id]:
-            raise Refused(f"{file} is not the model that run {track_id} recorded")
+    for run in runs:
+        file = new.get(run["track_id"])
+        if file and checked_md5(models.root, file) != run["model_hash"]:
+            raise Refused(f"{file} is not the model that run {run['track_id']} recorded")
     return runs
 
 

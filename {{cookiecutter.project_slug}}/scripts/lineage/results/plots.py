@@ -30,7 +30,7 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
 
     Args:
         root: the project's root.
-        track_ids: the newest runs; the best of them is reported.
+        track_ids: the newest runs; the best of them is reported, or of all if they were replaced.
         metric: what “best” means.
         mode: `max` or `min`.
 
@@ -40,6 +40,7 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     database = root / paths.DATABASE
     metrics = metric_names(database)
     newest = best_runs(database, metric, mode, track_ids=track_ids)
+    newest = newest or best_runs(database, metric, mode)
     best = newest[0]
     text = json.dumps({name: best[name] for name in metrics}, indent=2)
     write_text(root / paths.METRICS_FILE, text + "\n")

@@ -7,6 +7,7 @@
     sqlite_files    SQLite files opened without side effects, described, copied, checked
     sqlite_rows     rows of SQLite files read into the engine, each value as a code
     as_sqlite       DuckDB files, and tables WITHOUT ROWID, copied to SQLite files
+    sources         the record of what was merged into a file, kept in the file itself
     kept_rows       whether a file still holds every row of another one
 
 `widest` (parquet) and `affinity` (SQLite) decide which types fit each other: a change there changes

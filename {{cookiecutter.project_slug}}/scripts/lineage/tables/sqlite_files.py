@@ -14,6 +14,9 @@ from pathlib import Path
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import fold, quote, quote_all
 
+RECORD = "lineage_sources"
+"""The table that records what was merged into a database; see `sources`."""
+
 WRITE_ERRORS = (
     "database or disk is full",
     "disk I/O error",
@@ -175,7 +178,7 @@ def count_rows(connection: sqlite3.Connection, rows: str) -> int:
 
 
 def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dict[str, Table]:
-    """Read the tables of a database, without SQLite's own.
+    """Read the tables of a database, without SQLite's own and the record of what was merged.
 
     Args:
         connection: open connection.
@@ -188,6 +191,7 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
         FROM {quote(schema)}.sqlite_master AS tables
         JOIN pragma_table_info(tables.name, ?) AS columns
         WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!'
+          AND tables.name <> '{RECORD}'
         ORDER BY tables.name, columns.cid
     """
     columns: dict[str, list[Column]] = {}

@@ -19,6 +19,7 @@ from pathlib import Path
 from lineage.core.errors import Refused
 from lineage.core.paths import METRICS_FILE, PIPELINE_LOCK
 from lineage.tables.kept_rows import holds_all_rows
+from lineage.tables.sources import Sources, read_sources
 from lineage.tracked.cache import cached_object, read_listing, store_object
 from lineage.tracked.git import git
 from lineage.tracked.hashes import folder_manifest, path_md5
@@ -56,6 +57,11 @@ class GuardedOutput:
     def is_recorded(self) -> bool:
         """Whether the base has the bytes that `dvc.lock` records."""
         return self.base is not None and path_md5(self.base) == recorded_md5(self.root, self.name)
+
+    @property
+    def sources(self) -> Sources:
+        """What was merged into the base, in order of arrival."""
+        return read_sources(self.root / self.name)
 
     def publish(self, *, replaces: bool) -> bool:
         """Let the draft take the output's place, whole or not at all.

@@ -13,7 +13,8 @@ REMEDIES = (
 )
 
 MUST_BE_TRACKED = """
-    *.yaml *.lock experiment.py data/*.dvc results/*.dvc results/metrics.json scripts/*.py
+    dvc.yaml dvc.lock params.yaml requirements.lock experiment.py results/metrics.json
+    data/*.dvc results/*.dvc scripts/*.py
 """
 """Patterns of Git, in which a star goes over folders, too."""
 

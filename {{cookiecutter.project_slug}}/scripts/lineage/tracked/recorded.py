@@ -8,11 +8,25 @@ from typing import Any
 import yaml
 
 from lineage.core.errors import BadInput
-from lineage.core.paths import PIPELINE, PIPELINE_LOCK
+from lineage.core.paths import (
+    INCOMING_DATA,
+    INCOMING_RESULTS,
+    METRICS_FILE,
+    PIPELINE,
+    PIPELINE_LOCK,
+)
 from lineage.tracked.git import git, git_bytes
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times as fast as the reader of params.yaml, and as right for paths, hashes and options."""
+
+PIPELINE_WRITES = (
+    PIPELINE_LOCK,
+    METRICS_FILE,
+    f"{INCOMING_DATA}.dvc",
+    f"{INCOMING_RESULTS}.dvc",
+)
+"""Files of Git that `dvc repro` writes."""
 
 Entries = Iterator[tuple[str, Any]]
 """The path of each output, relative to the project's root, and what a file says about it."""
@@ -59,6 +73,20 @@ def recorded_md5(
         if path in entries:
             return entries[path].get("md5")
     return None
+
+
+def way_back(root: Path) -> list[str]:
+    """Write the line that says how everything goes back to the last commit, the inboxes too.
+
+    There is none where that has recorded no outputs.
+    """
+    commit = git(root, "rev-parse", "--short", "HEAD")
+    listed = git(root, "ls-tree", "--name-only", "HEAD", *PIPELINE_WRITES) or ""
+    names = listed.split()
+    if PIPELINE_LOCK not in names:
+        return []
+    command = f"git checkout {commit} -- {' '.join(names)} && dvc checkout"
+    return [f"to take it back: {command}   # all outputs and inboxes, as {commit} has them"]
 
 
 @cache

@@ -1,6 +1,7 @@
 """Print versions: the list of all, one of them, or what differs between two."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from lineage.core import paths
 from lineage.core.listing import print_rows
 from lineage.core.params import read_params
 from lineage.results.leaderboard import metric_names
-from lineage.results.version_results import find_results, params_of
+from lineage.results.version_results import Results, find_results, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
+from lineage.tables.sources import read_sources
+from lineage.tracked.cache import object_path
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.version_tags import Tag, tags
@@ -52,7 +55,7 @@ def print_version(
     database: Path | None,
     form: str,
 ) -> None:
-    """Print a version: tag, best run, its params and metrics, artifacts that `get` brings back.
+    """Print a version: tag, best run, params, metrics, artifacts that `get` brings, merged files.
 
     Args and errors: as in `find_results`.
     """
@@ -77,7 +80,19 @@ def print_version(
     rows = []
     for section, pairs in sections.items():
         rows += [(section, name, value) for name, value in pairs.items()]
+    rows += _merged_files(root, results)
     print_rows(("section", "name", "value"), rows, form)
+
+
+def _merged_files(root: Path, results: Results) -> Iterator[tuple[str, str, str]]:
+    """Say which files came in, and how; the runs of `train` are rows anyway."""
+    train = root / paths.TRAIN_DATA
+    if md5 := results.outputs.get(paths.TRAIN_DATA):
+        train = object_path(root, md5)
+    merged = read_sources(train) | read_sources(results.database)
+    for source in merged.values():
+        if not source.name.startswith(paths.RUNS):
+            yield "merged", source.name, f"{source.rows} rows {source.rule}"
 
 
 def print_difference(

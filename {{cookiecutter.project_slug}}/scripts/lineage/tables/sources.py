@@ -1,0 +1,95 @@
+"""The record of what was merged into a file: kept in the file itself, in order of arrival.
+
+A parquet file has it in its metadata, as JSON under `lineage_sources`; a database in a table of its
+own, `lineage_sources`. A copy of the file carries it along.
+"""
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from lineage.tables.sql import quote
+from lineage.tables.sqlite_files import (
+    RECORD,
+    count_rows,
+    is_sqlite,
+    open_read_only,
+    starts_with,
+)
+
+METADATA_KEY = "lineage_sources"
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+
+
+class Source(NamedTuple):
+    """A file that was merged.
+
+    Attributes:
+        md5: of its bytes.
+        name: its path, seen from the project's root.
+        rows: how many it holds, of all its tables.
+        rule: how, in options of `merge_artifacts.py`: `--strategy rebase --key-columns id`.
+    """
+
+    md5: str
+    name: str
+    rows: int
+    rule: str
+
+
+Sources = dict[str, Source]
+"""Sources by their md5, in order of arrival."""
+
+
+def read_sources(path: Path) -> Sources:
+    """Read the record of a parquet file or database; it is empty where there is none."""
+    return count_and_read(path)[1]
+
+
+def count_and_read(path: Path) -> tuple[int, Sources]:
+    """Count the rows of a parquet file or database, and read its record."""
+    rows = 0
+    record = []
+    if is_sqlite(path):
+        with open_read_only(path) as connection:
+            for (name,) in connection.execute(TABLES).fetchall():
+                if name == RECORD:
+                    record = connection.execute(f"SELECT * FROM {RECORD} ORDER BY rowid").fetchall()
+                else:
+                    rows += count_rows(connection, quote(name))
+    elif starts_with(path, b"PAR1"):
+        from pyarrow import ArrowException
+        from pyarrow.parquet import read_metadata
+
+        with suppress(ArrowException, OSError):  # the merge itself says what is wrong with a file
+            about = read_metadata(path)
+            rows = about.num_rows
+            record = json.loads((about.metadata or {}).get(METADATA_KEY.encode(), "[]"))
+    return rows, {entry[0]: Source(*entry) for entry in record}
+
+
+def as_metadata(sources: Sources) -> dict[str, str]:
+    """Write a record as metadata of a parquet file."""
+    return {METADATA_KEY: json.dumps([*sources.values()])} if sources else {}
+
+
+def add_sources(database: Path, new: Sources) -> None:
+    """Add to the record of a database; it is not touched where it has all."""
+    known = read_sources(database)
+    sources = arrive(known, new)
+    if sources == known:
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(f"DROP TABLE IF EXISTS {RECORD}")
+        connection.execute(
+            f"CREATE TABLE {RECORD} (md5 TEXT PRIMARY KEY, name TEXT, rows INTEGER, rule TEXT)"
+        )
+        connection.executemany(f"INSERT INTO {RECORD} VALUES (?, ?, ?, ?)", sources.values())
+
+
+def arrive(known: Sources, new: Sources) -> Sources:
+    """Add to a record; a source that comes again by another rule takes its later place."""
+    kept = {md5: one for md5, one in known.items() if new.get(md5, one).rule == one.rule}
+    return {**kept, **new, **kept}
