@@ -6,6 +6,8 @@ import pytest
 from conftest import Project
 from models_project import card, models, rows
 
+from lineage.setup.project import MERGE_DRIVER
+
 pytestmark = pytest.mark.slow
 
 
@@ -51,7 +53,7 @@ def test_it_names_the_merge_that_makes_it_usable_and_then_it_is(project: Project
     assert f"run {run['track_id']} does not take part: it needs the code of e2.0.0\n  → git merge e2.0.0\n" in gate
     assert card(project)["track_id"] != run["track_id"]
 
-    project.script("setup_project")  # its merge driver
+    project.git("config", "merge.dvc.driver", MERGE_DRIVER)
     project.git("merge", "--quiet", "--no-edit", "e2.0.0")
     project.dvc("checkout")
     assert "needs the code" not in models(project, "list")
