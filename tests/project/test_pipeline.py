@@ -107,7 +107,9 @@ def test_a_sweep_records_every_run_and_keeps_the_best(trained: Project) -> None:
     assert len(found) == 9
     assert len({(row["model_C"], row["model_max_iter"]) for row in found}) == 9
     kept = {path.name.removesuffix("_model.bin") for path in (trained.path / "models/candidates").iterdir()}
-    assert kept == {row["track_id"] for row in found[:3]}
+    assert kept == {card(trained)["track_id"], *(row["track_id"] for row in found[:3])}, (
+        "the three best, and production"
+    )
     for path in (trained.path / "models/trained").iterdir():
         [row] = [row for row in found if path.name == f"{row['track_id']}_model.bin"]
         assert md5(path) == row["model_hash"]
