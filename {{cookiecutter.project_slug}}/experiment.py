@@ -68,8 +68,9 @@ def evaluate(model: Pipeline, test: pd.DataFrame) -> tuple[dict[str, float], pd.
             "confidence": probabilities.max(axis=1),
         }
     )
-    loss = log_loss(test[TARGET], probabilities, labels=model.classes_)
-    return {**score(predictions), "log_loss": loss}, predictions
+    metrics = score(predictions)
+    metrics["log_loss"] = log_loss(test[TARGET], probabilities, labels=model.classes_)
+    return metrics, predictions
 
 
 def score(predictions: pd.DataFrame) -> dict[str, float]:

@@ -264,7 +264,7 @@ def test_an_evaluation_that_does_not_work_fails_the_run(unchanging: Project, bod
     path = unchanging.path / "experiment.py"
     original = path.read_text(encoding="utf-8")
     path.write_text(
-        original.replace("    predictions = pd.DataFrame(\n", f"    {body}\n    predictions = pd.DataFrame(\n"),
+        original.replace("    return metrics, predictions\n", f"    {body}\n    return metrics, predictions\n"),
         encoding="utf-8",
     )
     output = unchanging.script("train", code=1)
@@ -277,7 +277,7 @@ def test_numpy_values_paths_and_nan_are_recorded_as_plain_values(trained: Projec
     path = trained.path / "experiment.py"
     body = "    import numpy as np\n    metrics['gain'] = np.float32(0.5)\n    metrics['broken'] = float('nan')\n"
     text = path.read_text(encoding="utf-8").replace(
-        "    predictions = pd.DataFrame(\n", body + "    predictions = pd.DataFrame(\n"
+        "    return metrics, predictions\n", body + "    return metrics, predictions\n"
     )
     path.write_text(text, encoding="utf-8")
     trained.repro()
