@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from lineage.tables.parquet_files import escaped
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import (
     RECORD,
@@ -60,13 +61,16 @@ def count_and_read(path: Path) -> tuple[int, Sources]:
                 else:
                     rows += count_rows(connection, quote(name))
     elif starts_with(path, b"PAR1"):
-        from pyarrow import ArrowException
-        from pyarrow.parquet import read_metadata
+        import duckdb
 
-        with suppress(ArrowException, OSError):  # the merge itself says what is wrong with a file
-            about = read_metadata(path)
-            rows = about.num_rows
-            record = json.loads((about.metadata or {}).get(METADATA_KEY.encode(), "[]"))
+        file = escaped(path)
+        with suppress(duckdb.Error), closing(duckdb.connect()) as engine:  # the merge says why
+            about = engine.execute(f"SELECT num_rows FROM parquet_file_metadata({file})")
+            [(rows,)] = about.fetchall()
+            notes = engine.execute(f"""
+                SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({file})
+            """)
+            record = json.loads(dict(notes.fetchall()).get(METADATA_KEY, "[]"))
     return rows, {entry[0]: Source(*entry) for entry in record}
 
 
