@@ -36,6 +36,7 @@ def clone(project: Project, folder: Path) -> Project:
 def next_version(project: Project, version: str = "e0.2.0") -> None:
     project.set_param("experiment.version", version)
     project.set_param("model.C", 0.1)
+    project.set_param("promote.confidence", None)  # a small gain promotes it
 
 
 def ada_and_bob(trained: Project, folder: Path) -> tuple[Project, Project]:

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def project(trained: Project) -> Project:
     """Main, with a candidate of e2.0.0, whose code is on the branch `deep` and in its tag."""
+    trained.set_param("promote.confidence", None)  # a small gain promotes it
+    trained.commit("any gain counts")
     trained.git("switch", "--quiet", "--create", "deep")
     path = trained.path / "experiment.py"
     text = path.read_text(encoding="utf-8")
