@@ -22,7 +22,9 @@ def project(trained_original: Project, tmp_path: Path) -> Project:
 
 
 def remedy(said: str) -> str:
-    return said.split("  → ")[1].splitlines()[0]
+    """The command for the code; that there is no Git remote has a remedy of its own."""
+    commands = [part.splitlines()[0] for part in said.split("  → ")[1:]]
+    return next(command for command in commands if not command.startswith("git remote add"))
 
 
 def test_code_that_did_not_run_is_not_tagged(project: Project) -> None:
