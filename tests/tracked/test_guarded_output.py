@@ -208,6 +208,9 @@ def test_production_edited_by_hand_is_not_built_on(trained: Project) -> None:
     output = trained.repro(code=255)
     assert "error: models/production lacks rows or files that dvc.lock records" in output
     assert model.read_bytes() == b"mine"
+    trained.set_param("promote.pinned", True)
+    assert "lacks rows or files that dvc.lock records" in trained.repro(code=255), "also where nothing would replace it"
+    trained.set_param("promote.pinned", False)
     trained.dvc("checkout", "--force", "models/production")
     trained.repro()
     assert versions(trained) == ["e0.1.0", "e0.2.0"]

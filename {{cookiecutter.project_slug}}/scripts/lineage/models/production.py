@@ -97,7 +97,7 @@ def check_folders(root: Path) -> None:
             return True  # some were pruned, and their bytes can be brought back
         card = read_card(root)
         recorded = cached_object(root, files.get(CARD, ""))
-        if card is None or recorded is None:
+        if card is None or recorded is None or path_md5(folder / MODEL) != card.model_hash:
             return False
         return json.loads(recorded.read_bytes())["track_id"] in (card.track_id, card.replaced)
 
