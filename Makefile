@@ -36,7 +36,7 @@ demo: setup  ## bake build/digit-experiments and run it on real data (S3=1: with
 	@python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@touch $@
 
-test: setup .venv/.compiled  ## everything, about 20 minutes on 2 cores
+test: setup .venv/.compiled  ## everything, about half an hour on 2 cores
 	python -m pytest --numprocesses 2 --dist worksteal
 
 test-fast: setup .venv/.compiled  ## under a minute

@@ -25,12 +25,12 @@ from lineage.merge.rules import Rules
 from lineage.tables.sql import quote_all
 from lineage.tables.sqlite_files import Column, Table, create_statement
 
-pytestmark = pytest.mark.slow  # 12 tests of 200 examples; MERGE_EXAMPLES=2000 for a night
+pytestmark = pytest.mark.slow  # 12 tests of 100 examples; MERGE_EXAMPLES=2000 for a night
 NAMES = ["id", "k", "order", "a b", 'q"t', "é", "Val"]
 KINDS = {"id": "INTEGER", "k": "TEXT", "order": "REAL", "a b": "TEXT", 'q"t': "INTEGER", "é": "BLOB", "Val": "REAL"}
 ARROW = {"INTEGER": pa.int64(), "TEXT": pa.string(), "REAL": pa.float64(), "BLOB": pa.binary()}
 MANY = settings(
-    max_examples=int(os.environ.get("MERGE_EXAMPLES", "200")),
+    max_examples=int(os.environ.get("MERGE_EXAMPLES", "100")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
