@@ -15,6 +15,7 @@ from inbox_project import MERGE, REBASE, UNDO, command_in, drop, labels, md5, me
 FIRST = "data/incoming/batch_001.parquet"
 
 
+@pytest.mark.slow
 def test_what_came_in_is_recorded_in_order_of_arrival(fresh: Project) -> None:
     batch = pd.read_parquet(fresh.path / FIRST)
     assert "; 1 new file, 0 already merged; 537 rows now" in fresh.script("merge_data")
@@ -41,6 +42,7 @@ def test_files_that_arrive_together_come_in_the_natural_order_of_their_names(fre
     assert [Path(name).stem for _, name, *_ in merged_data(fresh)] == ["batch_9", "batch_10"]
 
 
+@pytest.mark.slow
 def test_the_record_holds_no_time_and_no_path_of_this_machine(fresh: Project, tmp_path: Path) -> None:
     other = copy_project(fresh, tmp_path / "elsewhere")
     for project in (fresh, other):

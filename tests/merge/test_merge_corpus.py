@@ -450,6 +450,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".db") == ["base.db", "new.db"]
 
 
+@pytest.mark.slow
 def test_a_rebase_by_hand_asks_with_counts(tmp_path: Path) -> None:
     for name, value in (("base", 1), ("new", 2)):
         parquet(tmp_path / f"{name}.parquet", id=[1, 2], v=[value, 9])

@@ -420,6 +420,7 @@ def test_links_that_lead_nowhere_and_empty_words_are_named(tmp_path: Path) -> No
             merge_databases_by_hand(Request(None, [pattern], tmp_path / "out.db", Rules("merge"), lambda _: True))
 
 
+@pytest.mark.slow
 def test_a_locked_or_broken_source_is_named_and_not_the_base(tmp_path: Path) -> None:
     create = "CREATE TABLE t (id TEXT PRIMARY KEY)"
     base, new = database(tmp_path / "a.db", create, t=[("a",)]), database(tmp_path / "b.db", create, t=[("b",)])

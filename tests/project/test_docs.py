@@ -225,6 +225,7 @@ def test_docs_name_no_table_of_predictions(baked: Project) -> None:
         assert not re.search(r"(FROM|JOIN) predictions\b", read(baked, page)), page
 
 
+@pytest.mark.slow
 def test_every_option_of_a_script_exists(baked: Project) -> None:
     helps: dict[str, str] = {}
     mentioned = 0

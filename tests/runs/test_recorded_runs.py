@@ -148,6 +148,7 @@ def write_runs(folder: str, worker: int) -> None:
         write_one(Path(folder), f"run-{worker}-{number:02d}", {"worker": worker}, {"score": float(number)}, frame)
 
 
+@pytest.mark.slow
 def test_no_row_of_8_processes_with_50_runs_each_is_lost(tmp_path: Path) -> None:
     from lineage.merge.databases import merge_databases
     from lineage.merge.rules import Rules

@@ -88,6 +88,7 @@ def test_an_old_git_without_initial_branch_makes_main_too(bake: Bakery, tmp_path
     assert project.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_inside_an_existing_repository_nothing_is_initialised(bake: Bakery, tmp_path: Path) -> None:
     outer = tmp_path / "monorepo"
     outer.mkdir()

@@ -42,6 +42,7 @@ def with_environment(project: Project) -> Project:
     return Project(project.path, {**project.environment, "PATH": path})
 
 
+@pytest.mark.slow
 def test_everything_is_configured_and_in_the_cache_right_after_the_bake(bake_bare: Bakery) -> None:
     bare = bake_bare()
     steps = [line.split()[:2] for line in bare.log.splitlines() if line[:1] in "✓–✗" and line]
