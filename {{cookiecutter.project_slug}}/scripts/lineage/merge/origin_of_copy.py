@@ -1,6 +1,6 @@
 """What an incoming database began as a copy of: only what changed since then comes in."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,16 +62,21 @@ def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path 
     merged = read_sources(source).keys()
     if not merged and holds_all_rows(base, source):
         return None
-    origin = None
-    most = (0, 0, False)
-    for version in _recorded_versions(root, name):
+    versions = _recorded_versions(root, name)
+    alike = _most_alike(versions, merged) if merged else []
+    holding = (version for version in alike or versions if holds_all_rows(source, version))
+    return next(holding, next(iter(alike), None))
+
+
+def _most_alike(versions: Sequence[Path], merged: Set[str]) -> list[Path]:
+    """Pick the versions into which most of some files were merged, and fewest others."""
+    likeness = {}
+    for version in versions:
         record = read_sources(version).keys()
-        beside = record - merged if merged else ()
-        likeness = (len(record & merged), -len(beside), holds_all_rows(source, version))
-        if likeness > most:
-            most = likeness
-            origin = version
-    return origin
+        if shared := record & merged:
+            likeness[version] = (len(shared), -len(record - merged))
+    most = max(likeness.values(), default=None)
+    return [version for version, one in likeness.items() if one == most]
 
 
 def _recorded_versions(root: Path, name: str) -> list[Path]:
