@@ -135,8 +135,13 @@ def test_databases_rebase_as_the_oracle_says(made: Any, keys: list[str]) -> None
 @MANY
 @given(made=sheets(rarely=True), data=st.data())
 def test_rows_that_are_mostly_new_are_appended_in_an_order_of_their_own(made: Any, data: st.DataObject) -> None:
-    """All sides have the primary key, so that nothing is compared as long as no key collides."""
+    """All sides have the primary key, so that nothing is compared as long as no key collides.
+
+    A row that two sources send arrives with the first of them, so its place depends on their order.
+    """
     base, sources, identity = made
+    keys = [oracle.key(row, identity) for sheet in sources for row in sheet.rows]
+    collide = len(keys) != len(set(keys))
     run_database(made, "merge", [], "fail", keyed=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -148,10 +153,16 @@ def test_rows_that_are_mostly_new_are_appended_in_an_order_of_their_own(made: An
             out = folder / f"out{len(written)}.db"
             try:
                 merge_databases(old, [folder / f"{place}.db" for place in order], out, Rules("merge"))
-                written.append(out.read_bytes())
+                written.append(by_key(read_database(out), identity) if collide else out.read_bytes())
             except Refused:
-                written.append(b"refused")
+                written.append("refused")
         assert written[0] == written[1]
+
+
+def by_key(rows: list[oracle.Row], identity: Sequence[str]) -> list[tuple[Any, ...]]:
+    """All cells, in the order of the keys, which are unique and never NULL here."""
+    columns = sorted({name for row in rows for name in row})
+    return [frozen(row, columns) for row in sorted(rows, key=lambda row: oracle.key(row, identity))]
 
 
 def run_database(made: Any, strategy: str, keys: list[str], on_conflict: str, keyed: bool = False) -> None:
