@@ -7,17 +7,28 @@ same run: same code, data and params, by `run_hash`.
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from lineage.core import paths
+from lineage.core.console import say
 from lineage.core.errors import BadInput
-from lineage.runs.run import FINISHED, UNFINISHED, Folders, Run, run_files
+from lineage.runs.run import (
+    ARTIFACTS_SUFFIX,
+    CHECKPOINT,
+    FINISHED,
+    UNFINISHED,
+    Folders,
+    Run,
+    run_files,
+    work_folder,
+)
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
 from lineage.tracked.whole_file import remove
 
-PARTS = (".tmp", ".parquet", ".bin")
+PARTS = (".tmp", ".parquet", ".bin", ARTIFACTS_SUFFIX)
 FIND_RUN = """
 SELECT run_hash, model_hash, predictions_hash
 FROM metrics
@@ -43,6 +54,19 @@ def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
         if run_hash in planned:
             done[run_hash] = track_id
     return done
+
+
+def resumed(root: Path, run: Run) -> Run:
+    """Give a run the id under which a `train` that was killed has begun it, if one has.
+
+    So it goes on from its checkpoint.
+    """
+    for folder in sorted(work_folder(root, run).parent.glob(f"{run.facts.run_hash}.*")):
+        track_id = folder.name.partition(".")[2]
+        if any((folder / CHECKPOINT).glob("*")):
+            say(f"{track_id} goes on from its checkpoint")
+        return replace(run, track_id=track_id)
+    return run
 
 
 def finish(root: Path, track_ids: Iterable[str]) -> None:
@@ -94,12 +118,12 @@ def _remove_parts(root: Path, whole: list[str]) -> None:
 
 def _run_hash_if_whole(root: Path, track_id: str) -> str:
     """Read the `run_hash` of a run that ended well with the files that it recorded; else ''."""
-    *files, database = run_files(root, UNFINISHED, track_id)
+    model, _, predictions, database = run_files(root, UNFINISHED, track_id)
     try:
         with open_read_only(database) as connection:
             found = connection.execute(FIND_RUN, (track_id,)).fetchone()
     except (BadInput, sqlite3.Error):
         return ""
     run_hash, *recorded = found or [""]
-    present = [path_md5(path) for path in files if path.exists()]
+    present = [path_md5(path) for path in (model, predictions) if path.exists()]
     return run_hash if present == recorded else ""
