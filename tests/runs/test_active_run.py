@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project, copy_project
+from conftest import Project, copy_project, stages_run
 from toy_runs import UNFINISHED, new_rows, rows, start, toy, wait_for
 
 EVENTS = "SELECT * FROM events ORDER BY track_id, timestamp"
@@ -68,3 +69,71 @@ def test_a_killed_run_goes_on_from_its_checkpoint_under_its_id_and_its_curve_has
     kept = project.path / f"models/trained/{killed}.artifacts/notes/made.txt"
     assert kept.read_text() == "by 0 with 2 on cpu"
     assert sorted(path.name for path in (project.path / UNFINISHED).iterdir()) == []
+
+
+TALK = """
+if x == 9:
+    run.log(step=0, loss=9.0)
+    raise RuntimeError("it exploded")
+for step in range(1000):
+    run.log(step=step, loss=1 / (step + 1) + x)
+run.artifact(f"figures/curve-{x}.txt").write_text(f"of {x}")
+"""
+MEASURE = "run.log(step=0, f1=0.5)\nmetrics['f1_score'] = x / 10"
+
+
+def kept(project: Project) -> dict[str, str]:
+    """The artifacts of candidates, by the run that made them."""
+    files = (project.path / "results/artifacts").rglob("*.txt")
+    return {file.parts[-3]: file.read_text() for file in files}
+
+
+def test_a_project_in_which_runs_speak(project: Project) -> None:
+    """A user logs in a sweep, starts a version, takes its results back by rebase, and brings an artifact back."""
+    database = project.path / "results/experiments.db"
+    assert rows(database, "SELECT name FROM sqlite_master WHERE name LIKE '%events%'") == [], "nobody has logged yet"
+    assert (project.path / "results/plots/curves.csv").read_text() == "track_id,step,name,value\n"
+    assert list((project.path / "results/artifacts").iterdir()) == []
+
+    speaking(project, TALK, MEASURE, xs=[1, 2, 3, 9])
+    project.set_param("promote.keep", 2)
+    project.set_param("sweep.on_error", "keep")
+    printed = project.repro()
+    assert "merge events: +3004 ~0 =0 !0\n" in printed
+    ids = {row["model_x"]: row["track_id"] for row in rows(database) if row["model_x"]}
+    failed = "SELECT step, loss FROM events JOIN metrics USING (track_id) WHERE status = 'failed'"
+    assert rows(database, failed) == [{"step": 0, "loss": 9.0}]
+    points = [line.split(",") for line in (project.path / "results/plots/curves.csv").read_text().splitlines()[1:]]
+    curve = [(int(step), float(value)) for run, step, name, value in points if (run, name) == (ids[2], "loss")]
+    assert (curve[0], curve[-1]) == ((0, 3.0), (999, 1 / 1000 + 2)) and 200 < len(curve) <= 301
+    assert curve == [(step, 1 / (step + 1) + 2) for step in [*range(0, 999, 4), 999]]
+    assert {name for _, _, name, _ in points} == {"loss", "f1"}
+    assert kept(project).items() >= {ids[2]: "of 2", ids[3]: "of 3"}.items()
+    assert stages_run(project.repro()) == []
+    project.commit("They speak")
+    project.script("version_tag", "--version", "e0.1.0")
+    assert "results/artifacts" in project.script("experiment_explorer", "show", "--version", "e0.1.0")
+
+    project.set_param("experiment.version", "e0.2.0")
+    project.set_param("merge.strategy", "rebase")
+    project.set_param("sweep.grid", {"model.x": [4, 5]})
+    printed = project.repro()
+    assert "rebase events: +2002 ~0 =0 !0\n" in printed
+    project.set_param("sweep.grid", {"model.x": [6]})
+    project.commit("Two more")
+    printed = project.repro()
+    assert "rebase metrics: +1 ~2 =0 !0, " in printed, printed
+    assert ", 2002 events of the replaced runs are gone\n" in printed, printed
+    assert "rebase events: +1001 ~0 =0 !0\n" in printed
+    counted = "SELECT model_x AS x, count(*) AS n FROM events JOIN metrics USING (track_id) GROUP BY x ORDER BY x"
+    found = {row["x"]: row["n"] for row in rows(database, counted)}
+    assert found == {1: 1001, 2: 1001, 3: 1001, 6: 1001, 9: 1}
+    assert rows(database, "SELECT count(*) AS n FROM events") == [{"n": 4005}], "no event without its run"
+
+    project.commit("One instead")
+    assert list(kept(project).values()) == ["of 6"], "the others were pruned with their candidates"
+    wanted = f"results/artifacts/{ids[3]}/figures/curve-3.txt"
+    project.script("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", wanted)
+    assert (project.path / "build/e0.1.0" / wanted).read_text() == "of 3"
+    shown = json.loads(project.dvc("plots", "diff", "--show-vega", "e0.1.0", "HEAD", "--targets", "results/plots/curves.csv"))
+    print(shown)
