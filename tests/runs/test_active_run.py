@@ -93,7 +93,7 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     database = project.path / "results/experiments.db"
     assert rows(database, "SELECT name FROM sqlite_master WHERE name LIKE '%events%'") == [], "nobody has logged yet"
     assert (project.path / "results/plots/curves.csv").read_text() == "track_id,step,name,value\n"
-    assert list((project.path / "results/artifacts").iterdir()) == []
+    assert [path.name for path in (project.path / "results/artifacts").iterdir()] == ["README.md"]
 
     speaking(project, TALK, MEASURE, xs=[1, 2, 3, 9])
     project.set_param("promote.keep", 2)
@@ -135,5 +135,7 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     wanted = f"results/artifacts/{ids[3]}/figures/curve-3.txt"
     project.script("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", wanted)
     assert (project.path / "build/e0.1.0" / wanted).read_text() == "of 3"
-    shown = json.loads(project.dvc("plots", "diff", "--show-vega", "e0.1.0", "HEAD", "--targets", "results/plots/curves.csv"))
+    shown = json.loads(
+        project.dvc("plots", "diff", "--show-vega", "e0.1.0", "HEAD", "--targets", "results/plots/curves.csv")
+    )
     print(shown)

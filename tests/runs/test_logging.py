@@ -50,7 +50,11 @@ def test_xetracks_own_reader_reads_the_events(run: ActiveRun, tmp_path: Path) ->
         run.log(step=step, loss=step / 2)
     recorded(run, tmp_path)
     frame = Reader(str(tmp_path / "run-1.db"), table="events").to_df()
-    assert frame[["track_id", "step", "loss"]].values.tolist() == [["run-1", 0, 0.0], ["run-1", 1, 0.5], ["run-1", 2, 1.0]]
+    assert frame[["track_id", "step", "loss"]].values.tolist() == [
+        ["run-1", 0, 0.0],
+        ["run-1", 1, 0.5],
+        ["run-1", 2, 1.0],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,9 @@ def test_a_run_that_goes_on_after_a_kill_has_each_step_once(run: ActiveRun, tmp_
     for step in range(4, 8):
         again.log(step=step, loss=step + 0.5)
     events = recorded(again, tmp_path)
-    curve = [(event["step"], event["loss"]) for event in events if event["step"] is not None and event["loss"] is not None]
+    curve = [
+        (event["step"], event["loss"]) for event in events if event["step"] is not None and event["loss"] is not None
+    ]
     assert curve == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4.5), (5, 5.5), (6, 6.5), (7, 7.5)]
     assert [event["threshold"] for event in events].count(0.5) == 1, "another curve, which has not come again"
     assert [event["loss"] for event in events].count(-1.0) == 6
@@ -110,17 +116,6 @@ def test_an_artifact_that_would_lie_elsewhere_is_refused(run: ActiveRun, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_an_artifact_may_lie_in_folders_and_is_kept_only_where_something_was_written(
-    run: ActiveRun, tmp_path: Path
-) -> None:
-    run.artifact("never/written.txt")
-    run.keep_artifacts(tmp_path / "kept")
-    assert not (tmp_path / "kept").exists()
-    run.artifact("figures/roc.png").write_bytes(b"a picture")
-    run.keep_artifacts(tmp_path / "kept")
-    assert (tmp_path / "kept/figures/roc.png").read_bytes() == b"a picture"
-
-
 def test_a_run_that_does_nothing_with_it_leaves_nothing(run: ActiveRun, tmp_path: Path) -> None:
     assert (run.params, run.seed, run.validation, run.events()) == ({"x": 1}, 0, None, [])
     run.end()
@@ -130,7 +125,9 @@ def test_a_run_that_does_nothing_with_it_leaves_nothing(run: ActiveRun, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("visible", "device"), [(None, "cpu"), ("", "cpu"), ("-1", "cpu"), ("1", "cuda"), ("GPU-5", "cuda")])
+@pytest.mark.parametrize(
+    ("visible", "device"), [(None, "cpu"), ("", "cpu"), ("-1", "cpu"), ("1", "cuda"), ("GPU-5", "cuda")]
+)
 def test_the_device_is_cuda_where_the_variable_names_one(
     run: ActiveRun, monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str
 ) -> None:

@@ -238,13 +238,10 @@ def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
 
 def _drop_events(target: sqlite3.Connection, track_ids: set[str]) -> int:
     """Delete the events of some runs; return how many there were."""
-    table = describe_tables(target).get(EVENTS)
-    if table is None or RUN_ID not in table.column_names:
+    if not count_rows(target, "pragma_table_info('events', 'main') WHERE name = 'track_id'"):
         return 0
-    chosen = f"{RUN_ID} IN (SELECT value FROM json_each(?))"
-    return target.execute(
-        f"DELETE FROM main.{EVENTS} WHERE {chosen}", (json.dumps(sorted(track_ids)),)
-    ).rowcount
+    statement = "DELETE FROM main.events WHERE track_id IN (SELECT value FROM json_each(?))"
+    return target.execute(statement, [json.dumps(sorted(track_ids))]).rowcount
 
 
 def numbered_table(target: sqlite3.Connection, name: str) -> Table:

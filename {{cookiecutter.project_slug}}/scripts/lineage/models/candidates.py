@@ -1,4 +1,4 @@
-"""`models/candidates`: the best models, with artifacts; others leave once they can be brought back."""
+"""`models/candidates`: the best models; others leave once they can be brought back."""
 
 import shutil
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ from lineage.tracked.cache import (
 )
 from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.remote import missing_in_remote, open_remote
-from lineage.tracked.whole_file import remove, replace_folder
+from lineage.tracked.whole_file import remove, replace_folder, write_text
 
 TO_RECORD = (
     "git add dvc.lock && git commit   # a commit that names them\n"
@@ -164,9 +164,7 @@ def find_surplus(models: Models, files: dict[str, Path], keep: int) -> dict[str,
     for name, path in files.items():
         md5 = checked_md5(models.root, path)
         surplus[name] = set(folder_manifest(path).values()) or {md5}
-        new_artifacts = run_files(models.root, FINISHED, name).artifacts
-        for folder in (models.root / paths.ARTIFACTS / name, new_artifacts):
-            surplus[name] |= set(folder_manifest(folder).values())
+        surplus[name] |= set(folder_manifest(models.root / paths.ARTIFACTS / name).values())
     card = read_card(models.root)
     if card:
         surplus.pop(card.track_id, None)
@@ -244,7 +242,8 @@ def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
 def _keep_artifacts(root: Path, kept: Iterable[str], dropped: Iterable[str]) -> None:
     """Copy in what new candidates made beside their models, and remove that of dropped ones."""
     folder = root / paths.ARTIFACTS
-    folder.mkdir(parents=True, exist_ok=True)
+    about = "Files that the runs of candidates made by run.artifact().\n"
+    write_text(folder / "README.md", about)  # DVC warns of an empty folder
     for track_id in kept:
         made = run_files(root, FINISHED, track_id).artifacts
         if made.exists() and not (folder / track_id).exists():

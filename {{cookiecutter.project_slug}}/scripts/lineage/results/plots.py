@@ -14,16 +14,24 @@ from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
 from lineage.results.comparable import conditions_of
 from lineage.results.leaderboard import Row, best_runs, metric_names
-from lineage.runs.run_database import EVENT_COLUMNS
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import describe_tables, open_read_only
+from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
 
 CURVE_COLUMNS = ("track_id", "step", "name", "value")
 CURVE_POINTS = 300
 """So many points of each learning curve are drawn."""
+
+LOGGED_NAMES = """
+    SELECT name
+    FROM pragma_table_info('events')
+    WHERE name NOT IN ('track_id', 'timestamp', 'step')
+      AND EXISTS (SELECT 1 FROM pragma_table_info('events') WHERE name = 'step')
+    ORDER BY name
+"""
+"""What runs logged; nothing in a table of others that only has the same name."""
 
 CELL_COLUMNS = ("actual", "predicted", "count")
 SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
@@ -140,24 +148,19 @@ def curve_points(database: Path, track_ids: Sequence[str]) -> Lines:
     """
     lines: list[Sequence[Any]] = []
     with open_read_only(database) as connection:
-        table = describe_tables(connection).get(paths.EVENTS)
-        names = set(table.column_names if table else ()) - set(EVENT_COLUMNS)
-        for name, track_id in product(sorted(names), track_ids):
-            points = connection.execute(curve_sql(name), [name, track_id]).fetchall()
+        names = connection.execute(LOGGED_NAMES).fetchall()
+        for (name,), track_id in product(names, track_ids):
+            column = quote(name)
+            statement = f"""
+                SELECT track_id, step, ? AS name, {column} AS value
+                FROM events
+                WHERE track_id = ? AND step IS NOT NULL AND {column} IS NOT NULL
+                ORDER BY timestamp
+            """
+            points = connection.execute(statement, (name, track_id)).fetchall()
             every = len(points) // CURVE_POINTS + 1
             lines += [*points[:-1:every], *points[-1:]]
     return lines
-
-
-def curve_sql(name: str) -> str:
-    """Write the query for what a run logged under a name, in that order: name and run are bound."""
-    column = quote(name)
-    return f"""
-        SELECT track_id, step, ? AS name, {column} AS value
-        FROM events
-        WHERE track_id = ? AND step IS NOT NULL AND {column} IS NOT NULL
-        ORDER BY timestamp
-    """
 
 
 def confusion_cells(root: Path, track_id: str) -> Lines:

@@ -2,11 +2,12 @@
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -15,7 +16,7 @@ from lineage.core.errors import BadInput, Refused
 from lineage.core.param_names import flatten, is_param, to_plain
 from lineage.core.paths import EVENTS, METRICS
 from lineage.runs.run import Facts, Metrics, Row, Run
-from lineage.tables.sql import fold, quote_all
+from lineage.tables.sql import fold
 from lineage.tracked.whole_file import write_whole
 
 KEY = ("track_id", "timestamp")
@@ -24,11 +25,8 @@ KEY = ("track_id", "timestamp")
 METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
 
-EVENT_COLUMNS = (*KEY, "step")
-"""Columns of `events` that are no logged values."""
-
-Event = dict[str, float | None]
-"""What was logged at once: `timestamp` (seconds since 1970), `step`, and values by name."""
+Event = dict[str, Any]
+"""What was logged at once: `timestamp` (seconds since 1970), numbers by name, a `step` or none."""
 
 TIMESTAMP = "%Y-%m-%d %H:%M:%S.%f"
 """xetrack's format of the local time."""
@@ -92,7 +90,12 @@ def write_run(
     write_whole(path, build, locked=False)
 
 
-def _create_table(path: Path, table: str, types: dict[str, str]) -> None:
+def _create_table(
+    path: Path,
+    table: str,
+    types: dict[str, str],
+    rows: Iterable[list[Any]] = (),
+) -> None:
     columns = [f"{name} {kind}" for name, kind in types.items()]
     statement = f"""
         CREATE TABLE {table} (
@@ -102,9 +105,11 @@ def _create_table(path: Path, table: str, types: dict[str, str]) -> None:
             PRIMARY KEY (track_id, timestamp)
         )
     """
-    with closing(sqlite3.connect(path)) as connection:
+    marks = ", ".join("?" * len([*types, *KEY]))
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(UNSYNCED)
         connection.execute(statement)
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
 
 def _log_row(path: Path, track_id: str, row: Row) -> None:
@@ -128,23 +133,16 @@ def _write_events(path: Path, track_id: str, events: Sequence[Event]) -> None:
 
     The time is part of the key, and clocks go back.
     """
-    names: dict[str, None] = {}
-    for event in events:
-        names |= dict.fromkeys(event)
+    names = dict.fromkeys(chain(["step"], *events))
     del names["timestamp"]
     types = {**dict.fromkeys(names, "REAL"), "step": "INTEGER"}
-    _create_table(path, EVENTS, types)
     rows = []
     last = datetime.min
     for event in events:
-        logged = datetime.fromtimestamp(event["timestamp"] or 0)
-        last = max(logged, last + timedelta(microseconds=1))
-        rows.append([track_id, last.strftime(TIMESTAMP), *map(event.get, names)])
-    marks = ", ".join("?" * len(rows[0]))
-    statement = f"INSERT INTO events ({quote_all([*KEY, *names])}) VALUES ({marks})"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(UNSYNCED)
-        connection.executemany(statement, rows)
+        last += timedelta(microseconds=1)
+        last = max(last, datetime.fromtimestamp(event["timestamp"]))
+        rows.append([*map(event.get, names), track_id, last.strftime(TIMESTAMP)])
+    _create_table(path, EVENTS, types, rows)
 
 
 def to_row(params: Mapping[str, Any]) -> Row:

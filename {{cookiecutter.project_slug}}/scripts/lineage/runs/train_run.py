@@ -6,6 +6,7 @@ import sqlite3
 import time
 import traceback
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,8 @@ def train_run(root: Path, run: Run) -> Outcome:
     import numpy
 
     files = run_files(root, UNFINISHED, run.track_id)
+    for path in files:
+        remove(path)  # of a process that was killed
     random.seed(run.facts.seed)
     numpy.random.seed(run.facts.seed)
     experiment = load_experiment(root)
@@ -60,10 +63,11 @@ def train_run(root: Path, run: Run) -> Outcome:
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
-    active.keep_artifacts(files.artifacts)
-    for path in (files.model, files.artifacts, files.predictions):
-        for file in files_of_model(path):
-            flush_to_disk(file)
+    if files_of_model(active.artifacts):
+        active.artifacts.replace(files.artifacts)
+    made = (files.model, files.artifacts, files.predictions)
+    for path in chain.from_iterable(map(files_of_model, made)):
+        flush_to_disk(path)
     facts = replace(
         run.facts,
         duration_seconds=seconds,
@@ -84,7 +88,6 @@ def _fit_and_evaluate(
     train = _load(experiment, root, paths.TRAIN_DATA)
     test = _load(experiment, root, paths.TEST_DATA)
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
-    remove(file)  # of a process that was killed
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
     model = _load_model(experiment, file)
@@ -97,7 +100,7 @@ def activate(root: Path, run: Run) -> ActiveRun:
     folder = work_folder(root, run)
     if not any((folder / CHECKPOINT).glob("*")):
         remove(folder)
-    return ActiveRun(folder, run.track_id, run.params, run.facts.seed)
+    return ActiveRun(folder, run.track_id, copy.deepcopy(run.params), run.facts.seed)
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:

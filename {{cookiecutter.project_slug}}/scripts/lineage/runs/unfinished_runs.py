@@ -61,7 +61,7 @@ def resumed(root: Path, run: Run) -> Run:
 
     So it goes on from its checkpoint.
     """
-    for folder in sorted(work_folder(root, run).parent.glob(f"{run.facts.run_hash}.*")):
+    for folder in work_folder(root, run).parent.glob(f"{run.facts.run_hash}.*"):
         track_id = folder.name.partition(".")[2]
         if any((folder / CHECKPOINT).glob("*")):
             say(f"{track_id} goes on from its checkpoint")
