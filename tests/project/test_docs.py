@@ -21,6 +21,7 @@ DOCS = (
     "quickstart",
     "workflows",
     "runs",
+    "tracking",
     "merge-rebase",
     "models",
     "dvc-setup",
