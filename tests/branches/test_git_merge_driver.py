@@ -26,6 +26,7 @@ from lineage.tracked.cache import cache_folder, object_path, read_listing, store
 from lineage.tracked.hashes import file_md5, folder_manifest, path_md5, write_listing
 
 DATABASE, PREDICTIONS, TRAIN = "results/experiments.db", "results/predictions", "data/train.parquet"
+SPEAKS = "run.log(step=0, C=params['C']); run.artifact('C.txt').write_text(str(params['C']))\n"
 FIRST = 523
 """An image of the first batch."""
 
@@ -48,6 +49,12 @@ def forked_original(trained_original: Project, tmp_path_factory: pytest.TempPath
     """Two branches of `start` that both ran: `left` with other params and a batch, `right` with another batch."""
     project = copy_project(trained_original, tmp_path_factory.mktemp("forked"))
     project.git("config", "merge.dvc.driver", MERGE_DRIVER)
+    code = project.path / "experiment.py"
+    signature = "def fit(train: pd.DataFrame, params: dict[str, Any], run: Any) -> Pipeline:\n    " + SPEAKS
+    text = code.read_text(encoding="utf-8")
+    old = "def fit(train: pd.DataFrame, params: dict[str, Any]) -> Pipeline:\n"
+    code.write_text(text.replace(old, signature), encoding="utf-8")
+    project.commit("runs speak")
     project.git("branch", "start")
     branch(project, "left", batch=2, line=("version: e0.1.0", "version: e0.2.0"))
     branch(project, "right", batch=3, line=("  C: 1.0 ", "  C: 0.3 "))
@@ -102,6 +109,10 @@ def test_both_branches_ran_and_the_merge_holds_all_runs_of_both(forked: Project)
     assert sorted(pd.read_parquet(forked.path / TRAIN)["id"]) == all_ids(forked)
     candidates = {path.name.removesuffix("_model.bin") for path in (forked.path / "models/candidates").iterdir()}
     assert candidates == set(expected)
+    kept = {path.parent.name: float(path.read_text()) for path in (forked.path / "results/artifacts").rglob("C.txt")}
+    with sqlite3.connect(f"file:{forked.path / DATABASE}?mode=ro", uri=True) as connection:
+        logged = dict(connection.execute("SELECT track_id, C FROM events"))
+    assert kept == logged and sorted(kept.values()) == [0.3, 1.0] and kept.keys() < set(expected)
     names = [name for _, name, *_ in merged_data(forked)]
     assert names == [f"data/incoming/batch_00{number}.parquet" for number in (1, 2, 3)], "ours first"
     merged = [Path(name).stem for _, name, *_ in merged_results(forked.path / DATABASE)]

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, new_rows, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, md5, new_rows, rows, start, toy, wait_for
+
+from lineage.runs.active_run import ActiveRun
+from lineage.runs.run import FINISHED, Facts, Run, run_files
+from lineage.runs.run_database import write_run
 
 EVENTS = "SELECT * FROM events ORDER BY track_id, timestamp"
 
@@ -135,7 +139,35 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     wanted = f"results/artifacts/{ids[3]}/figures/curve-3.txt"
     project.script("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", wanted)
     assert (project.path / "build/e0.1.0" / wanted).read_text() == "of 3"
-    shown = json.loads(
-        project.dvc("plots", "diff", "--show-vega", "e0.1.0", "HEAD", "--targets", "results/plots/curves.csv")
+    printed = project.dvc("plots", "diff", "--json", "e0.1.0", "HEAD", "--targets", "results/plots/curves.csv")
+    [plot] = json.loads(printed[printed.index("{") :])["data"]["results/plots/curves.csv"]
+    drawn = {(point["rev"], point["track_id"]) for point in plot["content"]["data"]["values"]}
+    assert {(rev, run) for rev, run in drawn if run in ids.values()} == {("e0.1.0", run) for run in ids.values()}
+    assert len([rev for rev, _ in drawn if rev == "HEAD"]) == 1, "the newest session of each version"
+
+
+def test_20_runs_with_10_000_events_each_are_merged_and_none_is_lost(fresh: Project) -> None:
+    for number in range(20):
+        run = ActiveRun(fresh.path / "work", f"run-{number:02d}", {"x": number})
+        for step in range(10_000):
+            run.log(step=step, loss=number + step / 10_000)
+        facts = Facts(version="e0.1.0", test_hash="t", evaluate_hash="e")
+        database = run_files(fresh.path, FINISHED, run.track_id).database
+        write_run(
+            database, Run(run.track_id, {}, run.params, {"model_x": "INTEGER"}, facts), {"f1_score": 0.5}, run.events()
+        )
+        run.end()
+    printed = fresh.script("merge_results")
+    assert "merge metrics: +20 ~0 =0 !0\nmerge events: +200000 ~0 =0 !0\n" in printed
+    database = fresh.path / "results/experiments.db"
+    before = md5(database)
+    counted = (
+        "SELECT track_id, count(*) AS n, count(DISTINCT step) AS steps, sum(loss - step / 10000.0) AS loss FROM events"
     )
-    print(shown)
+    found = rows(database, f"{counted} GROUP BY track_id ORDER BY track_id")
+    assert [(row["track_id"], row["n"], row["steps"]) for row in found] == [
+        (f"run-{number:02d}", 10_000, 10_000) for number in range(20)
+    ]
+    assert [round(row["loss"], 6) for row in found] == [10_000 * number for number in range(20)]
+    fresh.script("merge_results")
+    assert md5(database) == before, "merging twice changes nothing"
