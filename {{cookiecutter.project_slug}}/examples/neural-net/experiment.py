@@ -9,6 +9,7 @@ Repository (1998), https://doi.org/10.24432/C50P49, licence CC BY 4.0, as shippe
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 TARGET = "label"
 ID = "id"
 CLASSES = np.arange(10)
+BATCH = 64
 TRUSTED = ["sklearn.neural_network._stochastic_optimizers.AdamOptimizer"]
 """Part of a network that goes on learning; skops loads only what it knows or is told."""
 
@@ -51,7 +53,7 @@ def fit(train: pd.DataFrame, params: dict[str, Any], run: ActiveRun) -> MLPClass
     network = MLPClassifier(
         hidden_layer_sizes=(params["hidden"],),
         learning_rate_init=params["rate"],
-        batch_size=64,
+        batch_size=min(BATCH, len(train)),
         random_state=run.seed,
     )
     state = {"epoch": -1, "network": network, "best": network, "best_loss": np.inf, "best_epoch": 0}
@@ -86,8 +88,8 @@ def _learn(
     )
     state = {**state, "epoch": epoch, "network": network}
     if metrics["log_loss"] < state["best_loss"]:
-        copied = skops.io.loads(skops.io.dumps(network), trusted=TRUSTED)
-        state |= {"best": copied, "best_loss": metrics["log_loss"], "best_epoch": epoch}
+        best = copy.deepcopy(network)
+        state |= {"best": best, "best_loss": metrics["log_loss"], "best_epoch": epoch}
     return state
 
 
