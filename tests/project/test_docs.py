@@ -21,6 +21,7 @@ DOCS = (
     "quickstart",
     "workflows",
     "runs",
+    "validation",
     "merge-rebase",
     "models",
     "dvc-setup",

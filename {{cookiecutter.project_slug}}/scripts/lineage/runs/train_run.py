@@ -16,8 +16,9 @@ from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.core.experiment_file import imported_files, load_experiment
 from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
-from lineage.runs.run import UNFINISHED, Outcome, Run, run_files
+from lineage.runs.run import UNFINISHED, Metrics, Outcome, Run, run_files
 from lineage.runs.run_database import to_metrics, write_run
+from lineage.runs.validation import add_validated, split
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk, remove
 
@@ -54,14 +55,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     experiment = load_experiment(root)
     check_code(root, run)
     check_listed(root, imported_files(root))
-    train = _load(experiment, root, paths.TRAIN_DATA)
-    test = _load(experiment, root, paths.TEST_DATA)
-    fitted = experiment.fit(train, copy.deepcopy(run.params))
-    save_alone(experiment, fitted, files.model)
-    del fitted  # memory may hold one model only
-    model = _load_model(experiment, files.model)
-    measured, predictions = _evaluate(experiment, model, train, test)
-    metrics = to_metrics(measured)
+    metrics, predictions = _fit_and_evaluate(experiment, root, run, files.model)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
@@ -75,6 +69,26 @@ def train_run(root: Path, run: Run) -> Outcome:
     )
     write_run(files.database, replace(run, facts=facts), metrics)
     return Outcome(run, metrics)
+
+
+def _fit_and_evaluate(
+    experiment: ModuleType,
+    root: Path,
+    run: Run,
+    file: Path,
+) -> tuple[Metrics, Any]:
+    train, aside = split(_load(experiment, root, paths.TRAIN_DATA), run.validation)
+    test = _load(experiment, root, paths.TEST_DATA)
+    fitted = experiment.fit(train, copy.deepcopy(run.params))
+    save_alone(experiment, fitted, file)
+    del fitted  # memory may hold one model only
+    model = _load_model(experiment, file)
+    measured, predictions = _evaluate(experiment, model, train, test)
+    metrics = to_metrics(measured)
+    if aside is not None:
+        validated, _ = _evaluate(experiment, model, train, aside)
+        add_validated(metrics, to_metrics(validated))
+    return metrics, predictions
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
@@ -111,7 +125,7 @@ def _load_model(experiment: ModuleType, path: Path) -> Any:
 
 def _load(experiment: ModuleType, root: Path, name: str) -> Any:
     data = experiment.load_data(root / name)
-    if data.empty:
+    if getattr(data, "empty", False):
         raise BadInput(f"{name} has no rows")
     return data
 
