@@ -59,7 +59,7 @@ def split(data: Any, validation: Validation | None) -> tuple[Any, pd.DataFrame |
     if not isinstance(data, pandas.DataFrame):
         problem = f"validation splits a DataFrame, and load_data() returned {type(data).__name__}"
         raise BadInput(problem, OFF)
-    by = validation.by or list(data)
+    by = validation.by or list(data.columns)
     for name in by:
         if name not in data:
             raise BadInput(f"validation: load_data() returned no column {name!r} to split by", OFF)
