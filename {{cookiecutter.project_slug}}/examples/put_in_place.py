@@ -35,6 +35,7 @@ SETTINGS = ("params.yaml", "dvc.yaml")
 WHOLE = ("model", "plots")
 """Sections that an example replaces as a whole; of others, it changes the keys that it has."""
 
+NULL = "tag:yaml.org,2002:null"
 START_ANEW = (
     "git switch --quiet --create try-example"
     " && git rm --quiet dvc.lock results/metrics.json"
@@ -162,6 +163,9 @@ def _yaml(path: Path) -> YAML:
     yaml = YAML()
     yaml.width = 1000
     yaml.preserve_quotes = True
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar(NULL, "null")
+    )
     if path.name == "dvc.yaml":
         yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml

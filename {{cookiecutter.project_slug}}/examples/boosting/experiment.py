@@ -77,7 +77,6 @@ def evaluate(model: lgb.Booster, test: pd.DataFrame) -> tuple[dict[str, float], 
     )
     metrics = score(predictions)
     metrics["log_loss"] = log_loss(test[TARGET], probability, labels=[0, 1])
-    metrics["trees"] = model.num_trees()
     return metrics, predictions
 
 
