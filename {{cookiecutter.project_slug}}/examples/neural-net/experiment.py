@@ -76,7 +76,7 @@ def _learn(
 ) -> dict[str, Any]:
     """Go through the rows once; keep a copy of the network where it is the best so far."""
     assert run.validation is not None
-    network = state["network"].partial_fit(_features(train), train[TARGET], CLASSES)
+    network = state["network"].partial_fit(_features(train), train[TARGET], classes=CLASSES)
     metrics, _ = evaluate(network, run.validation)
     run.log(
         step=epoch,
