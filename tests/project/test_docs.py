@@ -22,6 +22,7 @@ DOCS = (
     "workflows",
     "runs",
     "tracking",
+    "validation",
     "merge-rebase",
     "models",
     "dvc-setup",
