@@ -51,6 +51,8 @@ run.artifact("notes/made.txt").write_text(f"by {run.seed} with {run.params['x']}
 
 def test_a_killed_run_goes_on_from_its_checkpoint_under_its_id_and_its_curve_has_no_gap(project: Project) -> None:
     speaking(project, EPOCHS, "run.log(f1=0.5)", xs=[1, 2])
+    with (project.path / "experiment.py").open("a") as code:
+        code.write("\ntime.sleep(3)  # as long as it takes to import a large library\n")
     running = start(project)
     wait_for(lambda: list(project.path.glob("pid-*")))
     running.send_signal(signal.SIGKILL)
@@ -63,6 +65,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_under_its_id_and_its_curve_has
     assert (project.path / f"began-2-5-{killed}").exists()
     [row] = [row for row in new_rows(project) if row["model_x"] == 2]
     assert row["track_id"] == killed
+    assert max(row["duration_seconds"] for row in new_rows(project)) < 3, "the first import is not the run's own time"
     events = rows(project.path / f"results/runs/{killed}.db", EVENTS)
     assert [(event["step"], event["loss"], event["f1"]) for event in events] == [
         *[(epoch, 1 / (epoch + 1) + 2, None) for epoch in range(10)],
@@ -113,6 +116,8 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     assert curve == [(step, 1 / (step + 1) + 2) for step in [*range(0, 999, 4), 999]]
     assert {name for _, _, name, _ in points} == {"loss", "f1"}
     assert kept(project).items() >= {ids[2]: "of 2", ids[3]: "of 3"}.items()
+    measured = project.script("experiment_explorer", "evaluate", "--run-id", ids[2])
+    assert "0.2" in measured, "evaluate(model, test, run) measures again, with a run that keeps nothing"
     assert stages_run(project.repro()) == []
     project.commit("They speak")
     project.script("version_tag", "--version", "e0.1.0")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,7 @@ def main(name: str = typer.Argument("", help="A folder of examples/: boosting, t
         say(line)
     say(f"back: git restore . && dvc checkout --force {INBOX} {TEST_DATA}")
     say("next:")
-    missing = " ".join(f"'{need}'" for need in needs_of(folders) if not is_installed(need))
+    missing = " ".join(f"'{need}'" for need in needs_of(folders) if not is_locked(root, need))
     if missing:
         say(f"  uv add --frozen {missing} && make lock && make setup   # what it needs")
     say("  dvc repro")
@@ -206,12 +205,11 @@ def needs_of(folders: list[Path]) -> list[str]:
     return [line for file in files if file.is_file() for line in file.read_text().splitlines()]
 
 
-def is_installed(need: str) -> bool:
-    """Tell whether some version of a package is installed here."""
-    try:
-        return bool(version(need.partition(">")[0]))
-    except PackageNotFoundError:
-        return False
+def is_locked(root: Path, need: str) -> bool:
+    """Tell whether `requirements.lock` pins some version of a package."""
+    pin = need.partition(">")[0] + "=="
+    lines = (root / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    return any(line.startswith(pin) for line in lines)
 
 
 if __name__ == "__main__":

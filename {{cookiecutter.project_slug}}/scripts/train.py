@@ -16,7 +16,7 @@ def main(debug: bool = False) -> None:
     from lineage.runs.run_plan import plan_runs
     from lineage.runs.sweep import check_failures, do_runs, warn_of_gaps
     from lineage.runs.train_run import check_code
-    from lineage.runs.unfinished_runs import find_done, finish, resumed
+    from lineage.runs.unfinished_runs import find_done, finish
     from lineage.tracked.guarded_output import check_base, locked
     from lineage.tracked.version_tags import check_open
 
@@ -30,7 +30,7 @@ def main(debug: bool = False) -> None:
         if done:
             there = f"{len(done)} of {len(runs)} runs are there already"
             say(f"{there}, from a session that did not end")
-        missing = [resumed(root, run) for run in runs if run.facts.run_hash not in done]
+        missing = [run for run in runs if run.facts.run_hash not in done]
         outcomes = do_runs(root, missing, params, debug)
         warn_of_gaps(outcomes, len(runs), params.promote.metric)
         check_failures(outcomes, len(runs), params.sweep.on_error)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.core.code_hash import check_listed, code_files, code_hash
+from lineage.core.console import say
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.core.experiment_file import imported_files, load_experiment
 from lineage.runs.active_run import ActiveRun, call_with_run
@@ -104,7 +105,9 @@ def _fit_and_evaluate(
 def activate(root: Path, run: Run) -> ActiveRun:
     """Begin a run; one that was killed goes on where it has left a checkpoint, else begins anew."""
     folder = work_folder(root, run)
-    if not any((folder / CHECKPOINT).glob("*")):
+    if any((folder / CHECKPOINT).glob("*")):
+        say(f"{run.track_id} goes on from its checkpoint")
+    else:
         remove(folder)
     return ActiveRun(folder, run.track_id, copy.deepcopy(run.params), run.facts.seed)
 
@@ -161,7 +164,7 @@ def _evaluate(
     try:
         metrics, predictions = call_with_run(experiment.evaluate, model, test, active)
     except Exception as error:
-        differ = set(train.columns) ^ set(test.columns)
+        differ = set(getattr(train, "columns", ())) ^ set(getattr(test, "columns", ()))
         if not differ:
             raise
         names = ", ".join(sorted(map(str, differ)))

@@ -7,22 +7,11 @@ same run: same code, data and params, by `run_hash`.
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from lineage.core import paths
-from lineage.core.console import say
 from lineage.core.errors import BadInput
-from lineage.runs.run import (
-    ARTIFACTS_SUFFIX,
-    CHECKPOINT,
-    FINISHED,
-    UNFINISHED,
-    Folders,
-    Run,
-    run_files,
-    work_folder,
-)
+from lineage.runs.run import ARTIFACTS_SUFFIX, FINISHED, UNFINISHED, Folders, Run, run_files
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
@@ -56,17 +45,11 @@ def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
     return done
 
 
-def resumed(root: Path, run: Run) -> Run:
-    """Give a run the id under which a `train` that was killed has begun it, if one has.
-
-    So it goes on from its checkpoint.
-    """
-    for folder in work_folder(root, run).parent.glob(f"{run.facts.run_hash}.*"):
-        track_id = folder.name.partition(".")[2]
-        if any((folder / CHECKPOINT).glob("*")):
-            say(f"{track_id} goes on from its checkpoint")
-        return replace(run, track_id=track_id)
-    return run
+def begun_before(root: Path, run_hash: str) -> str | None:
+    """Find the id under which a `train` that was killed has begun a run, so that it goes on."""
+    for folder in (root / paths.UNFINISHED_RUNS).glob(f"{run_hash}.*"):
+        return folder.name.partition(".")[2]
+    return None
 
 
 def finish(root: Path, track_ids: Iterable[str]) -> None:
