@@ -71,6 +71,14 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) 
     labels = pd.read_parquet(project.path / "data/train.parquet").set_index("id")["label"]
     assert not {*labels[list(seen(project))]} & {*labels.drop(list(seen(project)))}, "no class is on both sides"
 
+    code = project.path / "experiment.py"
+    days = "data.assign(day=pd.Timestamp('2026-01-01') + pd.to_timedelta(data['id'], unit='D'))"
+    read = "return pd.read_parquet(path)"
+    code.write_text(code.read_text().replace(read, f"data = pd.read_parquet(path)\n    return {days}"))
+    project.set_param("validation", {"by": ["day"], "after": "2027-01-01"})
+    project.script("train")
+    assert seen(project) == {item for item in ids(project, "train") if item <= 365}, "the rest is later"
+
 
 def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(project: Project) -> None:
     """Its metric cannot be there twice; the remedy is typed as it stands, and its own metric chooses."""
