@@ -84,7 +84,8 @@ def topics() -> dict[str, pd.DataFrame]:
             if len(text.split()) >= 5:
                 rows.append((f"{topic}.{name}", topic, text))
     frame = pd.DataFrame(rows, columns=["id", "topic", "text"]).drop_duplicates("text")
-    frame = frame.sample(frac=1.0, random_state=SEED).groupby("topic").head(MOST_OF_A_TOPIC).reset_index(drop=True)
+    frame = frame.sample(frac=1.0, random_state=SEED).groupby("topic").head(MOST_OF_A_TOPIC)
+    frame = frame.sample(frac=1.0, random_state=SEED).reset_index(drop=True)
     return {
         "examples/text/functions.parquet": frame[: len(frame) * 3 // 4],
         "examples/text/test.parquet": frame[len(frame) * 3 // 4 :],
