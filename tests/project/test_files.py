@@ -46,6 +46,7 @@ FILES = [
     "data/test.parquet.dvc",
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
+    "docs/examples.md",
     "docs/merge-rebase.md",
     "docs/models.md",
     "docs/quickstart.md",
