@@ -13,11 +13,6 @@ from models_project import card, md5, models, rows
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def trained(light_trained: Project) -> Project:
-    return light_trained
-
-
 def change(project: Project, name: str, old: str, new: str) -> None:
     path = project.path / name
     text = path.read_text(encoding="utf-8")

@@ -20,11 +20,6 @@ from lineage.setup.project import MERGE_DRIVER
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def trained(light_trained: Project) -> Project:
-    return light_trained
-
-
 @dataclass
 class Seen:
     """What lies in a working tree.

@@ -15,11 +15,6 @@ from versions_project import proof, run
 REMOTE = "digit-experiments-remote"
 
 
-@pytest.fixture
-def trained(light_trained: Project) -> Project:
-    return light_trained
-
-
 def tag(project: Project, *arguments: str, code: int = 0) -> str:
     return run(project, "version_tag", *arguments, code=code)
 

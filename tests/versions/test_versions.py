@@ -19,11 +19,6 @@ from lineage.tracked.version_tags import tags
 TAG = "python scripts/version_tag.py"
 
 
-@pytest.fixture
-def trained(light_trained: Project) -> Project:
-    return light_trained
-
-
 def tag(project: Project, *arguments: str, code: int = 0) -> str:
     """Run version_tag.py; return what it said, or its error."""
     done = project.run("python", "scripts/version_tag.py", *arguments, code=code)
