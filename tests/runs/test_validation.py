@@ -24,11 +24,6 @@ COUNTS = 'metrics["rows"] = len(test)\nmetrics["known"] = len({*test["id"]} & {*
 """Lines of `evaluate`: how many rows it gets, and how many of them `fit` had seen."""
 
 
-@pytest.fixture
-def project(trained_original: Project, tmp_path: Path) -> Project:
-    return copy_project(trained_original, tmp_path)
-
-
 def seen(project: Project) -> set[int]:
     [model] = (project.path / "models/trained").iterdir()
     return set(json.loads(model.read_text())["params"]["seen"])
@@ -38,7 +33,8 @@ def ids(project: Project, name: str) -> set[int]:
     return set(pd.read_parquet(project.path / f"data/{name}.parquet")["id"])
 
 
-def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) -> None:
+def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(light_trained: Project) -> None:
+    project = light_trained
     toy(project, SEEN, COUNTS)
     project.script("train")
     [whole] = new_rows(project)
@@ -80,8 +76,9 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) 
     assert seen(project) == {item for item in ids(project, "train") if item <= 365}, "the rest is later"
 
 
-def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(project: Project) -> None:
+def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(light_trained: Project) -> None:
     """Its metric cannot be there twice; the remedy is typed as it stands, and its own metric chooses."""
+    project = light_trained
     toy(project, measure="metrics.update(val_f1_score=-x, f1_score=x / 10)", xs=[1, 2])
     project.set_param("validation.fraction", 0.2)
     printed = project.script("train", code=1)
