@@ -60,6 +60,10 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(light_trained: Pro
 
     project.drop_batch(2)
     project.script("merge_data")
+    code = project.path / "experiment.py"
+    code.write_text(code.read_text().replace("def fit(train, params):", "def fit(train, params, run):"))
+    held = 'assert not run.validation.empty and not {*run.validation["id"]} & {*train["id"]}'
+    code.write_text(code.read_text().replace('    x = params["x"]\n', f'    x = params["x"]\n    {held}\n', 1))
     project.script("train")
     assert ids(project, "train") > old and seen(project) & old == trained_on, "a new batch moves no old row"
     project.set_param("validation", {"by": ["label"], "fraction": 0.5})
@@ -67,7 +71,6 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(light_trained: Pro
     labels = pd.read_parquet(project.path / "data/train.parquet").set_index("id")["label"]
     assert not {*labels[list(seen(project))]} & {*labels.drop(list(seen(project)))}, "no class is on both sides"
 
-    code = project.path / "experiment.py"
     days = "data.assign(day=pd.Timestamp('2026-01-01') + pd.to_timedelta(data['id'], unit='D'))"
     read = "return pd.read_parquet(path)"
     code.write_text(code.read_text().replace(read, f"data = pd.read_parquet(path)\n    return {days}"))

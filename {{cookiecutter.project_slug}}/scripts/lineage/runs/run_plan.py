@@ -24,6 +24,7 @@ from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep, Validation
 from lineage.runs.run import Facts, Run
 from lineage.runs.run_database import declare_types, to_row
+from lineage.runs.unfinished_runs import begun_before
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
@@ -49,14 +50,13 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
     models = [_with_point(params.model, point) for point in points]
     inputs = _hash_inputs(root)
     known = _known_facts(root, params.experiment.version, inputs)
-    threads = thread_limit(params.sweep)
     validation = _validation(params)
     shared = [
         inputs,
         known.version,
         known.python,
         known.lock_hash,
-        threads,
+        thread_limit(params.sweep),
         *filter(None, [validation]),
     ]
     began = datetime.now(timezone.utc)
@@ -67,7 +67,8 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
         run_hash = _hash_json([*shared, model, types])
         facts = replace(known, run_hash=run_hash, seed=_seed(model))
         token = secrets.token_hex(4)  # not from `random`, which users seed
-        track_id = f"{began:%Y%m%dT%H%M%S}-{token}"
+        new_id = f"{began:%Y%m%dT%H%M%S}-{token}"
+        track_id = begun_before(root, run_hash) or new_id
         run = Run(track_id, point, model, types, facts, validation)
         runs.setdefault(run_hash, run)
     if len(runs) < len(points):
