@@ -28,8 +28,10 @@ def session(version: str, *values: tuple[float | None, float]) -> list[dict[str,
     ]
 
 
-def test_only_the_best_on_validation_of_a_session_is_judged(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = stand_inside(trained, monkeypatch)
+def test_only_the_best_on_validation_of_a_session_is_judged(
+    light_trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = stand_inside(light_trained, monkeypatch)
     inside.set_param("promote.confidence", None)
     first = card(inside)
     old = first["metrics"]["f1_score"]

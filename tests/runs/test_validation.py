@@ -24,11 +24,6 @@ COUNTS = 'metrics["rows"] = len(test)\nmetrics["known"] = len({*test["id"]} & {*
 """Lines of `evaluate`: how many rows it gets, and how many of them `fit` had seen."""
 
 
-@pytest.fixture
-def project(trained_original: Project, tmp_path: Path) -> Project:
-    return copy_project(trained_original, tmp_path)
-
-
 def seen(project: Project) -> set[int]:
     [model] = (project.path / "models/trained").iterdir()
     return set(json.loads(model.read_text())["params"]["seen"])
@@ -38,7 +33,8 @@ def ids(project: Project, name: str) -> set[int]:
     return set(pd.read_parquet(project.path / f"data/{name}.parquet")["id"])
 
 
-def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) -> None:
+def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(light_trained: Project) -> None:
+    project = light_trained
     toy(project, SEEN, COUNTS)
     project.script("train")
     [whole] = new_rows(project)
@@ -64,6 +60,10 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) 
 
     project.drop_batch(2)
     project.script("merge_data")
+    code = project.path / "experiment.py"
+    code.write_text(code.read_text().replace("def fit(train, params):", "def fit(train, params, run):"))
+    held = 'assert not run.validation.empty and not {*run.validation["id"]} & {*train["id"]}'
+    code.write_text(code.read_text().replace('    x = params["x"]\n', f'    x = params["x"]\n    {held}\n', 1))
     project.script("train")
     assert ids(project, "train") > old and seen(project) & old == trained_on, "a new batch moves no old row"
     project.set_param("validation", {"by": ["label"], "fraction": 0.5})
@@ -71,7 +71,6 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) 
     labels = pd.read_parquet(project.path / "data/train.parquet").set_index("id")["label"]
     assert not {*labels[list(seen(project))]} & {*labels.drop(list(seen(project)))}, "no class is on both sides"
 
-    code = project.path / "experiment.py"
     days = "data.assign(day=pd.Timestamp('2026-01-01') + pd.to_timedelta(data['id'], unit='D'))"
     read = "return pd.read_parquet(path)"
     code.write_text(code.read_text().replace(read, f"data = pd.read_parquet(path)\n    return {days}"))
@@ -80,8 +79,9 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(project: Project) 
     assert seen(project) == {item for item in ids(project, "train") if item <= 365}, "the rest is later"
 
 
-def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(project: Project) -> None:
+def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(light_trained: Project) -> None:
     """Its metric cannot be there twice; the remedy is typed as it stands, and its own metric chooses."""
+    project = light_trained
     toy(project, measure="metrics.update(val_f1_score=-x, f1_score=x / 10)", xs=[1, 2])
     project.set_param("validation.fraction", 0.2)
     printed = project.script("train", code=1)

@@ -50,14 +50,13 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
     models = [_with_point(params.model, point) for point in points]
     inputs = _hash_inputs(root)
     known = _known_facts(root, params.experiment.version, inputs)
-    threads = thread_limit(params.sweep)
     validation = _validation(params)
     shared = [
         inputs,
         known.version,
         known.python,
         known.lock_hash,
-        threads,
+        thread_limit(params.sweep),
         *filter(None, [validation]),
     ]
     began = datetime.now(timezone.utc)

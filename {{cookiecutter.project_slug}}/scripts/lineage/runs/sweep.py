@@ -102,7 +102,7 @@ def warn_of_gaps(outcomes: list[Outcome], total: int, metric: str) -> None:
     for outcome in ended:
         names |= dict.fromkeys(outcome.metrics)
     if total > 1 and metric in names and choice_metric(names, metric) == metric:
-        how = "validation.fraction: 0.2 in params.yaml sets other rows aside (docs/validation.md)"
+        how = "validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
         say(f"the best of {total} runs is chosen by {metric} on the test data itself; {how}")
     for name, gap in product(names, ("missing", "NaN")):
         ids = [outcome.run.track_id for outcome in ended if _gap(outcome, name) == gap]

@@ -61,7 +61,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     check_listed(root, imported_files(root))
     active = activate(root, run)
     began = time.perf_counter()
-    metrics, predictions = _fit_and_evaluate(experiment, root, run, active)
+    metrics, predictions = _fit_and_evaluate(experiment, root, run, active, files.model)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
@@ -86,19 +86,21 @@ def _fit_and_evaluate(
     root: Path,
     run: Run,
     active: ActiveRun,
+    file: Path,
 ) -> tuple[Metrics, Any]:
-    file = run_files(root, UNFINISHED, run.track_id).model
+    """Fit, save, load back, and evaluate; the test set last, so its artifacts are what is kept."""
     train, active.validation = split(_load(experiment, root, paths.TRAIN_DATA), run.validation)
     test = _load(experiment, root, paths.TEST_DATA)
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
     model = _load_model(experiment, file)
-    measured, predictions = _evaluate(experiment, model, train, test, active)
-    metrics = to_metrics(measured)
+    validated: Any = {}
     if active.validation is not None:
         validated, _ = _evaluate(experiment, model, train, active.validation, active)
-        add_validated(metrics, to_metrics(validated))
+    measured, predictions = _evaluate(experiment, model, train, test, active)
+    metrics = to_metrics(measured)
+    add_validated(metrics, to_metrics(validated))
     return metrics, predictions
 
 
