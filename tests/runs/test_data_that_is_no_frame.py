@@ -57,5 +57,5 @@ def test_a_model_is_kept_without_an_input_signature_and_a_line_says_so(tmp_path:
 
 
 def test_validation_asks_for_a_frame(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="validation splits a pandas DataFrame; load_data"):
+    with pytest.raises(BadInput, match="validation splits a DataFrame, and load_data"):
         split(tmp_path, Validation(fraction=0.2, by=["id"]))
