@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage.core import paths
 from lineage.core.errors import LineageError, Refused
@@ -38,11 +40,7 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
     random.seed(0)
     numpy.random.seed(0)
     try:
-        experiment = load_experiment(models.root)
-        with TemporaryDirectory() as folder:
-            file = Path(folder) / MODEL  # an object of the cache has another name
-            file.symlink_to(source.absolute())
-            model = experiment.load_model(file)
+        with loaded_model(models.root, source) as (experiment, model):
             test = experiment.load_data(models.root / paths.TEST_DATA)
             metrics, predictions = experiment.evaluate(model, test)
         return {**run, **models.present, **to_metrics(metrics)}, predictions
@@ -50,6 +48,23 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
         kind = "" if isinstance(error, LineageError) else f"{type(error).__name__}: "
         problem = f"the model of run {run['track_id']} ({run['version']}) cannot be measured"
         raise Refused(f"{problem} on the present test data: {kind}{error}") from error
+
+
+@contextmanager
+def loaded_model(root: Path, source: Path) -> Iterator[Any]:
+    """Load a model, found by `find_model`, by the present `experiment.py`.
+
+    Yields:
+        that module, and the model.
+
+    Raises:
+        BadInput: `experiment.py` cannot be imported.
+    """
+    experiment = load_experiment(root)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / MODEL  # an object of the cache has another name
+        file.symlink_to(source.absolute())
+        yield experiment, experiment.load_model(file)
 
 
 def measured_now(models: Models, run: Row) -> Row:

@@ -27,21 +27,32 @@ def open_engine() -> Iterator[Engine]:
     """
     import duckdb
 
-    limit = memory_limit()
     with TemporaryDirectory(prefix="lineage-") as folder:
-        settings: dict[str, Any] = {
-            "temp_directory": folder,
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-        if limit:
-            settings["memory_limit"] = limit
         try:
-            with closing(duckdb.connect(config=settings)) as engine:
+            with closing(connect(folder)) as engine:
                 engine.execute("SET enable_progress_bar = false")
                 yield engine
         except (duckdb.Error, RuntimeError) as error:
-            raise _explain(error, limit) from error
+            raise _explain(error, memory_limit()) from error
+
+
+def connect(spill: str) -> Engine:
+    """Connect to a new DuckDB in memory.
+
+    Args:
+        spill: the folder for what does not fit; DuckDB makes it when it needs it.
+    """
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "temp_directory": spill,
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    limit = memory_limit()
+    if limit:
+        settings["memory_limit"] = limit
+    return duckdb.connect(config=settings)
 
 
 def _explain(error: Exception, limit: str | None) -> BaseException:
