@@ -101,8 +101,10 @@ def test_each_line_of_the_checklist_fails_for_its_own_reason(branched: Project) 
 
     experiment.git("tag", "--delete", "e0.2.0")
     tag = "✗ tag     1 commits, and no version tag with a description on the last one"
-    remedy = f"\n{go}python scripts/version_tag.py --next minor --push"
+    remedy = f"\n{go}python scripts/version_tag.py --suggest   # says how; then add --push"
     assert lines(branched)["tag"] == tag + remedy
+    suggested = branched.run("sh", "-c", remedy.partition("→ ")[2]).stdout
+    assert "\n  → python scripts/version_tag.py --version e0.2.0\n" in suggested
     experiment.git("tag", "e0.2.0")
     assert lines(branched)["tag"] == f"{tag} (e0.2.0 is no version with a description){remedy}"
 

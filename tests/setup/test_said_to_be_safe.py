@@ -122,6 +122,8 @@ def test_a_pull_from_this_machines_cache_says_so_when_the_remote_lacks_it(traine
 
 @pytest.mark.slow
 def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
+    trained.script("version_tag", "--version", "e0.1.0")
+    trained.dvc("push")
     [model] = (trained.path / "models/candidates").iterdir()
     model.unlink()
     model.write_bytes(b"no model")
@@ -129,3 +131,6 @@ def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
     name = model.name.removesuffix("_model.bin")
     assert f"✗ models  candidate {name} cannot be loaded: " in said
     assert name in trained.run("sh", "-c", remedy_of(said, "✗ models")).stdout
+    said = trained.script("experiment_explorer", "verify", "--all")
+    assert f"warning: candidate {name} cannot be loaded: " in said, "the tag is whole, and here it is of no use"
+    assert name in trained.run("sh", "-c", remedy_of(said, "cannot be loaded")).stdout

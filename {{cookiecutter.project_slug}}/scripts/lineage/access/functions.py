@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +145,7 @@ def sql(query: str, versions: str | Sequence[str] = ".") -> DuckDBPyRelation:
     states: dict[State, list[str]] = {}
     for name in [versions] if isinstance(versions, str) else dict.fromkeys(versions):
         states.setdefault(find_state(root, name), []).append(name)
-    engine = connect(f"{tempfile.gettempdir()}/lineage-{os.getpid()}")
+    engine = connect()
     try:
         for relation in RELATIONS:
             if relation in query.lower():  # what is not named is not read

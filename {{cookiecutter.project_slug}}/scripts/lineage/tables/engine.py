@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -19,7 +20,7 @@ def memory_limit() -> str | None:
 
 @contextmanager
 def open_engine() -> Iterator[Engine]:
-    """Open a DuckDB in memory that spills into a temporary folder, not into the project.
+    """Open a connection to DuckDB, with temporary relations of its own.
 
     Raises:
         BadInput: the block reads what DuckDB cannot.
@@ -27,32 +28,37 @@ def open_engine() -> Iterator[Engine]:
     """
     import duckdb
 
-    with TemporaryDirectory(prefix="lineage-") as folder:
-        try:
-            with closing(connect(folder)) as engine:
-                engine.execute("SET enable_progress_bar = false")
-                yield engine
-        except (duckdb.Error, RuntimeError) as error:
-            raise _explain(error, memory_limit()) from error
+    try:
+        with closing(connect()) as engine:
+            engine.execute("SET enable_progress_bar = false")
+            yield engine
+    except (duckdb.Error, RuntimeError) as error:
+        raise _explain(error, memory_limit()) from error
 
 
-def connect(spill: str) -> Engine:
-    """Connect to a new DuckDB in memory.
+def connect() -> Engine:
+    """Connect to DuckDB; the temporary relations live as long as the connection."""
+    return _start(memory_limit())[0].cursor()
 
-    Args:
-        spill: the folder for what does not fit; DuckDB makes it when it needs it.
+
+@cache
+def _start(limit: str | None) -> tuple[Engine, TemporaryDirectory[str]]:
+    """Start DuckDB in memory, once in a process since that takes 20 ms.
+
+    Returns:
+        a connection, and the folder it spills into, which is removed when the process ends.
     """
     import duckdb
 
+    folder = TemporaryDirectory(prefix="lineage-")
     settings: dict[str, Any] = {
-        "temp_directory": spill,
+        "temp_directory": folder.name,
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
-    limit = memory_limit()
     if limit:
         settings["memory_limit"] = limit
-    return duckdb.connect(config=settings)
+    return duckdb.connect(config=settings), folder
 
 
 def _explain(error: Exception, limit: str | None) -> BaseException:
