@@ -90,12 +90,10 @@ def data(version: str | None = None) -> DataFrame:
     root = find_root()
     file = root / TRAIN_DATA
     if version is not None:
-        md5 = find_results(root, version).outputs.get(TRAIN_DATA)
-        if md5 is None:
-            raise Refused(
-                f"no tag {version} records {TRAIN_DATA}", "git tag   # those that are there"
-            )
-        file = obtain(main_root(root), md5, trusting=True)
+        recorded = find_results(root, version).outputs
+        if TRAIN_DATA not in recorded:
+            raise Refused(f"no tag {version} records {TRAIN_DATA}", "git tag   # the others")
+        file = obtain(main_root(root), recorded[TRAIN_DATA], trusting=True)
     elif not file.is_file():
         raise BadInput(f"{file} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
     return pandas.read_parquet(file)
@@ -115,10 +113,9 @@ def load_model(which: str) -> Any:
     models = open_models()
     if which == "production":
         run = card_of_production(models.root).as_row()
-    elif is_version(which):
-        run = find_run(models, None, which)
     else:
-        run = find_run(models, which, None)
+        version = which if is_version(which) else None
+        run = find_run(models, None if version else which, version)
     with loaded_model(models.root, find_model(models.root, run)) as (_, model):
         return model
 
