@@ -31,6 +31,11 @@ from lineage.tracked.cache import cache_folder
 from lineage.tracked.hashes import path_md5
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 @pytest.fixture(scope="module")
 def branched_original(trained_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project and its experiment `a`: a run with a new batch, committed, tagged; nothing is home yet."""

@@ -13,6 +13,11 @@ from lineage.tracked.history import check_history, check_tracked
 from lineage.tracked.recorded import recorded_md5
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def remedy_of(said: str, step: str) -> str:
     """What stands after the arrow of a step's line, or of a warning."""
     return said.partition(step)[2].partition("→ ")[2].splitlines()[0]
