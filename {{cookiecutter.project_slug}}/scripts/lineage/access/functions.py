@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 from lineage.access.states import RELATIONS, State, find_state, is_version, make_relation
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import TRAIN_DATA, find_root
-from lineage.models.measure import loaded_model
-from lineage.models.run_model import find_model, find_run, open_models
-from lineage.models.show import card_of_production
 from lineage.results.leaderboard import read_leaderboard
 from lineage.results.version_results import find_results
 from lineage.tables.engine import connect
@@ -110,6 +107,10 @@ def load_model(which: str) -> Any:
         BadInput: there is no such run, or `experiment.py` cannot be imported.
         Refused: there is no such model, or its bytes are nowhere.
     """
+    from lineage.models.measure import loaded_model
+    from lineage.models.run_model import find_model, find_run, open_models
+    from lineage.models.show import card_of_production
+
     models = open_models()
     if which == "production":
         run = card_of_production(models.root).as_row()

@@ -9,7 +9,6 @@ from pathlib import Path
 from lineage.core.errors import BadInput
 from lineage.core.paths import DATABASE, PARAMS, PREDICTIONS
 from lineage.core.version_numbers import VERSION
-from lineage.models.run_model import open_models
 from lineage.results.leaderboard import existing_database
 from lineage.results.version_results import Results, find_predictions, find_results
 from lineage.tables.parquet_files import escaped
@@ -75,6 +74,8 @@ def find_state(root: Path, name: str) -> State:
 
 
 def _one_run(name: str) -> Results:
+    from lineage.models.run_model import open_models
+
     models = open_models()
     runs = models.best_runs(where=[f"track_id={name}"])
     if not runs:

@@ -14,7 +14,6 @@ from lineage.core.console import say, warn
 from lineage.core.errors import BadInput
 from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
-from lineage.core.params import read_params
 from lineage.core.paths import METRICS
 from lineage.results.comparable import Row, conditions_of, present_conditions
 from lineage.results.conditions import condition_sql, unknown_column
@@ -160,6 +159,8 @@ def read_leaderboard(
     Raises:
         BadInput: no database, no such metric or column.
     """
+    from lineage.core.params import read_params
+
     first = None
     if database is None or metric is None or mode is None:  # with all three, no project is needed
         root = paths.find_root()
