@@ -21,6 +21,7 @@ DOCS = (
     "quickstart",
     "workflows",
     "runs",
+    "validation",
     "tracking",
     "merge-rebase",
     "models",
