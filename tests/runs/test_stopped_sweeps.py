@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, databases, md5, models, new_rows, rows, toy
+from toy_runs import UNFINISHED, databases, md5, models, new_rows, rows, start, toy, wait_for
 
 
 @pytest.fixture
 def project(trained_original: Project, tmp_path: Path) -> Project:
     return copy_project(trained_original, tmp_path)
-
-
-def start(project: Project) -> subprocess.Popen[str]:
-    """Start train.py in a session of its own."""
-    return subprocess.Popen(
-        ["python", "scripts/train.py"], cwd=project.path, env=project.environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )  # fmt: skip
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
 
 
 def workers_of(project: Project) -> list[int]:

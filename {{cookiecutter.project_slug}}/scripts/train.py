@@ -32,7 +32,7 @@ def main(debug: bool = False) -> None:
             say(f"{there}, from a session that did not end")
         missing = [run for run in runs if run.facts.run_hash not in done]
         outcomes = do_runs(root, missing, params, debug)
-        warn_of_gaps(outcomes)
+        warn_of_gaps(outcomes, len(runs), params.promote.metric)
         check_failures(outcomes, len(runs), params.sweep.on_error)
         check_code(root, runs[0])  # DVC records the code that lies there when the stage ends
         track_ids = [outcome.run.track_id for outcome in outcomes]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lineage.access.states import RELATIONS, State, find_state, is_version, make_relation
@@ -107,7 +109,7 @@ def load_model(which: str) -> Any:
         BadInput: there is no such run, or `experiment.py` cannot be imported.
         Refused: there is no such model, or its bytes are nowhere.
     """
-    from lineage.models.measure import loaded_model
+    from lineage.models import measure
     from lineage.models.run_model import find_model, find_run, open_models
     from lineage.models.show import card_of_production
 
@@ -117,8 +119,9 @@ def load_model(which: str) -> Any:
     else:
         version = which if is_version(which) else None
         run = find_run(models, None if version else which, version)
-    with loaded_model(models.root, find_model(models.root, run)) as (_, model):
-        return model
+    source = find_model(models.root, run)
+    with TemporaryDirectory() as folder:
+        return measure.load_model(models.root, source, Path(folder))[1]
 
 
 def sql(query: str, versions: str | Sequence[str] = ".") -> DuckDBPyRelation:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,11 +44,19 @@ class Sweep(Section):
     backend: Literal["loky"] = "loky"
 
 
+class Validation(Section):
+    """`validation`: which rows of the training data are set aside, to choose runs by."""
+
+    fraction: float = Field(default=0.0, ge=0, lt=1)
+    by: list[Name] = []
+    after: datetime | None = Field(default=None, strict=False)
+
+
 class Merge(Section):
     """`merge`: how new results and new training data are accumulated."""
 
     strategy: Strategy
-    tables: list[Name] = Field(default=["metrics"], min_length=1)
+    tables: list[Name] = Field(default=["metrics", "events"], min_length=1)
     key_columns: list[Name]
     on_conflict: OnConflict = "fail"
     data_strategy: Strategy
@@ -74,6 +83,7 @@ class Params(Section):
     experiment: Experiment
     model: dict[str, Any]
     sweep: Sweep = Sweep()
+    validation: Validation = Validation()
     merge: Merge
     promote: Promote
 
@@ -106,7 +116,7 @@ def read_params(path: Path) -> Params:
         raise BadInput(f"{path.name} must be a mapping of sections ({sections})")
     try:
         params = Params.model_validate(content)
-        problems = list(_wrong_in_sweep(params))
+        problems = list(_wrong_together(params))
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
     if problems:
@@ -135,8 +145,12 @@ def with_version(text: str, version: str) -> str:
     raise BadInput(problem, f"write in params.yaml: version: {version}")
 
 
-def _wrong_in_sweep(params: Params) -> Iterator[str]:
-    """Say what is wrong in the sweep of params that are right one by one."""
+def _wrong_together(params: Params) -> Iterator[str]:
+    """Say what is wrong in a sweep, or a validation, whose params are right one by one."""
+    section = params.validation
+    if section.after and (section.fraction or len(section.by) != 1):
+        allowed = "allowed with it: fraction 0.0, and one column in by, which holds the time"
+        yield f"validation.after: fraction is {section.fraction}, by is {section.by}; {allowed}"
     sweep = params.sweep
     if sweep.jobs != -1 and sweep.jobs < 1:
         allowed = "allowed: -1 (all cores) or a positive whole number"

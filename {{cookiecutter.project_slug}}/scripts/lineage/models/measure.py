@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,8 @@ from lineage.core.experiment_file import load_experiment
 from lineage.models.model_card import MODEL
 from lineage.models.run_model import Models, find_model
 from lineage.results.leaderboard import Row
+from lineage.results.version_results import params_of
+from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.run_database import to_metrics
 
 if TYPE_CHECKING:
@@ -40,9 +40,12 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
     random.seed(0)
     numpy.random.seed(0)
     try:
-        with loaded_model(models.root, source) as (experiment, model):
+        with TemporaryDirectory() as folder:
+            experiment, model = load_model(models.root, source, Path(folder))
             test = experiment.load_data(models.root / paths.TEST_DATA)
-            metrics, predictions = experiment.evaluate(model, test)
+            params = params_of({**run, **run.get("params", {})})  # a card has them apart
+            kept_nowhere = ActiveRun(Path(folder, "run"), run["track_id"], params)
+            metrics, predictions = call_with_run(experiment.evaluate, model, test, kept_nowhere)
         return {**run, **models.present, **to_metrics(metrics)}, predictions
     except Exception as error:  # of the user's code
         kind = "" if isinstance(error, LineageError) else f"{type(error).__name__}: "
@@ -50,21 +53,24 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
         raise Refused(f"{problem} on the present test data: {kind}{error}") from error
 
 
-@contextmanager
-def loaded_model(root: Path, source: Path) -> Iterator[Any]:
-    """Load a model, found by `find_model`, by the present `experiment.py`.
+def load_model(root: Path, source: Path, folder: Path) -> Any:
+    """Load a model by the present `experiment.py`.
 
-    Yields:
+    Args:
+        root: the project's root.
+        source: the model, found by `find_model`.
+        folder: a temporary one, for a link to it: an object of the cache has another name.
+
+    Returns:
         that module, and the model.
 
     Raises:
         BadInput: `experiment.py` cannot be imported.
     """
     experiment = load_experiment(root)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / MODEL  # an object of the cache has another name
-        file.symlink_to(source.absolute())
-        yield experiment, experiment.load_model(file)
+    file = folder / MODEL
+    file.symlink_to(source.absolute())
+    return experiment, experiment.load_model(file)
 
 
 def measured_now(models: Models, run: Row) -> Row:

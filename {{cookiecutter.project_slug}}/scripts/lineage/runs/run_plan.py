@@ -21,9 +21,10 @@ from lineage.core.code_hash import (
 )
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.params import Params, Sweep
+from lineage.core.params import Params, Sweep, Validation
 from lineage.runs.run import Facts, Run
 from lineage.runs.run_database import declare_types, to_row
+from lineage.runs.unfinished_runs import begun_before
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
@@ -49,13 +50,14 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
     models = [_with_point(params.model, point) for point in points]
     inputs = _hash_inputs(root)
     known = _known_facts(root, params.experiment.version, inputs)
-    threads = thread_limit(params.sweep)
+    validation = _validation(params)
     shared = [
         inputs,
         known.version,
         known.python,
         known.lock_hash,
-        threads,
+        thread_limit(params.sweep),
+        *filter(None, [validation]),
     ]
     began = datetime.now(timezone.utc)
     rows = [to_row(model) for model in models]
@@ -65,8 +67,9 @@ def plan_runs(root: Path, params: Params) -> list[Run]:
         run_hash = _hash_json([*shared, model, types])
         facts = replace(known, run_hash=run_hash, seed=_seed(model))
         token = secrets.token_hex(4)  # not from `random`, which users seed
-        track_id = f"{began:%Y%m%dT%H%M%S}-{token}"
-        run = Run(track_id, point, model, types, facts)
+        new_id = f"{began:%Y%m%dT%H%M%S}-{token}"
+        track_id = begun_before(root, run_hash) or new_id
+        run = Run(track_id, point, model, types, facts, validation)
         runs.setdefault(run_hash, run)
     if len(runs) < len(points):
         different = f"the sweep's {len(points)} points are {len(runs)} different runs"
@@ -102,6 +105,14 @@ def _with_point(model: Values, point: Values) -> Values:
             section = section[parent]
         section[name] = value
     return changed
+
+
+def _validation(params: Params) -> Validation | None:
+    """Say which rows are set aside, and by which columns; None: none are."""
+    section = params.validation
+    if not section.fraction and section.after is None:
+        return None
+    return section.model_copy(update={"by": section.by or params.merge.data_key_columns})
 
 
 def _seed(model: Values) -> int:

@@ -5,13 +5,14 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from lineage.core.console import warn
+from lineage.core.console import say, warn
 from lineage.core.errors import Refused
 from lineage.core.params import Params
 from lineage.runs.progress import show_progress
 from lineage.runs.run import Outcome, Run
 from lineage.runs.run_plan import thread_limit
 from lineage.runs.train_run import record_failure, train_or_fail, train_run
+from lineage.runs.validation import choice_metric
 from lineage.runs.workers import count_workers, do_all
 
 SHOWN_FAILURES = 20
@@ -88,12 +89,21 @@ def check_failures(
     warn(problem)
 
 
-def warn_of_gaps(outcomes: list[Outcome]) -> None:
-    """Say which metrics are NaN, and which some runs have and others lack."""
+def warn_of_gaps(outcomes: list[Outcome], total: int, metric: str) -> None:
+    """Say which metrics are NaN, which some runs lack, and that the test data chooses among runs.
+
+    Args:
+        outcomes: of the runs that were done.
+        total: runs of the plan.
+        metric: by which models are judged.
+    """
     ended = [outcome for outcome in outcomes if outcome.error is None]
     names: dict[str, None] = {}
     for outcome in ended:
         names |= dict.fromkeys(outcome.metrics)
+    if total > 1 and metric in names and choice_metric(names, metric) == metric:
+        how = "validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
+        say(f"the best of {total} runs is chosen by {metric} on the test data itself; {how}")
     for name, gap in product(names, ("missing", "NaN")):
         ids = [outcome.run.track_id for outcome in ended if _gap(outcome, name) == gap]
         more = " …" if len(ids) > SHOWN_IDS else ""
