@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Project, copy_project, stages_run
+from stopped_runs import contents, start, wait_for
 from toy_runs import UNFINISHED, databases, md5, models, new_rows, rows, toy
 
 
 @pytest.fixture
 def project(trained_original: Project, tmp_path: Path) -> Project:
     return copy_project(trained_original, tmp_path)
-
-
-def start(project: Project) -> subprocess.Popen[str]:
-    """Start train.py in a session of its own."""
-    return subprocess.Popen(
-        ["python", "scripts/train.py"], cwd=project.path, env=project.environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )  # fmt: skip
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
 
 
 def workers_of(project: Project) -> list[int]:
@@ -43,15 +24,6 @@ def workers_of(project: Project) -> list[int]:
         for pid in found
         if Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text()
     ]
-
-
-def contents(project: Project, folder: str, track_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Hashes of the database and the predictions of runs."""
-    places = {track_id: project.path / folder / track_id for track_id in track_ids}
-    return {
-        track_id: (md5(place.with_suffix(".db")), md5(place.with_suffix(".parquet")))
-        for track_id, place in places.items()
-    }
 
 
 SLOW = "Path(f'pid-{os.getpid()}').touch()\nPath(f'began-{x}').touch()\nif x > 2 and Path('slow').exists():\n    time.sleep(60)"

@@ -32,6 +32,18 @@ class Experiment(Section):
     author: str
 
 
+class Search(Section):
+    """`sweep.search`: runs whose params Optuna draws, each by what came out before it.
+
+    `space` holds, by key of `model`, a list of values or a range `{low, high, log, step}`.
+    """
+
+    trials: int = Field(default=0, ge=0)
+    sampler: Literal["tpe", "random"] = "tpe"
+    seed: int = Field(default=0, ge=0)
+    space: dict[str, Any] = {}
+
+
 class Sweep(Section):
     """`sweep`: which runs there are, and how they are done."""
 
@@ -39,8 +51,11 @@ class Sweep(Section):
     runs: list[dict[str, Any]] = []
     jobs: int = -1
     threads: int = Field(default=1, ge=1)
+    gpus: Any = 0
+    runs_per_gpu: int = Field(default=1, ge=1)
     on_error: Literal["fail", "keep"] = "fail"
     backend: Literal["loky"] = "loky"
+    search: Search = Search()
 
 
 class Merge(Section):
@@ -141,9 +156,13 @@ def _wrong_in_sweep(params: Params) -> Iterator[str]:
     if sweep.jobs != -1 and sweep.jobs < 1:
         allowed = "allowed: -1 (all cores) or a positive whole number"
         yield f"sweep.jobs: {sweep.jobs} is not allowed; {allowed}"
+    if not re.fullmatch(r"'auto'|\d+", repr(sweep.gpus)):
+        allowed = "allowed: 0, a positive whole number, or auto"
+        yield f"sweep.gpus: {sweep.gpus!r} is not allowed; {allowed}"
     known = dict(flatten("model", params.model, "."))
     points = {f"runs[{number}]": point for number, point in enumerate(sweep.runs)}
-    for place, point in {"grid": sweep.grid, **points}.items():
+    searched = sweep.search.space if sweep.search.trials else {}
+    for place, point in {"grid": sweep.grid, **points, "search.space": searched}.items():
         for key in point:
             if key not in known:
                 yield f"sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}"
@@ -173,7 +192,9 @@ def _explain(problem: Any) -> str:
 def _known_keys(*place: Any) -> str:
     """Say which keys stand where one is unknown, and which of them it is like."""
     *parents, key = place
-    section: Any = Params.model_fields[parents[0]].annotation if parents else Params
+    section: Any = Params
+    for parent in parents:
+        section = section.model_fields[parent].annotation
     close = difflib.get_close_matches(str(key), section.model_fields, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{hint}; allowed here: {', '.join(section.model_fields)}"
