@@ -21,6 +21,7 @@ DOCS = (
     "quickstart",
     "workflows",
     "runs",
+    "search",
     "merge-rebase",
     "models",
     "dvc-setup",

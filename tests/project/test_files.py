@@ -49,6 +49,7 @@ FILES = [
     "docs/models.md",
     "docs/quickstart.md",
     "docs/runs.md",
+    "docs/search.md",
     "docs/troubleshooting.md",
     "docs/use-cases.md",
     "docs/versions.md",
