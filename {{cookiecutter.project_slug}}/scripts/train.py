@@ -1,7 +1,5 @@
 """The stage train: do the runs of params.yaml with your experiment.py, and record each."""
 
-from typing import Any
-
 from lineage.core.console import new_app, say
 from lineage.core.errors import BadInput
 
@@ -36,14 +34,14 @@ def main(debug: bool = False) -> None:
         if there:
             say(f"{there} of {plan.total} runs are there already, from a session that did not end")
         do_runs(plan, missing, plan.total - there, debug)
-        warn_of_gaps(plan.outcomes)
+        warn_of_gaps(plan)
         check_failures(plan)
         runs = list(plan.runs.values())
         check_code(root, runs[0])  # DVC records the code that lies there when the stage ends
         finish(root, [done.get(run.facts.run_hash, run.track_id) for run in runs])
 
 
-def _search() -> Any:
+def _search() -> type:
     """Import the plan of a search, which is an extra, and brings packages of its own."""
     try:
         from lineage.extras.search.trials import Search

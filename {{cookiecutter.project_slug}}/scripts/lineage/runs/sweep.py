@@ -7,7 +7,7 @@ from contextlib import closing
 from lineage.core.console import warn
 from lineage.core.errors import Refused
 from lineage.runs.progress import show_progress
-from lineage.runs.run import Outcome, Run
+from lineage.runs.run import Run
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import train_run
 from lineage.runs.workers import do_all, environments
@@ -64,9 +64,9 @@ def check_failures(plan: Plan) -> None:
     warn(problem)
 
 
-def warn_of_gaps(outcomes: list[Outcome]) -> None:
+def warn_of_gaps(plan: Plan) -> None:
     """Say which metrics are NaN, and which some runs have and others lack."""
-    ended = [outcome for outcome in outcomes if outcome.error is None]
+    ended = [outcome for outcome in plan.outcomes if outcome.error is None]
     names: dict[str, None] = {}
     for outcome in ended:
         names |= dict.fromkeys(outcome.metrics)
