@@ -178,7 +178,7 @@ def load_hook(name: str, folder: Path, **answers: str) -> ModuleType:
     return module
 
 
-PIPELINES = {"trained_original", "versions"}
+PIPELINES = {"trained_original", "light_original", "forked_original", "versions"}
 """Fixtures that run a pipeline. A test that uses one, itself or through other fixtures, is slow."""
 
 
@@ -253,6 +253,39 @@ def make_once(factory: pytest.TempPathFactory, name: str, work: Callable[[Projec
 def trained(trained_original: Project, tmp_path: Path) -> Project:
     """A project of this test's own after its first `dvc repro`, with a cache of its own."""
     return copy_project(trained_original, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def light_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """As `trained_original`, with an experiment that takes no time; see `light_project`."""
+    from light_project import train_light
+
+    return make_once(tmp_path_factory, "light", train_light)
+
+
+@pytest.fixture
+def light_trained(light_original: Project, tmp_path: Path) -> Project:
+    """As `trained`, with an experiment that takes no time: for tests that ask nothing of what is learned."""
+    return copy_project(light_original, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def forked_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One project whose branches `left` and `right` both ran, to copy only; see `forked_project`."""
+    from forked_project import fork
+
+    return make_once(tmp_path_factory, "forked", fork)
+
+
+@pytest.fixture
+def forked(forked_original: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of this test's own, on branch `left`; the process of the test finds its cache, too."""
+    from lineage.tracked.cache import cache_folder
+
+    project = copy_project(forked_original, tmp_path)
+    monkeypatch.setenv("HOME", project.environment["HOME"])
+    cache_folder.cache_clear()
+    return project
 
 
 def copy_project(original: Project, folder: Path) -> Project:

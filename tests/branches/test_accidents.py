@@ -16,6 +16,11 @@ from worktrees_project import DATABASE, run_ids
 from lineage.tracked.dvc import run_dvc
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 @pytest.mark.slow
 def test_an_output_without_persist_does_not_start_the_history_over(trained: Project) -> None:
     pipeline = trained.path / "dvc.yaml"

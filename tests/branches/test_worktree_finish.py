@@ -31,6 +31,11 @@ from lineage.tracked.cache import cache_folder
 from lineage.tracked.hashes import path_md5
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 @pytest.fixture(scope="module")
 def branched_original(trained_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project and its experiment `a`: a run with a new batch, committed, tagged; nothing is home yet."""
@@ -101,8 +106,10 @@ def test_each_line_of_the_checklist_fails_for_its_own_reason(branched: Project) 
 
     experiment.git("tag", "--delete", "e0.2.0")
     tag = "✗ tag     1 commits, and no version tag with a description on the last one"
-    remedy = f"\n{go}python scripts/version_tag.py --next minor --push"
+    remedy = f"\n{go}python scripts/version_tag.py --suggest   # says how; then add --push"
     assert lines(branched)["tag"] == tag + remedy
+    suggested = branched.run("sh", "-c", remedy.partition("→ ")[2]).stdout
+    assert "\n  → python scripts/version_tag.py --version e0.2.0\n" in suggested
     experiment.git("tag", "e0.2.0")
     assert lines(branched)["tag"] == f"{tag} (e0.2.0 is no version with a description){remedy}"
 

@@ -16,6 +16,11 @@ from worktrees_project import DATABASE, kill_after, run_ids, sh, traces, worktre
 from lineage.tracked import recorded as records
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def remote_url(project: Project) -> str:
     """Where DVC would push to."""
     return os.path.normpath(Config(dvc_dir=str(project.path / ".dvc"))["remote"]["storage"]["url"])

@@ -15,6 +15,11 @@ from inbox_project import MERGE, REBASE, UNDO, command_in, drop, labels, md5, me
 FIRST = "data/incoming/batch_001.parquet"
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 @pytest.mark.slow
 def test_what_came_in_is_recorded_in_order_of_arrival(fresh: Project) -> None:
     batch = pd.read_parquet(fresh.path / FIRST)

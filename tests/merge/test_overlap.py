@@ -19,6 +19,11 @@ from lineage.tables.engine import open_engine
 KEYED = Rules("merge", ("id",))
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def merged(
     folder: Path, base: Any, incoming: Any, test: Any, choice: str, rules: Rules = KEYED
 ) -> tuple[pd.DataFrame, str]:

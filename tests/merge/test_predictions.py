@@ -27,6 +27,11 @@ ROWS = [
 ]
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def run_file(folder: Path, run: str, *values: float) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{run}.parquet"

@@ -26,6 +26,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
+@pytest.fixture
 def inside(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A trained project in which this process stands."""
     return stand_inside(trained, monkeypatch)

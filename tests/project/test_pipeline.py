@@ -53,7 +53,7 @@ def test_the_first_repro_ends_with_a_promoted_model(bake: Bakery) -> None:
     assert newest_metrics(project) == {name: run[name] for name in ("f1_score", "accuracy", "log_loss")}
 
 
-def test_each_change_reruns_what_it_touches(trained: Project) -> None:
+def test_each_change_reruns_what_it_touches(light_trained: Project) -> None:
     changes = {
         # merging nothing new leaves the same bytes, and with them everything that follows
         "merge.strategy": ("rebase", ["merge_results"]),
@@ -66,9 +66,9 @@ def test_each_change_reruns_what_it_touches(trained: Project) -> None:
         "sweep.jobs": (1, []),
     }
     for key, (value, expected) in changes.items():
-        trained.set_param(key, value)
-        assert stages_run(trained.repro()) == expected, key
-        assert stages_run(trained.repro()) == [], key
+        light_trained.set_param(key, value)
+        assert stages_run(light_trained.repro()) == expected, key
+        assert stages_run(light_trained.repro()) == [], key
 
 
 def test_a_new_batch_reruns_everything_and_merges(trained: Project) -> None:
@@ -84,41 +84,46 @@ def test_a_new_batch_reruns_everything_and_merges(trained: Project) -> None:
     assert str(card(trained)["reason"]).startswith("better: f1_score 0.96")
 
 
-def test_rebase_replaces_the_results_of_the_version_and_merge_keeps_them(trained: Project) -> None:
-    trained.set_param("model.C", 0.1)
-    trained.repro()
-    assert [row["model_C"] for row in rows(trained, "SELECT model_C FROM metrics ORDER BY timestamp")] == [1.0, 0.1]
-    trained.set_param("experiment.version", "e0.2.0")
-    trained.set_param("model.C", 0.01)
-    trained.repro()
-    trained.set_param("merge.strategy", "rebase")
-    trained.set_param("model.C", 0.02)
-    trained.repro()
-    found = [tuple(row) for row in rows(trained, "SELECT version, model_C FROM metrics ORDER BY version, timestamp")]
+def test_rebase_replaces_the_results_of_the_version_and_merge_keeps_them(light_trained: Project) -> None:
+    light_trained.set_param("model.C", 0.1)
+    light_trained.repro()
+    assert [row["model_C"] for row in rows(light_trained, "SELECT model_C FROM metrics ORDER BY timestamp")] == [
+        1.0,
+        0.1,
+    ]
+    light_trained.set_param("experiment.version", "e0.2.0")
+    light_trained.set_param("model.C", 0.01)
+    light_trained.repro()
+    light_trained.set_param("merge.strategy", "rebase")
+    light_trained.set_param("model.C", 0.02)
+    light_trained.repro()
+    found = [
+        tuple(row) for row in rows(light_trained, "SELECT version, model_C FROM metrics ORDER BY version, timestamp")
+    ]
     assert found == [("e0.1.0", 1.0), ("e0.1.0", 0.1), ("e0.2.0", 0.02)]
-    assert len(predictions(trained)) == 3 * 360
+    assert len(predictions(light_trained)) == 3 * 360
 
 
-def test_a_sweep_records_every_run_and_keeps_the_best(trained: Project) -> None:
-    trained.set_param("sweep.grid", {"model.C": [0.001, 0.01, 0.1, 10.0], "model.max_iter": [200, 400]})
-    trained.set_param("promote.keep", 3)
-    trained.repro()
-    found = rows(trained, "SELECT * FROM metrics ORDER BY f1_score DESC, timestamp")
+def test_a_sweep_records_every_run_and_keeps_the_best(light_trained: Project) -> None:
+    light_trained.set_param("sweep.grid", {"model.C": [0.001, 0.01, 0.1, 10.0], "model.max_iter": [200, 400]})
+    light_trained.set_param("promote.keep", 3)
+    light_trained.repro()
+    found = rows(light_trained, "SELECT * FROM metrics ORDER BY f1_score DESC, timestamp")
     assert len(found) == 9
     assert len({(row["model_C"], row["model_max_iter"]) for row in found}) == 9
-    kept = {path.name.removesuffix("_model.bin") for path in (trained.path / "models/candidates").iterdir()}
-    assert kept == {card(trained)["track_id"], *(row["track_id"] for row in found[:3])}, (
+    kept = {path.name.removesuffix("_model.bin") for path in (light_trained.path / "models/candidates").iterdir()}
+    assert kept == {card(light_trained)["track_id"], *(row["track_id"] for row in found[:3])}, (
         "the three best, and production"
     )
-    for path in (trained.path / "models/trained").iterdir():
+    for path in (light_trained.path / "models/light_trained").iterdir():
         [row] = [row for row in found if path.name == f"{row['track_id']}_model.bin"]
         assert md5(path) == row["model_hash"]
 
 
-def test_equal_params_give_equal_model_bytes(trained: Project) -> None:
-    trained.repro("--force")
-    assert len({row["model_hash"] for row in rows(trained, "SELECT model_hash FROM metrics")}) == 1
-    assert len(rows(trained, "SELECT * FROM metrics")) == 2
+def test_equal_params_give_equal_model_bytes(light_trained: Project) -> None:
+    light_trained.repro("--force")
+    assert len({row["model_hash"] for row in rows(light_trained, "SELECT model_hash FROM metrics")}) == 1
+    assert len(rows(light_trained, "SELECT * FROM metrics")) == 2
 
 
 def test_a_failed_run_leaves_the_earlier_one_in_place(trained: Project) -> None:
@@ -128,44 +133,45 @@ def test_a_failed_run_leaves_the_earlier_one_in_place(trained: Project) -> None:
     assert stages_run(trained.repro()) == []
 
 
-def test_a_worse_challenger_stays_a_candidate(trained: Project) -> None:
-    incumbent = card(trained)["track_id"]
-    trained.set_param("model.C", 0.0001)
-    output = trained.repro()
-    assert card(trained)["track_id"] == incumbent
+def test_a_worse_challenger_stays_a_candidate(light_trained: Project) -> None:
+    incumbent = card(light_trained)["track_id"]
+    light_trained.set_param("model.C", 0.0001)
+    output = light_trained.repro()
+    assert card(light_trained)["track_id"] == incumbent
     assert f"production: {incumbent} stays;" in output and "does not beat it: f1_score" in output
-    assert len(list((trained.path / "models/candidates").iterdir())) == 2
+    assert len(list((light_trained.path / "models/candidates").iterdir())) == 2
 
 
-def test_a_loss_is_minimised(trained: Project) -> None:
-    first = card(trained)["track_id"]
-    trained.set_param("promote.metric", "log_loss")
-    trained.set_param("promote.mode", "min")
-    trained.drop_batch(2)
-    trained.repro()
-    losses = [row["log_loss"] for row in rows(trained, "SELECT log_loss FROM metrics ORDER BY timestamp")]
+def test_a_loss_is_minimised(light_trained: Project) -> None:
+    first = card(light_trained)["track_id"]
+    light_trained.set_param("promote.metric", "log_loss")
+    light_trained.set_param("promote.mode", "min")
+    light_trained.drop_batch(2)
+    light_trained.repro()
+    losses = [row["log_loss"] for row in rows(light_trained, "SELECT log_loss FROM metrics ORDER BY timestamp")]
     assert losses[1] < losses[0]
     assert (
-        str(card(trained)["reason"]) == f"better: log_loss {losses[1]:.4f} against {losses[0]:.4f} of {first} (e0.1.0)"
+        str(card(light_trained)["reason"])
+        == f"better: log_loss {losses[1]:.4f} against {losses[0]:.4f} of {first} (e0.1.0)"
     )
 
 
-def test_strategy_merge_leaves_production_alone(trained: Project) -> None:
-    incumbent = card(trained)["track_id"]
-    trained.set_param("promote.strategy", "merge")
-    trained.drop_batch(2)
-    output = trained.repro()
-    assert card(trained)["track_id"] == incumbent
+def test_strategy_merge_leaves_production_alone(light_trained: Project) -> None:
+    incumbent = card(light_trained)["track_id"]
+    light_trained.set_param("promote.strategy", "merge")
+    light_trained.drop_batch(2)
+    output = light_trained.repro()
+    assert card(light_trained)["track_id"] == incumbent
     assert "(promote.strategy: merge keeps new models as candidates only)" in output
 
 
-def test_another_test_set_measures_the_incumbent_again(trained: Project) -> None:
-    test = trained.path / "data/test.parquet"
+def test_another_test_set_measures_the_incumbent_again(light_trained: Project) -> None:
+    test = light_trained.path / "data/test.parquet"
     frame = pd.read_parquet(test)
     test.unlink()
     frame[:120].to_parquet(test)
-    output = trained.repro()
-    [old, new] = rows(trained, "SELECT * FROM metrics ORDER BY timestamp")
+    output = light_trained.repro()
+    [old, new] = rows(light_trained, "SELECT * FROM metrics ORDER BY timestamp")
     assert old["test_hash"] != new["test_hash"]
     # same data and params: the challenger is the same model, so both measure the same on the new test set
     assert f"does not beat it: f1_score {new['f1_score']:.4f} against {new['f1_score']:.4f}" in output
@@ -201,33 +207,33 @@ def test_an_incumbent_that_cannot_be_measured_again_is_said_in_words(trained: Pr
         assert stages_run(project.repro()) == []
 
 
-def test_push_works_at_once(trained: Project) -> None:
-    assert "files pushed" in trained.dvc("push")
+def test_push_works_at_once(light_trained: Project) -> None:
+    assert "files pushed" in light_trained.dvc("push")
     for path in ("data/train.parquet", "results/experiments.db"):
-        name = recorded(trained, path)
-        pushed = trained.path.parent / "digit-experiments-remote/files/md5" / name[:2] / name[2:]
+        name = recorded(light_trained, path)
+        pushed = light_trained.path.parent / "digit-experiments-remote/files/md5" / name[:2] / name[2:]
         assert md5(pushed) == name
-    assert "in sync" in trained.dvc("status", "--cloud")
+    assert "in sync" in light_trained.dvc("status", "--cloud")
 
 
-def test_dvc_shows_metrics_params_plots_and_the_graph(trained: Project) -> None:
-    shown = json.loads(trained.run("dvc", "metrics", "show", "--json").stdout)
+def test_dvc_shows_metrics_params_plots_and_the_graph(light_trained: Project) -> None:
+    shown = json.loads(light_trained.run("dvc", "metrics", "show", "--json").stdout)
     assert set(shown[""]["data"]["results/metrics.json"]["data"]) == {"f1_score", "accuracy", "log_loss"}
-    trained.set_param("model.C", 0.01)
-    trained.repro()
-    diff = json.loads(trained.run("dvc", "metrics", "diff", "--json").stdout)
+    light_trained.set_param("model.C", 0.01)
+    light_trained.repro()
+    diff = json.loads(light_trained.run("dvc", "metrics", "diff", "--json").stdout)
     assert diff["results/metrics.json"]["f1_score"]["diff"] < 0
-    params = json.loads(trained.run("dvc", "params", "diff", "--json").stdout)
+    params = json.loads(light_trained.run("dvc", "params", "diff", "--json").stdout)
     assert params["params.yaml"]["model.C"]["new"] == 0.01
-    graph = trained.run("dvc", "dag", "--dot").stdout
+    graph = light_trained.run("dvc", "dag", "--dot").stdout
     for edge in (("merge_data", "train"), ("train", "merge_results"), ("merge_results", "promote_model")):
         assert f'"{edge[0]}" -> "{edge[1]}"' in graph
 
-    trained.dvc("plots", "show")
-    page = (trained.path / "dvc_plots/index.html").read_text(encoding="utf-8")
+    light_trained.dvc("plots", "show")
+    page = (light_trained.path / "dvc_plots/index.html").read_text(encoding="utf-8")
     assert "Confusion of the newest best run" in page and "Metric over versions" in page
     for command in (["show"], ["diff", "HEAD"]):
-        drawn = json.loads(trained.run("dvc", "plots", *command, "--json").stdout)
+        drawn = json.loads(light_trained.run("dvc", "plots", *command, "--json").stdout)
         [plot] = drawn["data"]["Confusion of the newest best run"]
         assert plot["content"]["spec"]["transform"][1] == {
             "aggregate": [{"op": "sum", "field": "count", "as": "items"}],
@@ -237,21 +243,21 @@ def test_dvc_shows_metrics_params_plots_and_the_graph(trained: Project) -> None:
             cells = [cell for cell in plot["content"]["data"]["values"] if cell["rev"] == revision]
             assert sum(int(cell["count"]) for cell in cells) == 360, revision
             assert len({(cell["actual"], cell["predicted"]) for cell in cells}) == len(cells) < 100
-    with (trained.path / "results/plots/versions.csv").open() as file:
+    with (light_trained.path / "results/plots/versions.csv").open() as file:
         [version] = csv.DictReader(file)
     assert version["version"] == "e0.1.0" and float(version["f1_score"]) > 0.9
 
 
-def test_dvc_experiments_work(trained: Project) -> None:
-    trained.dvc("exp", "run", "-S", "model.C=0.1")
-    shown = json.loads(trained.run("dvc", "exp", "show", "--json").stdout)
+def test_dvc_experiments_work(light_trained: Project) -> None:
+    light_trained.dvc("exp", "run", "-S", "model.C=0.1")
+    shown = json.loads(light_trained.run("dvc", "exp", "show", "--json").stdout)
     values = {
         experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["model"]["C"]
         for item in shown
         for experiment in item["experiments"] or []
     }
     assert values == {0.1}
-    assert {row["model_C"] for row in rows(trained, "SELECT model_C FROM metrics")} == {1.0, 0.1}
+    assert {row["model_C"] for row in rows(light_trained, "SELECT model_C FROM metrics")} == {1.0, 0.1}
 
 
 def test_every_stage_declares_the_project_code_that_it_is_named_for(baked: Project) -> None:
@@ -262,46 +268,48 @@ def test_every_stage_declares_the_project_code_that_it_is_named_for(baked: Proje
                 assert (baked.path / dependency).exists(), dependency
 
 
-def test_the_leaderboard_shows_runs_best_first(trained: Project) -> None:
-    trained.set_param("model.C", 0.0001)
-    trained.repro()
-    listed = json.loads(trained.run("python", "scripts/experiment_explorer.py", "list", "--format", "json").stdout)
+def test_the_leaderboard_shows_runs_best_first(light_trained: Project) -> None:
+    light_trained.set_param("model.C", 0.0001)
+    light_trained.repro()
+    listed = json.loads(
+        light_trained.run("python", "scripts/experiment_explorer.py", "list", "--format", "json").stdout
+    )
     assert [row["model_C"] for row in listed] == [1.0, 0.0001]
     worst_loss = json.loads(
-        trained.run(
+        light_trained.run(
             "python", "scripts/experiment_explorer.py", "list", "--sort", "log_loss", "--mode", "min", "--limit", "1",
             "--format", "json",
         ).stdout
     )  # fmt: skip
     assert worst_loss[0]["log_loss"] == min(row["log_loss"] for row in listed) and len(worst_loss) == 1
-    table = trained.run("make", "leaderboard").stdout.splitlines()
+    table = light_trained.run("make", "leaderboard").stdout.splitlines()
     assert table[0].split()[:2] == ["version", "track_id"] and table[1].split()[1] == listed[0]["track_id"]
 
 
-def test_xetrack_reads_the_results(trained: Project) -> None:
+def test_xetrack_reads_the_results(light_trained: Project) -> None:
     code = (
         "from xetrack import Reader; import sys\n"
         "frame = Reader('results/runs/' + sys.argv[1], engine='sqlite', table='metrics').to_df()\n"
         "print(len(frame), frame['f1_score'][0])"
     )
-    [database] = (trained.path / "results/runs").glob("*.db")
-    copy = trained.path / "results/runs/copy.db"
+    [database] = (light_trained.path / "results/runs").glob("*.db")
+    copy = light_trained.path / "results/runs/copy.db"
     copy.write_bytes(database.read_bytes())
-    count, value = trained.run("python", "-c", code, "copy.db").stdout.split()
-    assert (int(count), float(value)) == (1, rows(trained, "SELECT f1_score FROM metrics")[0]["f1_score"])
+    count, value = light_trained.run("python", "-c", code, "copy.db").stdout.split()
+    assert (int(count), float(value)) == (1, rows(light_trained, "SELECT f1_score FROM metrics")[0]["f1_score"])
 
 
-def test_results_of_a_colleague_are_merged_once(trained: Project, tmp_path: Path) -> None:
+def test_results_of_a_colleague_are_merged_once(light_trained: Project, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs.db"
-    with sqlite3.connect(theirs) as connection, sqlite3.connect(trained.path / "results/experiments.db") as mine:
+    with sqlite3.connect(theirs) as connection, sqlite3.connect(light_trained.path / "results/experiments.db") as mine:
         mine.backup(connection)
         connection.execute("UPDATE metrics SET track_id = 'theirs', version = 'e0.5.0'")
         connection.execute("ALTER TABLE metrics ADD COLUMN gpu TEXT")
         connection.execute("UPDATE metrics SET gpu = 'A100'")
-    (trained.path / "results/incoming/theirs.db").write_bytes(theirs.read_bytes())
-    assert stages_run(trained.repro()) == ["merge_results", "promote_model"]
-    found = rows(trained, "SELECT version, gpu FROM metrics ORDER BY version")
+    (light_trained.path / "results/incoming/theirs.db").write_bytes(theirs.read_bytes())
+    assert stages_run(light_trained.repro()) == ["merge_results", "promote_model"]
+    found = rows(light_trained, "SELECT version, gpu FROM metrics ORDER BY version")
     assert [tuple(row) for row in found] == [("e0.1.0", None), ("e0.5.0", "A100")]
-    before = md5(trained.path / "results/experiments.db")
-    trained.repro("--force", "--single-item", "merge_results")
-    assert md5(trained.path / "results/experiments.db") == before
+    before = md5(light_trained.path / "results/experiments.db")
+    light_trained.repro("--force", "--single-item", "merge_results")
+    assert md5(light_trained.path / "results/experiments.db") == before

@@ -15,6 +15,11 @@ from lineage.tracked.cache import cache_folder
 
 
 @pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
+@pytest.fixture
 def healthy(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A trained, tagged and pushed project; this process sees its HOME."""
     trained.git("config", "merge.dvc.driver", MERGE_DRIVER)

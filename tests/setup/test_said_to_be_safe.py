@@ -13,6 +13,11 @@ from lineage.tracked.history import check_history, check_tracked
 from lineage.tracked.recorded import recorded_md5
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def remedy_of(said: str, step: str) -> str:
     """What stands after the arrow of a step's line, or of a warning."""
     return said.partition(step)[2].partition("→ ")[2].splitlines()[0]
@@ -122,6 +127,8 @@ def test_a_pull_from_this_machines_cache_says_so_when_the_remote_lacks_it(traine
 
 @pytest.mark.slow
 def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
+    trained.script("version_tag", "--version", "e0.1.0")
+    trained.dvc("push")
     [model] = (trained.path / "models/candidates").iterdir()
     model.unlink()
     model.write_bytes(b"no model")
@@ -129,3 +136,6 @@ def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
     name = model.name.removesuffix("_model.bin")
     assert f"✗ models  candidate {name} cannot be loaded: " in said
     assert name in trained.run("sh", "-c", remedy_of(said, "✗ models")).stdout
+    said = trained.script("experiment_explorer", "verify", "--all")
+    assert f"warning: candidate {name} cannot be loaded: " in said, "the tag is whole, and here it is of no use"
+    assert name in trained.run("sh", "-c", remedy_of(said, "cannot be loaded")).stdout

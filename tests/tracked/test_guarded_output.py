@@ -20,6 +20,11 @@ pytestmark = pytest.mark.slow
 TRAIN = "data/train.parquet"
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def test_fresh_clone_without_pull_refuses_to_start_over(trained: Project, tmp_path: Path) -> None:
     colleague = clone(trained, tmp_path / "colleague")
     lock = (colleague.path / "dvc.lock").read_bytes()

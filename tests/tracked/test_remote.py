@@ -14,6 +14,11 @@ from lineage.tracked.cache import cache_folder, copy_out, is_whole, object_path
 
 
 @pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
+@pytest.fixture
 def pushed(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A trained project whose objects are in its remote; this process sees its HOME."""
     trained.dvc("push")

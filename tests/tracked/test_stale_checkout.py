@@ -15,6 +15,11 @@ from conftest import Project, stages_run
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def type_remedy(project: Project, output: str) -> str:
     """Type what stands after the arrows, as it stands; return it."""
     command = "\n".join(re.findall("^  → (.*)$", output, re.MULTILINE))

@@ -20,6 +20,11 @@ from lineage.core.params import with_version
 START = "python scripts/version_tag.py --start"
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def tag(project: Project, *arguments: str, code: int = 0) -> str:
     return run(project, "version_tag", *arguments, code=code)
 
@@ -239,7 +244,7 @@ def test_a_description_that_lies_is_found(tagged: Project) -> None:
     assert proof(tagged, "e0.1.0", code=0)["row"] == "yes"
     data = tagged.git("for-each-ref", "--format=%(contents:subject)", "refs/tags/e0.1.0").split("data=")[1][:6]
     honest = (
-        f"model=logistic_regression | C=1.0, as before | f1_score=0.935 | data={data} | C=7 is next",
+        f"model=logistic_regression | C=1.0, as before | f1_score=0.923 | data={data} | C=7 is next",
         "by hand",
         f"max_iter=1000 | data={data[:4]}",
         "e0.1.9 | {'C': 0.5}",
@@ -247,7 +252,7 @@ def test_a_description_that_lies_is_found(tagged: Project) -> None:
     lies = {
         "model=ridge | C=1.0": "model=ridge, and its best run logistic_regression",
         "C=10": "C=10, and its best run 1",
-        "f1_score=0.9900 | good": "f1_score=0.9900, and its best run 0.9353",
+        "f1_score=0.9900 | good": "f1_score=0.9900, and its best run 0.9229",
         "good | data=000000": f"data=000000, and its best run {data}",
         "max_iter=100": "max_iter=100, and its best run 1000",
     }

@@ -14,6 +14,11 @@ from lineage.versions.files_at_commit import md5_in_git
 MERGE = "scripts/lineage/merge"
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def test_a_folder_in_git_has_the_hash_that_dvc_gives_it(baked: Project, tmp_path: Path) -> None:
     project = copy_project(baked, tmp_path)
     folder = project.path / MERGE

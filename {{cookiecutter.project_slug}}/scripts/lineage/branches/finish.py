@@ -150,7 +150,8 @@ def _tag(experiment: Experiment, head: str) -> Step:
         return done("tag", f"{found[1]}: {found[2]}")
     wrong = f" ({tags.split()[1]} is no version with a description)" if tags else ""
     text = f"{own} commits, and no version tag with a description on the last one{wrong}"
-    return failed("tag", text, experiment.go("python scripts/version_tag.py --next minor --push"))
+    suggest = "python scripts/version_tag.py --suggest   # says how; then add --push"
+    return failed("tag", text, experiment.go(suggest))
 
 
 def _remote(experiment: Experiment, work: ExperimentWork) -> Step:

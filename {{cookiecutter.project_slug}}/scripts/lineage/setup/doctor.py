@@ -10,9 +10,7 @@ from pathlib import Path
 
 from lineage.core.check_result import Step, done, skipped
 from lineage.core.errors import BadInput, Refused
-from lineage.core.experiment_file import load_experiment
-from lineage.core.paths import CANDIDATES
-from lineage.runs.model_file import models_in
+from lineage.runs.model_file import check_candidates
 from lineage.setup.check_remote import check_remote, dvc_config
 from lineage.setup.project import MERGE_DRIVER, check_secrets, link_types, run_step
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
@@ -23,7 +21,6 @@ from lineage.tracked.remote import missing_in_remote, open_remote, send, with_fi
 from lineage.tracked.version_tags import tags
 
 MINIMUM = {"git": "2.31", "dvc": "3.67", "dulwich": "0.24.2"}
-LIST = "python scripts/model_manager.py list"
 SEND = "python scripts/doctor.py --send"  # dvc push --all-tags leaves out what only a tag names
 
 OPEN = 0o2070
@@ -53,7 +50,7 @@ def examine(root: Path) -> Iterator[Step]:
         "trees": _worktrees,
         "remote": _remote,
         "tags": _tags,
-        "models": _models,
+        "models": check_candidates,
     }
     for name, check in checks.items():
         yield run_step(name, partial(check, root))
@@ -216,16 +213,3 @@ def _named(wanted: dict[str, set[str]], objects: set[str]) -> str:
     """Name the tags that record one of some objects."""
     named = [tag for tag, hashes in wanted.items() if hashes & objects]
     return ", ".join(named)
-
-
-def _models(root: Path) -> Step:
-    """Load every candidate, the model in production among them, as `experiment.py` does."""
-    experiment = load_experiment(root)
-    candidates = models_in(root / CANDIDATES)
-    for track_id, file in candidates.items():
-        try:
-            experiment.load_model(file)
-        except Exception as error:  # whatever the user's code raises
-            problem = f"candidate {track_id} cannot be loaded: {type(error).__name__}: {error}"
-            raise Refused(problem, f"{LIST}   # shows its version") from None
-    return done("models", f"{len(candidates)} candidates can be loaded")

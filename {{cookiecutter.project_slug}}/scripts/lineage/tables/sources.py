@@ -10,6 +10,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from lineage.core.errors import BadInput
+from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import escaped
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import (
@@ -61,10 +63,8 @@ def count_and_read(path: Path) -> tuple[int, Sources]:
                 else:
                     rows += count_rows(connection, quote(name))
     elif starts_with(path, b"PAR1"):
-        import duckdb
-
         file = escaped(path)
-        with suppress(duckdb.Error), closing(duckdb.connect()) as engine:  # the merge says why
+        with suppress(BadInput), open_engine() as engine:  # the merge says why
             about = engine.execute(f"SELECT num_rows FROM parquet_file_metadata({file})")
             [(rows,)] = about.fetchall()
             notes = engine.execute(f"""

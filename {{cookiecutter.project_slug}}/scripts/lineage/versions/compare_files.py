@@ -35,7 +35,7 @@ NOT_RECORDED = Difference(
 )
 
 PAIRS = """
-CREATE TABLE pairs AS
+CREATE TEMP TABLE pairs AS
 WITH
     earlier AS (
         SELECT
@@ -84,8 +84,8 @@ def compare_data(
         shared = [name for name in old if name in new]
         columns = [_comparable(name, old[name] == new[name]) for name in shared]
         selected = ", ".join(columns) or "1 AS nothing"
-        engine.execute(f"CREATE VIEW before AS SELECT {selected} FROM {scan(left)}")
-        engine.execute(f"CREATE VIEW after AS SELECT {selected} FROM {scan(right)}")
+        engine.execute(f"CREATE TEMP VIEW before AS SELECT {selected} FROM {scan(left)}")
+        engine.execute(f"CREATE TEMP VIEW after AS SELECT {selected} FROM {scan(right)}")
         key = quote_all(keys if keys and set(keys) <= set(shared) else shared) or "*"
         whole = quote_all(shared) or "*"
         found = _count_rows(engine, key, whole)
@@ -119,7 +119,7 @@ def compare_predictions(
         for view, file in (("before", left), ("after", right)):
             if ITEM_COLUMNS - _column_types(engine, file).keys():
                 return [NOT_RECORDED]
-            engine.execute(f"CREATE VIEW {view} AS FROM {scan(file, numbered=True)}")
+            engine.execute(f"CREATE TEMP VIEW {view} AS FROM {scan(file, numbered=True)}")
         engine.execute(PAIRS)
         counts = engine.execute("SELECT count(*), count(*) FILTER (flipped) FROM pairs")
         items, flipped = counts.fetchone()

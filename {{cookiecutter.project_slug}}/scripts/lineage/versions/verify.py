@@ -19,7 +19,7 @@ from lineage.core.paths import (
     TRAINED_MODELS,
 )
 from lineage.results.version_results import Run, files_of, find_results, params_of
-from lineage.runs.model_file import hashes_by_name, model_name
+from lineage.runs.model_file import check_candidates, hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import (
     git,
@@ -93,9 +93,10 @@ def print_proofs(
         raise Refused("there is no version yet", "python scripts/version_tag.py --suggest")
     proofs = verify(root, [find_tag(root, version) for version in chosen or known])
     print_rows(("version", *LINKS, "problem"), [proof.row() for proof in proofs], form)
-    history = check_history(root)
-    if history.remedy:
-        warn(f"{history.text}\n  → {history.remedy}")
+    for check in (check_history, check_candidates):
+        found = check(root)
+        if found.remedy:
+            warn(f"{found.text}\n  → {found.remedy}")
     for proof in proofs:
         for link in proof.broken():
             raise Refused("not everything holds", _remedy(proof.tag.version, link))
