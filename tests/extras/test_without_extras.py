@@ -15,8 +15,8 @@ REMEDY = "make setup EXTRAS=search"
 
 
 @pytest.fixture
-def project(trained_original: Project, tmp_path: Path) -> Project:
-    return copy_project(trained_original, tmp_path)
+def project(light_original: Project, tmp_path: Path) -> Project:
+    return copy_project(light_original, tmp_path)
 
 
 def refused(project: Project, missing: str, **environment: str) -> None:
@@ -41,30 +41,30 @@ def searches(project: Project) -> bool:
     return "[2/2]" in project.script("train")
 
 
-def test_without_the_folders_everything_else_works_and_they_come_back(project: Project) -> None:
-    shutil.rmtree(project.path / FOLDER)
-    refused(project, "lineage.extras.search")
-    set_up(project)
-    assert searches(project), "deleted and not committed"
-    project.git("checkout", "params.yaml")
+def test_without_the_folders_everything_else_works_and_they_come_back(trained: Project) -> None:
+    shutil.rmtree(trained.path / FOLDER)
+    refused(trained, "lineage.extras.search")
+    set_up(trained)
+    assert searches(trained), "deleted and not committed"
+    trained.git("checkout", "params.yaml")
 
-    shutil.rmtree(project.path / "scripts/lineage/extras")
-    project.set_param("sweep.grid", {"model.C": [0.5, 2.0]})
-    project.commit("no extras here")
-    project.drop_batch(2)
-    assert stages_run(project.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
+    shutil.rmtree(trained.path / "scripts/lineage/extras")
+    trained.set_param("sweep.grid", {"model.C": [0.5, 2.0]})
+    trained.commit("no extras here")
+    trained.drop_batch(2)
+    assert stages_run(trained.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
     for command in (
         ["doctor"],
         ["experiment_explorer", "list"],
         ["model_manager", "info"],
         ["version_tag", "--suggest"],
     ):
-        project.script(*command)
-    project.run("make", "test", f"VENV={sys.prefix}")
-    project.run("mypy")
-    refused(project, "lineage.extras")
-    set_up(project)
-    assert searches(project), "deleted by a commit"
+        trained.script(*command)
+    trained.run("make", "test", f"VENV={sys.prefix}")
+    trained.run("mypy")
+    refused(trained, "lineage.extras")
+    set_up(trained)
+    assert searches(trained), "deleted by a commit"
 
 
 def test_without_optuna_all_but_a_search_works(project: Project, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ if x == 5 and not Path("died").exists():
 
 
 @pytest.fixture
-def project(trained_original: Project, tmp_path: Path) -> Project:
-    project = toy(copy_project(trained_original, tmp_path), BODY)
+def project(light_original: Project, tmp_path: Path) -> Project:
+    project = toy(copy_project(light_original, tmp_path), BODY)
     code = project.path / "experiment.py"
     seen = "\nSEEN_AT_IMPORT = os.environ.get('CUDA_VISIBLE_DEVICES')\n"
     code.write_text(code.read_text() + seen, encoding="utf-8")

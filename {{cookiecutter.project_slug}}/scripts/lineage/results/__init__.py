@@ -1,6 +1,7 @@
 """Results read back: nothing in this room changes a run or a database.
 
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
+- `chosen_by`: which runs are chosen: on the validation side, where there is one.
 - `comparable`: which runs can be compared: same test data, same evaluation code.
 - `version_results`: the runs of a version, which are those that its tag holds.
 - `conditions`: what users write after `--where`, as SQL.
