@@ -241,12 +241,74 @@ def measure_losses(folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+def descend(run: Any = None) -> None:
+    """Take 10,000 steps of softmax regression on 1,797 digits, and log each if there is a run."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    right = np.eye(10)[labels]
+    weights = np.zeros((64, 10))
+    for step in range(10_000):
+        scores = np.exp(pixels / 16 @ weights)
+        chances = scores / scores.sum(axis=1, keepdims=True)
+        weights -= 0.001 * pixels.T @ (chances - right) / 16
+        loss = -np.log(chances[right > 0]).mean()
+        if run:
+            run.log(step=step, loss=loss, val_f1=0.5)
+
+
+def log_and_record(project: Path, number: int) -> None:
+    """Do the same as a run, and write its database."""
+    from lineage.runs.active_run import ActiveRun
+    from lineage.runs.run import FINISHED, Facts, Run, run_files
+    from lineage.runs.run_database import write_run
+
+    run = ActiveRun(project / "work", f"run-{number:02d}", {"x": number})
+    descend(run)
+    planned = Run(run.track_id, {}, run.params, {"model_x": "INTEGER"}, Facts(version="e0.1.0"))
+    database = run_files(project, FINISHED, run.track_id).database
+    write_run(database, planned, {"f1_score": 0.5}, run.events())
+    run.end()
+
+
+def measure_events(folder: Path) -> dict[str, float]:
+    """10,000 events × 20 runs: a loop that logs each step, and is recorded, beside the plain loop; then the merge.
+
+    Loops are measured in processor time, run by run in turns; the merge as a whole process, from start to end.
+    """
+    from conftest import make_bakery
+
+    from lineage.runs.active_run import ActiveRun
+
+    project = make_bakery(folder)()
+    descend()
+    plain = logged = 0.0
+    for number in range(20):
+        began = time.process_time()
+        descend()
+        middle = time.process_time()
+        log_and_record(project.path, number)
+        plain += middle - began
+        logged += time.process_time() - middle
+    run = ActiveRun(folder / "work", "run", {})
+    only_logging = timed(lambda: [run.log(step=step, loss=0.5) for step in range(200_000)])
+    return {
+        "rows_logged_per_second": 200_000 / only_logging,
+        "plain_seconds": plain,
+        "logged_seconds": logged,
+        "overhead_percent": 100 * (logged - plain) / plain,
+        "merge_seconds": timed(lambda: project.script("merge_results")),
+    }
+
+
 CONTESTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "20 digit runs: train.py against a process that only fits": measure_digits,
     "overhead of a run, 200 runs": measure_overhead,
     "2 jobs against 1, runs of 1 s": measure_jobs,
     "20 runs: sweep against dvc queue": measure_queue,
     "rows of 8 × 50 runs, 20 rounds": measure_losses,
+    "10,000 events × 20 runs: logged against a plain loop": measure_events,
 }
 
 

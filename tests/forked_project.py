@@ -16,6 +16,7 @@ from lineage.tracked.cache import object_path
 from lineage.tracked.hashes import file_md5
 
 DATABASE, PREDICTIONS, TRAIN = "results/experiments.db", "results/predictions", "data/train.parquet"
+SPEAKS = "    run.log(step=0, C=params['C']); run.artifact('C.txt').write_text(str(params['C']))\n"
 
 
 def branch(project: Project, name: str, *, batch: int | None = None, line: tuple[str, str] | None = None) -> None:
@@ -34,6 +35,12 @@ def branch(project: Project, name: str, *, batch: int | None = None, line: tuple
 def fork(project: Project) -> Project:
     """Two branches of `start` that both ran: `left` with other params and a batch, `right` with another batch."""
     train_light(project)
+    code = project.path / "experiment.py"
+    text = code.read_text(encoding="utf-8")
+    code.write_text(
+        text.replace("def fit(train, params):\n", f"def fit(train, params, run):\n{SPEAKS}"), encoding="utf-8"
+    )
+    project.commit("runs speak")
     project.git("config", "merge.dvc.driver", MERGE_DRIVER)
     project.git("branch", "start")
     branch(project, "left", batch=2, line=("version: e0.1.0", "version: e0.2.0"))

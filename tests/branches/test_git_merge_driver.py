@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -61,6 +62,10 @@ def test_both_branches_ran_and_the_merge_holds_all_runs_of_both(forked: Project)
     assert sorted(pd.read_parquet(forked.path / TRAIN)["id"]) == all_ids(forked)
     candidates = {path.name.removesuffix("_model.bin") for path in (forked.path / "models/candidates").iterdir()}
     assert candidates == set(expected)
+    kept = {path.parent.name: float(path.read_text()) for path in (forked.path / "results/artifacts").rglob("C.txt")}
+    with sqlite3.connect(f"file:{forked.path / DATABASE}?mode=ro", uri=True) as connection:
+        logged = dict(connection.execute("SELECT track_id, C FROM events"))
+    assert kept == logged and sorted(kept.values()) == [0.3, 1.0] and kept.keys() < set(expected)
     names = [name for _, name, *_ in merged_data(forked)]
     assert names == [f"data/incoming/batch_00{number}.parquet" for number in (1, 2, 3)], "ours first"
     merged = [Path(name).stem for _, name, *_ in merged_results(forked.path / DATABASE)]

@@ -41,8 +41,8 @@ def test_what_dvc_writes_is_a_number(file: Path) -> None:
     assert read_params(file).model["rate"] == 0.00001
 
 
-def test_only_metrics_are_merged_unless_more_is_asked_for(file: Path) -> None:
-    assert read_params(file).merge.tables == ["metrics"]
+def test_metrics_and_what_runs_logged_are_merged_unless_other_tables_are_asked_for(file: Path) -> None:
+    assert read_params(file).merge.tables == ["metrics", "events"]
 
 
 def test_a_key_that_stands_twice_is_an_error_as_in_dvc(file: Path) -> None:

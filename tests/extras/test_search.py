@@ -13,8 +13,7 @@ import pytest
 import yaml
 from conftest import Project, copy_project, stages_run
 from optuna.distributions import BaseDistribution, FloatDistribution
-from stopped_runs import contents, start, wait_for
-from toy_runs import UNFINISHED, databases, new_rows, rows, toy
+from toy_runs import UNFINISHED, contents, databases, new_rows, rows, start, toy, wait_for
 
 from lineage.core.errors import BadInput
 from lineage.extras.search.space import ALLOWED, read_space

@@ -37,6 +37,7 @@ def set_up(project: Project) -> str:
 
 
 def searches(project: Project) -> bool:
+    project.set_param("sweep.grid", {})
     project.set_param("sweep.search.trials", 2)
     return "[2/2]" in project.script("train")
 

@@ -22,6 +22,7 @@ DOCS = (
     "workflows",
     "runs",
     "search",
+    "tracking",
     "merge-rebase",
     "models",
     "dvc-setup",
@@ -205,7 +206,7 @@ def test_the_tree_of_the_readme_is_what_lies_there(baked: Project) -> None:
     assert set(re.findall(r"(\w+)/", rooms)) == {path.parent.name for path in baked.path.glob("scripts/lineage/*/*.py")}
 
 
-PLOTTED = {"results/plots/confusion.csv", "results/plots/sweep.csv", "results/plots/versions.csv"}
+PLOTTED = {f"results/plots/{name}.csv" for name in ("confusion", "curves", "sweep", "versions")}
 
 
 def stage_outputs(stage: dict[str, list[str | dict[str, object]]]) -> Iterator[str]:

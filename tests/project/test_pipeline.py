@@ -115,7 +115,7 @@ def test_a_sweep_records_every_run_and_keeps_the_best(light_trained: Project) ->
     assert kept == {card(light_trained)["track_id"], *(row["track_id"] for row in found[:3])}, (
         "the three best, and production"
     )
-    for path in (light_trained.path / "models/light_trained").iterdir():
+    for path in (light_trained.path / "models/trained").iterdir():
         [row] = [row for row in found if path.name == f"{row['track_id']}_model.bin"]
         assert md5(path) == row["model_hash"]
 

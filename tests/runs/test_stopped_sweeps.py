@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from stopped_runs import contents, start, wait_for
-from toy_runs import UNFINISHED, databases, md5, models, new_rows, rows, toy
+from toy_runs import UNFINISHED, contents, databases, md5, models, new_rows, rows, start, toy, wait_for
 
 
 @pytest.fixture

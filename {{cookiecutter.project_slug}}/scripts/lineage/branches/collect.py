@@ -42,6 +42,7 @@ MERGED = {
     paths.DATABASE: merge_results,
     paths.PREDICTIONS: merge_folders,
     paths.CANDIDATES: merge_folders,
+    paths.ARTIFACTS: merge_folders,
 }
 """Outputs of main that the experiment's are merged into.
 

@@ -26,8 +26,8 @@ Content = dict[str, Any]
 LABELS = ("-L", "ours", "-L", "base", "-L", "theirs")
 """Options of `git merge-file`: what stands beside its conflict marks."""
 
-FOLDERS = (paths.CANDIDATES, paths.PREDICTIONS)
-"""Outputs of stages that are folders with a file for each run."""
+FOLDERS = (paths.CANDIDATES, paths.ARTIFACTS, paths.PREDICTIONS)
+"""Outputs of stages that are folders with a file or folder for each run."""
 
 
 def drive(

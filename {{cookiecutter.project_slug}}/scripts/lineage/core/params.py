@@ -62,7 +62,7 @@ class Merge(Section):
     """`merge`: how new results and new training data are accumulated."""
 
     strategy: Strategy
-    tables: list[Name] = Field(default=["metrics"], min_length=1)
+    tables: list[Name] = Field(default=["metrics", "events"], min_length=1)
     key_columns: list[Name]
     on_conflict: OnConflict = "fail"
     data_strategy: Strategy

@@ -22,9 +22,13 @@ TRAINED_MODELS = "models/trained"
 UNFINISHED_MODELS = "models/unfinished"
 PRODUCTION = "models/production"
 CANDIDATES = "models/candidates"
+ARTIFACTS = "results/artifacts"
 
 METRICS = "metrics"
 """The table of the database with one row for each run."""
+
+EVENTS = "events"
+"""The table with what runs logged."""
 
 
 def find_root(start: Path | None = None) -> Path:

@@ -5,6 +5,7 @@ itself, by row number, into a copy of the base: each value keeps its storage cla
 the base keeps its constraints, indexes, triggers and views.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,11 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lineage.core.errors import BadInput, Refused
+from lineage.core.paths import EVENTS, METRICS
 from lineage.merge.carry import carry
 from lineage.merge.changes_of_copy import drop_rows_of_origin
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, find_tables, line_up
 from lineage.merge.plan import Plan
+from lineage.merge.predictions import RUN_ID, run_ids
 from lineage.merge.relations import Relations
 from lineage.merge.row_reader import RowReader
 from lineage.merge.rules import Rules, merge_or_rebase
@@ -215,6 +218,8 @@ def union_all_by_name(table: TableMerge) -> Relations:
 def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
     """Let SQLite delete the rows that leave, and insert those that arrive; count them.
 
+    The events of runs that leave go, too.
+
     Raises:
         Refused: not as many rows were written as belong there.
     """
@@ -222,10 +227,21 @@ def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
         return
     target = table.target
     name = table.incoming.name
+    before = run_ids(table.output) if name == METRICS and plan.replaced else set()
     written = carry(relations, target, table.incoming, describe_tables(target)[name])
     rows = count_rows(target, f"main.{quote(name)}")
     if (written, rows) != (plan.added, plan.rows):
         raise plan.not_written()
+    if before:
+        plan.events = _drop_events(target, before - run_ids(table.output))
+
+
+def _drop_events(target: sqlite3.Connection, track_ids: set[str]) -> int:
+    """Delete the events of some runs; return how many there were."""
+    if not count_rows(target, "pragma_table_info('events', 'main') WHERE name = 'track_id'"):
+        return 0
+    statement = "DELETE FROM main.events WHERE track_id IN (SELECT value FROM json_each(?))"
+    return target.execute(statement, [json.dumps(sorted(track_ids))]).rowcount
 
 
 def numbered_table(target: sqlite3.Connection, name: str) -> Table:
@@ -247,6 +263,7 @@ def _rules_for_table(
 ) -> tuple[Rules, tuple[str, ...]]:
     """Find the rules that apply to one table, and the columns of its identity (empty: all).
 
+    Events are replaced run by run, whatever runs are replaced by.
     A table without the key columns of a rebase, as an asset table of xetrack, is merged by its own.
 
     Raises:
@@ -261,6 +278,8 @@ def _rules_for_table(
     if not rules.key_columns:
         problem = "rebase needs key columns: what decides which rows are replaced?"
         raise BadInput(problem, "set merge.key_columns")
+    if fold(incoming.name) == EVENTS:  # they follow their runs
+        rules = replace(rules, key_columns=(RUN_ID,))
     has_key = bool(incoming.columns.keys() & set(map(fold, rules.key_columns)))
     if not has_key and not rules.tables:
         return replace(rules, strategy="merge", on_conflict="fail"), identity

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core.errors import BadInput
+from lineage.core.paths import EVENTS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold
@@ -110,11 +111,13 @@ def line_up(
     spelled = {fold(name): name for name in found}
     known = ", ".join(sorted(found)) or "no tables"
     for name in rules.tables:
-        if fold(name) not in spelled:
+        is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
+        if fold(name) not in spelled and not is_optional:
             problem = f"table {name!r} is in none of the {len(sources)} incoming databases"
             raise BadInput(f"{problem}; they have: {known}")
-    others = sorted(name for name in found if fold(name) not in rules.left_out)
-    names = [spelled.get(fold(name), name) for name in rules.tables] or others
+    names = sorted(name for name in found if fold(name) not in rules.left_out)
+    if rules.tables:
+        names = [spelled[fold(name)] for name in rules.tables if fold(name) in spelled]
     tables = [LinedUp(name, found.get(name, {}), sources, files) for name in names]
     columns = set[str]()
     for table in tables:

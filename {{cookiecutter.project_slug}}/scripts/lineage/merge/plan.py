@@ -22,6 +22,7 @@ class Plan:
         replaced: base rows that go.
         present: incoming rows that are there already, or come from another source too.
         overridden: incoming rows whose identity a later one has too, with other contents (rebase).
+        events: rows of the table `events` that go with runs that are replaced.
         conflicts: incoming rows with other contents than the base's row of their identity or,
             where it has none, than the row that comes in.
         samples: the first conflicts, as lines.
@@ -38,6 +39,7 @@ class Plan:
     replaced: int = 0
     present: int = 0
     overridden: int = 0
+    events: int = 0
     conflicts: int = 0
     samples: list[str] = field(default_factory=list)
     new_columns: list[str] = field(default_factory=list)
@@ -61,6 +63,8 @@ class Plan:
             parts.append(f"wider types: {', '.join(self.widened)}")
         if self.overridden:
             parts.append(f"{self.overridden} incoming rows gave way to a later one")
+        if self.events:
+            parts.append(f"{self.events} events of the replaced runs are gone")
         return ", ".join(parts)
 
     def summary(self) -> dict[str, Any]:

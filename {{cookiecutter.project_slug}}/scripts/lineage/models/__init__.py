@@ -6,7 +6,8 @@
 - `noise`: how much of a gain may be chance.
 - `production`: `models/production`, how it is changed, by hand too, and recorded.
 - `model_card`: `model.json`, what the model in production says about itself.
-- `candidates`: `models/candidates`, the best models: kept by the stage, added and pruned by hand.
+- `candidates`: `models/candidates`, the best models, and `results/artifacts`, what their runs made
+  beside them: kept by the stage, added and pruned by hand.
 - `show`: lists, cards and copies; nothing there changes the project.
 
 You may change the gate: `gate.objection` says when nothing may challenge, `gate.beats` what better

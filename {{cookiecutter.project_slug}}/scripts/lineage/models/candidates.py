@@ -1,6 +1,7 @@
-"""`models/candidates`: the best models; others leave once their bytes can be brought back."""
+"""`models/candidates`: the best models; others leave once they can be brought back."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.core import paths
@@ -21,6 +22,7 @@ from lineage.runs.model_file import (
     model_name,
     models_in,
 )
+from lineage.runs.run import FINISHED, run_files
 from lineage.tracked.cache import (
     cached_object,
     copy_out,
@@ -29,7 +31,7 @@ from lineage.tracked.cache import (
 )
 from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.remote import missing_in_remote, open_remote
-from lineage.tracked.whole_file import replace_folder
+from lineage.tracked.whole_file import remove, replace_folder, write_text
 
 TO_RECORD = (
     "git add dvc.lock && git commit   # a commit that names them\n"
@@ -156,12 +158,13 @@ def find_surplus(models: Models, files: dict[str, Path], keep: int) -> dict[str,
         keep: so many of the best stay; the one in production stays, too.
 
     Returns:
-        run id to the hashes of its files.
+        run id to the hashes of its files, those of its artifacts among them.
     """
     surplus = {}
     for name, path in files.items():
         md5 = checked_md5(models.root, path)
         surplus[name] = set(folder_manifest(path).values()) or {md5}
+        surplus[name] |= set(folder_manifest(models.root / paths.ARTIFACTS / name).values())
     card = read_card(models.root)
     if card:
         surplus.pop(card.track_id, None)
@@ -208,7 +211,9 @@ def named_by_commits(root: Path, hashes: set[str]) -> set[str]:
 
 
 def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
-    """Make the folder hold exactly some models; what else lies in it stays.
+    """Make the folder hold exactly some models, and another their artifacts.
+
+    What else lies in them stays.
 
     Args:
         root: the project's root.
@@ -219,6 +224,7 @@ def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
     """
     folder = root / paths.CANDIDATES
     present = models_in(folder)
+    _keep_artifacts(root, kept, present.keys() - kept.keys())
     if kept.keys() == present.keys() and folder.exists():
         return False
 
@@ -231,3 +237,16 @@ def write_candidates(root: Path, kept: dict[str, Path]) -> bool:
 
     replace_folder(folder, build)
     return True
+
+
+def _keep_artifacts(root: Path, kept: Iterable[str], dropped: Iterable[str]) -> None:
+    """Copy in what new candidates made beside their models, and remove that of dropped ones."""
+    folder = root / paths.ARTIFACTS
+    about = "Files that the runs of candidates made by run.artifact().\n"
+    write_text(folder / "README.md", about)  # DVC warns of an empty folder
+    for track_id in kept:
+        made = run_files(root, FINISHED, track_id).artifacts
+        if made.exists() and not (folder / track_id).exists():
+            copy_out(made, folder / track_id)
+    for track_id in dropped:
+        remove(folder / track_id)

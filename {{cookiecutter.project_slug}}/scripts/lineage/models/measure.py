@@ -13,6 +13,8 @@ from lineage.core.experiment_file import load_experiment
 from lineage.models.model_card import MODEL
 from lineage.models.run_model import Models, find_model
 from lineage.results.leaderboard import Row
+from lineage.results.version_results import params_of
+from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.run_database import to_metrics
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
             file.symlink_to(source.absolute())
             model = experiment.load_model(file)
             test = experiment.load_data(models.root / paths.TEST_DATA)
-            metrics, predictions = experiment.evaluate(model, test)
+            params = params_of({**run, **run.get("params", {})})  # a card has them apart
+            kept_nowhere = ActiveRun(Path(folder, "run"), run["track_id"], params)
+            metrics, predictions = call_with_run(experiment.evaluate, model, test, kept_nowhere)
         return {**run, **models.present, **to_metrics(metrics)}, predictions
     except Exception as error:  # of the user's code
         kind = "" if isinstance(error, LineageError) else f"{type(error).__name__}: "

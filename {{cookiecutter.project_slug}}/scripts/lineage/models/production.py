@@ -93,7 +93,7 @@ def check_folders(root: Path) -> None:
         files = read_listing(listing)
         if not all(cached_object(root, md5) for md5 in files.values()):
             return False
-        if folder == root / paths.CANDIDATES:
+        if folder != root / paths.PRODUCTION:
             return True  # some were pruned, and their bytes can be brought back
         card = read_card(root)
         recorded = cached_object(root, files.get(CARD, ""))
@@ -101,7 +101,7 @@ def check_folders(root: Path) -> None:
             return False
         return json.loads(recorded.read_bytes())["track_id"] in (card.track_id, card.replaced)
 
-    for name in (paths.PRODUCTION, paths.CANDIDATES):
+    for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
         recover_folder(root / name)
         check_base(root, name, may_differ)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
+
+CURVE_COLUMNS = ("track_id", "step", "name", "value")
+CURVE_POINTS = 300
+"""So many points of each learning curve are drawn."""
+
+LOGGED_NAMES = """
+    SELECT name
+    FROM pragma_table_info('events')
+    WHERE name NOT IN ('track_id', 'timestamp', 'step')
+      AND EXISTS (SELECT 1 FROM pragma_table_info('events') WHERE name = 'step')
+    ORDER BY name
+"""
+"""What runs logged; nothing in a table of others that only has the same name."""
 
 CELL_COLUMNS = ("actual", "predicted", "count")
 SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
@@ -59,6 +73,7 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
         say(f"not in the plot of versions, since not measured on {conditions}: {names}")
     lines = [versions[version] for version in sorted(versions, key=version_key)]
     write_csv(plots / "versions.csv", columns, lines)
+    write_csv(plots / "curves.csv", CURVE_COLUMNS, curve_points(database, track_ids))
     write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, metric))
     write_csv(plots / "confusion.csv", CELL_COLUMNS, confusion_cells(root, best["track_id"]))
 
@@ -119,6 +134,33 @@ def axis_sql(axis: str, score: str) -> str:
         FROM placed
         ORDER BY number
     """
+
+
+def curve_points(database: Path, track_ids: Sequence[str]) -> Lines:
+    """Thin the learning curves of runs evenly; the first and the last point of each stay.
+
+    Args:
+        database: a results database.
+        track_ids: the runs.
+
+    Returns:
+        `CURVE_COLUMNS` of each point; what was logged without a step is not among them.
+    """
+    lines: list[Sequence[Any]] = []
+    with open_read_only(database) as connection:
+        names = connection.execute(LOGGED_NAMES).fetchall()
+        for (name,), track_id in product(names, track_ids):
+            column = quote(name)
+            statement = f"""
+                SELECT track_id, step, ? AS name, {column} AS value
+                FROM events
+                WHERE track_id = ? AND step IS NOT NULL AND {column} IS NOT NULL
+                ORDER BY timestamp
+            """
+            points = connection.execute(statement, (name, track_id)).fetchall()
+            every = len(points) // CURVE_POINTS + 1
+            lines += [*points[:-1:every], *points[-1:]]
+    return lines
 
 
 def confusion_cells(root: Path, track_id: str) -> Lines:

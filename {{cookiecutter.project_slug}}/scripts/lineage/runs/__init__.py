@@ -4,10 +4,11 @@
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
+- `active_run.py` is what `fit` and `evaluate` get of a run: it logs, keeps files, survives kills.
 - `run.py` says what a run is, how it ended, and where it writes its files.
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.
-- `run_database.py` writes the row of `metrics`, through xetrack.
+- `run_database.py` writes the row of `metrics`, through xetrack, and the table `events`.
 - `workers.py` does runs in processes of their own; one that dies takes no other with it.
 - `devices.py` finds the GPUs that workers share.
 - `progress.py` shows how a sweep goes.

@@ -1,4 +1,4 @@
-"""A run: what it is to do, how it ended, and the three files that it leaves."""
+"""A run: what it is to do, how it ended, and the files that it leaves."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,8 @@ from lineage.core import paths
 from lineage.core.param_names import Value
 from lineage.runs.model_file import model_name
 
+ARTIFACTS_SUFFIX = ".artifacts"
+CHECKPOINT = "checkpoint"
 Row = dict[str, Value]
 Metrics = dict[str, float | None]
 """Values by name; NaN is None, as it is stored."""
@@ -15,7 +17,8 @@ Metrics = dict[str, float | None]
 Folders = tuple[str, str]
 UNFINISHED: Folders = (paths.UNFINISHED_MODELS, paths.UNFINISHED_RUNS)
 FINISHED: Folders = (paths.TRAINED_MODELS, paths.RUNS)
-"""Folders of models, and of predictions and databases: where runs are made, and where DVC looks."""
+"""Folders of models and artifacts, and of predictions and databases: where runs are made, and where
+DVC looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +104,12 @@ class Outcome:
 class RunFiles(NamedTuple):
     """The files of a run, in the order in which they are made and moved.
 
-    The database comes last and holds the hashes of the others. A failed run has nothing else.
+    The database comes last and holds the hashes of model and predictions. A failed run has nothing
+    else; only a run that made artifacts has a folder of them.
     """
 
     model: Path
+    artifacts: Path
     predictions: Path
     database: Path
 
@@ -114,6 +119,12 @@ def run_files(root: Path, folders: Folders, track_id: str) -> RunFiles:
     models, runs = folders
     return RunFiles(
         root / models / model_name(track_id),
+        root / models / f"{track_id}{ARTIFACTS_SUFFIX}",
         root / runs / f"{track_id}.parquet",
         root / runs / f"{track_id}.db",
     )
+
+
+def work_folder(root: Path, run: Run) -> Path:
+    """Name the folder of a run that goes on, by what it depends on and by its id."""
+    return root / paths.UNFINISHED_RUNS / f"{run.facts.run_hash}.{run.track_id}"

@@ -1,18 +1,20 @@
-"""Write the database of a run, through xetrack: one row of the table `metrics`."""
+"""Write the database of a run, through xetrack: a row of `metrics`, and `events` that it logged."""
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
+from datetime import datetime, timedelta
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from lineage.core.errors import BadInput, Refused
 from lineage.core.param_names import flatten, is_param, to_plain
-from lineage.core.paths import METRICS
+from lineage.core.paths import EVENTS, METRICS
 from lineage.runs.run import Facts, Metrics, Row, Run
 from lineage.tables.sql import fold
 from lineage.tracked.whole_file import write_whole
@@ -22,6 +24,12 @@ KEY = ("track_id", "timestamp")
 
 METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
+
+Event = dict[str, Any]
+"""What was logged at once: `timestamp` (seconds since 1970), numbers by name, a `step` or none."""
+
+TIMESTAMP = "%Y-%m-%d %H:%M:%S.%f"
+"""xetrack's format of the local time."""
 
 NUMBERS = {
     "git_dirty": "INTEGER",
@@ -43,16 +51,22 @@ UNSYNCED = "PRAGMA synchronous = OFF"
 """The finished file is flushed to the disk once."""
 
 
-def write_run(path: Path, run: Run, metrics: Metrics) -> None:
+def write_run(
+    path: Path,
+    run: Run,
+    metrics: Metrics,
+    events: Sequence[Event] = (),
+) -> None:
     """Write the database of a run, whole or not at all.
 
-    The table is created with declared types before the first value, since xetrack gives a column
+    The tables are created with declared types before the first value, since xetrack gives a column
     the type of the first value that it sees.
 
     Args:
         path: the file to make.
         run: what its row says beside metrics.
         metrics: from `to_metrics`; empty when the run failed.
+        events: what it logged, in that order; without any there is no table of them.
 
     Raises:
         BadInput: a name cannot be a column, or two names are one.
@@ -67,26 +81,35 @@ def write_run(path: Path, run: Run, metrics: Metrics) -> None:
     types |= dict.fromkeys(metrics, "REAL")
 
     def build(temporary: Path) -> bool:
-        _create_table(temporary, types)
+        _create_table(temporary, METRICS, types)
         _log_row(temporary, run.track_id, row)
+        if events:
+            _write_events(temporary, run.track_id, events)
         return True
 
     write_whole(path, build, locked=False)
 
 
-def _create_table(path: Path, types: dict[str, str]) -> None:
+def _create_table(
+    path: Path,
+    table: str,
+    types: dict[str, str],
+    rows: Iterable[list[Any]] = (),
+) -> None:
     columns = [f"{name} {kind}" for name, kind in types.items()]
     statement = f"""
-        CREATE TABLE metrics (
+        CREATE TABLE {table} (
             {", ".join(columns)},
             track_id TEXT,
             timestamp TEXT,
             PRIMARY KEY (track_id, timestamp)
         )
     """
-    with closing(sqlite3.connect(path)) as connection:
+    marks = ", ".join("?" * len([*types, *KEY]))
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(UNSYNCED)
         connection.execute(statement)
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
 
 def _log_row(path: Path, track_id: str, row: Row) -> None:
@@ -103,6 +126,23 @@ def _log_row(path: Path, track_id: str, row: Row) -> None:
         tracker.log(row)
         if len(tracker) != 1:
             raise Refused(f"the row of run {track_id} did not arrive in table {METRICS}")
+
+
+def _write_events(path: Path, track_id: str, events: Sequence[Event]) -> None:
+    """Write the table `events`; each event is a microsecond later than the one before, or more.
+
+    The time is part of the key, and clocks go back.
+    """
+    names = dict.fromkeys(chain(["step"], *events))
+    del names["timestamp"]
+    types = {**dict.fromkeys(names, "REAL"), "step": "INTEGER"}
+    rows = []
+    last = datetime.min
+    for event in events:
+        last += timedelta(microseconds=1)
+        last = max(last, datetime.fromtimestamp(event["timestamp"]))
+        rows.append([*map(event.get, names), track_id, last.strftime(TIMESTAMP)])
+    _create_table(path, EVENTS, types, rows)
 
 
 def to_row(params: Mapping[str, Any]) -> Row:
@@ -131,8 +171,15 @@ def declare_types(rows: list[Row]) -> dict[str, str]:
     return types
 
 
-def to_metrics(measured: Mapping[Any, Any]) -> Metrics:
+def to_metrics(
+    measured: Mapping[Any, Any],
+    remedy: str = "return numbers from evaluate() in experiment.py",
+) -> Metrics:
     """Turn what `evaluate()` measured into numbers by name; NaN becomes None, as it is stored.
+
+    Args:
+        measured: values by name.
+        remedy: what to do where one is not a number.
 
     Raises:
         BadInput: a value is not a number, or a name is like that of a param.
@@ -142,7 +189,7 @@ def to_metrics(measured: Mapping[Any, Any]) -> Metrics:
         plain = to_plain(value)
         if isinstance(plain, str):
             problem = f"metric {name!r} is {value!r}, not a number"
-            raise BadInput(problem, "return numbers from evaluate() in experiment.py")
+            raise BadInput(problem, remedy)
         if is_param(str(name)):
             problem = f"metric {name!r} would look like a param (they begin with model_)"
             raise BadInput(problem, "rename it")
@@ -151,19 +198,19 @@ def to_metrics(measured: Mapping[Any, Any]) -> Metrics:
     return metrics
 
 
-def check_columns(names: list[str]) -> None:
-    """Check that xetrack and SQLite take the names as columns of `metrics`, each as its own.
+def check_columns(names: list[str], table: str = METRICS) -> None:
+    """Check that xetrack and SQLite take the names as columns of a table, each as its own.
 
     Raises:
         BadInput: a name that they would change, refuse or confuse.
     """
     for name in names:
-        is_plain = NAME.fullmatch(name) and METRICS not in name
+        is_plain = NAME.fullmatch(name) and table not in name
         if not is_plain or not _is_free_word(name):
-            problem = f"{name!r} cannot be a column of {METRICS}"
+            problem = f"{name!r} cannot be a column of {table}"
             allowed = "letters, digits and _ (at most 64), no SQL keyword, and not the word"
-            raise BadInput(problem, f"use {allowed} {METRICS!r}")
-    check_distinct(METRICS, names)
+            raise BadInput(problem, f"use {allowed} {table!r}")
+    check_distinct(table, names)
 
 
 def check_distinct(table: str, names: list[str]) -> None:

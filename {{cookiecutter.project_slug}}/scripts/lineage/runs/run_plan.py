@@ -25,6 +25,7 @@ from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_database import declare_types, to_row
+from lineage.runs.unfinished_runs import begun_before
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
@@ -97,7 +98,8 @@ class Plan:
         run_hash = hash_json([*self.conditions, model, self._types])
         facts = replace(self._facts, run_hash=run_hash, seed=_seed(model))
         token = secrets.token_hex(4)  # not from `random`, which users seed
-        track_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{token}"
+        new_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{token}"
+        track_id = begun_before(self.root, run_hash) or new_id
         return self.runs.setdefault(run_hash, Run(track_id, point, model, self._types, facts))
 
     def missing(self, done: dict[str, str]) -> Iterable[Run]:

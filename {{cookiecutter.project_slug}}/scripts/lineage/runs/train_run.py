@@ -6,17 +6,20 @@ import sqlite3
 import time
 import traceback
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lineage.core import paths
 from lineage.core.code_hash import check_listed, code_files, code_hash
+from lineage.core.console import say
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.core.experiment_file import imported_files, load_experiment
+from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
-from lineage.runs.run import UNFINISHED, Outcome, Run, run_files
+from lineage.runs.run import CHECKPOINT, UNFINISHED, Metrics, Outcome, Run, run_files, work_folder
 from lineage.runs.run_database import to_metrics, write_run
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk, remove
@@ -48,24 +51,23 @@ def train_run(root: Path, run: Run) -> Outcome:
     import numpy
 
     files = run_files(root, UNFINISHED, run.track_id)
-    began = time.perf_counter()
+    for path in files:
+        remove(path)  # of a process that was killed
     random.seed(run.facts.seed)
     numpy.random.seed(run.facts.seed)
     experiment = load_experiment(root)
     check_code(root, run)
     check_listed(root, imported_files(root))
-    train = _load(experiment, root, paths.TRAIN_DATA)
-    test = _load(experiment, root, paths.TEST_DATA)
-    fitted = experiment.fit(train, copy.deepcopy(run.params))
-    save_alone(experiment, fitted, files.model)
-    del fitted  # memory may hold one model only
-    model = _load_model(experiment, files.model)
-    measured, predictions = _evaluate(experiment, model, train, test)
-    metrics = to_metrics(measured)
+    active = activate(root, run)
+    began = time.perf_counter()
+    metrics, predictions = _fit_and_evaluate(experiment, root, active, files.model)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
-    for path in (*files_of_model(files.model), files.predictions):
+    if files_of_model(active.artifacts):
+        active.artifacts.replace(files.artifacts)
+    made = (files.model, files.artifacts, files.predictions)
+    for path in chain.from_iterable(map(files_of_model, made)):
         flush_to_disk(path)
     facts = replace(
         run.facts,
@@ -73,18 +75,47 @@ def train_run(root: Path, run: Run) -> Outcome:
         model_hash=checked_md5(root, files.model),
         predictions_hash=file_md5(files.predictions),
     )
-    write_run(files.database, replace(run, facts=facts), metrics)
+    write_run(files.database, replace(run, facts=facts), metrics, active.events())
+    active.end()
     return Outcome(run, metrics)
 
 
+def _fit_and_evaluate(
+    experiment: ModuleType,
+    root: Path,
+    active: ActiveRun,
+    file: Path,
+) -> tuple[Metrics, Any]:
+    train = _load(experiment, root, paths.TRAIN_DATA)
+    test = _load(experiment, root, paths.TEST_DATA)
+    fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
+    save_alone(experiment, fitted, file)
+    del fitted  # memory may hold one model only
+    model = _load_model(experiment, file)
+    measured, predictions = _evaluate(experiment, model, train, test, active)
+    return to_metrics(measured), predictions
+
+
+def activate(root: Path, run: Run) -> ActiveRun:
+    """Begin a run; one that was killed goes on where it has left a checkpoint, else begins anew."""
+    folder = work_folder(root, run)
+    if any((folder / CHECKPOINT).glob("*")):
+        say(f"{run.track_id} goes on from its checkpoint")
+    else:
+        remove(folder)
+    return ActiveRun(folder, run.track_id, copy.deepcopy(run.params), run.facts.seed)
+
+
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
-    """Record a run as failed: params, facts and the error; no metrics, predictions, model."""
+    """Record a run as failed: params, facts, events and the error; nothing else."""
     files = run_files(root, UNFINISHED, run.track_id)
     for path in files:
         remove(path)
     facts = replace(run.facts, status="failed", error=error)
     try:
-        write_run(files.database, replace(run, facts=facts), {})
+        active = ActiveRun(work_folder(root, run), run.track_id, run.params)
+        write_run(files.database, replace(run, facts=facts), {}, active.events())
+        active.end()
     except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
         error += f" (and it could not be recorded: {problem})"
     return Outcome(run, {}, error)
@@ -121,10 +152,11 @@ def _evaluate(
     model: Any,
     train: Any,
     test: Any,
+    active: ActiveRun,
 ) -> tuple[Any, Any]:
     """Evaluate; when that fails, say too which columns only one of the data sets has."""
     try:
-        metrics, predictions = experiment.evaluate(model, test)
+        metrics, predictions = call_with_run(experiment.evaluate, model, test, active)
     except Exception as error:
         differ = set(train.columns) ^ set(test.columns)
         if not differ:

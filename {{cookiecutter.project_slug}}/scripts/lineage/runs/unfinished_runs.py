@@ -11,13 +11,13 @@ from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
-from lineage.runs.run import FINISHED, UNFINISHED, Folders, run_files
+from lineage.runs.run import ARTIFACTS_SUFFIX, FINISHED, UNFINISHED, Folders, run_files
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
 from lineage.tracked.whole_file import remove
 
-PARTS = (".tmp", ".parquet", ".bin")
+PARTS = (".tmp", ".parquet", ".bin", ARTIFACTS_SUFFIX)
 FIND_RUN = """
 SELECT run_hash, model_hash, predictions_hash
 FROM metrics
@@ -39,6 +39,13 @@ def find_done(root: Path) -> dict[str, str]:
     done = {_run_hash_if_whole(root, track_id): track_id for track_id in unfinished}
     done.pop("", None)
     return done
+
+
+def begun_before(root: Path, run_hash: str) -> str | None:
+    """Find the id under which a `train` that was killed has begun a run, so that it goes on."""
+    for folder in (root / paths.UNFINISHED_RUNS).glob(f"{run_hash}.*"):
+        return folder.name.partition(".")[2]
+    return None
 
 
 def finish(root: Path, track_ids: Iterable[str]) -> None:
@@ -90,12 +97,12 @@ def _remove_parts(root: Path, whole: list[str]) -> None:
 
 def _run_hash_if_whole(root: Path, track_id: str) -> str:
     """Read the `run_hash` of a run that ended well with the files that it recorded; else ''."""
-    *files, database = run_files(root, UNFINISHED, track_id)
+    model, _, predictions, database = run_files(root, UNFINISHED, track_id)
     try:
         with open_read_only(database) as connection:
             found = connection.execute(FIND_RUN, (track_id,)).fetchone()
     except (BadInput, sqlite3.Error):
         return ""
     run_hash, *recorded = found or [""]
-    present = [path_md5(path) for path in files if path.exists()]
+    present = [path_md5(path) for path in (model, predictions) if path.exists()]
     return run_hash if present == recorded else ""

@@ -1,0 +1,146 @@
+"""What a run logs and keeps, without a pipeline: names, values, times, places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_runs import rows
+
+from lineage.core.errors import BadInput
+from lineage.runs.active_run import ActiveRun, call_with_run
+from lineage.runs.run import Facts, Run
+from lineage.runs.run_database import write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> ActiveRun:
+    return ActiveRun(tmp_path / "run", "run-1", {"x": 1})
+
+
+def recorded(run: ActiveRun, folder: Path) -> list[dict[str, Any]]:
+    """The rows of `events` in the database of a run that ended."""
+    database = folder / f"{run.track_id}.db"
+    write_run(database, Run(run.track_id, {}, {}, {}, Facts(version="e0.1.0")), {"f1_score": 0.5}, run.events())
+    return rows(database, "SELECT * FROM events ORDER BY timestamp")
+
+
+def values(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(value for name, value in event.items() if name not in ("track_id", "timestamp")) for event in events]
+
+
+def test_numbers_of_every_kind_become_real_and_what_was_not_logged_is_null(run: ActiveRun, tmp_path: Path) -> None:
+    run.log(step=np.int64(1), loss=1, val_f1=np.float32(0.5))
+    run.log(loss=float("nan"))
+    run.log(step=2, loss=True, lr=None)
+    events = recorded(run, tmp_path)
+    assert list(events[0]) == ["step", "loss", "val_f1", "lr", "track_id", "timestamp"]
+    assert values(events) == [(1, 1.0, 0.5, None), (None, None, None, None), (2, 1.0, None, None)]
+    [table] = rows(tmp_path / "run-1.db", "SELECT sql FROM sqlite_master WHERE name = 'events' AND type = 'table'")
+    assert "step INTEGER, loss REAL, val_f1 REAL, lr REAL" in table["sql"]
+    assert "PRIMARY KEY (track_id, timestamp)" in table["sql"]
+
+
+def test_xetracks_own_reader_reads_the_events(run: ActiveRun, tmp_path: Path) -> None:
+    from xetrack import Reader
+
+    for step in range(3):
+        run.log(step=step, loss=step / 2)
+    recorded(run, tmp_path)
+    frame = Reader(str(tmp_path / "run-1.db"), table="events").to_df()
+    assert frame[["track_id", "step", "loss"]].values.tolist() == [
+        ["run-1", 0, 0.0],
+        ["run-1", 1, 0.5],
+        ["run-1", 2, 1.0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("logged", "message"),
+    [
+        ({"loss": "low"}, "metric 'loss' is 'low', not a number\n  → log numbers only; run.artifact() keeps any file"),
+        ({"val loss": 1.0}, "'val loss' cannot be a column of events"),
+        ({"select": 1.0}, "'select' cannot be a column of events"),
+        ({"n_events": 1.0}, "'n_events' cannot be a column of events"),
+        ({"track_id": 1.0}, "'track_id' and 'track_id' would be one column of events"),
+        ({"Loss": 1.0}, "'loss' and 'Loss' would be one column of events"),
+        ({"model_C": 1.0}, "metric 'model_C' would look like a param"),
+    ],
+)
+def test_a_name_or_a_value_that_no_table_can_hold_is_refused_where_it_is_logged(
+    run: ActiveRun, tmp_path: Path, logged: dict[str, Any], message: str
+) -> None:
+    run.log(loss=1.0)
+    with pytest.raises(BadInput) as error:
+        run.log(**logged)
+    assert message in str(error.value)
+    assert values(recorded(run, tmp_path)) == [(None, 1.0)], "nothing of it was logged"
+
+
+def test_events_of_one_moment_and_of_a_clock_that_went_back_are_all_kept_in_order(
+    run: ActiveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, moment in enumerate([1e9, 1e9, 1e9 - 3600, 1e9 + 1]):
+        monkeypatch.setattr("time.time", lambda moment=moment: moment)
+        run.log(step=number, loss=0.0)
+    events = recorded(run, tmp_path)
+    assert [event["step"] for event in events] == [0, 1, 2, 3]
+    assert [event["timestamp"][-9:] for event in events] == ["40.000000", "40.000001", "40.000002", "41.000000"]
+
+
+def test_a_run_that_goes_on_after_a_kill_has_each_step_once(run: ActiveRun, tmp_path: Path) -> None:
+    for step in range(6):
+        run.log(step=step, loss=float(step))
+        run.log(loss=-1.0)
+    run.log(step=0, threshold=0.5)
+    with (tmp_path / "run/events.jsonl").open("ab") as file:
+        file.write(b'{"timestamp": 17')  # killed in the middle of a line
+    again = ActiveRun(tmp_path / "run", "run-1", {"x": 1})
+    for step in range(4, 8):
+        again.log(step=step, loss=step + 0.5)
+    events = recorded(again, tmp_path)
+    curve = [
+        (event["step"], event["loss"]) for event in events if event["step"] is not None and event["loss"] is not None
+    ]
+    assert curve == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4.5), (5, 5.5), (6, 6.5), (7, 7.5)]
+    assert [event["threshold"] for event in events].count(0.5) == 1, "another curve, which has not come again"
+    assert [event["loss"] for event in events].count(-1.0) == 6
+
+
+@pytest.mark.parametrize("name", ["../stolen.txt", "/tmp/stolen.txt", "a/../../stolen.txt", ".", ""])
+def test_an_artifact_that_would_lie_elsewhere_is_refused(run: ActiveRun, tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="is not inside the folder of the run's artifacts"):
+        run.artifact(name)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_does_nothing_with_it_leaves_nothing(run: ActiveRun, tmp_path: Path) -> None:
+    assert (run.params, run.seed, run.validation, run.events()) == ({"x": 1}, 0, None, [])
+    run.end()
+    assert list(tmp_path.iterdir()) == []
+    assert not any(run.checkpoint.iterdir())
+    run.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("visible", "device"), [(None, "cpu"), ("", "cpu"), ("-1", "cpu"), ("1", "cuda"), ("GPU-5", "cuda")]
+)
+def test_the_device_is_cuda_where_the_variable_names_one(
+    run: ActiveRun, monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert run.device == device
+
+
+def test_the_run_is_passed_only_where_a_function_takes_it(run: ActiveRun) -> None:
+    assert call_with_run(lambda train, params: (train, params), 1, 2, run) == (1, 2)
+    assert call_with_run(lambda train, params, run: run, 1, 2, run) is run
+    assert call_with_run(lambda train, params, run=None: run, 1, 2, run) is run
+    assert call_with_run(lambda train, params, r: r, 1, 2, run) is run
+    assert call_with_run(lambda train, params, verbose=False: verbose, 1, 2, run) is False
+    assert call_with_run(lambda train, params, **options: options, 1, 2, run) == {}
