@@ -65,6 +65,43 @@ def test_every_mistake_of_a_sweep_is_named(file: Path) -> None:
     ]
 
 
+ASIDE = {
+    "no section": ("", None),
+    "a fraction": ("{fraction: 0.2}", None),
+    "columns for later": ("{by: [patient]}", None),
+    "a time": ("{after: '2026-06-01T12:00:00+02:00', by: [day]}", None),
+    "nothing left": ("{fraction: 1}", "fraction: 1 is not allowed: input should be less than 1"),
+    "less than nothing": (
+        "{fraction: -0.1}",
+        "fraction: -0.1 is not allowed: input should be greater than or equal to 0",
+    ),
+    "no time": ("{after: June, by: [day]}", "after: 'June' is not allowed: input should be a valid datetime"),
+    "both": (
+        "{fraction: 0.2, after: '2026-06-01', by: [day]}",
+        "after: fraction is 0.2, by is ['day']; allowed with it: fraction 0.0, and one column in by, which holds the time",
+    ),
+    "no column": (
+        "{after: '2026-06-01'}",
+        "after: fraction is 0.0, by is []; allowed with it: fraction 0.0, and one column in by, which holds the time",
+    ),
+    "two columns": (
+        "{after: '2026-06-01', by: [a, b]}",
+        "after: fraction is 0.0, by is ['a', 'b']; allowed with it: fraction 0.0, and one column in by, which holds the time",
+    ),
+}
+
+
+@pytest.mark.parametrize(("section", "problem"), ASIDE.values(), ids=ASIDE.keys())
+def test_what_does_not_go_together_in_validation_is_refused(file: Path, section: str, problem: str | None) -> None:
+    file.write_text(f"{PARAMS}validation: {section}\n" if section else PARAMS, encoding="utf-8")
+    if problem is None:
+        assert read_params(file).validation.fraction == (0.2 if "fraction" in section else 0.0)
+        return
+    with pytest.raises(BadInput) as caught:
+        read_params(file)
+    assert str(caught.value).startswith(f"params.yaml: validation.{problem}")
+
+
 @pytest.mark.parametrize("text", ["", "- 1\n", "just text\n"])
 def test_params_that_are_no_mapping(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")

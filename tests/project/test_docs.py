@@ -22,6 +22,7 @@ DOCS = (
     "workflows",
     "runs",
     "search",
+    "validation",
     "tracking",
     "merge-rebase",
     "models",

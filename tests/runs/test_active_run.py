@@ -28,8 +28,8 @@ def speaking(project: Project, body: str, measure: str = "pass", xs: list[Any] |
 
 
 @pytest.fixture
-def project(trained_original: Project, tmp_path: Path) -> Project:
-    return copy_project(trained_original, tmp_path)
+def project(light_original: Project, tmp_path: Path) -> Project:
+    return copy_project(light_original, tmp_path)
 
 
 EPOCHS = """

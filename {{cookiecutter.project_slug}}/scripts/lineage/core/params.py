@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,6 +59,14 @@ class Sweep(Section):
     search: Search = Search()
 
 
+class Validation(Section):
+    """`validation`: which rows of the training data are set aside, to choose runs by."""
+
+    fraction: float = Field(default=0.0, ge=0, lt=1)
+    by: list[Name] = []
+    after: datetime | None = Field(default=None, strict=False)
+
+
 class Merge(Section):
     """`merge`: how new results and new training data are accumulated."""
 
@@ -89,6 +98,7 @@ class Params(Section):
     experiment: Experiment
     model: dict[str, Any]
     sweep: Sweep = Sweep()
+    validation: Validation = Validation()
     merge: Merge
     promote: Promote
 
@@ -121,7 +131,7 @@ def read_params(path: Path) -> Params:
         raise BadInput(f"{path.name} must be a mapping of sections ({sections})")
     try:
         params = Params.model_validate(content)
-        problems = list(_wrong_in_sweep(params))
+        problems = [*_wrong_in_validation(params.validation), *_wrong_in_sweep(params)]
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
     if problems:
@@ -148,6 +158,13 @@ def with_version(text: str, version: str) -> str:
             return changed
     problem = "params.yaml: experiment.version does not stand there as text"
     raise BadInput(problem, f"write in params.yaml: version: {version}")
+
+
+def _wrong_in_validation(section: Validation) -> Iterator[str]:
+    """Say what is wrong in a validation whose params are right one by one."""
+    if section.after and (section.fraction or len(section.by) != 1):
+        allowed = "allowed with it: fraction 0.0, and one column in by, which holds the time"
+        yield f"validation.after: fraction is {section.fraction}, by is {section.by}; {allowed}"
 
 
 def _wrong_in_sweep(params: Params) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """The gate: the rules by which a new model replaces the one in production.
 
 Every new model challenges the one in production: that of a new run, and a candidate that was
-brought home or merged. All are compared under the present test data and evaluation code. The best
-of them replaces it when it is better by at least `promote.min_improvement`, and by more than
+brought home or merged. Of runs with a validation side, the test set judges only the one that is
+best there. All are compared under the present test data and evaluation code. The best of them
+replaces it when it is better by at least `promote.min_improvement`, and by more than
 `promote.confidence` calls noise.
 """
 
@@ -18,6 +19,7 @@ from lineage.models.measure import measured_now, predicted_now
 from lineage.models.model_card import ModelCard, read_card
 from lineage.models.noise import margin_of_error, share_of_right
 from lineage.models.run_model import Models, with_code
+from lineage.results.chosen_by import best_on_validation, how_chosen
 from lineage.results.leaderboard import Row, measured
 
 OTHER_WAYS = (
@@ -58,7 +60,7 @@ def decide(models: Models, runs: list[Row], strategy: str | None, say: Say) -> D
 
     Args:
         models: of the project.
-        runs: whose models may challenge.
+        runs: whose models may challenge, best first.
         strategy: `promote.strategy`; None: asked for by hand, and what has been compared with the
             model in production is compared again.
         say: is told which runs do not take part, and why.
@@ -66,20 +68,24 @@ def decide(models: Models, runs: list[Row], strategy: str | None, say: Say) -> D
     Raises:
         Refused: there is no first model, or the one in production cannot be measured.
     """
+    metric = models.promote.metric
     incumbent = read_card(models.root)
     if incumbent is None:
-        return first_model(models, find_challengers(models, runs, say))
+        chosen = best_on_validation(runs, metric)
+        return first_model(models, find_challengers(models, chosen, say))
     stays = f"{incumbent.track_id} stays"
     why_not = objection(models, strategy)
     if why_not:
         return Decision(None, f"{stays}{why_not}")
-    known = {incumbent.track_id}
+    own = incumbent.track_id
+    known = set[str]()
     if strategy and incumbent.compared_under == models.rules:
-        known |= set(incumbent.compared)
+        known = {own, *incumbent.compared}
     new = [run for run in runs if run["track_id"] not in known]
+    new = [run for run in best_on_validation(new, metric) if run["track_id"] != own]
     challengers = find_challengers(models, new, say)
     if not challengers:
-        reason = f"there is no new model with a value of {models.promote.metric}"
+        reason = f"there is no new model with a value of {metric}"
         return Decision(None, f"{stays}; {reason}", compared=bool(new))
     if incumbent.by_hand:
         say(f"{incumbent.track_id} was put there by hand: {BY_HAND}")
@@ -93,7 +99,8 @@ def first_model(models: Models, challengers: list[Row]) -> Decision:
         problem = f"no run with a model has a value of {metric}"
         raise Refused(f"{problem}, so there is no first model for production")
     first = challengers[0]
-    return Decision(first, f"first model of the project, {metric}={first[metric]:.4f}")
+    why = f"first model of the project, {metric}={first[metric]:.4f}"
+    return Decision(first, why + how_chosen(first, metric))
 
 
 def objection(models: Models, strategy: str | None) -> str:
@@ -128,11 +135,10 @@ def find_challengers(models: Models, runs: list[Row], say: Say) -> list[Row]:
         say(f"run {run['track_id']} does not take part: {reason}")
     sign = -1 if models.promote.mode == "max" else 1
     challengers.sort(key=lambda run: (sign * run[metric], run["timestamp"], run["track_id"]))
-    values = [run[metric] for run in challengers]
-    tied = values.count(values[0]) if values else 0
-    if tied > 1:
-        first = challengers[0]["track_id"]
-        say(f"{tied} runs tie at {metric} {values[0]:.4f}; the earliest, {first}, stands for them")
+    tied = [run["track_id"] for run in challengers if run[metric] == challengers[0][metric]]
+    if len(tied) > 1:
+        value = f"{metric} {challengers[0][metric]:.4f}"
+        say(f"{len(tied)} runs tie at {value}; the earliest, {tied[0]}, stands for them")
     return challengers
 
 
@@ -149,6 +155,7 @@ def compare(models: Models, incumbent: ModelCard, challengers: list[Row], say: S
     old = measured(now.get(promote.metric))
     against = f"{metric_text(old)} of {incumbent.track_id} ({incumbent.version})"
     comparison = f"{promote.metric} {value:.4f} against {against}"
+    comparison += how_chosen(best, promote.metric)
     stays = f"{incumbent.track_id} stays; {best['track_id']}"
     if old is None:
         return Decision(best, f"better: {comparison}")

@@ -42,7 +42,7 @@ def list_models(form: str) -> None:
     for track_id in kept:
         if track_id not in known:
             runs.append({"track_id": track_id})
-    names = ["version", "track_id", models.promote.metric, *param_names(runs)]
+    names = ["version", "track_id", *metric_names(models.database), *param_names(runs)]
     rows = []
     for run in runs:
         state = kept[run["track_id"]]

@@ -16,15 +16,22 @@ from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
 from lineage.core.params import read_params
 from lineage.core.paths import METRICS
+from lineage.results.chosen_by import choice_of
 from lineage.results.comparable import Row, conditions_of, present_conditions
 from lineage.results.conditions import condition_sql, unknown_column
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
+from lineage.runs.validation import choice_metric
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import describe_tables, open_read_only
 
 LOSS = re.compile(
     r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE
 )
+
+NUMBER = """
+CASE WHEN typeof({0}) IN ('integer', 'real') AND abs({0}) < 9e999 THEN {0} END
+"""
+"""The number that a metric is compared by, as `measured` has it."""
 
 
 def looks_like_loss(metric: str) -> bool:
@@ -63,7 +70,7 @@ def param_names(rows: Iterable[Row]) -> list[str]:
     return sorted(filter(is_param, set().union(*rows)))
 
 
-def best_runs(
+def best_runs(  # noqa: PLR0913 — what to read, and how to order it
     database: Path,
     metric: str,
     mode: str,
@@ -71,19 +78,22 @@ def best_runs(
     track_ids: Sequence[str] | None = None,
     where: Sequence[str] = (),
     first: Row | None = None,
+    validated: bool = True,
 ) -> list[Row]:
     """Read runs, best first, the earlier one first on a tie, those without a number last.
 
-    Only runs on the same test data and by the same evaluation code are ranked: those under the
-    conditions of `first`, or of the newest run. All others follow.
+    Runs with a validation side are ranked by it, before those that have none. Only runs on the same
+    test data and by the same evaluation code are ranked: those under the conditions of `first`, or
+    of the newest run. All others follow.
 
     Args:
         database: a results database.
-        metric: column to sort by.
+        metric: column by which models are judged.
         mode: `max` or `min`.
         track_ids: only these runs; None: all.
         where: conditions as in `model_C=1.0`, all of which hold.
         first: a row with the conditions under which runs are ranked, if there are such runs.
+        validated: whether the validation side counts before the metric itself.
 
     Returns:
         rows of `metrics`.
@@ -100,7 +110,8 @@ def best_runs(
         conditions = [condition_sql(condition, table) for condition in where]
         if track_ids is not None:
             conditions.append("track_id IN (SELECT value FROM json_each(:track_ids))")
-        query = ranking_sql(" AND ".join(conditions) or "TRUE", metric, mode)
+        choice = choice_metric(names, metric) if validated else metric
+        query = ranking_sql(" AND ".join(conditions) or "TRUE", choice, metric, mode)
         values = {"track_ids": json.dumps(track_ids)}  # no more than 999 values
         connection.row_factory = sqlite3.Row
         rows = list(map(dict, connection.execute(query, values)))
@@ -125,19 +136,21 @@ def ranked_first(rows: list[Row], metric: str, first: Row | None) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def ranking_sql(condition: str, metric: str, mode: str) -> str:
-    """Write the query for the rows of `metrics` that meet a condition, best first."""
-    column = quote(metric)
+def ranking_sql(condition: str, choice: str, metric: str, mode: str) -> str:
+    """Write the query for the rows of `metrics` that meet a condition, best first.
+
+    Best is who is best by `choice`; runs without a number of it follow, by `metric`.
+    """
+    first = NUMBER.format(quote(choice))
+    second = NUMBER.format(quote(metric))
     direction = "DESC" if mode == "max" else "ASC"
     return f"""
         SELECT *
         FROM metrics
         WHERE {condition}
         ORDER BY
-            CASE
-                WHEN typeof({column}) IN ('integer', 'real') AND abs({column}) < 9e999
-                THEN {column}
-            END {direction} NULLS LAST,
+            {first} {direction} NULLS LAST,
+            CASE WHEN {first} IS NULL THEN {second} END {direction} NULLS LAST,
             timestamp,
             track_id
     """
@@ -150,17 +163,19 @@ def read_leaderboard(
 
     Args:
         database: None: the project's own.
-        metric: what to sort by; None: `promote.metric`.
+        metric: what to sort by; None: what runs are chosen by, for `promote.metric`.
         mode: `max` or `min`; None: `promote.mode` for its metric, for another what its name says.
         where: conditions, as in `best_runs`.
 
     Returns:
-        Rows, which have a column `seeds`, too, and the names of columns: id, params and metrics.
+        Rows, which have columns `seeds` and `sorted_by`, too, and the names of columns: id, params
+        and metrics.
 
     Raises:
         BadInput: no database, no such metric or column.
     """
     first = None
+    validated = metric is None
     if database is None or metric is None or mode is None:  # with all three, no project is needed
         root = paths.find_root()
         promote = read_params(root / paths.PARAMS).promote
@@ -170,13 +185,17 @@ def read_leaderboard(
         mode = mode or (promote.mode if metric == promote.metric else by_name)
         first = present_conditions(root)
     metrics = metric_names(existing_database(database))
-    rows = best_runs(database, metric, mode, where=where, first=first)
+    rows = best_runs(database, metric, mode, where=where, first=first, validated=validated)
+    if rows and validated:
+        metric = choice_of(rows[0], metric)
     add_seeds(rows, metric)
     return rows, ["version", "track_id", *param_names(rows), *metrics]
 
 
 def add_seeds(rows: list[Row], metric: str) -> None:
     """Add a column `seeds`: mean ± standard deviation (number) of runs that differ in seeds only.
+
+    The column `sorted_by` names the metric.
 
     Args:
         rows: of `metrics`.
@@ -187,6 +206,7 @@ def add_seeds(rows: list[Row], metric: str) -> None:
         names = {"version", "data_hash", "code_hash", *param_names([row])} - {"model_seed"}
         own = {name: row.get(name) for name in sorted(names)}
         row["seeds"] = f"{conditions_of(row)} {own}"
+        row["sorted_by"] = metric
         value = measured(row[metric])
         if value is not None:
             alike.setdefault(row["seeds"], []).append(value)
@@ -217,6 +237,8 @@ def print_leaderboard(rows: list[Row], names: Sequence[str], form: str) -> None:
     why = f"not ranked, since measured on {'; '.join(others)}"
     is_one_listing = form in ("json", "csv")
     print_rows(names, shown if is_one_listing else shown[:ranked], form)
+    if rows and not is_one_listing:
+        say(f"\nbest first by {rows[0]['sorted_by']}")
     if others and is_one_listing:
         warn(f"the last {len(rows) - ranked} runs are {why}")
     elif others:

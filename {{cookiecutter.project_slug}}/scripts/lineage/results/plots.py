@@ -12,6 +12,7 @@ from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
+from lineage.results.chosen_by import choice_of
 from lineage.results.comparable import conditions_of
 from lineage.results.leaderboard import Row, best_runs, metric_names
 from lineage.tables.engine import open_engine
@@ -74,7 +75,8 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     lines = [versions[version] for version in sorted(versions, key=version_key)]
     write_csv(plots / "versions.csv", columns, lines)
     write_csv(plots / "curves.csv", CURVE_COLUMNS, curve_points(database, track_ids))
-    write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, metric))
+    score = choice_of(best, metric)
+    write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, score))
     write_csv(plots / "confusion.csv", CELL_COLUMNS, confusion_cells(root, best["track_id"]))
 
 

@@ -4,6 +4,7 @@
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
+- `validation.py` splits the training data, and says by which metric runs are chosen.
 - `active_run.py` is what `fit` and `evaluate` get of a run: it logs, keeps files, survives kills.
 - `run.py` says what a run is, how it ended, and where it writes its files.
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.

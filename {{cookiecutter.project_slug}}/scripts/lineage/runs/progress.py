@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from lineage.core.console import say
 from lineage.core.params import Promote
 from lineage.runs.run import Outcome
+from lineage.runs.validation import choice_metric
 
 Show = Callable[[list[Outcome]], None]
 
@@ -30,8 +31,8 @@ def show_progress(
         done = len(outcomes)
         running = min(workers, total - done)
         failed = sum(outcome.error is not None for outcome in outcomes)
-        best = f"best {promote.metric} {_best(outcomes, promote)}"
-        return f"{done}/{total} done  {running} running  {failed} failed  {best}  time left"
+        best = _best(outcomes, promote)
+        return f"{done}/{total} done  {running} running  {failed} failed  best {best}  time left"
 
     def show(outcomes: list[Outcome]) -> None:
         done = len(outcomes)
@@ -47,15 +48,15 @@ def show_progress(
 
 
 def _best(outcomes: list[Outcome], promote: Promote) -> str:
-    values = []
-    for outcome in outcomes:
-        value = outcome.metrics.get(promote.metric)
-        if value is not None:
-            values.append(value)
+    """Write `val_f1_score 0.9409`: the best value so far of the metric by which runs are chosen."""
+    names = set[str]().union(*(outcome.metrics for outcome in outcomes))
+    metric = choice_metric(names, promote.metric)
+    found = [outcome.metrics.get(metric) for outcome in outcomes]
+    values = [value for value in found if value is not None]
     if not values:
-        return "–"
+        return f"{metric} –"
     best = max(values) if promote.mode == "max" else min(values)
-    return _number(best)
+    return f"{metric} {_number(best)}"
 
 
 def _number(metric: float | None) -> str:

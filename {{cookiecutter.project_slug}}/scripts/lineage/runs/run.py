@@ -78,6 +78,7 @@ class Run:
         params: passed to `fit`.
         param_types: the declared types of the params as columns `model_…` of `metrics`.
         facts: what else its row says.
+        validation: the section of params.yaml; None: no rows are set aside.
     """
 
     track_id: str
@@ -85,6 +86,7 @@ class Run:
     params: dict[str, Any]
     param_types: dict[str, str]
     facts: Facts
+    validation: Any = None
 
     def described(self) -> str:
         """Say what the sweep changes: `model.C=0.1, model.name=ridge`."""

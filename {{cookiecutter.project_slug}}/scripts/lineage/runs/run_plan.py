@@ -22,7 +22,7 @@ from lineage.core.code_hash import (
 )
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.params import Params, Sweep
+from lineage.core.params import Params, Sweep, Validation
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_database import declare_types, to_row
 from lineage.runs.unfinished_runs import begun_before
@@ -70,6 +70,7 @@ class Plan:
         inputs = _hash_inputs(root)
         self._facts = _known_facts(root, params.experiment.version, inputs)
         self._types = declare_types(rows)
+        self._validation = _validation(params)
         trials = params.sweep.search.trials
         self.threads = params.sweep.threads if len(points) + trials > 1 else 0
         self.conditions = [
@@ -78,6 +79,7 @@ class Plan:
             self._facts.python,
             self._facts.lock_hash,
             self.threads,
+            *filter(None, [self._validation]),
         ]
         self.runs: dict[str, Run] = {}
         self.outcomes: list[Outcome] = []
@@ -100,7 +102,8 @@ class Plan:
         token = secrets.token_hex(4)  # not from `random`, which users seed
         new_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{token}"
         track_id = begun_before(self.root, run_hash) or new_id
-        return self.runs.setdefault(run_hash, Run(track_id, point, model, self._types, facts))
+        run = Run(track_id, point, model, self._types, facts, self._validation)
+        return self.runs.setdefault(run_hash, run)
 
     def missing(self, done: dict[str, str]) -> Iterable[Run]:
         """Say which runs are to be done; what has ended may decide what the next one is.
@@ -133,6 +136,14 @@ def _with_point(model: Values, point: Values) -> Values:
             section = section[parent]
         section[name] = value
     return changed
+
+
+def _validation(params: Params) -> Validation | None:
+    """Say which rows are set aside, and by which columns; None: none are."""
+    section = params.validation
+    if not section.fraction and section.after is None:
+        return None
+    return section.model_copy(update={"by": section.by or params.merge.data_key_columns})
 
 
 def _seed(model: Values) -> int:

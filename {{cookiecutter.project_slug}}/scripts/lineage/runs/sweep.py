@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterable
 from contextlib import closing
 
-from lineage.core.console import warn
+from lineage.core.console import say, warn
 from lineage.core.errors import Refused
 from lineage.runs.progress import show_progress
 from lineage.runs.run import Run
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import train_run
+from lineage.runs.validation import choice_metric
 from lineage.runs.workers import do_all, environments
 
 SHOWN_FAILURES = 20
@@ -65,11 +66,16 @@ def check_failures(plan: Plan) -> None:
 
 
 def warn_of_gaps(plan: Plan) -> None:
-    """Say which metrics are NaN, and which some runs have and others lack."""
+    """Say which metrics are NaN, which some runs lack, and that test data choose among runs."""
     ended = [outcome for outcome in plan.outcomes if outcome.error is None]
     names: dict[str, None] = {}
     for outcome in ended:
         names |= dict.fromkeys(outcome.metrics)
+    total = len(plan.runs)
+    metric = plan.params.promote.metric
+    if total > 1 and metric in names and choice_metric(names, metric) == metric:
+        how = "validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
+        say(f"the best of {total} runs is chosen by {metric} on the test data itself; {how}")
     for name in names:
         gaps: dict[str, list[str]] = {}
         for outcome in ended:

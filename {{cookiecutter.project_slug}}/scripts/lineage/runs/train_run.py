@@ -21,6 +21,7 @@ from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
 from lineage.runs.run import CHECKPOINT, UNFINISHED, Metrics, Outcome, Run, run_files, work_folder
 from lineage.runs.run_database import to_metrics, write_run
+from lineage.runs.validation import add_validated, split
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk, remove
 
@@ -60,7 +61,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     check_listed(root, imported_files(root))
     active = activate(root, run)
     began = time.perf_counter()
-    metrics, predictions = _fit_and_evaluate(experiment, root, active, files.model)
+    metrics, predictions = _fit_and_evaluate(experiment, root, run, active, files.model)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
@@ -83,17 +84,24 @@ def train_run(root: Path, run: Run) -> Outcome:
 def _fit_and_evaluate(
     experiment: ModuleType,
     root: Path,
+    run: Run,
     active: ActiveRun,
     file: Path,
 ) -> tuple[Metrics, Any]:
-    train = _load(experiment, root, paths.TRAIN_DATA)
+    """Fit, save, load back, and evaluate; the test set last, so its artifacts are what is kept."""
+    train, active.validation = split(_load(experiment, root, paths.TRAIN_DATA), run.validation)
     test = _load(experiment, root, paths.TEST_DATA)
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
     model = _load_model(experiment, file)
+    validated: Any = {}
+    if active.validation is not None:
+        validated, _ = _evaluate(experiment, model, train, active.validation, active)
     measured, predictions = _evaluate(experiment, model, train, test, active)
-    return to_metrics(measured), predictions
+    metrics = to_metrics(measured)
+    add_validated(metrics, to_metrics(validated))
+    return metrics, predictions
 
 
 def activate(root: Path, run: Run) -> ActiveRun:
@@ -142,7 +150,7 @@ def _load_model(experiment: ModuleType, path: Path) -> Any:
 
 def _load(experiment: ModuleType, root: Path, name: str) -> Any:
     data = experiment.load_data(root / name)
-    if data.empty:
+    if getattr(data, "empty", False):
         raise BadInput(f"{name} has no rows")
     return data
 

@@ -15,9 +15,9 @@ from lineage.core.console import warn
 from lineage.core.params import Params
 from lineage.core.paths import UNFINISHED_RUNS
 from lineage.extras.search.space import Values, find_drawn, read_space, samples, to_point
-from lineage.results.chosen_by import choice_metric
 from lineage.runs.run import UNFINISHED, Run, run_files
 from lineage.runs.run_plan import Plan, hash_json
+from lineage.runs.validation import choice_metric
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
 
