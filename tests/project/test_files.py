@@ -54,6 +54,7 @@ FILES = [
     "docs/tracking.md",
     "docs/troubleshooting.md",
     "docs/use-cases.md",
+    "docs/validation.md",
     "docs/versions.md",
     "docs/workflows.md",
     "docs/worktrees.md",
