@@ -10,7 +10,7 @@ from conftest import SOURCE
 
 SCRIPTS = SOURCE / "scripts"
 PACKAGE = SCRIPTS / "lineage"
-ROOMS = ("core", "tables", "tracked", "merge", "runs", "results", "models", "branches", "versions", "setup")
+ROOMS = ("core", "tables", "tracked", "merge", "runs", "results", "models", "branches", "versions", "setup", "access")
 """From the ground up. A room imports only from itself and from rooms before it, so no two import each other."""
 
 MODULE = re.compile(r"lineage(\.[a-z]\w*)+")

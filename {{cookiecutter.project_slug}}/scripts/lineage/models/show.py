@@ -69,7 +69,7 @@ def show_model(run_id: str | None, form: str) -> None:
     if run_id is not None:
         content = find_run(open_models(), run_id, None)
     else:
-        content = vars(_production(paths.find_root()))
+        content = vars(card_of_production(paths.find_root()))
     if form == "json":
         print(json.dumps(content, indent=2))
         return
@@ -94,7 +94,7 @@ def print_evaluation(run_id: str | None, version: str | None, form: str) -> None
     """
     models = open_models()
     if run_id is None and version is None:
-        run = _production(models.root).as_row()
+        run = card_of_production(models.root).as_row()
     else:
         run = find_run(models, run_id, version)
     now, _ = measure_again(models, run)
@@ -129,7 +129,8 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 
-def _production(root: Path) -> ModelCard:
+def card_of_production(root: Path) -> ModelCard:
+    """Read the card of the model in production; raises `Refused` where there is none."""
     card = _card_of_present_folders(root)
     if card is None:
         raise Refused("nothing is in production yet", "dvc repro")
