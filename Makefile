@@ -50,6 +50,7 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead,
 	python benchmarks/merge.py
 	python benchmarks/runs.py
 	python benchmarks/retrieval.py
+	python benchmarks/python_access.py
 	python benchmarks/pipeline.py
 	python benchmarks/growth.py
 	python benchmarks/gate.py

@@ -30,7 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_TOKENS = 77_000
+MOST_TOKENS = 78_400
 """Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart.
 
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
@@ -292,8 +292,9 @@ def test_two_rooms_that_import_each_other_are_found() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_face_of_a_room_names_what_is_in_it_and_holds_no_code(folder: Path) -> None:
+    """The package itself hands out its functions, and loads them when they are asked for."""
     text = (folder / "__init__.py").read_text("utf-8")
-    assert only_a_docstring(text)
+    assert only_a_docstring(text) != (folder == PACKAGE)
     inside = [path for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()]
     names = sorted(path.stem for path in inside if path.name not in ("__init__.py", "__pycache__"))
     assert names_missing_from(ast.get_docstring(ast.parse(text)) or "", names) == []

@@ -19,13 +19,9 @@ from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile, as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import copy_statement, read_schemas, scan
-from lineage.tables.sql import ROW, Engine, quote, quote_all, text
-from lineage.tables.sqlite_files import (
-    Table,
-    describe_tables,
-    open_read_only,
-)
-from lineage.tables.sqlite_rows import NULL, Reading, coded, make_relation, read_codes
+from lineage.tables.sql import Engine, text
+from lineage.tables.sqlite_files import describe_tables, open_read_only
+from lineage.tables.sqlite_values import read_values
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5
@@ -33,14 +29,6 @@ from lineage.tracked.hashes import file_md5
 PREDICTIONS = "predictions"
 RUN_ID = "track_id"
 SUFFIX = ".parquet"
-
-READ_AS = {
-    "t": ("VARCHAR", "decode({code})[2:]"),
-    "b": ("BLOB", "unhex(decode({code})[2:])"),
-    "real": ("DOUBLE", "decode({code})::DOUBLE"),
-    "whole": ("BIGINT", "decode({code})::BIGINT"),
-}
-"""How the codes of one kind of value become a column of parquet: its type, and the expression."""
 
 
 @dataclass
@@ -233,51 +221,13 @@ def _split_table(
     if RUN_ID not in table.column_names:
         raise BadInput(f"{source}: table {PREDICTIONS!r} has no column {RUN_ID!r}")
     with closing(engine.cursor()) as own:
-        make_relation(own, "codes", table.column_names)
-        codes = {name: coded(quote(name), "any") for name in table.column_names}
-        read_codes(own, [Reading(database.path, table, codes)], "codes")
-        columns = [_typed(own, source, name) for name in table.column_names]
-        own.execute(
-            f"CREATE TEMP VIEW typed AS SELECT {quote(ROW)}, {', '.join(columns)} FROM codes"
-        )
+        read_values(own, database.path, PREDICTIONS, "typed")
         for (run,) in own.execute(f"SELECT DISTINCT {RUN_ID} FROM typed ORDER BY 1").fetchall():
             target = folder / f"{run}{SUFFIX}"
-            rows = f"""
-                SELECT {RUN_ID}, {_others(table)} FROM typed
-                WHERE {RUN_ID} = {text(str(run))} ORDER BY {quote(ROW)}
-            """
+            others = f"* EXCLUDE ({RUN_ID})"
+            rows = f"SELECT {RUN_ID}, {others} FROM typed WHERE {RUN_ID} = {text(str(run))}"
             own.execute(copy_statement(rows, target, {}))
             yield str(run), target
-
-
-def _others(table: Table) -> str:
-    return quote_all(name for name in table.column_names if name != RUN_ID)
-
-
-def _typed(engine: Engine, source: Path, column: str) -> str:
-    """Write the expression that turns the codes of a column into values of one type.
-
-    Raises:
-        BadInput: the column holds text beside numbers, say, which parquet cannot.
-    """
-    code = quote(column)
-    found = engine.execute(f"""
-        SELECT DISTINCT CASE
-            WHEN decode({code})[1] IN ('t', 'b') THEN decode({code})[1]
-            WHEN contains(decode({code}), '.') THEN 'real' ELSE 'whole' END
-        FROM codes WHERE {code} <> {NULL}
-    """).fetchall()
-    kinds = {kind for (kind,) in found} or {"t"}
-    if kinds == {"real", "whole"}:
-        kinds = {"real"}
-    if len(kinds) > 1:
-        problem = (
-            f"{source}: column {column!r} of table {PREDICTIONS!r} holds values of several types"
-        )
-        raise BadInput(problem, "give the column one type")
-    kind, expression = READ_AS[kinds.pop()]
-    value = expression.format(code=code)
-    return f"CASE WHEN {code} <> {NULL} THEN {value} END::{kind} AS {code}"
 
 
 def run_ids(database: Path) -> set[str]:

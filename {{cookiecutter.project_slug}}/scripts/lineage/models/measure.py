@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage.core import paths
 from lineage.core.errors import LineageError, Refused
@@ -40,11 +40,8 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
     random.seed(0)
     numpy.random.seed(0)
     try:
-        experiment = load_experiment(models.root)
         with TemporaryDirectory() as folder:
-            file = Path(folder) / MODEL  # an object of the cache has another name
-            file.symlink_to(source.absolute())
-            model = experiment.load_model(file)
+            experiment, model = load_model(models.root, source, Path(folder))
             test = experiment.load_data(models.root / paths.TEST_DATA)
             params = params_of({**run, **run.get("params", {})})  # a card has them apart
             kept_nowhere = ActiveRun(Path(folder, "run"), run["track_id"], params)
@@ -54,6 +51,26 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
         kind = "" if isinstance(error, LineageError) else f"{type(error).__name__}: "
         problem = f"the model of run {run['track_id']} ({run['version']}) cannot be measured"
         raise Refused(f"{problem} on the present test data: {kind}{error}") from error
+
+
+def load_model(root: Path, source: Path, folder: Path) -> Any:
+    """Load a model by the present `experiment.py`.
+
+    Args:
+        root: the project's root.
+        source: the model, found by `find_model`.
+        folder: a temporary one, for a link to it: an object of the cache has another name.
+
+    Returns:
+        that module, and the model.
+
+    Raises:
+        BadInput: `experiment.py` cannot be imported.
+    """
+    experiment = load_experiment(root)
+    file = folder / MODEL
+    file.symlink_to(source.absolute())
+    return experiment, experiment.load_model(file)
 
 
 def measured_now(models: Models, run: Row) -> Row:

@@ -15,6 +15,7 @@ from lineage.models.run_model import (
     missing_code,
     open_models,
 )
+from lineage.results.chosen_by import choice_metric
 from lineage.results.leaderboard import metric_names, param_names
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.cache import copy_out
@@ -42,7 +43,9 @@ def list_models(form: str) -> None:
     for track_id in kept:
         if track_id not in known:
             runs.append({"track_id": track_id})
-    names = ["version", "track_id", *metric_names(models.database), *param_names(runs)]
+    metric = models.promote.metric
+    choice = choice_metric(metric_names(models.database), metric)
+    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *param_names(runs)]
     rows = []
     for run in runs:
         state = kept[run["track_id"]]
@@ -66,7 +69,7 @@ def show_model(run_id: str | None, form: str) -> None:
     if run_id is not None:
         content = find_run(open_models(), run_id, None)
     else:
-        content = vars(_production(paths.find_root()))
+        content = vars(card_of_production(paths.find_root()))
     if form == "json":
         print(json.dumps(content, indent=2))
         return
@@ -91,7 +94,7 @@ def print_evaluation(run_id: str | None, version: str | None, form: str) -> None
     """
     models = open_models()
     if run_id is None and version is None:
-        run = _production(models.root).as_row()
+        run = card_of_production(models.root).as_row()
     else:
         run = find_run(models, run_id, version)
     now, _ = measure_again(models, run)
@@ -126,7 +129,8 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 
-def _production(root: Path) -> ModelCard:
+def card_of_production(root: Path) -> ModelCard:
+    """Read the card of the model in production; raises `Refused` where there is none."""
     card = _card_of_present_folders(root)
     if card is None:
         raise Refused("nothing is in production yet", "dvc repro")

@@ -14,7 +14,6 @@ from lineage.core.console import say, warn
 from lineage.core.errors import BadInput
 from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
-from lineage.core.params import read_params
 from lineage.core.paths import METRICS
 from lineage.results.chosen_by import choice_of
 from lineage.results.comparable import Row, conditions_of, present_conditions
@@ -174,6 +173,8 @@ def read_leaderboard(
     Raises:
         BadInput: no database, no such metric or column.
     """
+    from lineage.core.params import read_params
+
     first = None
     validated = metric is None
     if database is None or metric is None or mode is None:  # with all three, no project is needed

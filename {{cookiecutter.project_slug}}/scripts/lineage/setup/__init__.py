@@ -3,6 +3,7 @@
 - `project`: the steps of `make setup`, which also finish a fresh bake.
 - `check_remote`, `s3`: whether the remote can be used.
 - `secrets`: what must not be committed.
+- `import_lineage`: what `make setup` copies into the environment, so that `import lineage` works.
 - `doctor`: the checks of `make doctor`.
 
 To change: add a step to `run_setup` in `project`, a check to `examine` in `doctor`, the name of a

@@ -6,6 +6,7 @@
     arrow_metadata  types that parquet has no word for, and what pandas noted, through a merge
     sqlite_files    SQLite files opened without side effects, described, copied, checked
     sqlite_rows     rows of SQLite files read into the engine, each value as a code
+    sqlite_values   tables of SQLite files as tables of the engine, each column with one type
     as_sqlite       DuckDB files, and tables WITHOUT ROWID, copied to SQLite files
     sources         the record of what was merged into a file, kept in the file itself
     kept_rows       whether a file still holds every row of another one

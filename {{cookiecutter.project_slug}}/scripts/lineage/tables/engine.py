@@ -28,13 +28,17 @@ def open_engine() -> Iterator[Engine]:
     """
     import duckdb
 
-    limit = memory_limit()
     try:
-        with closing(_start(limit)[0].cursor()) as engine:
+        with closing(connect()) as engine:
             engine.execute("SET enable_progress_bar = false")
             yield engine
     except (duckdb.Error, RuntimeError) as error:
-        raise _explain(error, limit) from error
+        raise _explain(error, memory_limit()) from error
+
+
+def connect() -> Engine:
+    """Connect to DuckDB; the temporary relations live as long as the connection."""
+    return _start(memory_limit())[0].cursor()
 
 
 @cache

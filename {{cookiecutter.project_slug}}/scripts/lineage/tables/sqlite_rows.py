@@ -143,15 +143,27 @@ def read_codes(
             row = f"{group[0].number * ROWS_PER_FILE} + row_number() OVER ()"
         insert = f'INSERT INTO {relation} BY NAME SELECT *, {row} AS "{ROW}" FROM stream'
         try:
-            _insert(engine, group, insert)
+            insert_rows(engine, group, insert)
         except BadInput:
             for reading in group:  # which of them was it?
-                _insert(engine, [reading], insert)
+                insert_rows(engine, [reading], insert)
             raise
 
 
-def _insert(engine: Engine, readings: Sequence[Reading], insert: str) -> None:
-    """Let SQLite read tables of several databases by one statement, and DuckDB insert the rows."""
+def insert_rows(
+    engine: Engine, readings: Sequence[Reading], insert: str, batch: int = 1024
+) -> None:
+    """Let SQLite read tables of several databases by one statement, and DuckDB insert the rows.
+
+    Args:
+        engine: where they go.
+        readings: what is read, all with the same columns.
+        insert: the statement that takes them out of the relation `stream`.
+        batch: the driver types a column by so many rows, which it keeps in memory.
+
+    Raises:
+        BadInput: a database cannot be read.
+    """
     import adbc_driver_sqlite
     from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
     from duckdb import Error as DuckdbError
@@ -168,6 +180,7 @@ def _insert(engine: Engine, readings: Sequence[Reading], insert: str) -> None:
                 running.set_sql_query(f"ATTACH {text(read_only_uri(reading.path))} AS {schema}")
                 running.execute_update()
                 selects.append(reading.statement(schema))
+            running.set_options(**{"adbc.sqlite.query.batch_rows": batch})
             running.set_sql_query(" UNION ALL ".join(selects))
             engine.register("stream", running.execute_query()[0])
             engine.execute(insert)

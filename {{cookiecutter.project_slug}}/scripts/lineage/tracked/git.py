@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, TimeoutExpired
 from typing import Any
@@ -132,6 +133,7 @@ def common_folder(root: Path) -> Path | None:
     return Path(common) if common else None
 
 
+@cache
 def main_root(root: Path) -> Path:
     """Find the project in the main working tree, whose `.dvc/config.local` a linked one may lack.
 

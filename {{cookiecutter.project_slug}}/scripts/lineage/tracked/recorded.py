@@ -96,7 +96,7 @@ def yaml_in_git(
     name: str,
 ) -> Any:
     """Read a YAML file of a commit: an empty mapping where there is none; raises `YAMLError`."""
-    return yaml.safe_load(git_bytes(root, "show", f"{commit}:./{name}") or b"") or {}
+    return yaml.load(git_bytes(root, "show", f"{commit}:./{name}") or b"", Loader=LOADER) or {}
 
 
 def _pointers(root: Path, revision: str | None) -> list[str]:

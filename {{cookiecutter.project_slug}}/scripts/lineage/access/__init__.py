@@ -1,0 +1,9 @@
+"""What `import lineage` gives: runs, predictions, events, data and models as Python objects.
+
+- `functions`: those of the package's face.
+- `states`: where the rows of a version, of a run, of a worktree and of this working tree are, and
+  how they become relations of one DuckDB engine.
+
+You may add a table of the results databases: name it in `states.RELATIONS`. Nothing here writes
+to the project, to a database, or through a link; DVC's cache gets objects that only the remote had.
+"""
