@@ -68,7 +68,7 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead,
 	python benchmarks/growth.py
 	python benchmarks/gate.py
 
-lock: setup  ## write both lock files anew
+lock: setup  ## write all lock files anew
 	python tools/lock.py
 
 clean:  ## remove the environment and what was built

@@ -10,7 +10,20 @@ from conftest import SOURCE
 
 SCRIPTS = SOURCE / "scripts"
 PACKAGE = SCRIPTS / "lineage"
-ROOMS = ("core", "tables", "tracked", "merge", "runs", "results", "models", "branches", "versions", "setup", "access")
+ROOMS = (
+    "core",
+    "tables",
+    "tracked",
+    "merge",
+    "runs",
+    "results",
+    "models",
+    "branches",
+    "versions",
+    "setup",
+    "access",
+    "extras",
+)
 """From the ground up. A room imports only from itself and from rooms before it, so no two import each other."""
 
 MODULE = re.compile(r"lineage(\.[a-z]\w*)+")

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,12 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
+
+
+def contents(project: Project, folder: str, track_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Hashes of the database and the predictions of runs."""
+    places = {track_id: project.path / folder / track_id for track_id in track_ids}
+    return {
+        track_id: (md5(place.with_suffix(".db")), md5(place.with_suffix(".parquet")))
+        for track_id, place in places.items()
+    }

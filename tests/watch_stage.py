@@ -47,6 +47,17 @@ def note_param(name: str, value: Any) -> None:
         PARAMS.add(name)
 
 
+def name_sections(section: Any, prefix: str) -> dict[Any, str]:
+    """Name the section of `params.yaml`, and those in it, as what their keys begin with: `sweep.search.`."""
+    from pydantic import BaseModel
+
+    found = {section: prefix}
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= name_sections(field.annotation, f"{prefix}{name}.")
+    return found
+
+
 def watch_params() -> None:
     """Note every attribute of the params that is read from now on."""
     from pydantic import BaseModel
@@ -54,8 +65,7 @@ def watch_params() -> None:
     from lineage.core import params
 
     read = BaseModel.__getattribute__
-    sections = {field.annotation: f"{name}." for name, field in params.Params.model_fields.items()}
-    sections[params.Params] = ""
+    sections = name_sections(params.Params, "")
 
     def note(self: BaseModel, name: str) -> Any:
         value = read(self, name)

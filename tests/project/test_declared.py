@@ -17,6 +17,7 @@ STAGES = {"merge_data": (), "train": ("--debug",), "merge_results": (), "promote
 PARAMS_BESIDE = {
     "train": {
         *("sweep.jobs", "sweep.on_error", "sweep.backend"),  # how runs are done, not what comes out of them
+        *("sweep.gpus", "sweep.runs_per_gpu"),
         *("promote.metric", "promote.mode"),  # which run is shown as the best so far, on a terminal
     }
 }

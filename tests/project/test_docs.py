@@ -22,6 +22,7 @@ DOCS = (
     "quickstart",
     "workflows",
     "runs",
+    "search",
     "python",
     "validation",
     "tracking",

@@ -52,6 +52,7 @@ FILES = [
     "docs/python.md",
     "docs/quickstart.md",
     "docs/runs.md",
+    "docs/search.md",
     "docs/tracking.md",
     "docs/troubleshooting.md",
     "docs/use-cases.md",
@@ -97,6 +98,7 @@ FILES = [
     "notebooks/explore.ipynb",
     "params.yaml",
     "pyproject.toml",
+    "requirements-search.lock",
     "requirements.lock",
     "results/.gitignore",
     "results/incoming.dvc",
@@ -229,9 +231,12 @@ def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
     assert citation.get("license") == (None if licence == "Proprietary" else licence)
 
 
-@pytest.mark.parametrize(
-    "lock", [SOURCE / "requirements.lock", TEMPLATE / "requirements-dev.lock"], ids=lambda p: p.name
-)
+PROJECT_LOCK = SOURCE / "requirements.lock"
+SEARCH_LOCK = SOURCE / "requirements-search.lock"
+TEMPLATE_LOCK = TEMPLATE / "requirements-dev.lock"
+
+
+@pytest.mark.parametrize("lock", [PROJECT_LOCK, SEARCH_LOCK, TEMPLATE_LOCK], ids=lambda p: p.name)
 def test_lock_files_carry_hashes_and_no_index_address(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert "://" not in text and "--index" not in text and "--find-links" not in text
@@ -240,11 +245,30 @@ def test_lock_files_carry_hashes_and_no_index_address(lock: Path) -> None:
         assert "--hash=sha256:" in requirement, requirement
 
 
-def test_the_template_pins_what_the_project_pins() -> None:
-    def pins(path: Path) -> set[str]:
-        return set(re.findall(r"^[a-z0-9][^ ]*==[^ ]+", path.read_text(encoding="utf-8"), re.MULTILINE))
+def entries(path: Path) -> set[str]:
+    """The lines of a lock file that pin something, each with the machines that it is for."""
+    lines = re.findall(r"^[a-z0-9].*==.*$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {line.removesuffix("\\").strip() for line in lines}
 
-    assert pins(SOURCE / "requirements.lock") <= pins(TEMPLATE / "requirements-dev.lock")
+
+def pins(path: Path) -> set[str]:
+    return {entry.partition(" ")[0] for entry in entries(path)}
+
+
+def test_the_template_pins_what_the_project_pins() -> None:
+    assert pins(PROJECT_LOCK) | pins(SEARCH_LOCK) <= pins(TEMPLATE_LOCK)
+
+
+def test_what_a_search_needs_goes_beside_what_is_there_already() -> None:
+    """`make setup EXTRAS=search` installs its lock on top of the other, and resolves nothing."""
+    assert entries(SEARCH_LOCK) & entries(PROJECT_LOCK) == set()
+    names = {pin.partition("==")[0] for pin in pins(SEARCH_LOCK)}
+    both = {pin for pin in pins(PROJECT_LOCK) if pin.partition("==")[0] in names}
+    assert both <= pins(SEARCH_LOCK), "a package that is in both has one version"
+    assert "optuna" in names and len(names) < 10
+    optional = tomllib.loads(re.sub(r"= \{\{.*?\}\}", '= "an answer"', (SOURCE / "pyproject.toml").read_text("utf-8")))
+    needed = {requirement.split(">")[0] for requirement in optional["project"]["optional-dependencies"]["search"]}
+    assert needed <= names
 
 
 def test_everything_imports_together() -> None:

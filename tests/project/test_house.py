@@ -30,12 +30,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_TOKENS = 78_400
+MOST_TOKENS = 79_000
 """Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart.
 
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
 """
 MOST_TOKENS_A_LINE = 8.0
+MOST_TOKENS_OF_AN_EXTRA = {"search": 1_500}
 LONGEST_FUNCTION = 30
 LONGEST_LINE = 100
 LONGEST_FILE = 299
@@ -44,7 +45,8 @@ LONGEST_SHELL_SCRIPT = 10
 
 STAGES = ("merge_data", "train", "merge_results", "promote_model")
 FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in sorted(SCRIPTS.rglob("*.py"))}
-FOLDERS = [PACKAGE, *(PACKAGE / room for room in ROOMS)]
+EXTRAS = sorted(path for path in (PACKAGE / "extras").iterdir() if path.is_dir() and path.name != "__pycache__")
+FOLDERS = [PACKAGE, *(PACKAGE / room for room in ROOMS), *EXTRAS]
 
 
 def found_in_files(check: Callable[[str], Iterable[object]]) -> list[str]:
@@ -88,6 +90,12 @@ def longer_than(limit: int, texts: dict[str, str]) -> dict[str, int]:
 def test_the_code_can_be_read_in_an_evening() -> None:
     tokens = whole_size(FILES).tokens
     assert tokens <= MOST_TOKENS, sizes_by_folder(FILES)
+
+
+@pytest.mark.parametrize("folder", EXTRAS, ids=lambda folder: folder.name)
+def test_an_extra_is_small(folder: Path) -> None:
+    sizes = [size(path.read_text("utf-8")) for path in folder.rglob("*.py")]
+    assert sum(sizes, Size()).tokens <= MOST_TOKENS_OF_AN_EXTRA[folder.name]
 
 
 def test_a_line_does_little() -> None:
@@ -238,7 +246,7 @@ def test_jinja_is_found() -> None:
 
 def test_every_file_is_in_a_room() -> None:
     found = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
-    assert found - {"extras"} == {"__init__.py", *ROOMS}
+    assert found == {"__init__.py", *ROOMS}
 
 
 def test_a_room_imports_only_from_itself_and_below() -> None:
@@ -247,6 +255,15 @@ def test_a_room_imports_only_from_itself_and_below() -> None:
         if room and room[0] in ROOMS:
             above = imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1])
             assert not above, f"{name} imports from {above}"
+
+
+def test_only_a_stage_knows_an_extra_and_only_when_it_is_asked_for() -> None:
+    """So every folder of `extras/` can be deleted, and what is not used costs nothing at start-up."""
+    users = {name for name, text in FILES.items() if "extras" in imported_rooms(text) and "/extras/" not in name}
+    assert users == {"train.py"}
+    for node in ast.parse(FILES["train.py"]).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert "extras" not in ast.unparse(node)
 
 
 def test_no_two_rooms_import_each_other() -> None:

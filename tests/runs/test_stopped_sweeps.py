@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, databases, md5, models, new_rows, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, contents, databases, md5, models, new_rows, rows, start, toy, wait_for
 
 
 @pytest.fixture
@@ -24,15 +23,6 @@ def workers_of(project: Project) -> list[int]:
         for pid in found
         if Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text()
     ]
-
-
-def contents(project: Project, folder: str, track_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Hashes of the database and the predictions of runs."""
-    places = {track_id: project.path / folder / track_id for track_id in track_ids}
-    return {
-        track_id: (md5(place.with_suffix(".db")), md5(place.with_suffix(".parquet")))
-        for track_id, place in places.items()
-    }
 
 
 SLOW = "Path(f'pid-{os.getpid()}').touch()\nPath(f'began-{x}').touch()\nif x > 2 and Path('slow').exists():\n    time.sleep(60)"

@@ -1,6 +1,7 @@
 """The stage train: do the runs of params.yaml with your experiment.py, and record each."""
 
 from lineage.core.console import new_app, say
+from lineage.core.errors import BadInput
 
 app = new_app("Run the experiment once, or once for each point of the sweep, and record every run.")
 
@@ -13,7 +14,7 @@ def main(debug: bool = False) -> None:
     """
     from lineage.core.params import read_params
     from lineage.core.paths import DATABASE, PARAMS, RUNS, find_root
-    from lineage.runs.run_plan import plan_runs
+    from lineage.runs.run_plan import Plan
     from lineage.runs.sweep import check_failures, do_runs, warn_of_gaps
     from lineage.runs.train_run import check_code
     from lineage.runs.unfinished_runs import find_done, finish
@@ -24,19 +25,30 @@ def main(debug: bool = False) -> None:
     params = read_params(root / PARAMS)
     check_open(root, params.experiment.version)
     check_base(root, DATABASE)  # merge_results would refuse it, too, but only after the training
+    new_plan = _search() if params.sweep.search.trials else Plan
     with locked(root, RUNS):
-        runs = plan_runs(root, params)
-        done = find_done(root, runs)
-        if done:
-            there = f"{len(done)} of {len(runs)} runs are there already"
-            say(f"{there}, from a session that did not end")
-        missing = [run for run in runs if run.facts.run_hash not in done]
-        outcomes = do_runs(root, missing, params, debug)
-        warn_of_gaps(outcomes, len(runs), params.promote.metric)
-        check_failures(outcomes, len(runs), params.sweep.on_error)
+        plan = new_plan(root, params)
+        done = find_done(root)
+        missing = plan.missing(done)
+        there = len(plan.runs.keys() & done.keys())
+        if there:
+            say(f"{there} of {plan.total} runs are there already, from a session that did not end")
+        do_runs(plan, missing, plan.total - there, debug)
+        warn_of_gaps(plan)
+        check_failures(plan)
+        runs = list(plan.runs.values())
         check_code(root, runs[0])  # DVC records the code that lies there when the stage ends
-        track_ids = [outcome.run.track_id for outcome in outcomes]
-        finish(root, [*done.values(), *track_ids])
+        finish(root, [done.get(run.facts.run_hash, run.track_id) for run in runs])
+
+
+def _search() -> type:
+    """Import the plan of a search, which is an extra, and brings packages of its own."""
+    try:
+        from lineage.extras.search.trials import Search
+    except ModuleNotFoundError as error:
+        problem = f"sweep.search in params.yaml asks for an extra that is not here: {error}"
+        raise BadInput(problem, "make setup EXTRAS=search") from None
+    return Search
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ branches  worktrees: start, collect, finish; Git's merge driver
 versions  tags: make, get, check out, compare, verify
 setup     making a project ready to work in, and saying what is wrong with it
 access    the functions above
+extras    what a project can do without; each folder of it can be deleted
 
 The template keeps this package up to date (`cruft update`): what you change here is yours to carry
 along. Each room says what may be changed in it without breaking what it promises.

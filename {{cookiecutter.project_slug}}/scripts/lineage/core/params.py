@@ -33,6 +33,18 @@ class Experiment(Section):
     author: str
 
 
+class Search(Section):
+    """`sweep.search`: runs whose params Optuna draws, each by what came out before it.
+
+    `space` holds, by key of `model`, a list of values or a range `{low, high, log, step}`.
+    """
+
+    trials: int = Field(default=0, ge=0)
+    sampler: Literal["tpe", "random"] = "tpe"
+    seed: int = Field(default=0, ge=0)
+    space: dict[str, Any] = {}
+
+
 class Sweep(Section):
     """`sweep`: which runs there are, and how they are done."""
 
@@ -40,8 +52,11 @@ class Sweep(Section):
     runs: list[dict[str, Any]] = []
     jobs: int = -1
     threads: int = Field(default=1, ge=1)
+    gpus: Any = 0
+    runs_per_gpu: int = Field(default=1, ge=1)
     on_error: Literal["fail", "keep"] = "fail"
     backend: Literal["loky"] = "loky"
+    search: Search = Search()
 
 
 class Validation(Section):
@@ -116,7 +131,7 @@ def read_params(path: Path) -> Params:
         raise BadInput(f"{path.name} must be a mapping of sections ({sections})")
     try:
         params = Params.model_validate(content)
-        problems = list(_wrong_together(params))
+        problems = [*_wrong_in_validation(params.validation), *_wrong_in_sweep(params)]
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
     if problems:
@@ -145,19 +160,26 @@ def with_version(text: str, version: str) -> str:
     raise BadInput(problem, f"write in params.yaml: version: {version}")
 
 
-def _wrong_together(params: Params) -> Iterator[str]:
-    """Say what is wrong in a sweep, or a validation, whose params are right one by one."""
-    section = params.validation
+def _wrong_in_validation(section: Validation) -> Iterator[str]:
+    """Say what is wrong in a validation whose params are right one by one."""
     if section.after and (section.fraction or len(section.by) != 1):
         allowed = "allowed with it: fraction 0.0, and one column in by, which holds the time"
         yield f"validation.after: fraction is {section.fraction}, by is {section.by}; {allowed}"
+
+
+def _wrong_in_sweep(params: Params) -> Iterator[str]:
+    """Say what is wrong in the sweep of params that are right one by one."""
     sweep = params.sweep
     if sweep.jobs != -1 and sweep.jobs < 1:
         allowed = "allowed: -1 (all cores) or a positive whole number"
         yield f"sweep.jobs: {sweep.jobs} is not allowed; {allowed}"
+    if not re.fullmatch(r"'auto'|\d+", repr(sweep.gpus)):
+        allowed = "allowed: 0, a positive whole number, or auto"
+        yield f"sweep.gpus: {sweep.gpus!r} is not allowed; {allowed}"
     known = dict(flatten("model", params.model, "."))
     points = {f"runs[{number}]": point for number, point in enumerate(sweep.runs)}
-    for place, point in {"grid": sweep.grid, **points}.items():
+    searched = sweep.search.space if sweep.search.trials else {}
+    for place, point in {"grid": sweep.grid, **points, "search.space": searched}.items():
         for key in point:
             if key not in known:
                 yield f"sweep.{place}: {key!r} is not a param; allowed: {', '.join(known)}"
@@ -187,7 +209,9 @@ def _explain(problem: Any) -> str:
 def _known_keys(*place: Any) -> str:
     """Say which keys stand where one is unknown, and which of them it is like."""
     *parents, key = place
-    section: Any = Params.model_fields[parents[0]].annotation if parents else Params
+    section: Any = Params
+    for parent in parents:
+        section = section.model_fields[parent].annotation
     close = difflib.get_close_matches(str(key), section.model_fields, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{hint}; allowed here: {', '.join(section.model_fields)}"

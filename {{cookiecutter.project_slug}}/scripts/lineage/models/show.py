@@ -15,6 +15,7 @@ from lineage.models.run_model import (
     missing_code,
     open_models,
 )
+from lineage.results.chosen_by import choice_metric
 from lineage.results.leaderboard import metric_names, param_names
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.cache import copy_out
@@ -42,7 +43,9 @@ def list_models(form: str) -> None:
     for track_id in kept:
         if track_id not in known:
             runs.append({"track_id": track_id})
-    names = ["version", "track_id", *metric_names(models.database), *param_names(runs)]
+    metric = models.promote.metric
+    choice = choice_metric(metric_names(models.database), metric)
+    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *param_names(runs)]
     rows = []
     for run in runs:
         state = kept[run["track_id"]]

@@ -1,6 +1,6 @@
 """The room of the stage `train`: from params.yaml to recorded runs, one set of files for each.
 
-- `run_plan.py` plans: which runs the params ask for, and what each of them depends on.
+- `run_plan.py` plans: which runs the params ask for, what each of them depends on, how they end.
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
@@ -10,7 +10,8 @@
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.
 - `run_database.py` writes the row of `metrics`, through xetrack, and the table `events`.
-- `workers.py` does tasks in processes of their own; one that dies takes no other with it.
+- `workers.py` does runs in processes of their own; one that dies takes no other with it.
+- `devices.py` finds the GPUs that workers share.
 - `progress.py` shows how a sweep goes.
 
 What may be changed: what a row says (`Facts` in `run.py`), and how runs are spread over

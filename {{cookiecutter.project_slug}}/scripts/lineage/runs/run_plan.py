@@ -6,6 +6,7 @@ import itertools
 import json
 import platform
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +23,7 @@ from lineage.core.code_hash import (
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep, Validation
-from lineage.runs.run import Facts, Run
+from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_database import declare_types, to_row
 from lineage.runs.unfinished_runs import begun_before
 from lineage.tracked.git import code_state
@@ -39,60 +40,90 @@ MAX_SEED = (1 << 32) - 1
 """The largest seed that numpy takes."""
 
 
-def plan_runs(root: Path, params: Params) -> list[Run]:
-    """Work out the runs: each point of the sweep once. Nothing is written.
+class Plan:
+    """The runs of a session: each point of the sweep once. Making a plan writes nothing.
 
-    Raises:
-        BadInput: data is missing, code is not Python or not listed in dvc.yaml, a param cannot be
-            recorded, or a seed cannot be one.
+    Attributes:
+        runs: by `run_hash`.
+        outcomes: how runs have ended so far.
+        total: how many runs there will be at most.
+        conditions: what all runs depend on.
+        threads: what numerical libraries may start in each run; 0: as many as they like.
     """
-    points = sweep_points(params.sweep)
-    models = [_with_point(params.model, point) for point in points]
-    inputs = _hash_inputs(root)
-    known = _known_facts(root, params.experiment.version, inputs)
-    validation = _validation(params)
-    shared = [
-        inputs,
-        known.version,
-        known.python,
-        known.lock_hash,
-        thread_limit(params.sweep),
-        *filter(None, [validation]),
-    ]
-    began = datetime.now(timezone.utc)
-    rows = [to_row(model) for model in models]
-    types = declare_types(rows)
-    runs: dict[str, Run] = {}
-    for point, model in zip(points, models):
-        run_hash = _hash_json([*shared, model, types])
-        facts = replace(known, run_hash=run_hash, seed=_seed(model))
+
+    def __init__(self, root: Path, params: Params, samples: Sequence[Values] = ()) -> None:
+        """Work out the runs.
+
+        Args:
+            root: the project's root.
+            params: which runs there are.
+            samples: points with values of all types that runs can have which are added later.
+
+        Raises:
+            BadInput: data is missing, code is not Python or not listed in dvc.yaml, a param cannot
+                be recorded, or a seed cannot be one.
+        """
+        self.root = root
+        self.params = params
+        points = sweep_points(params.sweep)
+        rows = [to_row(_with_point(params.model, point)) for point in [*points, *samples]]
+        inputs = _hash_inputs(root)
+        self._facts = _known_facts(root, params.experiment.version, inputs)
+        self._types = declare_types(rows)
+        self._validation = _validation(params)
+        trials = params.sweep.search.trials
+        self.threads = params.sweep.threads if len(points) + trials > 1 else 0
+        self.conditions = [
+            inputs,
+            self._facts.version,
+            self._facts.python,
+            self._facts.lock_hash,
+            self.threads,
+            *filter(None, [self._validation]),
+        ]
+        self.runs: dict[str, Run] = {}
+        self.outcomes: list[Outcome] = []
+        for point in points:
+            self.add(point)
+        self.total = len(self.runs) + trials
+        if len(self.runs) < len(points):
+            different = f"the sweep's {len(points)} points are {len(self.runs)} different runs"
+            warn(f"{different}; equal ones are done once")
+
+    def add(self, point: Values) -> Run:
+        """Add the run that a point makes of the section `model`, or find it among the runs.
+
+        Raises:
+            BadInput: the seed cannot be one.
+        """
+        model = _with_point(self.params.model, point)
+        run_hash = hash_json([*self.conditions, model, self._types])
+        facts = replace(self._facts, run_hash=run_hash, seed=_seed(model))
         token = secrets.token_hex(4)  # not from `random`, which users seed
-        new_id = f"{began:%Y%m%dT%H%M%S}-{token}"
-        track_id = begun_before(root, run_hash) or new_id
-        run = Run(track_id, point, model, types, facts, validation)
-        runs.setdefault(run_hash, run)
-    if len(runs) < len(points):
-        different = f"the sweep's {len(points)} points are {len(runs)} different runs"
-        warn(f"{different}; equal ones are done once")
-    return list(runs.values())
+        new_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{token}"
+        track_id = begun_before(self.root, run_hash) or new_id
+        run = Run(track_id, point, model, self._types, facts, self._validation)
+        return self.runs.setdefault(run_hash, run)
+
+    def missing(self, done: dict[str, str]) -> Iterable[Run]:
+        """Say which runs are to be done; what has ended may decide what the next one is.
+
+        Args:
+            done: ids of runs that are there already, by `run_hash`.
+        """
+        return [run for run_hash, run in self.runs.items() if run_hash not in done]
 
 
 def sweep_points(sweep: Sweep) -> list[Values]:
     """List what each run changes: the product of `sweep.grid`, then `sweep.runs`.
 
-    With neither of them, there is one run that changes nothing.
+    With neither of them nor a search, there is one run that changes nothing.
     """
-    if sweep.runs and not sweep.grid:
+    if not sweep.grid and (sweep.runs or sweep.search.trials):
         return sweep.runs
     products = itertools.product(*sweep.grid.values())
     points = [dict(zip(sweep.grid, values)) for values in products]
     return points + sweep.runs
-
-
-def thread_limit(sweep: Sweep) -> int:
-    """Tell how many threads numerical libraries may start in a run; 0: as many as they like."""
-    points = sweep_points(sweep)
-    return sweep.threads if len(points) > 1 else 0
 
 
 def _with_point(model: Values, point: Values) -> Values:
@@ -139,7 +170,8 @@ def _hash_path(path: Path) -> str | None:
     return path_md5(path) if path.exists() else None
 
 
-def _hash_json(content: Any) -> str:
+def hash_json(content: Any) -> str:
+    """Hash content that JSON can hold; other values count as their text."""
     text = json.dumps(content, sort_keys=True, default=str)
     digest = hashlib.md5(text.encode("utf-8"), usedforsecurity=False)
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
-from lineage.runs.run import ARTIFACTS_SUFFIX, FINISHED, UNFINISHED, Folders, Run, run_files
+from lineage.runs.run import ARTIFACTS_SUFFIX, FINISHED, UNFINISHED, Folders, run_files
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
@@ -25,8 +25,8 @@ WHERE track_id = ? AND status = 'ok'
 """
 
 
-def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
-    """Find the runs of a plan that are done already.
+def find_done(root: Path) -> dict[str, str]:
+    """Find the runs that are done already, of whatever plan.
 
     Returns:
         their ids by `run_hash`.
@@ -36,12 +36,8 @@ def find_done(root: Path, runs: list[Run]) -> dict[str, str]:
     _take_back(root)
     unfinished = _track_ids(root / paths.UNFINISHED_RUNS)
     _remove_parts(root, unfinished)
-    planned = {run.facts.run_hash for run in runs}
-    done: dict[str, str] = {}
-    for track_id in unfinished:
-        run_hash = _run_hash_if_whole(root, track_id)
-        if run_hash in planned:
-            done[run_hash] = track_id
+    done = {_run_hash_if_whole(root, track_id): track_id for track_id in unfinished}
+    done.pop("", None)
     return done
 
 

@@ -1,14 +1,21 @@
-"""Do tasks in processes of their own, so that one that dies takes no other with it."""
+"""Do runs in processes of their own, so that one that dies takes no other with it."""
 
 import os
 import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterable
 from concurrent import futures
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from lineage.core.params import Sweep
+from lineage.runs.devices import DEVICES, find_devices
+from lineage.runs.run import Outcome, Run
+from lineage.runs.train_run import record_failure, train_or_fail
 
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
@@ -20,70 +27,78 @@ THREAD_LIMITS = (
     "VECLIB_MAXIMUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 
-def count_workers(jobs: int, threads: int) -> int:
-    """Turn `sweep.jobs` into a number of processes.
+def environments(sweep: Sweep, runs: int, threads: int) -> list[dict[str, str]]:
+    """Give each worker of a sweep its environment: how many threads, and which GPU.
 
     Args:
-        jobs: -1 means as many as fit the cores that cgroup and affinity let this process use.
-        threads: of each process.
+        sweep: with `jobs: -1`, there are as many workers as fit the cores that cgroup and affinity
+            let this process use. With GPUs, there are no more than they take.
+        runs: how many there are to do. One alone sees all GPUs of `sweep.gpus`.
+        threads: what numerical libraries may start in each; 0: as many as they like.
     """
     from joblib import cpu_count
 
-    return jobs if jobs > 0 else max(1, cpu_count() // threads)
+    limits = dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {}
+    jobs = sweep.jobs if sweep.jobs > 0 else max(1, cpu_count() // sweep.threads)
+    places = [limits] * jobs
+    if devices := find_devices(sweep.gpus):
+        shared = devices * sweep.runs_per_gpu if runs > 1 else [",".join(devices)]
+        places = [{**limits, DEVICES: device} for device in shared]
+    return places[: min(jobs, runs)]
 
 
 def do_all(
-    tasks: list[Task],
-    work: Callable[[Task], Result],
-    died: Callable[[Task, str], Result],
-    workers: int,
-    threads: int,
-) -> Generator[Result, None, None]:
-    """Yield the result of each task as it comes, in any order.
+    root: Path,
+    runs: Iterable[Run],
+    environments: list[dict[str, str]],
+) -> Generator[Outcome, None, None]:
+    """Yield how each run ended, in any order.
 
     Each worker is a pool of one process: joblib, or a pool of several, gives up every task when one
-    process is killed. A task whose process died is done again, after the others, in a new one.
+    process is killed. A run whose process died is done again, after the others, in a new one.
 
     Args:
-        tasks: what to do; sent to the workers, as are `work` and the results.
-        work: does one task; must not raise.
-        died: makes the result of a task whose process died twice; is told how it ended.
-        workers: processes at the same time.
-        threads: what numerical libraries may start in each; 0: as many as they like.
+        root: the project's root.
+        runs: what to do; the next is taken when a worker is free, and never before what is known
+            of the others has been yielded.
+        environments: of the workers; one that takes the place of another has the same.
     """
-    waiting = list(tasks)
-    died_once: list[Task] = []
-    busy: dict[futures.Future[Result], tuple[Any, Task]] = {}
+    waiting = iter(runs)
+    died_once: list[Run] = []
+    busy: dict[Any, tuple[int, Run]] = {}
     with ExitStack() as all_workers:
-        idle = [_new_worker(threads, all_workers) for _ in tasks[:workers]]
-        while waiting or busy:
-            for worker in idle[: len(waiting)]:
-                idle.remove(worker)
-                task = waiting.pop(0)
-                busy[worker.submit(work, task)] = (worker, task)
+        workers = [_new_worker(environment, all_workers) for environment in environments]
+        idle = list(range(len(workers)))
+        while True:
+            for run in islice(waiting, len(idle)):
+                number = idle.pop(0)
+                busy[workers[number].submit(train_or_fail, root, run)] = (number, run)
+            if not busy:
+                return
             for future in futures.wait(busy, return_when=futures.FIRST_COMPLETED).done:
-                worker, task = busy.pop(future)
-                is_dead = isinstance(future.exception(), futures.BrokenExecutor)
-                idle.append(_new_worker(threads, all_workers) if is_dead else worker)
-                if not is_dead:
+                number, run = busy.pop(future)
+                idle.append(number)
+                if not isinstance(future.exception(), futures.BrokenExecutor):
                     yield future.result()
-                elif task in died_once:
-                    yield died(task, _exit_codes(future.exception()))
+                    continue
+                workers[number] = _new_worker(environments[number], all_workers)
+                if run in died_once:
+                    yield _record_death(root, run, str(future.exception()))
                 else:
-                    died_once.append(task)
-                    waiting.append(task)
+                    died_once.append(run)
+                    waiting = chain(waiting, [run])
 
 
-def _exit_codes(error: object) -> str:
-    """Find in loky's message how a process ended: `SIGKILL(-9)`."""
-    return ", ".join(re.findall(r"exit codes of the workers are \{(.*)\}", str(error)))
+def _record_death(root: Path, run: Run, error: str) -> Outcome:
+    """Record a run as failed; loky's message says how its process ended: `SIGKILL(-9)`."""
+    codes = ", ".join(re.findall(r"exit codes of the workers are \{(.*)\}", error))
+    question = "is there memory for sweep.jobs runs at a time?"
+    return record_failure(root, run, f"its process died twice ({codes}); {question}")
 
 
-def _new_worker(threads: int, all_workers: ExitStack) -> Any:
+def _new_worker(environment: dict[str, str], all_workers: ExitStack) -> Any:
     """Make a pool of one process, which is killed when `all_workers` is closed.
 
     It starts by exec, since forked CUDA and threads hang. Sets have the same order in all workers.
@@ -91,11 +106,10 @@ def _new_worker(threads: int, all_workers: ExitStack) -> Any:
     from joblib.externals.loky import ProcessPoolExecutor
     from joblib.externals.loky.backend import get_context
 
-    limits = dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {}
     worker = ProcessPoolExecutor(
         1,
         context=get_context("loky"),
-        env={"PYTHONHASHSEED": "0", **limits},
+        env={"PYTHONHASHSEED": "0", **environment},
         initializer=_begin,
         initargs=(os.getpid(),),
     )

@@ -203,7 +203,7 @@ def _training_settings(params: dict[str, Any]) -> dict[str, Any]:
     """Pick what training reads of `params.yaml`, by key."""
     sweep = params.get("sweep") or {}
     settings = {f"model.{key}": value for key, value in (params.get("model") or {}).items()}
-    for key in ("grid", "runs"):
+    for key in ("grid", "runs", "search"):
         settings[f"sweep.{key}"] = sweep.get(key) or []
     return settings
 

@@ -1,0 +1,89 @@
+"""Projects without extras: not installed, or deleted. Everything else works, and one command brings them back."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Project, copy_project, stages_run
+from toy_runs import databases
+
+FOLDER = "scripts/lineage/extras/search"
+REMEDY = "make setup EXTRAS=search"
+
+
+@pytest.fixture
+def project(light_original: Project, tmp_path: Path) -> Project:
+    return copy_project(light_original, tmp_path)
+
+
+def refused(project: Project, missing: str, **environment: str) -> None:
+    """Asking for a search ends with one line, and changes nothing."""
+    before = [path.name for path in databases(project)]
+    project.set_param("sweep.search.trials", 3)
+    output = project.script("train", code=2, **environment)
+    problem = f"sweep.search in params.yaml asks for an extra that is not here: No module named '{missing}'"
+    assert output == f"error: {problem}\n  → {REMEDY}\n"
+    assert [path.name for path in databases(project)] == before
+    project.set_param("sweep.search.trials", 0)
+
+
+def set_up(project: Project) -> str:
+    """Type the remedy; VENV leads it to the environment that runs these tests, so nothing is installed."""
+    done = project.run(*REMEDY.split(), f"VENV={sys.prefix}")
+    return done.stdout + done.stderr
+
+
+def searches(project: Project) -> bool:
+    project.set_param("sweep.grid", {})
+    project.set_param("sweep.search.trials", 2)
+    return "[2/2]" in project.script("train")
+
+
+def test_without_the_folders_everything_else_works_and_they_come_back(trained: Project) -> None:
+    shutil.rmtree(trained.path / FOLDER)
+    refused(trained, "lineage.extras.search")
+    set_up(trained)
+    assert searches(trained), "deleted and not committed"
+    trained.git("checkout", "params.yaml")
+
+    shutil.rmtree(trained.path / "scripts/lineage/extras")
+    trained.set_param("sweep.grid", {"model.C": [0.5, 2.0]})
+    trained.commit("no extras here")
+    trained.drop_batch(2)
+    assert stages_run(trained.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
+    for command in (
+        ["doctor"],
+        ["experiment_explorer", "list"],
+        ["model_manager", "info"],
+        ["version_tag", "--suggest"],
+    ):
+        trained.script(*command)
+    trained.run("make", "test", f"VENV={sys.prefix}")
+    trained.run("mypy")
+    refused(trained, "lineage.extras")
+    set_up(trained)
+    assert searches(trained), "deleted by a commit"
+
+
+def test_without_optuna_all_but_a_search_works(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError(\"No module named 'optuna'\", name='optuna')\n")
+    without = {"PYTHONPATH": str(tmp_path)}
+    refused(project, "optuna", **without)
+    project.set_param("model.C", 0.5)
+    assert "[1/1]" in project.script("train", **without)
+
+
+def test_an_extra_that_there_is_not_is_named(fresh: Project) -> None:
+    done = fresh.run("make", "setup", "EXTRAS=serch", f"VENV={sys.prefix}", code=2)
+    assert "error: there is no extra serch\n  → make setup EXTRAS=search\n" in done.stdout
+
+
+def test_what_is_not_used_is_not_imported(project: Project) -> None:
+    done = project.run("python", "-X", "importtime", "scripts/train.py")
+    assert "[1/1]" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "lineage.runs.run_plan" in imported
+    assert not {name for name in imported if name.startswith(("optuna", "lineage.extras"))}

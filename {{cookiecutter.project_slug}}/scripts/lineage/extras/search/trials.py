@@ -1,0 +1,138 @@
+"""Draw trials through Optuna, one by one, and tell it how the runs that they are have ended."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy
+import optuna
+from optuna.trial import TrialState
+
+from lineage.core.console import warn
+from lineage.core.params import Params
+from lineage.core.paths import UNFINISHED_RUNS
+from lineage.extras.search.space import Values, find_drawn, read_space, samples, to_point
+from lineage.runs.run import UNFINISHED, Run, run_files
+from lineage.runs.run_plan import Plan, hash_json
+from lineage.runs.validation import choice_metric
+from lineage.tables.sqlite_files import open_read_only
+from lineage.tracked.whole_file import write_text
+
+SAMPLERS: dict[str, Any] = {
+    "tpe": optuna.samplers.TPESampler,
+    "random": optuna.samplers.RandomSampler,
+}
+
+
+class Search(Plan):
+    """The plan of a search: the runs of the sweep, if there is one, and then the trials.
+
+    What trials have drawn is kept beside the unfinished runs. A search that was stopped draws the
+    same again, tells the study of the runs that are done, and has the others done.
+    """
+
+    def __init__(self, root: Path, params: Params) -> None:
+        """Work out the runs that are known before the search begins.
+
+        Raises:
+            BadInput: as in `Plan`, or no trial can draw from the space.
+        """
+        self.search = params.sweep.search
+        self.space = self.search.space
+        self.distributions = read_space(self.space)
+        super().__init__(root, params, samples(self.space))
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        direction: Any = f"{params.promote.mode}imize"
+        self.study = optuna.create_study(direction=direction)
+
+    def missing(self, done: dict[str, str]) -> Iterator[Run]:
+        """Draw again what was drawn before, and yield the runs to do.
+
+        A trial is drawn when it is asked for, by how runs have ended until then. Runs of the sweep
+        that lie in the space count as trials that were drawn before all others.
+        """
+        listed = list(self.runs.values())
+        found = [find_drawn(self.space, run.point) for run in listed]
+        known = list(filter(None, found))
+        number = len(known) + self.search.trials
+        journal = self.root / UNFINISHED_RUNS / f"search-{self._identity()}.json"
+        if journal.exists():
+            known = json.loads(journal.read_text(encoding="utf-8"))[:number]
+        for drawn in known:
+            self.study.enqueue_trial(drawn)
+            self.add(to_point(self.space, drawn))
+        trials = self._draw(number, known, journal, done)
+        return _once(chain(listed, trials), done)
+
+    def _identity(self) -> str:
+        """Hash what the trials depend on, except for how many they are."""
+        settings = self.search.model_dump(exclude={"trials"})
+        promote = self.params.promote
+        points = [run.point for run in self.runs.values()]
+        decisive = [self.params.model, points, settings, promote.metric, promote.mode]
+        return hash_json(self.conditions + decisive)
+
+    def _draw(
+        self,
+        number: int,
+        drawn: list[Values],
+        journal: Path,
+        done: dict[str, str],
+    ) -> Iterator[Run]:
+        """Draw trials. Each has a seed of its own: what it draws depends on those before it only.
+
+        Args:
+            number: how many trials there are.
+            drawn: what the first of them draw; the others are added.
+            journal: where all that was drawn is kept.
+            done: ids of runs that are there already, by `run_hash`.
+        """
+        waiting: dict[int, str] = {}  # run_hash by number of trial
+        for trial in range(number):
+            self._tell(waiting, done)
+            seeds = numpy.random.SeedSequence([self.search.seed, trial])
+            seed = int(seeds.generate_state(1)[0])
+            self.study.sampler = SAMPLERS[self.search.sampler](seed=seed)
+            values = self.study.ask(self.distributions).params
+            if trial >= len(drawn):
+                drawn.append(values)
+                write_text(journal, json.dumps(drawn))
+            run = self.add(to_point(self.space, values))
+            waiting[trial] = str(run.facts.run_hash)
+            yield run
+        if len(self.runs) < self.total:
+            different = f"the {self.total} runs of this search are {len(self.runs)} different ones"
+            warn(f"{different}; equal ones are done once")
+
+    def _tell(self, waiting: dict[int, str], done: dict[str, str]) -> None:
+        """Tell the study which trials have ended; those without the metric have failed."""
+        ended = {outcome.run.facts.run_hash: outcome.metrics for outcome in self.outcomes}
+        for trial, run_hash in list(waiting.items()):
+            if run_hash in done:
+                ended[run_hash] = _recorded_row(self.root, done[run_hash])
+            if run_hash in ended:
+                metrics = ended[run_hash]
+                value = metrics.get(choice_metric(metrics, self.params.promote.metric))
+                state = TrialState.FAIL if value is None else TrialState.COMPLETE
+                self.study.tell(trial, value, state)
+                del waiting[trial]
+
+
+def _once(runs: Iterable[Run], done: dict[str, str]) -> Iterator[Run]:
+    """Pass on the runs that are neither done nor equal to one before them."""
+    begun = set(done)
+    for run in runs:
+        run_hash = str(run.facts.run_hash)
+        if run_hash not in begun:
+            begun.add(run_hash)
+            yield run
+
+
+def _recorded_row(root: Path, track_id: str) -> dict[str, Any]:
+    """Read the row of a run that is done, metrics and all."""
+    with open_read_only(run_files(root, UNFINISHED, track_id).database) as connection:
+        connection.row_factory = sqlite3.Row
+        return dict(connection.execute("SELECT * FROM metrics").fetchone())
