@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 S3 ?=
 
-.PHONY: help setup demo test test-fast lint benchmark lock clean
+.PHONY: help setup demo test test-fast test-torch lint benchmark lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,19 @@ test: setup .venv/.compiled  ## everything, about half an hour on 2 cores
 test-fast: setup .venv/.compiled  ## under a minute
 	python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
+# PyTorch is in no lock, since its wheels may bring gigabytes for GPUs; pip takes one for the CPU where its configuration names a
+# place that has it: make test-torch TORCH=torch==2.13.0
+TORCH ?= torch>=2.5
+
+.venv-torch/.installed: requirements-dev.lock
+	@test -x .venv-torch/bin/python || python -m venv .venv-torch
+	@if command -v uv >/dev/null; then uv pip install --python .venv-torch/bin/python $(LOCKED) $<; else .venv-torch/$(PIP:.venv/%=%) $<; fi
+	.venv-torch/bin/python -m pip install --disable-pip-version-check --quiet "$(TORCH)"
+	@touch $@
+
+test-torch: setup .venv-torch/.installed  ## the example in PyTorch, with an environment of its own, .venv-torch/
+	.venv-torch/bin/python -m pytest tests/with_torch.py
+
 lint: setup  ## the template's own code; tests lint what it renders
 	ruff check hooks tests tools benchmarks
 	ruff format --check hooks tests tools benchmarks
@@ -59,4 +72,4 @@ lock: setup  ## write all lock files anew
 	python tools/lock.py
 
 clean:  ## remove the environment and what was built
-	rm -rf .venv build
+	rm -rf .venv .venv-torch build

@@ -46,6 +46,7 @@ FILES = [
     "data/test.parquet.dvc",
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
+    "docs/examples.md",
     "docs/merge-rebase.md",
     "docs/models.md",
     "docs/python.md",
@@ -63,9 +64,35 @@ FILES = [
     "examples/README.md",
     "examples/batches/batch_002.parquet",
     "examples/batches/batch_003.parquet",
+    "examples/boosting/conftest.py",
+    "examples/boosting/experiment.py",
+    "examples/boosting/params.yaml",
+    "examples/boosting/requirements.txt",
+    "examples/boosting/test.parquet",
+    "examples/boosting/test_task.py",
+    "examples/boosting/tumours.parquet",
+    "examples/neural-net/conftest.py",
+    "examples/neural-net/digits.parquet",
+    "examples/neural-net/experiment.py",
+    "examples/neural-net/params.yaml",
+    "examples/neural-net/test.parquet",
+    "examples/neural-net/test_task.py",
+    "examples/neural-net/torch/experiment.py",
+    "examples/neural-net/torch/requirements.txt",
+    "examples/put_in_place.py",
+    "examples/regression/conftest.py",
+    "examples/regression/dvc.yaml",
     "examples/regression/experiment.py",
+    "examples/regression/params.yaml",
     "examples/regression/patients.parquet",
     "examples/regression/test.parquet",
+    "examples/regression/test_task.py",
+    "examples/text/conftest.py",
+    "examples/text/experiment.py",
+    "examples/text/functions.parquet",
+    "examples/text/params.yaml",
+    "examples/text/test.parquet",
+    "examples/text/test_task.py",
     "experiment.py",
     "models/.gitignore",
     "notebooks/explore.ipynb",
@@ -91,8 +118,10 @@ FILES = [
     "scripts/train.py",
     "scripts/version_tag.py",
     "scripts/worktree.py",
+    "tests/conftest.py",
     "tests/test_experiment.py",
     "tests/test_params.py",
+    "tests/test_task.py",
 ]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
 UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
@@ -261,7 +290,7 @@ def test_the_template_overrides_what_the_project_overrides(baked: Project) -> No
 def test_sample_data_are_those_of_scikit_learn(tmp_path: Path) -> None:
     subprocess.run([sys.executable, TEMPLATE / "tools/make_sample_data.py", "--output", tmp_path], check=True)
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert len(made) == 6
+    assert len(made) == 10
     for name in made:
         pd.testing.assert_frame_equal(pd.read_parquet(SOURCE / name), pd.read_parquet(tmp_path / name))
 

@@ -107,7 +107,8 @@ def test_every_command_explains_itself_without_loading_slow_packages(baked: Proj
 def test_make_help_lists_every_target(baked: Project) -> None:
     targets = [line.split()[1] for line in baked.run("make").stdout.splitlines()]
     assert targets == [
-        "help", "setup", "repro", "status", "push", "pull", "leaderboard", "plots", "doctor", "test", "lint", "lock",
+        "help", "setup", "repro", "status", "push", "pull", "leaderboard", "plots", "doctor", "test", "lint", "example",
+        "lock",
     ]  # fmt: skip
 
 

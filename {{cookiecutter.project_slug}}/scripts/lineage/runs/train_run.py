@@ -166,7 +166,7 @@ def _evaluate(
     try:
         metrics, predictions = call_with_run(experiment.evaluate, model, test, active)
     except Exception as error:
-        differ = set(train.columns) ^ set(test.columns)
+        differ = set(getattr(train, "columns", ())) ^ set(getattr(test, "columns", ()))
         if not differ:
             raise
         names = ", ".join(sorted(map(str, differ)))
