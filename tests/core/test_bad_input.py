@@ -54,7 +54,7 @@ PARAMS = {
     ),
     "unknown section": (
         ("training", {"epochs": 3}),
-        "params.yaml: training is not a known key; allowed here: experiment, model, sweep, merge, promote",
+        "params.yaml: training is not a known key; allowed here: experiment, model, sweep, validation, merge, promote",
     ),
     "text for a number": (
         ("promote.keep", "five"),

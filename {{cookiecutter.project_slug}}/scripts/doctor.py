@@ -1,4 +1,7 @@
-"""Say what is wrong with this project or machine, and which command helps; change nothing."""
+"""Say what is wrong with this project or machine, and which command helps.
+
+Only `--send` changes anything: it sends what version tags name to the remote.
+"""
 
 from typing import Annotated
 

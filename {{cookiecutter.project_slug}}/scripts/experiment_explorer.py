@@ -1,4 +1,4 @@
-"""Look at past experiments: list, show, compare, verify, and copy out beside the project."""
+"""Look at runs and versions: list, show, diff, evaluate, verify, get, checkout; at conflicts."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Versions: suggest, start, tag, push, renumber and list them."""
+"""Versions, by one option each: --suggest, --start, --version or --next, --renumber, --list."""
 
 from pathlib import Path
 from typing import Annotated, Literal

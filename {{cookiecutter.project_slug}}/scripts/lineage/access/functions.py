@@ -1,4 +1,4 @@
-"""The functions of the package's face. They mean the project around the current folder."""
+"""The functions `lineage.runs`, `predictions`, `events`, `data`, `load_model` and `sql`."""
 
 from __future__ import annotations
 

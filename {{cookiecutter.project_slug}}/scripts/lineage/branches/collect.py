@@ -1,4 +1,4 @@
-"""How the work of an experiment is brought home into the main working tree.
+"""Bring runs, best model and batches of an experiment into main; its code stays on its branch.
 
 What accumulates is merged as Git's merge driver merges it, new batches go into main's inbox, and
 `dvc repro` does the rest by main's code and params.

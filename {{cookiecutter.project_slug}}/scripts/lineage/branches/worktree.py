@@ -1,4 +1,4 @@
-"""The one way to make a Git worktree in which DVC works.
+"""Git worktrees in which DVC works: made, checked, searched for what is not saved, removed.
 
 It has main's cache, remotes and credentials, and every recorded output is present in it.
 """

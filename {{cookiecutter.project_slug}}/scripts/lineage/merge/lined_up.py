@@ -1,4 +1,4 @@
-"""Tables of several databases, lined up by the names of their columns."""
+"""Which tables and columns several databases have, lined up by name; no row is read here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

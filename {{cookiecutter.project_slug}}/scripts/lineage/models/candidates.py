@@ -1,4 +1,7 @@
-"""`models/candidates`: the best models; others leave once they can be brought back."""
+"""`models/candidates` and `results/artifacts`: the best models, and what their runs made.
+
+Others leave once they can be brought back.
+"""
 
 import shutil
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""`models/production`: the model in production with its card, and the one way they change."""
+"""`models/production` changes here, the model and its card; the model folders are locked here."""
 
 import json
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ from lineage.models.run_model import (
     missing_code,
     open_models,
 )
-from lineage.results.comparable import conditions_of
 from lineage.results.leaderboard import (
     Row,
     measured,
     metric_names,
 )
+from lineage.results.measured_under import conditions_of
 from lineage.runs.model_file import models_in
 from lineage.tracked.cache import (
     cached_object,

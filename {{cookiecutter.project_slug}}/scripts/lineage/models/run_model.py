@@ -1,4 +1,4 @@
-"""The model of a run: the run that is asked for, and where the bytes of its model are."""
+"""`Models`, which commands on models open; the run that is asked for, and its model's bytes."""
 
 import re
 from contextlib import suppress
@@ -13,12 +13,12 @@ from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
-from lineage.results.comparable import present_conditions
 from lineage.results.leaderboard import (
     Row,
     best_runs,
     existing_database,
 )
+from lineage.results.measured_under import present_conditions
 from lineage.results.version_results import find_results
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.code_at_commit import find_code

@@ -2,9 +2,9 @@
 
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
 - `chosen_by`: which runs are chosen: on the validation side, where there is one.
-- `comparable`: which runs can be compared: same test data, same evaluation code.
+- `measured_under`: the test data and evaluation code of a run: equal ones can be compared.
 - `version_results`: the runs of a version, which are those that its tag holds.
-- `conditions`: what users write after `--where`, as SQL.
+- `where`: what users write after `--where`, as SQL.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.
 
 You may add a plot: write its CSV in `plots.write_reports`, and name it in `dvc.yaml`. Databases are

@@ -1,9 +1,9 @@
-"""Which runs are chosen: the best on the validation side where there is one, else on the test set.
+"""By which metric a run is chosen: on the validation side where there is one, else the test set.
 
 Of equal runs the earliest is chosen, so test data break no tie of the validation side.
 """
 
-from lineage.results.comparable import Row, conditions_of
+from lineage.results.measured_under import Row, conditions_of
 from lineage.runs.validation import choice_metric
 
 

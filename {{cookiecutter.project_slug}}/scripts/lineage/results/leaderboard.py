@@ -16,8 +16,8 @@ from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
 from lineage.core.paths import METRICS
 from lineage.results.chosen_by import choice_of
-from lineage.results.comparable import Row, conditions_of, present_conditions
-from lineage.results.conditions import condition_sql, unknown_column
+from lineage.results.measured_under import Row, conditions_of, present_conditions
+from lineage.results.where import condition_sql, unknown_column
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.runs.validation import choice_metric
 from lineage.tables.sql import quote

@@ -13,8 +13,8 @@ from lineage.core.console import say
 from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
 from lineage.results.chosen_by import choice_of
-from lineage.results.comparable import conditions_of
 from lineage.results.leaderboard import Row, best_runs, metric_names
+from lineage.results.measured_under import conditions_of
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote

@@ -35,7 +35,7 @@ class Facts:
         dvc_hash: of `dvc.lock` when the run began.
         status: `ok` or `failed`.
         error: why it failed.
-        run_hash: stands for all that the run depends on (`run_plan.plan_runs`).
+        run_hash: stands for all that the run depends on (`run_plan.Plan`).
         code_hash: of experiment.py and all modules of the project that it imports.
         evaluate_hash: of the part of them that evaluates (`core.code_hash.evaluate_hash`).
         test_hash: of the test data.

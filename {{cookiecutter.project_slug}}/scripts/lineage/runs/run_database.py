@@ -1,4 +1,4 @@
-"""Write the database of a run, through xetrack: a row of `metrics`, and `events` that it logged."""
+"""The database of a run: names and values checked and typed, then written through xetrack."""
 
 import re
 import sqlite3

@@ -1,4 +1,4 @@
-"""Examine a project and its machine: one line per check, with the command that helps."""
+"""Examine a project and its machine, line by line; send what version tags name to the remote."""
 
 import os
 import re

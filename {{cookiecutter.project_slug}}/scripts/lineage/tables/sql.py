@@ -1,4 +1,7 @@
-"""SQL text is built by pure functions from quoted names. SQLite and DuckDB read one spelling."""
+"""Parts of SQL: names quoted, rows compared so that NULL equals NULL, column names of our own.
+
+SQLite and DuckDB read one spelling.
+"""
 
 import string
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Give the newest runs another version: theirs is the tag of other runs, or too low."""
+"""Give the newest runs another version, in rows, params.yaml and card; then commit and tag it."""
 
 import shutil
 import sqlite3

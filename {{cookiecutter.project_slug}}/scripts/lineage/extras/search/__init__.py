@@ -1,4 +1,4 @@
-"""The search of the stage `train`: trials one by one, through Optuna.
+"""The search of the stage `train`, which imports `trials.Search`: trials one by one, by Optuna.
 
 - `trials.py` draws a trial when a worker is free, and tells the study how runs ended.
 - `space.py` translates between the space of params.yaml, points of a sweep, and Optuna.

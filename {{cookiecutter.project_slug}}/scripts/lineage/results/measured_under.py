@@ -1,4 +1,4 @@
-"""Which runs can be compared: those that were measured on the same test data by the same code."""
+"""Under which test data and evaluation code a run was measured, and which lie here now."""
 
 from contextlib import suppress
 from pathlib import Path
