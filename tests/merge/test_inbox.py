@@ -201,7 +201,7 @@ def test_a_project_from_before_the_record_is_not_trained_anew(trained: Project) 
 def test_the_results_record_their_runs_and_files_and_xetrack_reads_them(trained: Project) -> None:
     database = trained.path / "results/experiments.db"
     [run] = (trained.path / "results/runs").glob("*.db")  # merged once, too
-    rule = "--strategy merge --on-conflict fail --table metrics"
+    rule = "--strategy merge --on-conflict fail --table metrics events"
     first = (md5(run), f"results/runs/{run.name}", 1, rule)
     assert merged_results(database) == [first]
     theirs = trained.path / "results/incoming/theirs.db"

@@ -81,7 +81,7 @@ FILES = [
     "examples/neural-net/torch/requirements.txt",
     "examples/put_in_place.py",
     "examples/regression/conftest.py",
-    "examples/regression/dvc.yaml",
+    "examples/regression/plots.yaml",
     "examples/regression/experiment.py",
     "examples/regression/params.yaml",
     "examples/regression/patients.parquet",

@@ -160,7 +160,7 @@ def test_a_colleague_gets_everything_by_make_setup(colleague: Project, pushed: P
     colleague.environment.update(server.credentials)
     done = colleague.run("make", "setup", f"VENV={VENV}")
     assert f"✓ remote  {URL} answers, credentials fit\n" in done.stdout
-    assert "✓ pull    fetched 13: " in done.stdout and "✗" not in done.stdout
+    assert "✓ pull    fetched 15: " in done.stdout and "✗" not in done.stdout
     assert_has_everything(colleague, pushed)
     assert "✓ pull    everything recorded is here" in setup(colleague)
     assert "Data and pipelines are up to date." in colleague.repro()
@@ -545,7 +545,7 @@ def test_every_file_of_a_fresh_project_passes_every_hook(guarded: Project) -> No
     assert results.pop("shellcheck") in ("Passed", "(no files to check)Skipped")
     assert set(results) == {
         "no secret in the DVC configuration, no AWS key", "no secret anywhere",
-        "no large file in Git (dvc add it)",
+        "no large file in Git (dvc add it)", "no outputs in notebooks (clear them, save, git add again)",
         "ruff check", "ruff format", "dvc status",
     }  # fmt: skip
     assert set(results.values()) == {"Passed"}

@@ -30,7 +30,9 @@ CODE = {
 }
 """Where a file of an example goes."""
 
-SETTINGS = ("params.yaml", "dvc.yaml")
+SETTINGS = {"params.yaml": "params.yaml", "dvc.yaml": "plots.yaml"}
+"""What an example changes in a file; DVC would read any `dvc.yaml` as a pipeline of the project."""
+
 WHOLE = ("model", "plots")
 """Sections that an example replaces as a whole; of others, it changes the keys that it has."""
 
@@ -62,9 +64,9 @@ def main(name: str = typer.Argument("", help="A folder of examples/: boosting, t
     for file, target in CODE.items():
         shutil.copyfile(_find(folders, file), root / target)
         say(f"  {target}")
-    for file in SETTINGS:
+    for file, changes in SETTINGS.items():
         for folder in folders:
-            say_changed(root / file, change_settings(root / file, folder / file))
+            say_changed(root / file, change_settings(root / file, folder / changes))
     for line in replace_data(root, folders):
         say(line)
     say(f"back: git restore . && dvc checkout --force {INBOX} {TEST_DATA}")
