@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -46,7 +47,7 @@ def make_project(root: Path, models: dict[str, tuple[object, bool, bool, bool]],
     (root / ".dvc/config").write_text(
         f"[core]\nremote = r\nanalytics = false\n['remote \"r\"']\nurl = {root}/remote\n[cache]\ndir = {root}/cache\n"
     )
-    content = yaml.safe_load((SOURCE / "params.yaml").read_text().replace("{{", "'").replace("}}", "'"))
+    content = yaml.safe_load(re.sub("{{.*?}}", "rendered", (SOURCE / "params.yaml").read_text()))
     content["promote"]["mode"] = mode
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     (root / "dvc.yaml").write_text("stages: {}\n")
