@@ -275,22 +275,25 @@ def log_and_record(project: Path, number: int) -> None:
 def measure_events(folder: Path) -> dict[str, float]:
     """10,000 events × 20 runs: a loop that logs each step, and is recorded, beside the plain loop; then the merge.
 
-    Loops are measured in processor time, run by run in turns; the merge as a whole process, from start to end.
+    Loops are measured in processor time, run by run in turns, with one thread as in a sweep: the others of a library
+    spin while a line is written. The merge is measured as a whole process, from start to end.
     """
     from conftest import make_bakery
+    from threadpoolctl import threadpool_limits
 
     from lineage.runs.active_run import ActiveRun
 
     project = make_bakery(folder)()
     descend()
     plain = logged = 0.0
-    for number in range(20):
-        began = time.process_time()
-        descend()
-        middle = time.process_time()
-        log_and_record(project.path, number)
-        plain += middle - began
-        logged += time.process_time() - middle
+    with threadpool_limits(1):
+        for number in range(20):
+            began = time.process_time()
+            descend()
+            middle = time.process_time()
+            log_and_record(project.path, number)
+            plain += middle - began
+            logged += time.process_time() - middle
     run = ActiveRun(folder / "work", "run", {})
     only_logging = timed(lambda: [run.log(step=step, loss=0.5) for step in range(200_000)])
     return {
