@@ -133,7 +133,10 @@ def test_workers_are_started_anew_with_few_threads_and_no_more_than_there_are_co
 
 
 def test_a_terminal_shows_how_the_sweep_goes_and_a_pipe_gets_plain_lines(project: Project) -> None:
-    toy(project, "time.sleep(0.5)\nif x == 2:\n    raise RuntimeError('no')", "metrics['f1_score'] = x / 10", [1, 2, 3])
+    body = "run.log(step=x, loss=1 / x)\ntime.sleep(0.5)\nif x == 2:\n    raise RuntimeError('no')"
+    toy(project, body, "metrics['f1_score'] = x / 10", [1, 2, 3])
+    code = project.path / "experiment.py"
+    code.write_text(code.read_text().replace("def fit(train, params):", "def fit(train, params, run):"))
     project.set_param("sweep.on_error", "keep")
     main, terminal = pty.openpty()
     running = subprocess.Popen(
@@ -151,6 +154,7 @@ def test_a_terminal_shows_how_the_sweep_goes_and_a_pipe_gets_plain_lines(project
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     assert "0/3 done  " in text and "3/3 done  0 running  1 failed  best f1_score 0.3000  time left 0:00:00" in text
     assert "[3/3] " in text
+    assert re.search(r"best f1_score \S+  time left \S+ step=3, loss=0\.333333", text), "the newest that a run logged"
     (project.path / "experiment.py").open("a").write("\n# other code\n")
     piped = project.run("python", "scripts/train.py").stdout
     chosen = r"the best of 3 runs is chosen by f1_score on the test data itself; validation\.fraction: 0\.2 .*\n"

@@ -17,6 +17,7 @@ from lineage.runs.run import CHECKPOINT
 from lineage.runs.run_database import KEY, Event, check_columns, to_metrics
 from lineage.tracked.whole_file import remove
 
+EVENTS_FILE = "events.jsonl"
 ANEW = b"\n\n"
 """Stands before what a process logs: a run that was killed goes on in another one."""
 
@@ -100,7 +101,7 @@ class ActiveRun:
     @cached_property
     def _file(self) -> BinaryIO:
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / "events.jsonl").open("ab", buffering=0)
+        file = (self.folder / EVENTS_FILE).open("ab", buffering=0)
         file.write(ANEW)
         return file
 

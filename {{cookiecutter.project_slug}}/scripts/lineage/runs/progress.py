@@ -1,19 +1,43 @@
 """Show how a sweep goes: one line per run and, on a terminal, a live line below them."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from lineage.core.console import say
 from lineage.core.params import Promote
+from lineage.core.paths import UNFINISHED_RUNS
+from lineage.runs.active_run import EVENTS_FILE
 from lineage.runs.run import Outcome
 from lineage.runs.validation import choice_metric
 
 Show = Callable[[list[Outcome]], None]
 
 
+class NewestValues:
+    """What a run has logged last, as in `step=3, loss=0.41`; read when rich draws the line."""
+
+    def __init__(self, root: Path) -> None:
+        """Look into the folders of the runs that go on, in the project at `root`."""
+        self.folder = root / UNFINISHED_RUNS
+
+    def __rich__(self) -> str:
+        """Write the newest values; nothing where no run that goes on has logged any."""
+        with suppress(OSError, ValueError):  # there is no file, or its run has just ended
+            file = max(self.folder.glob(f"*/{EVENTS_FILE}"), key=lambda one: one.stat().st_mtime_ns)
+            whole_lines = file.read_bytes().rpartition(b"}")[0]
+            event = json.loads(whole_lines.rpartition(b"\n")[2] + b"}")
+            del event["timestamp"]
+            numbers = [pair for pair in event.items() if pair[1] is not None]
+            return ", ".join(f"{name}={value:.6g}" for name, value in numbers)
+        return ""
+
+
 @contextmanager
 def show_progress(
+    root: Path,
     total: int,
     workers: int,
     promote: Promote,
@@ -21,11 +45,12 @@ def show_progress(
     """Yield a function to call with all outcomes so far whenever a run has ended.
 
     Args:
+        root: the project's root.
         total: runs to do.
         workers: how many run at the same time.
         promote: its metric and mode say what is best.
     """
-    from rich.progress import Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress, RenderableColumn, TextColumn, TimeRemainingColumn
 
     def describe(outcomes: list[Outcome]) -> str:
         done = len(outcomes)
@@ -41,8 +66,9 @@ def show_progress(
 
     text = TextColumn("{task.description}", markup=False)
     time_left = TimeRemainingColumn()
+    newest = RenderableColumn(NewestValues(root))
     is_shown = sys.stdout.isatty() and total > 0
-    with Progress(text, time_left, disable=not is_shown) as progress:
+    with Progress(text, time_left, newest, disable=not is_shown) as progress:
         task = progress.add_task(describe([]), total=total)
         yield show
 

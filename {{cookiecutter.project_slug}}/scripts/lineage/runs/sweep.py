@@ -37,7 +37,7 @@ def do_runs(plan: Plan, runs: Iterable[Run], total: int, debug: bool) -> None:
         os.environ.update(*workers[:1])
     else:
         results = do_all(plan.root, runs, workers)
-    progress = show_progress(total, len(workers), plan.params.promote)
+    progress = show_progress(plan.root, total, len(workers), plan.params.promote)
     with progress as show, closing(results):
         for outcome in results:  # closing them ends the workers
             plan.outcomes.append(outcome)
