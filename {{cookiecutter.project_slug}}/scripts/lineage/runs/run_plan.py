@@ -71,6 +71,7 @@ class Plan:
         self._facts = _known_facts(root, params.experiment.version, inputs)
         self._types = declare_types(rows)
         self._validation = _validation(params)
+        self._begun = begun_before(root)
         trials = params.sweep.search.trials
         self.threads = params.sweep.threads if len(points) + trials > 1 else 0
         self.conditions = [
@@ -101,7 +102,7 @@ class Plan:
         facts = replace(self._facts, run_hash=run_hash, seed=_seed(model))
         token = secrets.token_hex(4)  # not from `random`, which users seed
         new_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{token}"
-        track_id = begun_before(self.root, run_hash) or new_id
+        track_id = self._begun.get(run_hash, new_id)
         run = Run(track_id, point, model, self._types, facts, self._validation)
         return self.runs.setdefault(run_hash, run)
 

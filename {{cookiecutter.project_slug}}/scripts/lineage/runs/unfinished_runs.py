@@ -41,11 +41,18 @@ def find_done(root: Path) -> dict[str, str]:
     return done
 
 
-def begun_before(root: Path, run_hash: str) -> str | None:
-    """Find the id under which a `train` that was killed has begun a run, so that it goes on."""
-    for folder in (root / paths.UNFINISHED_RUNS).glob(f"{run_hash}.*"):
-        return folder.name.partition(".")[2]
-    return None
+def begun_before(root: Path) -> dict[str, str]:
+    """Find the runs that a `train` which was killed has begun, so that they go on.
+
+    Returns:
+        their ids by `run_hash`.
+    """
+    begun = {}
+    for path in (root / paths.UNFINISHED_RUNS).glob("*.*"):
+        run_hash, _, track_id = path.name.partition(".")
+        if path.is_dir():
+            begun[run_hash] = track_id
+    return begun
 
 
 def finish(root: Path, track_ids: Iterable[str]) -> None:
