@@ -42,11 +42,13 @@ class DataRelations(Relations):
         written: names and types of all columns of the result.
         metadata: of the result: what Arrow and pandas noted about the columns.
         base: the files of the base.
+        incoming: the incoming files.
     """
 
     written: Columns = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     base: Sequence[Schema] = ()
+    incoming: Sequence[Schema] = ()
 
 
 def merge_data(
@@ -89,6 +91,22 @@ def union_all_by_name(
 
     Args and errors: as in `merge_data`. Without sources nothing arrives.
     """
+    relations = line_up(engine, base, sources, rules, name)
+    make_incoming(relations, relations.incoming)
+    make_base(relations)
+    relations.filled = _without_null(relations)
+    if not rules.key_columns and _repeats(relations):
+        relations.tell_equal_rows_apart()
+    return relations
+
+
+def line_up(
+    engine: Engine, base: Sequence[Path], sources: Sequence[Path], rules: Rules, name: str
+) -> DataRelations:
+    """Line the columns of files up by their names; reads no rows but those that might be rounded.
+
+    Args and errors: as in `merge_data`.
+    """
     _check([*base, *sources], rules, name)
     schemas = read_schemas(engine, [*base, *sources])
     known = schemas[: len(base)]
@@ -103,15 +121,10 @@ def union_all_by_name(
     there = set[str]().union(*(schema.columns for schema in incoming or known))
     compared = [name for name in columns if name in there]
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
+    relations.incoming = incoming
     relations.metadata = merged_metadata(engine, known, incoming, columns)
-    _make_incoming(engine, incoming, columns)
-    _make_base(engine, known, columns)
-    relations.base_rows = relations.count("base")
-    relations.filled = _without_null(relations)
     relations.lacking = {column: _lacking(incoming, column) for column in compared}
     _note_columns(relations, common_columns(known, rules.cast_text))
-    if not keys and (rules.strategy == "rebase" or _repeats(relations)):
-        relations.tell_equal_rows_apart()
     return relations
 
 
@@ -130,10 +143,11 @@ def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
     return [number for number, schema in enumerate(schemas) if column not in schema.columns]
 
 
-def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
+def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
     """Make table `incoming`: each row with the number of its file, and one of its own."""
-    declared = ", ".join(f"{quote(name)} {kind}" for name, kind in columns.items())
-    engine.execute(f"""
+    columns = relations.written.items()
+    declared = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
+    relations.run(f"""
         CREATE TEMP TABLE incoming ("lineage source" INTEGER, "lineage row" BIGINT, {declared})
     """)
     for start in range(0, len(schemas), FILES_AT_ONCE):
@@ -146,17 +160,19 @@ def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) 
             for number, schema in enumerate(schemas[start : start + FILES_AT_ONCE], start)
         ]
         rows = " UNION ALL BY NAME ".join(files)
-        engine.execute(f"INSERT INTO incoming BY NAME {rows}")
+        relations.run(f"INSERT INTO incoming BY NAME {rows}")
 
 
-def _make_base(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
+def make_base(relations: DataRelations) -> None:
     """Make view `base_rows`, the files of the base as they lie, and view `base` of it."""
-    files = [numbered_rows(schema, columns, number) for number, schema in enumerate(schemas)]
+    columns = relations.written
+    files = [numbered_rows(schema, columns, number) for number, schema in enumerate(relations.base)]
     rows = " UNION ALL ".join(files)
     if not files:
         rows = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
-    engine.execute(f"CREATE TEMP VIEW base_rows AS {rows}")
-    engine.execute("CREATE TEMP VIEW base AS SELECT * FROM base_rows")
+    relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
+    relations.run("CREATE TEMP VIEW base AS SELECT * FROM base_rows")
+    relations.base_rows = relations.count("base")
 
 
 def _without_null(relations: Relations) -> list[str]:

@@ -101,16 +101,26 @@ def merge_or_rebase(relations: Relations, rules: Rules) -> Plan:
         BadInput: `newest` without a column `timestamp`, or one that cannot decide.
         Refused: there are conflicts that the rules do not settle.
     """
-    if rules.strategy == "rebase":
-        as_merge = _try_merge(relations) if rules.dry_run else None
-        plan = rebase(relations, rules.key_columns)
-        plan.as_merge = as_merge
-    else:
-        plan = merge(relations, rules.on_conflict)
+    plan = work_out(relations, rules)
+    settle(plan, rules)
+    return plan
+
+
+def work_out(relations: Relations, rules: Rules) -> Plan:
+    """Do the same, and only count conflicts."""
+    if rules.strategy == "merge":
+        return merge(relations, rules.on_conflict)
+    as_merge = _try_merge(relations) if rules.dry_run else None
+    plan = rebase(relations, rules.key_columns)
+    plan.as_merge = as_merge
+    return plan
+
+
+def settle(plan: Plan, rules: Rules) -> None:
+    """Raise `Refused` where a plan has conflicts that the rules do not settle."""
     is_settled = rules.strategy == "merge" and rules.on_conflict != "fail"
     if not (is_settled or rules.dry_run):
         plan.refuse_conflicts()
-    return plan
 
 
 def _try_merge(relations: Relations) -> Plan:
