@@ -11,7 +11,7 @@ import pytest
 from conftest import Project, stages_run
 
 from lineage.core.errors import Refused
-from lineage.merge.data import union_all_by_name, write_rows
+from lineage.merge.data import line_up, union_all_by_name, write_rows
 from lineage.merge.overlap import keep_apart
 from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.engine import open_engine
@@ -35,7 +35,8 @@ def merged(
     output = folder / "output.parquet"
     output.unlink(missing_ok=True)
     with open_engine() as engine:
-        relations = union_all_by_name(engine, files[:1], files[1:2], rules, "data/train.parquet")
+        relations = line_up(engine, files[:1], files[1:2], rules, "data/train.parquet")
+        union_all_by_name(relations)
         plan = merge_or_rebase(relations, rules)
         said = keep_apart(relations, plan, files[2], choice)
         write_rows(relations, plan, output)

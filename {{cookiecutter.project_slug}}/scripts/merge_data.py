@@ -4,7 +4,10 @@
 replaces those whose key comes again. Both are in `lineage/merge/rules.py`.
 """
 
+from typing import Any
+
 from lineage.core.console import new_app, say
+from lineage.core.errors import explain_missing
 
 app = new_app("Merge new batches into the training data, as params.yaml says.")
 
@@ -14,7 +17,7 @@ def main() -> None:
     """Merge the batches of data/incoming into data/train.parquet."""
     from lineage.core import paths
     from lineage.core.params import read_params
-    from lineage.merge.data import union_all_by_name, write_rows
+    from lineage.merge.data import line_up, union_all_by_name, write_rows
     from lineage.merge.inbox import as_sources, new_files
     from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
@@ -23,23 +26,34 @@ def main() -> None:
     from lineage.tracked.recorded import way_back
 
     root = paths.find_root()
-    params = read_params(root / paths.PARAMS).merge
-    rules = rules_for_data(params)
+    params = read_params(root / paths.PARAMS)
+    rules = rules_for_data(params.merge)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
-        sources = output.sources
-        inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, merged_before=sources)
+        inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, output.sources)
         base = [output.base] if output.base else []
-        relations = union_all_by_name(engine, base, inbox.new, rules, output.name)
-        plan = merge_or_rebase(relations, rules)
-        both = keep_apart(relations, plan, root / paths.TEST_DATA, params.data_test_overlap)
+        relations = line_up(engine, base, inbox.new, rules, output.name)
+        if params.merge.engine == "dask" and inbox.new:
+            plan = _dask()(relations, rules, params, output.draft)
+        else:
+            union_all_by_name(relations)
+            plan = merge_or_rebase(relations, rules)
+        both = keep_apart(relations, plan, root / paths.TEST_DATA, params.merge.data_test_overlap)
         line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
         lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
         # without a record yet, files that change nothing make no other bytes: train would see them
-        if not plan.is_empty or not base or (inbox.new and sources):
+        if not plan.is_empty or not base or (inbox.new and output.sources):
             write_rows(relations, plan, output.draft, as_sources(root, inbox.new, rules))
             output.publish(replaces=plan.replaced > 0)
             lines += way_back(root)
     say("\n".join(lines))
+
+
+def _dask() -> Any:
+    """Import what merges on a cluster, an extra."""
+    with explain_missing("cluster", "merge.engine"):
+        from lineage.extras.cluster.merge import merge_on_cluster
+
+    return merge_on_cluster
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ class Merge(Section):
     data_key_columns: list[Name]
     data_on_conflict: OnConflict = "fail"
     data_test_overlap: Literal["fail", "exclude", "allow"] = "fail"
+    engine: Literal["duckdb", "dask"] = "duckdb"
+    shuffle: str = ""
 
 
 class Promote(Section):

@@ -77,27 +77,12 @@ def merge_data(
         Refused: a conflict; or the output cannot be written.
     """
     with open_engine() as engine:
-        relations = union_all_by_name(engine, base, sources, rules, name)
+        relations = line_up(engine, base, sources, rules, name)
+        union_all_by_name(relations)
         plan = merge_or_rebase(relations, rules)
         if not rules.dry_run:
             write_rows(relations, plan, output, arriving)
         return plan
-
-
-def union_all_by_name(
-    engine: Engine, base: Sequence[Path], sources: Sequence[Path], rules: Rules, name: str
-) -> DataRelations:
-    """Make the relations `base` and `incoming` from files, lined up by the names of their columns.
-
-    Args and errors: as in `merge_data`. Without sources nothing arrives.
-    """
-    relations = line_up(engine, base, sources, rules, name)
-    make_incoming(relations, relations.incoming)
-    make_base(relations)
-    relations.filled = _without_null(relations)
-    if not rules.key_columns and _repeats(relations):
-        relations.tell_equal_rows_apart()
-    return relations
 
 
 def line_up(
@@ -126,6 +111,15 @@ def line_up(
     relations.lacking = {column: _lacking(incoming, column) for column in compared}
     _note_columns(relations, common_columns(known, rules.cast_text))
     return relations
+
+
+def union_all_by_name(relations: DataRelations) -> None:
+    """Make the relations `base` and `incoming` from files whose columns are lined up."""
+    make_incoming(relations, relations.incoming)
+    make_base(relations)
+    relations.filled = _without_null(relations)
+    if relations.identity is relations.columns and _repeats(relations):
+        relations.tell_equal_rows_apart()
 
 
 def _check(files: Sequence[Path], rules: Rules, name: str) -> None:

@@ -1,0 +1,247 @@
+"""A merge of data on a cluster: the same SQL as on one machine, for one bucket of rows at a time.
+
+Tasks of a first kind cut the files into buckets, by the hash of the key columns; so equal keys are
+in one bucket, and a task of the second kind merges it. Every row keeps the number that it has on
+one machine, so this process then writes the file that it would have written alone.
+
+Tasks leave their rows in a folder that all workers see, under names that are used once: a task that
+runs twice, since its worker was lost, leaves a file that nobody reads.
+"""
+
+import pickle
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path, PosixPath
+from socket import gethostname
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+from zipfile import ZipFile
+
+import cloudpickle
+import fsspec
+from distributed import Client
+
+import lineage
+from lineage.core.console import progress
+from lineage.core.errors import LineageError, Refused
+from lineage.core.params import Params
+from lineage.extras.cluster import carried
+from lineage.extras.cluster.buckets import Job, Slice, open_folder
+from lineage.extras.cluster.cluster import connect
+from lineage.merge.data import DataRelations, make_base, make_incoming
+from lineage.merge.plan import Plan
+from lineage.merge.rules import Rules, settle
+from lineage.tables.parquet_files import scan
+from lineage.tables.sql import OCCURRENCE, text
+
+SHARE_OF_MEMORY = 0.4
+"""Of a worker's memory, what DuckDB may take; the rest is for Python and files being written."""
+
+UNLIMITED = 4 << 30
+"""Bytes of memory that a worker without a limit is taken to have."""
+
+BYTES_A_VALUE = 16
+"""What DuckDB needs for a value in memory, beside what is in the file."""
+
+COMPRESSED = 4
+"""How many times smaller a file is than what is in it, roughly."""
+
+GATHERED = """
+    ALTER TABLE incoming ADD COLUMN "lineage occurrence" BIGINT;
+    CREATE TEMP TABLE arriving AS SELECT * FROM incoming;
+    CREATE TEMP VIEW chosen AS SELECT * FROM incoming;
+    CREATE TEMP TABLE leaving (base_row BIGINT);
+    CREATE TEMP TABLE conflicts (there VARCHAR, there_row BIGINT, incoming_row BIGINT);
+"""
+"""The relations that come out of buckets; of incoming rows, there are those that conflicts show."""
+
+COUNTS = ("rows", "added", "replaced", "present", "overridden")
+"""Attributes of plans that are added up."""
+
+FAILURES = (
+    (
+        "No space left|max_temp_directory_size",
+        "the disk of a worker, or of the folder that all see, is full",
+        "df -h   # on the workers, too (--local-directory); make room, then: dvc repro",
+    ),
+    (
+        "KilledWorker|OutOfMemory",
+        "a bucket of the merge needs more memory than a worker has",
+        "dask worker … --memory-limit 4GB   # more for each, or fewer threads; then: dvc repro",
+    ),
+    (
+        "ModuleNotFoundError|ImportError",
+        "a worker lacks a package",
+        "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks",
+    ),
+    (
+        "IOException|FileNotFoundError|PermissionError",
+        "a worker cannot read or write",
+        "put the project where all workers see it, or set merge.shuffle to s3://…, too",
+    ),
+    ("", "the cluster failed", "dvc repro   # begins anew; nothing was changed"),
+)
+"""Words in an error, what to say of it, and what helps."""
+
+
+class Url(PosixPath):
+    """A URL where a path belongs: `Path` alone makes `s3:/bucket` of `s3://bucket`."""
+
+    def __str__(self) -> str:
+        """Write the URL."""
+        return super().__str__().replace(":/", "://")
+
+
+def merge_on_cluster(relations: DataRelations, rules: Rules, params: Params, draft: Path) -> Plan:
+    """Work out a merge as `merge_or_rebase` does; makes the same `leaving` and `arriving`.
+
+    Args:
+        relations: lined up, without rows.
+        rules: as for `merge_or_rebase`.
+        params: say where the cluster is, and a folder that its workers see.
+        draft: of the output; beside it is that folder if params name none.
+
+    Returns:
+        the counts.
+
+    Raises:
+        BadInput: as `merge_or_rebase`; or params name no cluster.
+        Refused: there are conflicts that the rules do not settle; or the cluster fails.
+    """
+    sweep = params.sweep
+    with (
+        progress("merging on the workers of a cluster, when there are some"),
+        connect(sweep.address, sweep.scheduler, max(1, sweep.jobs)) as client,
+        shared_folder(params.merge.shuffle or str(draft.parent), draft) as folder,
+    ):
+        with explained(client):
+            merged = _merge_buckets(client, relations, rules, folder)
+        open_folder(relations.engine, folder)
+        plan = _gather(relations, rules, merged)
+    settle(plan, rules)
+    return plan
+
+
+@contextmanager
+def shared_folder(place: str, draft: Path) -> Iterator[str]:
+    """Make an empty folder that workers see; what a killed merge left in it goes first.
+
+    Args:
+        place: a folder or URL, in which each project has one of its own.
+        draft: of the project's output.
+    """
+    owner = uuid5(NAMESPACE_URL, f"{gethostname()}{draft.parent}")
+    name = f"{place}/.lineage-{owner}.tmp"
+    files, path = fsspec.url_to_fs(name, use_listings_cache=False)
+    try:
+        with suppress(FileNotFoundError):
+            files.rm(path, recursive=True)
+        files.makedirs(path)
+        yield name
+    finally:
+        with suppress(FileNotFoundError):
+            files.rm(path, recursive=True)
+
+
+def _merge_buckets(
+    client: Client, relations: DataRelations, rules: Rules, folder: str
+) -> list[Any]:
+    """Return what `merge_bucket` gave for each bucket; they are as large as workers can hold."""
+    client.wait_for_workers(1)
+    workers = client.scheduler_info()["workers"].values()
+    shares = [(each["memory_limit"] or UNLIMITED) / each["nthreads"] for each in workers]
+    memory = int(min(shares) * SHARE_OF_MEMORY)
+    pieces = _pieces(relations, memory / 2, folder)
+    number = max(len(pieces), sum(client.nthreads().values()))
+    columns = replace(relations, engine=None, base=(), incoming=())
+    job = Job(columns, rules, folder, number, memory)
+    files = _do(client, "cut", [(job, *piece) for piece in pieces])
+    return _do(client, "merge_bucket", [(job, files, bucket) for bucket in range(number)])
+
+
+@contextmanager
+def explained(client: Client) -> Iterator[None]:
+    """Turn what the block raises into `Refused`, but for errors of ours."""
+    address = client.scheduler.address
+    try:
+        yield
+    except LineageError:
+        raise
+    except Exception as error:
+        if isinstance(error, CancelledError) or client.status != "running":
+            error = ConnectionError(f"the Dask scheduler at {address} was lost")
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        for words, problem, remedy in FAILURES:
+            if re.search(words, said):
+                raise Refused(f"{problem}: {said}", remedy) from error
+
+
+def _do(client: Client, function: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Call a function of `buckets` on the workers, once with each tuple of arguments."""
+    cloudpickle.register_pickle_by_value(carried)
+    package = Path(lineage.__file__).parent
+    code = BytesIO()
+    with ZipFile(code, "w") as archive:
+        for file in package.rglob("*.py"):
+            archive.write(file, file.relative_to(package.parent))
+    packed = [pickle.dumps(call) for call in calls]
+    futures = client.map(carried.run, packed, function=function, code=code.getvalue(), pure=False)
+    return [pickle.loads(result) for result in client.gather(futures)]
+
+
+def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[str, list[Slice]]]:
+    """Cut large files, and put small ones together, to pieces of one size.
+
+    Args:
+        relations: whose files.
+        size: bytes in memory, roughly.
+        folder: where to copy files first; empty: workers see them.
+
+    Returns:
+        the relation that a piece is of, and its slices.
+    """
+    pieces: dict[tuple[str, int], list[Slice]] = {}
+    filled = 0.0
+    sides = {"base_rows": relations.base, "incoming": relations.incoming}
+    for relation, schemas in sides.items():
+        for file, schema in enumerate(schemas):
+            rows = relations.count(scan(schema.path))
+            stored = schema.path.stat().st_size * COMPRESSED
+            needed = stored + rows * len(schema.columns) * BYTES_A_VALUE
+            seen = replace(schema, path=_seen(schema.path, folder))
+            step = max(1, int(rows * size / needed))
+            for first in range(0, rows, step):
+                piece = pieces.setdefault((relation, int(filled / size)), [])
+                piece.append((seen, file, first, first + step - 1))
+                filled += needed * step / rows
+    return [(relation, slices) for (relation, _), slices in pieces.items()]
+
+
+def _seen(file: Path, folder: str) -> Path:
+    """Find the path under which workers see a file; copy it to where they do, if that is a URL."""
+    if "://" not in folder:
+        return file.resolve()
+    copy = Url(f"{folder}/{uuid4().hex}.parquet")
+    fsspec.url_to_fs(folder)[0].put_file(str(file), str(copy))
+    return copy
+
+
+def _gather(relations: DataRelations, rules: Rules, merged: Sequence[Any]) -> Plan:
+    """Make the relations of a merge from what came out of the buckets, and add the counts up."""
+    make_incoming(relations, ())
+    relations.run(GATHERED)
+    make_base(relations)
+    if not rules.key_columns:
+        relations.identity = [*relations.identity, OCCURRENCE]
+    for _, files in merged:
+        for relation, file in files.items():
+            relations.run(f"INSERT INTO {relation} BY NAME FROM read_parquet({text(file)})")
+    plans = [plan for plan, _ in merged]
+    sums = {name: sum(getattr(plan, name) for plan in plans) for name in COUNTS}
+    plan = replace(plans[0], samples=[], **sums)
+    relations.describe_conflicts(plan)
+    return plan
