@@ -1,7 +1,7 @@
 """The stage train: do the runs of params.yaml with your experiment.py, and record each."""
 
 from lineage.core.console import new_app, say
-from lineage.core.errors import BadInput
+from lineage.core.errors import explain_missing
 
 app = new_app("Run the experiment once, or once for each point of the sweep, and record every run.")
 
@@ -43,11 +43,9 @@ def main(debug: bool = False) -> None:
 
 def _search() -> type:
     """Import the plan of a search, which is an extra, and brings packages of its own."""
-    try:
+    with explain_missing("search", "sweep.search"):
         from lineage.extras.search.trials import Search
-    except ModuleNotFoundError as error:
-        problem = f"sweep.search in params.yaml asks for an extra that is not here: {error}"
-        raise BadInput(problem, "make setup EXTRAS=search") from None
+
     return Search
 
 
