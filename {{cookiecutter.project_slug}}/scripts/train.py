@@ -33,7 +33,8 @@ def main(debug: bool = False) -> None:
         there = len(plan.runs.keys() & done.keys())
         if there:
             say(f"{there} of {plan.total} runs are there already, from a session that did not end")
-        do_runs(plan, missing, plan.total - there, debug)
+        on_cluster = _dask() if params.sweep.backend == "dask" else None
+        do_runs(plan, missing, plan.total - there, debug, on_cluster)
         warn_of_gaps(plan)
         check_failures(plan)
         runs = list(plan.runs.values())
@@ -42,11 +43,17 @@ def main(debug: bool = False) -> None:
 
 
 def _search() -> type:
-    """Import the plan of a search, which is an extra, and brings packages of its own."""
+    """Import the plan of a search, an extra."""
     with explain_missing("search", "sweep.search"):
         from lineage.extras.search.trials import Search
-
     return Search
+
+
+def _dask() -> object:
+    """Import what does runs on a cluster, which is an extra, too."""
+    with explain_missing("cluster", "sweep.backend"):
+        from lineage.extras.cluster.sweep import do_on_cluster
+    return do_on_cluster
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Connect to a Dask cluster: one that runs, one on this machine, or one of batch jobs."""
 
+import logging
 import re
+import signal
 import warnings
 from typing import Any
 
 import dask
-import dask_jobqueue
 from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
@@ -78,11 +79,16 @@ def _local(workers: int) -> dict[str, Any]:
         "threads_per_worker": 1,
         "host": LOOPBACK,
         "dashboard_address": DASHBOARD,
+        "silence_logs": logging.CRITICAL,
     }
 
 
 def _start_jobs(scheduler: str, workers: int) -> Any:
     """Submit batch jobs as `jobqueue.slurm` in Dask's configuration says: cores, memory, queue."""
+    interrupted = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue
+
+    signal.signal(signal.SIGINT, interrupted)  # importing it makes Ctrl-C end with code 0
     listening = {
         "dashboard_address": DASHBOARD,
         **dask.config.get(f"jobqueue.{scheduler}.scheduler-options"),
