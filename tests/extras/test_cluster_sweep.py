@@ -146,7 +146,7 @@ def test_a_sweep_on_a_cluster_leaves_what_one_on_this_machine_leaves(
     project.set_param("sweep.backend", "loky")
     project.set_param("sweep.address", "")
     assert stages_run(project.dvc("repro", "train")) == [], "where runs are done decides nothing"
-    shared = [path for path in two_nodes.folder.glob("worker-*/**/lineage-*")]
+    shared = list(two_nodes.folder.glob("worker-*/**/lineage-*"))
     assert [path.name for path in shared if any(path.iterdir())] == [], "workers keep nothing of a sweep that ended"
 
 

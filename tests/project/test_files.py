@@ -44,6 +44,7 @@ FILES = [
     "data/.gitignore",
     "data/incoming.dvc",
     "data/test.parquet.dvc",
+    "docs/cluster.md",
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",

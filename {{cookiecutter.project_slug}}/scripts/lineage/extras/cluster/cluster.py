@@ -41,7 +41,13 @@ def connect(address: str = "", scheduler: str = "", workers: int = 1) -> Client:
         elif scheduler:
             client = Client(_start_jobs(scheduler, workers))
         else:
-            client = Client(**_local(workers))
+            client = Client(
+                n_workers=workers,
+                threads_per_worker=1,
+                host=LOOPBACK,
+                dashboard_address=DASHBOARD,
+                silence_logs=logging.CRITICAL,
+            )
     check_versions(client)
     return client
 
@@ -71,16 +77,6 @@ def _reach(address: str) -> Client:
     except OSError as error:
         problem = f"no Dask scheduler answers at {address}: {error}"
         raise Refused(problem, "dask scheduler   # there, and workers beside it") from None
-
-
-def _local(workers: int) -> dict[str, Any]:
-    return {
-        "n_workers": workers,
-        "threads_per_worker": 1,
-        "host": LOOPBACK,
-        "dashboard_address": DASHBOARD,
-        "silence_logs": logging.CRITICAL,
-    }
 
 
 def _start_jobs(scheduler: str, workers: int) -> Any:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,20 +25,19 @@ SECONDS = 0.5
 """How often a worker looks what a run has logged, and whether it is still wanted."""
 
 
+@dataclass
 class Session(WorkerPlugin):
-    """The files of a project on a worker, and its processes; gone when the sweep ends."""
+    """The files of a project on a worker, and its processes; gone when the sweep ends.
 
-    def __init__(self, name: str, files: dict[str, bytes], environment: dict[str, str]) -> None:
-        """Describe a session.
+    Attributes:
+        name: of the session; it takes the place of an earlier one of this name.
+        files: of the project, by path relative to its root.
+        environment: variables of the processes.
+    """
 
-        Args:
-            name: of the session; it takes the place of an earlier one of this name.
-            files: of the project, by path relative to its root.
-            environment: variables of the processes.
-        """
-        self.name = name
-        self.files = files
-        self.environment = environment
+    name: str
+    files: dict[str, bytes]
+    environment: dict[str, str]
 
     def setup(self, worker: Any) -> None:
         """Write the files. Folders of runs that go on lie outside, to outlive the worker."""
@@ -103,13 +103,12 @@ class Session(WorkerPlugin):
         theirs.close()
         self.processes[ours] = process
         if problem := ours.recv_bytes():
-            worker: Any = get_worker()
-            raise RuntimeError(f"{worker.address}: {problem.decode()}")
+            raise RuntimeError(f"{get_worker().address}: {problem.decode()}")
         return ours
 
     def _watch(self, connection: Connection, folder: str) -> None:
         """Wait for an answer; meanwhile tell what the run logs, and end it if it is cancelled."""
-        worker: Any = get_worker()
+        worker = get_worker()
         task = worker.state.tasks[worker.get_current_task()]
         file = self.unfinished / folder / "events.jsonl"
         told = 0

@@ -2,9 +2,10 @@
 
 import pickle
 import socket
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from lineage.runs.train_run import record_failure
 from lineage.runs.workers import record_death
 from lineage.tracked.whole_file import remove, write_whole
 
-SENT = (paths.PARAMS, paths.PIPELINE, paths.TRAIN_DATA, paths.TEST_DATA, "scripts/lineage")
-"""What a run needs beside its code and what dvc.yaml lists for `train`."""
+SENT = (paths.PARAMS, paths.PIPELINE, "scripts/lineage")
+"""What a run needs beside its code and what dvc.yaml lists for `train`, data most of all."""
 
 SECONDS = 1.0
 """How often to look for workers that have come or gone."""
@@ -61,7 +62,7 @@ def do_on_cluster(
     environment = {"PYTHONHASHSEED": "0", **environments[0]}
     session = on_worker.Session(f"{socket.gethostname()}:{root}", files, environment)
     with connect(sweep.address, sweep.scheduler, len(environments)) as client:
-        client.subscribe_topic(on_worker.TOPIC, _keep_events(root))
+        client.subscribe_topic(on_worker.TOPIC, partial(_keep_events, root))
         client.register_plugin(session)
         try:
             yield from _do_all(client, session.name, root, runs, environments)
@@ -83,8 +84,8 @@ def _do_all(
     """Yield how each run ended; there are as many at a time as workers have threads."""
 
     def do(folder: str, run: bytes) -> Any:  # local, so that it travels by value
-        worker: Any = get_worker()
-        return worker.plugins[session].do(folder, run)
+        plugin: Any = get_worker().plugins[session]
+        return plugin.do(folder, run)
 
     waiting = iter(runs)
     busy: dict[Future, Run] = {}
@@ -125,23 +126,19 @@ def _take(root: Path, run: Run, future: Future) -> Outcome:
         return record_death(root, run, answer)
     outcome, files = pickle.loads(answer)
     for name, content in files.items():
-        _write(root / name, content)
+        write_whole(root / name, partial(_fill, content), locked=False)
     remove(work_folder(root, run))
     return outcome
 
 
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, lambda temporary: temporary.write_bytes(content) >= 0, locked=False)
+def _fill(content: bytes, path: Path) -> bool:
+    return path.write_bytes(content) >= 0
 
 
-def _keep_events(root: Path) -> Callable[[Any], None]:
+def _keep_events(root: Path, event: tuple[float, Any]) -> None:
     """Keep what runs log where a run on this machine has it, and the live line looks for it."""
-
-    def keep(event: tuple[float, tuple[str, int, bytes]]) -> None:
-        folder, place, events = event[1]
-        file = root / paths.UNFINISHED_RUNS / folder / EVENTS_FILE
-        with suppress(OSError), file.open("r+b" if place else "wb") as opened:
-            opened.seek(place)  # the folder is gone where the run has ended, or is another project's
-            opened.write(events)
-
-    return keep
+    folder, place, events = event[1]
+    file = root / paths.UNFINISHED_RUNS / folder / EVENTS_FILE
+    with suppress(OSError), file.open("r+b" if place else "wb") as opened:  # not an ended run's
+        opened.seek(place)
+        opened.write(events)
