@@ -66,6 +66,13 @@ class Cluster:
             arguments = (*arguments, "--local-directory", str(self.folder / name))
         self.start(name, self.address, *common, *arguments, **environment)
 
+    def wait_for_workers(self, number: int) -> None:
+        """Wait until so many workers have come."""
+        from distributed import Client
+
+        with Client(self.address) as client:
+            client.wait_for_workers(number, timeout=SECONDS_TO_START)
+
     def kill(self, name: str) -> None:
         """End a process and all that it started as a power cut would (SIGKILL)."""
         process = self.processes.pop(name)

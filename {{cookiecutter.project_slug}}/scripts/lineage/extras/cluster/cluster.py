@@ -2,11 +2,11 @@
 
 import logging
 import re
+import signal
 import warnings
 from typing import Any
 
 import dask
-import dask_jobqueue
 from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
@@ -41,7 +41,13 @@ def connect(address: str = "", scheduler: str = "", workers: int = 1) -> Client:
         elif scheduler:
             client = Client(_start_jobs(scheduler, workers))
         else:
-            client = Client(**_local(workers))
+            client = Client(
+                n_workers=workers,
+                threads_per_worker=1,
+                host=LOOPBACK,
+                dashboard_address=DASHBOARD,
+                silence_logs=logging.CRITICAL,
+            )
     check_versions(client)
     return client
 
@@ -73,18 +79,12 @@ def _reach(address: str) -> Client:
         raise Refused(problem, "dask scheduler   # there, and workers beside it") from None
 
 
-def _local(workers: int) -> dict[str, Any]:
-    return {
-        "n_workers": workers,
-        "threads_per_worker": 1,
-        "host": LOOPBACK,
-        "dashboard_address": DASHBOARD,
-        "silence_logs": logging.CRITICAL,
-    }
-
-
 def _start_jobs(scheduler: str, workers: int) -> Any:
     """Submit batch jobs as `jobqueue.slurm` in Dask's configuration says: cores, memory, queue."""
+    interrupted = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue
+
+    signal.signal(signal.SIGINT, interrupted)  # importing it makes Ctrl-C end with code 0
     listening = {
         "dashboard_address": DASHBOARD,
         **dask.config.get(f"jobqueue.{scheduler}.scheduler-options"),
