@@ -151,9 +151,8 @@ def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) 
 
 def _make_base(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
     """Make view `base_rows`, the files of the base as they lie, and view `base` of it."""
-    files = [numbered_rows(schema, columns, number) for number, schema in enumerate(schemas)]
-    rows = " UNION ALL ".join(files)
-    if not files:
+    rows = numbered_rows(schemas, columns)
+    if not schemas:
         rows = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
     engine.execute(f"CREATE TEMP VIEW base_rows AS {rows}")
     engine.execute("CREATE TEMP VIEW base AS SELECT * FROM base_rows")

@@ -169,7 +169,7 @@ def _data_versions(
     for side, schema in zip(("ours", "theirs", "ancestor"), schemas):
         require_columns(schema, keys)
         check_exact(engine, schema, columns)
-        engine.execute(f"CREATE TEMP VIEW {side} AS {numbered_rows(schema, columns)}")
+        engine.execute(f"CREATE TEMP VIEW {side} AS {numbered_rows([schema], columns)}")
     known = [column for column in columns if column in schemas[1].columns]
     return Versions(engine, "", known, keys or known, all_columns=list(columns))
 
