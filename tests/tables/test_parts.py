@@ -47,7 +47,7 @@ def test_what_is_no_part_is_named(tmp_path: Path, name: str) -> None:
 def test_a_folder_without_a_head_is_no_folder_of_parts(tmp_path: Path) -> None:
     tmp_path.joinpath("empty").mkdir()
     assert not is_parts(tmp_path / "empty")
-    with pytest.raises(BadInput, match="its part-000000 is missing"):
+    with pytest.raises(BadInput, match="none of parts: it has no part-000000"):
         parts_of(tmp_path / "empty")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lineage.merge.changes_of_copy import table_of
 from lineage.merge.column_types import fit_columns
-from lineage.merge.data import copy_rows
+from lineage.merge.data_files import copy_rows
 from lineage.merge.databases import TableMerge, carry_rows, numbered_table, open_tables
 from lineage.merge.plan import Plan
 from lineage.merge.row_reader import RowReader

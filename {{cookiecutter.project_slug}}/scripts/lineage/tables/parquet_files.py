@@ -1,7 +1,7 @@
 """Parquet files are described as DuckDB reads them, lined up by column name, and written."""
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from lineage.core.errors import BadInput
+from lineage.tables.parts import parts_of
 from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
 
 INTEGERS = (
@@ -51,10 +52,19 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of one parquet file."""
+    """The columns of one of several parquet files.
+
+    Attributes:
+        path: the file, or a part of a folder.
+        columns: names and types.
+        number: of the file among all that are read together.
+        source: number of the path that was given: the file, or the folder that it is a part of.
+    """
 
     path: Path
     columns: Columns
+    number: int = 0
+    source: int = 0
 
 
 def scan(paths: Path | Sequence[Path], numbered: bool = False) -> str:
@@ -85,34 +95,44 @@ def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
 def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
     """Describe files. Names that differ in case only are one name; the first spelling counts.
 
+    Args:
+        engine: to any database.
+        paths: files, or folders of parts, of which each part is described.
+
     Raises:
         BadInput: a file is not parquet, or has a column that cannot be told from another one.
     """
     spelled: dict[str, str] = {}
     known: dict[str, Columns] = {}  # of files that are stored alike, as the parts of a folder
-    schemas = []
-    for path in paths:
+    schemas: list[Schema] = []
+    for source, path in _files_of(paths):
         stored = _ask(
             engine,
             path,
             f"""
-            SELECT name, logical_type, precision, * EXCLUDE (file_name)
+            SELECT name, logical_type, precision, repetition_type = 'REPEATED',
+                   * EXCLUDE (file_name, repetition_type)
             FROM parquet_schema({escaped(path)})
             """,
         )
         signature = repr(stored)
         if signature not in known:
             known[signature] = _read_columns(engine, path, stored, spelled)
-        schemas.append(Schema(path, known[signature]))
+        schemas.append(Schema(path, known[signature], len(schemas), source))
     return schemas
+
+
+def _files_of(paths: Sequence[Path]) -> Iterator[tuple[int, Path]]:
+    """Yield the files, or the parts of folders, with the number of the path that each is of."""
+    for source, path in enumerate(paths):
+        for part in parts_of(path):
+            yield source, part
 
 
 def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
     """Run a query about a file; raise `BadInput` where it is not parquet."""
     import duckdb
 
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder, not a parquet file")
     try:
         return engine.execute(query).fetchall()
     except duckdb.OutOfMemoryException:
@@ -155,23 +175,22 @@ def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
     Files in a row with the same columns are read together, as the parts of a folder are.
 
     Args:
-        schemas: of the files; rows of later files have higher numbers.
+        schemas: of the files; rows of one with a higher number have higher numbers.
         columns: names and types of all files; one that a file lacks is NULL.
     """
     queries = []
-    first = 0
     for _, group in groupby(schemas, key=_read_together):
         files = list(group)
         values = []
         for name, kind in columns.items():
             value = quote(name) if name in files[0].columns else "NULL"
             values.append(f"{value}::{kind} AS {quote(name)}")
-        file = f"file_index + {first}" if len(files) > 1 else str(first)
+        numbers = [schema.number for schema in files]
+        number = f"{numbers}[file_index::BIGINT + 1]" if len(files) > 1 else numbers[0]
         queries.append(f"""
-            SELECT file_row_number + ({file}) * {ROWS_PER_FILE} AS "{ROW}", {", ".join(values)}
+            SELECT file_row_number + {number} * {ROWS_PER_FILE} AS "{ROW}", {", ".join(values)}
             FROM {scan([schema.path for schema in files], numbered=True)}
         """)
-        first += len(files)
     return " UNION ALL ".join(queries)
 
 

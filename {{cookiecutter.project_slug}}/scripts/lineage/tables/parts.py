@@ -46,6 +46,9 @@ def parts_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
+    if not is_parts(path):
+        problem = f"{path} is a folder, and none of parts: it has no part-{HEAD:06}"
+        raise BadInput(problem, f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}")
     parts: dict[int, Path] = {}
     for file in sorted(path.iterdir()):
         if LEFT_OUT.fullmatch(file.name):
@@ -54,7 +57,4 @@ def parts_of(path: Path) -> list[Path]:
             problem = f"{file} is no part of the data in that folder, or one too many"
             raise BadInput(problem, f"mv {shlex.quote(str(file))} .   # out of the folder")
         parts[part_number(file)] = file
-    if HEAD not in parts:
-        problem = f"{path} is a folder, but not one of parts: its part-{HEAD:06} is missing"
-        raise BadInput(problem, f"dvc checkout {shlex.quote(str(path))}   # or move it away")
     return list(parts.values())
