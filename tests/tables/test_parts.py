@@ -13,7 +13,7 @@ from lineage.tables.parquet_files import numbered_rows, read_schemas
 from lineage.tables.parts import is_parts, part_name, parts_of
 
 
-def write_part(folder: Path, number: int, query: str, md5: str = "0" * 32) -> Path:
+def write_part(folder: Path, number: int | None, query: str, md5: str = "0" * 32) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / part_name(number, md5)
     duckdb.sql(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
@@ -22,20 +22,21 @@ def write_part(folder: Path, number: int, query: str, md5: str = "0" * 32) -> Pa
 
 def test_parts_come_in_the_order_of_their_numbers_and_a_file_is_its_own_part(tmp_path: Path) -> None:
     folder = tmp_path / "train.parquet"
-    numbers = [12, 0, 3, 100_000, 99_999]
+    numbers = [12, None, 3, 100_000, 99_999]
     written = {number: write_part(folder, number, "SELECT 1 AS id") for number in numbers}
     (folder / ".DS_Store").touch()
     (folder / ".part.7.tmp").touch()
-    assert parts_of(folder) == [written[number] for number in sorted(numbers)] == sorted(written.values())
+    in_order = [written[number] for number in (3, 12, 99_999, 100_000, None)]
+    assert parts_of(folder) == in_order == sorted(written.values())
     assert is_parts(folder)
-    assert not is_parts(written[0])
-    assert parts_of(written[0]) == [written[0]]
+    assert not is_parts(written[3])
+    assert parts_of(written[3]) == [written[3]]
 
 
 @pytest.mark.parametrize("name", ["part-x.tmp", "mine.parquet", ".hidden", "part-000001-111111111111.parquet", "2026/"])
 def test_what_is_no_part_is_named(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "train.parquet"
-    write_part(folder, 0, "SELECT 1 AS id LIMIT 0")
+    write_part(folder, None, "SELECT 1 AS id LIMIT 0")
     write_part(folder, 1, "SELECT 1 AS id")
     stray = folder / name
     stray.mkdir() if name.endswith("/") else stray.touch()
@@ -44,10 +45,10 @@ def test_what_is_no_part_is_named(tmp_path: Path, name: str) -> None:
     assert refused.value.remedy.startswith(f"mv {stray} .")
 
 
-def test_a_folder_without_a_head_is_no_folder_of_parts(tmp_path: Path) -> None:
+def test_a_folder_without_a_record_is_no_folder_of_parts(tmp_path: Path) -> None:
     tmp_path.joinpath("empty").mkdir()
     assert not is_parts(tmp_path / "empty")
-    with pytest.raises(BadInput, match="none of parts: it has no part-000000"):
+    with pytest.raises(BadInput, match="none of parts: it has no part-record"):
         parts_of(tmp_path / "empty")
 
 

@@ -26,7 +26,7 @@ from lineage.tables.parquet_files import (
     require_columns,
     scan,
 )
-from lineage.tables.sources import Sources, read_sources
+from lineage.tables.sources import Sources, notes_beside_record, read_sources
 from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
 
 FILES_AT_ONCE = 50
@@ -41,14 +41,14 @@ class DataRelations(Relations):
         written: names and types of all columns of the result.
         metadata: of the result: what Arrow and pandas noted about the columns.
         base: the files of the base, or its parts.
-        is_parts: the base is one folder of parts.
+        parts: the metadata of the parts of the base; None: it is no folder of parts.
         merged: the record of what was merged into the base.
     """
 
     written: Columns = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     base: Sequence[Schema] = ()
-    is_parts: bool = False
+    parts: Mapping[str, str] | None = None
     merged: Sources = field(default_factory=dict)
 
 
@@ -108,7 +108,8 @@ def union_all_by_name(
     compared = [name for name in columns if name in there]
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.metadata = merged_metadata(engine, known, incoming, columns)
-    relations.is_parts = len(base) == 1 and base[0].is_dir()
+    if len(base) == 1 and base[0].is_dir():
+        relations.parts = notes_beside_record(engine, known[-1].path)
     for path in base:
         relations.merged |= read_sources(path)
     _make_incoming(engine, incoming, columns)
@@ -156,12 +157,14 @@ def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) 
 
 
 def _make_base(relations: DataRelations) -> None:
-    """Make view `base_rows`, the files as they lie, and table `base`, the rows that come again.
+    """Make view `base_rows` of all files, in any order, and table `base`: the rows that come again.
 
     These are looked for by their identity: of a file that has none no other column is read.
     """
     nothing = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
-    rows = numbered_rows(relations.base, relations.written) or nothing
+    # by the first file DuckDB estimates all, and so which side of a join to keep in memory
+    by_size = sorted(relations.base, key=lambda schema: -schema.path.stat().st_size)
+    rows = numbered_rows(by_size, relations.written) or nothing
     relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
     relations.base_rows = relations.count("base_rows")
     again = f"SEMI JOIN incoming ON {relations.same_identity('incoming')}"

@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING
 
 from lineage.core.errors import Refused
 from lineage.merge.plan import Plan
-from lineage.tables.arrow_metadata import merged_metadata
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import (
     Columns,
     Schema,
     copy_statement,
-    escaped,
+    count_rows_of,
     numbered_rows,
-    read_schemas,
     scan,
 )
-from lineage.tables.parts import HEAD, part_name, part_number, parts_of
-from lineage.tables.sources import Sources, arrive, as_metadata
+from lineage.tables.parts import part_name, parts_of, place_of_part
+from lineage.tables.sources import Sources, arrive, as_metadata, notes_beside_record
 from lineage.tables.sql import ROWS_PER_FILE, Engine, quote, quote_all
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import bytes_md5
@@ -63,9 +61,9 @@ def write_rows(
         folder = PartFolder(relations.engine, output, relations.name, relations.metadata)
         _keep_base(relations, folder)
         new = _add_parts(relations, folder, comes, plan.added)
-        folder.write_head(relations.written, record)
-        written = scan(new or parts_of(output)[:1])
-        rows = folder.count_rows()
+        folder.write_record(relations.written, record)
+        written = scan(new or parts_of(output)[-1])
+        rows = sum(count_rows_of(relations.engine, parts_of(output)).values())
     else:
         before = plan.rows - plan.added
         metadata = {**relations.metadata, **record}
@@ -83,7 +81,9 @@ def _write_file(
     relations: "DataRelations", plan: Plan, comes: str, output: Path, metadata: Mapping[str, str]
 ) -> int:
     """Write one file; return how many rows."""
-    stays = f"SELECT {quote_all(relations.written)} FROM base_rows"
+    columns = quote_all(relations.written)
+    base = numbered_rows(relations.base, relations.written) or "FROM base_rows"
+    stays = f"SELECT {columns} FROM ({base})"
     if plan.replaced:
         stays += """
             WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
@@ -129,7 +129,7 @@ class PartFolder:
     path: Path
     name: str
     metadata: Mapping[str, str]
-    last: int = HEAD
+    last: int = 0
 
     def write(self, rows: str, number: int) -> list[Path]:
         """Write the rows of a query as a part; return it, or nothing where there are no rows."""
@@ -141,17 +141,16 @@ class PartFolder:
         part = self.path / part_name(number, bytes_md5(temporary))
         return [temporary.rename(part)]
 
-    def write_head(self, columns: Columns, record: Mapping[str, str]) -> None:
-        """Write the part without rows, which has all columns and the record of what was merged."""
+    def write_record(self, columns: Columns, record: Mapping[str, str]) -> None:
+        """Write the part without rows, which has the record of what was merged."""
         values = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
         temporary = self.path / ".part.tmp"
         metadata = {**self.metadata, **record}
         copy_rows(self.engine, f"SELECT {values} LIMIT 0", temporary, self.name, metadata)
-        temporary.rename(self.path / part_name(HEAD, bytes_md5(temporary)))
+        temporary.rename(self.path / part_name(None, bytes_md5(temporary)))
 
     def take_over(self, part: Path) -> None:
         """Link a part of the folder whose draft this is; copy one of another folder."""
-        self.last = max(self.last, part_number(part))
         target = self.path / part.name
         old = part.parent
         if old.parent != self.path.parent or not self.path.name.startswith(f".{old.name}."):
@@ -164,38 +163,28 @@ class PartFolder:
             except OSError:  # a file system without hard links
                 copy_out(part, target)
 
-    def count_rows(self) -> int:
-        """Count the rows of all parts, by their footers."""
-        return sum(rows for _, rows in _rows_of(self.engine, parts_of(self.path)))
-
-
-def _rows_of(engine: Engine, parts: list[Path]) -> list[tuple[Path, int]]:
-    """Read from the footers how many rows each part has."""
-    counted = engine.execute(f"""
-        SELECT file_name, num_rows FROM parquet_file_metadata({escaped(parts)})
-    """).fetchall()
-    rows = dict(counted)
-    return [(part, rows[str(part)]) for part in parts]
-
 
 def _keep_base(relations: "DataRelations", folder: PartFolder) -> None:
     """Take over the parts that stay as they are; write those anew that do not, and files as parts.
 
-    A part keeps its number. One with fewer columns, or narrower types, than the result is written
+    A part keeps its number. Where the columns, their types or metadata change, all are written
     anew: not every reader of a folder would fit the parts to each other.
     """
     changed = relations.engine.execute(f"SELECT DISTINCT base_row // {ROWS_PER_FILE} FROM leaving")
     touched = {file for (file,) in changed.fetchall()}
-    for schema in relations.base:
-        if not relations.is_parts:
+    if relations.parts is None:
+        for schema in relations.base:
             for start in range(0, relations.count(scan(schema.path)), PART_ROWS):
                 folder.write(_staying(relations, schema, start), folder.last + 1)
-        elif part_number(schema.path) == HEAD:
-            continue
-        elif schema.number in touched or schema.columns != relations.written:
-            folder.write(_staying(relations, schema), part_number(schema.path))
-        else:
+        return
+    is_as_before = relations.parts == relations.metadata
+    for schema in relations.base[:-1]:
+        folder.last = int(place_of_part(schema.path))
+        stays = schema.number not in touched and schema.columns == relations.written
+        if stays and is_as_before:
             folder.take_over(schema.path)
+        else:
+            folder.write(_staying(relations, schema), folder.last)
 
 
 def _staying(relations: "DataRelations", schema: Schema, start: int | None = None) -> str:
@@ -224,7 +213,7 @@ def _add_parts(relations: "DataRelations", folder: PartFolder, comes: str, rows:
 def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
     """Write `output`: the parts of a folder, small neighbours folded together.
 
-    A part that is made of several has the number of the first; rows, order and head stay.
+    A part that is made of several has the number of the first. Rows, order and record stay.
 
     Args:
         data: a folder of parts.
@@ -238,15 +227,13 @@ def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
         Refused: the output cannot be written.
     """
     with open_engine() as engine:
-        head, *parts = parts_of(data)
-        [schema] = read_schemas(engine, [head])
+        *parts, record = parts_of(data)
         output.mkdir()
-        metadata = merged_metadata(engine, [schema], [], schema.columns)
-        folder = PartFolder(engine, output, name, metadata)
-        folder.take_over(head)
+        folder = PartFolder(engine, output, name, notes_beside_record(engine, record))
+        folder.take_over(record)
         groups: list[list[Path]] = []
         size = PART_ROWS
-        for part, rows in _rows_of(engine, parts):
+        for part, rows in count_rows_of(engine, parts).items():
             size += rows
             if size > PART_ROWS:
                 groups.append([])
@@ -254,7 +241,8 @@ def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
             groups[-1].append(part)
         for first, *others in groups:
             if others:
-                folder.write(f"SELECT * FROM {scan([first, *others])}", part_number(first))
+                number = int(place_of_part(first))
+                folder.write(f"SELECT * FROM {scan([first, *others])}", number)
             else:
                 folder.take_over(first)
         return len(parts), len(groups)

@@ -169,6 +169,22 @@ def _clash(path: Path, name: str) -> BadInput:
     return BadInput(problem, "rename one of them in the file")
 
 
+def count_rows_of(engine: Engine, files: Sequence[Path]) -> dict[Path, int]:
+    """Read from the footers of files how many rows each has."""
+    counted = engine.execute(f"""
+        SELECT file_name, num_rows FROM parquet_file_metadata({escaped(files)})
+    """).fetchall()
+    return {Path(name): rows for name, rows in counted}
+
+
+def read_notes(engine: Engine, file: Path) -> dict[str, str]:
+    """Read the metadata of a file."""
+    notes = engine.execute(f"""
+        SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({escaped(file)})
+    """)
+    return dict(notes.fetchall())
+
+
 def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
     """Write the query that gives a number and then every column for each row of some files.
 
