@@ -245,8 +245,8 @@ def test_recorded_rows_are_looked_for_cell_by_cell(tmp_path: Path) -> None:
     recorded = database(tmp_path / "a.db", create, rows=[("a", 1.0)])
     more = database(tmp_path / "b.db", create, rows=[("a", 1.0), ("b", None)])
     changed = database(tmp_path / "c.db", create, rows=[("a", 1.5), ("b", None)])
-    assert holds_all_rows(more, recorded) and not holds_all_rows(recorded, more)
-    assert not holds_all_rows(changed, recorded)
+    assert holds_all_rows([more], [recorded]) and not holds_all_rows([recorded], [more])
+    assert not holds_all_rows([changed], [recorded])
 
 
 def test_equal_rows_are_looked_for_as_often_as_they_were_recorded(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_equal_rows_are_looked_for_as_often_as_they_were_recorded(tmp_path: Path
     twice, thrice = ([("a", None)] * times for times in (2, 3))
     recorded = database(tmp_path / "a.db", create, rows=[*twice, ("b", 1.0)])
     more = database(tmp_path / "b.db", create, rows=[("b", 1.0), *thrice])
-    assert holds_all_rows(more, recorded) and not holds_all_rows(recorded, more)
+    assert holds_all_rows([more], [recorded]) and not holds_all_rows([recorded], [more])
 
 
 COPIED = "CREATE TABLE t (id TEXT PRIMARY KEY, version TEXT, v REAL)"

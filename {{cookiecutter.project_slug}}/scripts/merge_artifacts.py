@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from lineage.merge.plan import Plan
 
 app = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
+compacting = new_app("The command `compact`, with options of its own.")
 
 SEVERAL_VALUES = ("--exp-db", "--exp-data", "--table", "--key-columns")
+Layout = Literal["file", "parts"]
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 
@@ -48,7 +50,7 @@ class Shared:
         strategy: Strategy | None,
         **narrower: Any,
     ) -> "Request":
-        """Say what is to be merged where, and how; for databases, by which id in which tables."""
+        """Say what is to be merged where, and how, with what only databases or only data have."""
         from lineage.merge.by_hand import Request
         from lineage.merge.rules import Rules
 
@@ -67,6 +69,22 @@ class Shared:
         return Request(base, sources, output, rules, confirm, self.backup_tag)
 
 
+@compacting.command()
+def compact(
+    data: Annotated[Path | None, Option(help="A folder of parts; default: train.parquet.")] = None,
+) -> None:
+    """Fold the small parts of data together; rows, their order and the record stay."""
+    from lineage.core.paths import TRAIN_DATA, find_root
+    from lineage.merge.by_hand import compact_by_hand, next_steps
+
+    data = data or find_root() / TRAIN_DATA
+    done = compact_by_hand(data)
+    say(done)
+    if not done.startswith("nothing"):
+        for line in next_steps(data):
+            say(line)
+
+
 @app.command()
 def main(  # noqa: PLR0913 — options, as documented to users since the beginning
     strategy: Annotated[Strategy | None, Option(help="What happens to rows there.")] = None,
@@ -80,6 +98,7 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     base_data: Annotated[str | None, Option(help="The accumulated parquet.")] = None,
     exp_data: Annotated[list[str] | None, Option(help="Incoming parquet.")] = None,
     output_data: Annotated[Path | None, Option(help="The merged data; may be the base.")] = None,
+    data_layout: Annotated[Layout | None, Option(help="Of --output-data; default: kept.")] = None,
     key_columns: Annotated[list[str] | None, Option(help="What rebase replaces by.")] = None,
     on_conflict: Annotated[OnConflict, Option(help="Which of two contents wins.")] = "fail",
     cast: Annotated[Literal["text"] | None, Option(help="Let numbers become text.")] = None,
@@ -88,7 +107,10 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     format: Annotated[Literal["table", "json"], Option(help="How to print.")] = "table",
     yes: Annotated[bool, Option("--yes", help="Do not ask before rows are replaced.")] = False,
 ) -> None:
-    """Merge or rebase: databases by --base-db, --exp-db, --output-db; data by --base-data …."""
+    """Merge or rebase: databases by --base-db, --exp-db, --output-db; data by --base-data ….
+
+    `merge_artifacts.py compact --help`: fold small parts of data together.
+    """
     from lineage.merge.by_hand import merge_data_by_hand, merge_databases_by_hand
 
     shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format)
@@ -97,7 +119,8 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
         request = shared.request(base_db, exp_db, output_db, strategy, **narrower)
         _report(shared, request, merge_databases_by_hand(request, ancestor_db))
     if exp_data:
-        request = shared.request(base_data, exp_data, output_data, data_strategy or strategy)
+        kind = data_strategy or strategy
+        request = shared.request(base_data, exp_data, output_data, kind, layout=data_layout)
         _report(shared, request, merge_data_by_hand(request))
     _summarise(shared)
 
@@ -150,4 +173,6 @@ def spread(words: list[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["compact"]:
+        compacting(sys.argv[2:], prog_name="merge_artifacts.py compact")
     app(list(spread(sys.argv[1:])))

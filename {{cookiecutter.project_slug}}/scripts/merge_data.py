@@ -1,7 +1,8 @@
 """The stage merge_data: merge the batches of data/incoming into data/train.parquet.
 
 `merge.data_strategy` of params.yaml says how: `merge` appends the rows whose key is new, `rebase`
-replaces those whose key comes again. Both are in `lineage/merge/rules.py`.
+replaces those whose key comes again. Both are in `lineage/merge/rules.py`. With
+`merge.data_layout: parts` the training data are a folder, in which only what changes is written.
 """
 
 from typing import Any
@@ -30,30 +31,29 @@ def main() -> None:
     rules = rules_for_data(params.merge)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
         inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, output.sources)
-        base = [output.base] if output.base else []
-        relations = line_up(engine, base, inbox.new, rules, output.name)
+        relations = line_up(engine, filter(None, [output.base]), inbox.new, rules, output.name)
         if params.merge.engine == "dask" and inbox.new:
-            plan = _dask()(relations, rules, params, output.draft)
+            plan = _on_cluster(relations, rules, params, output.draft)
         else:
-            union_all_by_name(relations)
-            plan = merge_or_rebase(relations, rules)
+            plan = merge_or_rebase(union_all_by_name(relations), rules)
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.merge.data_test_overlap)
         line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
         lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
+        is_other = not relations.base or (relations.parts is None) == (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
-        if not plan.is_empty or not base or (inbox.new and output.sources):
-            write_rows(relations, plan, output.draft, as_sources(root, inbox.new, rules))
+        if not plan.is_empty or is_other or (inbox.new and output.sources):
+            arriving = as_sources(root, inbox.new, rules)
+            write_rows(relations, plan, output.draft, arriving, rules.layout)
             output.publish(replaces=plan.replaced > 0)
             lines += way_back(root)
     say("\n".join(lines))
 
 
-def _dask() -> Any:
-    """Import what merges on a cluster, an extra."""
+def _on_cluster(*job: Any) -> Any:
+    """Merge by an extra, which may be missing."""
     with explain_missing("cluster", "merge.engine"):
         from lineage.extras.cluster.merge import merge_on_cluster
-
-    return merge_on_cluster
+    return merge_on_cluster(*job)
 
 
 if __name__ == "__main__":

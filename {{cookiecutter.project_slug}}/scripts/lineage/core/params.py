@@ -85,6 +85,7 @@ class Merge(Section):
     data_key_columns: list[Name]
     data_on_conflict: OnConflict = "fail"
     data_test_overlap: Literal["fail", "exclude", "allow"] = "fail"
+    data_layout: Literal["file", "parts"] = "file"
     engine: Literal["duckdb", "dask"] = "duckdb"
     shuffle: str = ""
 

@@ -1,16 +1,16 @@
 """Merge and rebase for training data (parquet), by DuckDB.
 
 What already has an order is never sorted: the base is written as it lies, then the new rows,
-ordered by their identity. So the same inputs give the same bytes, at the cost of a copy.
+ordered by their identity. So the same inputs give the same bytes.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.core.errors import BadInput, Refused
+from lineage.core.errors import BadInput
 from lineage.core.paths import INCOMING_DATA
+from lineage.merge.data_files import write_rows
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
@@ -21,13 +21,12 @@ from lineage.tables.parquet_files import (
     Schema,
     check_exact,
     common_columns,
-    copy_statement,
     numbered_rows,
     read_schemas,
     require_columns,
     scan,
 )
-from lineage.tables.sources import Sources, arrive, as_metadata, read_sources
+from lineage.tables.sources import Sources, notes_beside_record, read_sources
 from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
 
 FILES_AT_ONCE = 50
@@ -41,14 +40,18 @@ class DataRelations(Relations):
     Attributes:
         written: names and types of all columns of the result.
         metadata: of the result: what Arrow and pandas noted about the columns.
-        base: the files of the base.
+        base: the files of the base, or its parts.
         incoming: the incoming files.
+        parts: the metadata of the parts of the base; None: it is no folder of parts.
+        merged: the record of what was merged into the base.
     """
 
     written: Columns = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     base: Sequence[Schema] = ()
     incoming: Sequence[Schema] = ()
+    parts: Mapping[str, str] | None = None
+    merged: Sources = field(default_factory=dict)
 
 
 def merge_data(
@@ -62,10 +65,11 @@ def merge_data(
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
-        base: the accumulated file, or several whose rows follow each other; none: start empty.
+        base: the accumulated file, or several whose rows follow each other; none: start empty. A
+            file may be a folder of parts, here and among the sources.
         sources: incoming files, in the order in which the later wins under rebase.
         output: a path that does not exist.
-        rules: strategy and key columns.
+        rules: strategy, key columns, layout of the output.
         name: what messages call the data.
         arriving: the sources, for the record of what was merged.
 
@@ -78,24 +82,24 @@ def merge_data(
     """
     with open_engine() as engine:
         relations = line_up(engine, base, sources, rules, name)
-        union_all_by_name(relations)
-        plan = merge_or_rebase(relations, rules)
+        plan = merge_or_rebase(union_all_by_name(relations), rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output, arriving)
+            write_rows(relations, plan, output, arriving, rules.layout)
         return plan
 
 
 def line_up(
-    engine: Engine, base: Sequence[Path], sources: Sequence[Path], rules: Rules, name: str
+    engine: Engine, base: Iterable[Path], sources: Sequence[Path], rules: Rules, name: str
 ) -> DataRelations:
     """Line the columns of files up by their names; reads no rows but those that might be rounded.
 
-    Args and errors: as in `merge_data`.
+    Args and errors: as in `merge_data`. Without sources nothing arrives.
     """
+    base = list(base)
     _check([*base, *sources], rules, name)
     schemas = read_schemas(engine, [*base, *sources])
-    known = schemas[: len(base)]
-    incoming = schemas[len(base) :]
+    known = [schema for schema in schemas if schema.source < len(base)]
+    incoming = schemas[len(known) :]
     in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given
     columns = common_columns([*known, *in_order], rules.cast_text)
     spelled = {fold(column): column for column in columns}
@@ -108,18 +112,23 @@ def line_up(
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.incoming = incoming
     relations.metadata = merged_metadata(engine, known, incoming, columns)
+    if len(base) == 1 and base[0].is_dir():
+        relations.parts = notes_beside_record(engine, known[-1].path)
+    for path in base:
+        relations.merged |= read_sources(path)
     relations.lacking = {column: _lacking(incoming, column) for column in compared}
     _note_columns(relations, common_columns(known, rules.cast_text))
     return relations
 
 
-def union_all_by_name(relations: DataRelations) -> None:
+def union_all_by_name(relations: DataRelations) -> DataRelations:
     """Make the relations `base` and `incoming` from files whose columns are lined up."""
     make_incoming(relations, relations.incoming)
-    make_base(relations)
     relations.filled = _without_null(relations)
+    make_base(relations)
     if relations.identity is relations.columns and _repeats(relations):
         relations.tell_equal_rows_apart()
+    return relations
 
 
 def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
@@ -133,12 +142,12 @@ def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
 
 
 def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
-    """Find the numbers of the files without a column."""
-    return [number for number, schema in enumerate(schemas) if column not in schema.columns]
+    """Find the numbers of the sources without a column."""
+    return sorted({schema.source for schema in schemas if column not in schema.columns})
 
 
 def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
-    """Make table `incoming`: each row with the number of its file, and one of its own."""
+    """Make table `incoming`: each row with the number of its source, and one of its own."""
     columns = relations.written.items()
     declared = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
     relations.run(f"""
@@ -147,26 +156,34 @@ def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
     for start in range(0, len(schemas), FILES_AT_ONCE):
         files = [
             f"""
-            SELECT {number} AS "lineage source",
-                   file_row_number + {number * ROWS_PER_FILE} AS "lineage row",
+            SELECT {schema.source} AS "lineage source",
+                   file_row_number + {schema.number * ROWS_PER_FILE} AS "lineage row",
                    * EXCLUDE (file_row_number)
             FROM {scan(schema.path, numbered=True)}"""
-            for number, schema in enumerate(schemas[start : start + FILES_AT_ONCE], start)
+            for schema in schemas[start : start + FILES_AT_ONCE]
         ]
         rows = " UNION ALL BY NAME ".join(files)
         relations.run(f"INSERT INTO incoming BY NAME {rows}")
 
 
 def make_base(relations: DataRelations) -> None:
-    """Make view `base_rows`, the files of the base as they lie, and view `base` of it."""
-    columns = relations.written
-    files = [numbered_rows(schema, columns, number) for number, schema in enumerate(relations.base)]
-    rows = " UNION ALL ".join(files)
-    if not files:
-        rows = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
+    """Make view `base_rows` of all files, in any order, and table `base`: the rows that come again.
+
+    These are looked for by their identity: of a file that has none no other column is read.
+    """
+    nothing = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
+    # by the first file DuckDB estimates all, and so which side of a join to keep in memory
+    by_size = sorted(relations.base, key=lambda schema: -schema.path.stat().st_size)
+    rows = numbered_rows(by_size, relations.written) or nothing
     relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
-    relations.run("CREATE TEMP VIEW base AS SELECT * FROM base_rows")
-    relations.base_rows = relations.count("base")
+    relations.base_rows = relations.count("base_rows")
+    again = f"SEMI JOIN incoming ON {relations.same_identity('incoming')}"
+    found = relations.engine.execute(f"""
+        SELECT DISTINCT "lineage row" // {ROWS_PER_FILE} FROM base_rows AS base {again}
+    """).fetchall()
+    having = [schema for schema in relations.base if (schema.number,) in found]
+    rows = numbered_rows(having, relations.written) or nothing
+    relations.run(f"CREATE TEMP TABLE base AS SELECT * FROM ({rows}) AS base {again}")
 
 
 def _without_null(relations: Relations) -> list[str]:
@@ -199,59 +216,3 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
             relations.missing_columns.append(name)
         if old not in (None, kind):
             relations.widened.append(f"{name} {old} → {kind}")
-
-
-def write_rows(
-    relations: DataRelations, plan: Plan, output: Path, arriving: Sources | None = None
-) -> None:
-    """Write the base rows that stay, as they lie, and then those that arrive, by identity.
-
-    Args:
-        relations: with `leaving` and `arriving`, from `merge_or_rebase`.
-        plan: the counts.
-        output: a path that does not exist.
-        arriving: as in `merge_data`.
-
-    Raises:
-        Refused: the file cannot be written, or other rows are read back than were written.
-    """
-    columns = quote_all(relations.written)
-    stays = f"SELECT {columns} FROM base_rows"
-    if plan.replaced:
-        stays += """
-            WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
-            ORDER BY "lineage row"
-        """
-    comes = f"SELECT {columns} FROM arriving ORDER BY {relations.order('arriving')}"
-    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({comes})"
-    record: Sources = {}
-    for schema in relations.base:
-        record |= read_sources(schema.path)
-    metadata = {**relations.metadata, **as_metadata(arrive(record, arriving or {}))}
-    copy_rows(relations.engine, rows, output, relations.name, metadata)
-    keys = [name for name in relations.identity if name in relations.written]
-    checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
-    before = plan.rows - plan.added
-    written = f"{scan(output, numbered=True)} WHERE file_row_number >= {before}"
-    found = relations.engine.execute(f"{checksum} FROM {written}").fetchall()
-    if found != relations.engine.execute(f"{checksum} FROM arriving").fetchall():
-        raise plan.not_written()
-
-
-def copy_rows(
-    engine: Engine, rows: str, output: Path, name: str, metadata: Mapping[str, str]
-) -> None:
-    """Write the rows of a query to a parquet file.
-
-    Raises:
-        Refused: it cannot be written; says why, in DuckDB's words.
-    """
-    import duckdb
-
-    try:
-        engine.execute(copy_statement(rows, output, metadata))
-    except duckdb.IOException as error:
-        nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
-        reason = nested.group(1) if nested else str(error).splitlines()[0]
-        problem = f"{name} cannot be written, and is as it was: {reason}"
-        raise Refused(problem, "df -h .   # is the disk full?") from error

@@ -11,8 +11,9 @@ from pathlib import Path
 from lineage.core import paths
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.rules import Rules
+from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sources import Source, Sources, count_and_read
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import file_md5, path_md5
 
 OURS = "README.md"
 """A file that the template puts into an inbox."""
@@ -94,10 +95,10 @@ def new_files(
         name = file.relative_to(root).as_posix()
         if file.name == OURS:
             continue
-        if file.suffix not in endings:
+        if parts_of(file)[0].suffix not in endings:
             problem = f"{name} is no {' or '.join(endings)} file, so it cannot be merged"
             raise BadInput(problem, _remedy(name))
-        md5 = file_md5(file)
+        md5 = path_md5(file)
         if md5 not in known:
             known[md5] = None
             inbox.new.append(file)
@@ -127,7 +128,7 @@ def as_sources(root: Path, files: Sequence[Path], rules: Rules) -> Sources:
     sources: Sources = {}
     for file in sorted(files, key=natural):
         rows, merged = count_and_read(file)
-        md5 = file_md5(file)
+        md5 = path_md5(file)
         name = os.path.relpath(file, root)
         sources |= {**merged, md5: Source(md5, name, rows, rules.options)}
     return sources
@@ -154,19 +155,22 @@ def find_runs(root: Path) -> list[Path]:
 def find_files(folder: Path, ending: str) -> list[Path]:
     """Find the files below `folder` with an ending, in natural order of names; not hidden ones.
 
+    Parts are found as the folder that they are in.
+
     Raises:
         BadInput: a link that leads nowhere.
     """
     files = []
-    found = folder.rglob(f"*{ending}")
-    for path in sorted(found, key=natural):
+    found = sorted(folder.rglob(f"*{ending}"), key=natural)
+    whole = set(filter(is_parts, {path.parent for path in found}))
+    for path in found:
         parts = path.relative_to(folder).parts
         if path.is_dir() or any(part.startswith(".") for part in parts):
             continue
         if not path.exists():
             raise BadInput(f"{path} is a link that leads nowhere", "dvc checkout   # or remove it")
-        files.append(path)
-    return files
+        files.append(path.parent if path.parent in whole else path)
+    return list(dict.fromkeys(files))
 
 
 def expand(patterns: Sequence[str], ending: str) -> list[Path]:
@@ -189,7 +193,7 @@ def expand(patterns: Sequence[str], ending: str) -> list[Path]:
 
 def _matches(pattern: str, ending: str) -> list[Path]:
     path = Path(pattern)
-    if path.is_dir():
+    if path.is_dir() and not is_parts(path):
         return find_files(path, ending)
     if path.exists():
         return [path]

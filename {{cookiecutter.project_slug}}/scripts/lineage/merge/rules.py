@@ -51,6 +51,7 @@ class Rules:
         ancestors: for a source, the database that it began as a copy of: rows that it still has
             from there do not count as incoming.
         cast_text: numbers become text where other files hold text in the column.
+        layout: of the output for parquet: `file` or `parts`; by hand, None: as what is there.
     """
 
     strategy: str
@@ -62,6 +63,7 @@ class Rules:
     dry_run: bool = False
     ancestors: Mapping[Path, Path] = field(default_factory=dict)
     cast_text: bool = False
+    layout: str | None = None
 
     @property
     def options(self) -> str:
@@ -77,7 +79,8 @@ class Rules:
 def rules_for_data(params: "Merge") -> Rules:
     """Read the rules for training data from the section `merge` of params.yaml."""
     keys = tuple(params.data_key_columns)
-    return Rules(params.data_strategy, keys, on_conflict=params.data_on_conflict)
+    on_conflict = params.data_on_conflict
+    return Rules(params.data_strategy, keys, on_conflict=on_conflict, layout=params.data_layout)
 
 
 def rules_for_results(params: "Merge") -> Rules:

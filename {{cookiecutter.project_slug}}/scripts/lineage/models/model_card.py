@@ -12,7 +12,7 @@ from lineage.core import paths
 from lineage.core.console import Say
 from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.remote import obtain
 
 MODEL = "model.bin"
@@ -110,7 +110,7 @@ def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str
         if data_hash is None:
             raise Refused("its row names no training data")
         present = root / paths.TRAIN_DATA
-        is_present = present.is_file() and file_md5(present) == data_hash
+        is_present = present.exists() and path_md5(present) == data_hash
         with tempfile.TemporaryDirectory() as folder:
             # an object of the cache has no suffix to tell its format by
             train = Path(folder) / present.name

@@ -161,7 +161,7 @@ def _hash_inputs(root: Path) -> Values:
     The template's own code is not among it: an update of the template makes no run another one.
     """
     for name in DATA:
-        if not (root / name).is_file():
+        if not (root / name).exists():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     names = {paths.EXPERIMENT, *DATA, *listed_paths(root)}
     return {name: _hash_path(root / name) for name in names}

@@ -16,9 +16,9 @@ from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import LineageError, Refused
 from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
 from lineage.setup.secrets import REMEDY, find_secrets
-from lineage.tracked.cache import cached_object, object_path, store_object
+from lineage.tracked.cache import cached_object, store
 from lineage.tracked.git import git, must_git, run
-from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.history import check_tracked
 from lineage.tracked.whole_file import write_text
 
@@ -199,7 +199,7 @@ def _data(root: Path) -> Step:
         if path_md5(path) != md5:
             changed.append(name)
             continue
-        _store(root, path, md5)
+        store(root, path)
         stored.append(name)
     if changed:
         problem = f"changed since it was recorded: {', '.join(changed)}"
@@ -208,19 +208,6 @@ def _data(root: Path) -> Step:
         names = ", ".join(stored)
         return done("data", f"put into the cache: {names}")
     return done("data", "nothing new for the cache")
-
-
-def _store(root: Path, path: Path, md5: str) -> None:
-    """Copy a file, or the files of a folder and its listing, into the cache."""
-    if path.is_file():
-        store_object(root, path, md5)
-        return
-    manifest = folder_manifest(path)
-    for name, file_md5 in manifest.items():
-        store_object(root, path / name, file_md5)
-    listing = object_path(root, md5)
-    write_text(listing, write_listing(manifest))
-    listing.chmod(0o444)
 
 
 def _hooks(root: Path) -> Step:

@@ -7,9 +7,9 @@ from typing import Any
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import parse_yaml
 from lineage.core.paths import PIPELINE_LOCK
-from lineage.tracked.cache import store_object
+from lineage.tracked.cache import store
 from lineage.tracked.git import git, must_git
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
 
 
@@ -18,9 +18,9 @@ def where_recorded(root: Path, name: str) -> str:
 
     Args:
         root: the project's root.
-        name: the output, relative to it; a file.
+        name: the output, relative to it.
     """
-    md5 = file_md5(root / name)
+    md5 = path_md5(root / name)
     tags = git(root, "tag", "--sort=-creatordate") or ""
     for revision in [*tags.split(), "HEAD"]:
         if recorded_md5(root, name, revision) == md5:
@@ -45,7 +45,7 @@ def pin(
         Refused: outside a Git repository with a commit.
     """
     output = root / name
-    if not output.is_file():
+    if not output.exists():
         problem = f"{name} does not exist, so there is nothing to back up"
         raise BadInput(problem, "leave --backup-tag out")
     if git(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
@@ -55,8 +55,7 @@ def pin(
     if wrong or git(root, "rev-parse", "--quiet", "--verify", ref):
         problem = f"--backup-tag {tag!r}: there is such a tag, or Git takes no such name"
         raise BadInput(problem, "choose another name")
-    md5 = file_md5(output)
-    store_object(root, output, md5)
+    md5 = store(root, output)
     commit = "HEAD"
     if recorded_md5(root, name, commit) != md5:
         commit = _commit_beside(root, name, md5, f"Back up {name} as {tag}")
@@ -97,14 +96,14 @@ def _pointer_to(
     Returns:
         the path of that file, and what it has to hold.
     """
-    size = (root / name).stat().st_size
-    entry = {"hash": "md5", "md5": md5, "size": size}
+    entry = {"hash": "md5", "md5": md5}
     lock = root / PIPELINE_LOCK
     content = parse_yaml(lock.read_bytes()) if lock.is_file() else {}
     for stage in content.get("stages", {}).values():
         for out in stage.get("outs", []):
             if out["path"] == name:
-                out.update(entry)
+                out.clear()
+                out.update(path=name, **entry)
                 return PIPELINE_LOCK, content
     entry["path"] = Path(name).name
     return f"{name}.dvc", {"outs": [entry]}

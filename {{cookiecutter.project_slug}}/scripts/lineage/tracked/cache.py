@@ -9,7 +9,13 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import (
+    bytes_md5,
+    file_md5,
+    folder_manifest,
+    listing_md5,
+    write_listing,
+)
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
@@ -57,11 +63,13 @@ def cached_object(root: Path, md5: str) -> Path | None:
 
 
 def recorded_manifest(root: Path, md5: str) -> dict[str, str] | None:
-    """Read which files (relative path to md5) a recorded folder has.
+    """Read which files (relative path to md5) a recorded folder has; a file alone has no name.
 
     Returns:
         None when the cache does not hold its listing.
     """
+    if not md5.endswith(".dir"):
+        return {"": md5}
     listing = cached_object(root, md5)
     return None if listing is None else read_listing(listing)
 
@@ -69,6 +77,27 @@ def recorded_manifest(root: Path, md5: str) -> dict[str, str] | None:
 def read_listing(path: Path) -> dict[str, str]:
     """Read the object of a folder: its files, relative path to md5."""
     return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
+
+
+def store(root: Path, path: Path) -> str:
+    """Copy a file, or the files of a folder and its listing, into the cache; return its hash."""
+    if path.is_file():
+        md5 = file_md5(path)
+        store_object(root, path, md5)
+        return md5
+    manifest = folder_manifest(path)
+    for name, md5 in manifest.items():
+        store_object(root, path / name, md5)
+    listing = write_listing(manifest)
+    hashed = listing_md5(manifest)
+
+    def build(temporary: Path) -> bool:
+        temporary.write_text(listing, encoding="utf-8")
+        temporary.chmod(0o444)
+        return True
+
+    write_whole(object_path(root, hashed), build, locked=False)
+    return hashed
 
 
 def store_object(
@@ -88,7 +117,7 @@ def store_object(
 
 def is_whole(path: Path, md5: str) -> bool:
     """Tell whether the bytes of a file have a hash; that of a folder's listing ends in `.dir`."""
-    return file_md5(path) == md5.removesuffix(".dir")
+    return bytes_md5(path) == md5.removesuffix(".dir")
 
 
 def copy_out(source: Path, target: Path) -> None:

@@ -14,13 +14,13 @@ from lineage.merge.data import DataRelations, make_incoming
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules, work_out
 from lineage.tables.parquet_files import Schema, numbered_rows
-from lineage.tables.sql import ROWS_PER_FILE, Engine, quote_all, text
+from lineage.tables.sql import Engine, quote_all, text
 
 ROWS_A_GROUP = 20_480
 """Rows that lie together in a file that is cut, so that little beside its bucket is read of it."""
 
-Slice = tuple[Schema, int, int, int]
-"""Rows of a file: its columns, its number among those of its side, the first row and the last."""
+Slice = tuple[Schema, int, int]
+"""Rows of a file: its columns, and the numbers of the first row and of the last."""
 
 RESULTS = {
     "leaving": "FROM leaving",
@@ -81,7 +81,7 @@ def open_folder(engine: Engine, folder: str) -> None:
 
 
 def cut(job: Job, relation: str, slices: Sequence[Slice]) -> tuple[str, str]:
-    """Write rows of `base_rows` or `incoming` with the bucket of each, and ordered by it.
+    """Write rows of `base` or `incoming` with the bucket of each, and ordered by it.
 
     They have the types of the merged file: 1 as INTEGER and 1 as DOUBLE have different hashes.
 
@@ -90,11 +90,10 @@ def cut(job: Job, relation: str, slices: Sequence[Slice]) -> tuple[str, str]:
     """
     rows = " UNION ALL ".join(
         f"""
-        SELECT * REPLACE ("lineage row" + {file * ROWS_PER_FILE} AS "lineage row"),
-               {file} AS "lineage source"
-        FROM ({numbered_rows(schema, job.relations.written)})
+        SELECT *, {schema.source} AS "lineage source"
+        FROM ({numbered_rows([schema], job.relations.written)})
         WHERE "lineage row" BETWEEN {first} AND {last}"""
-        for schema, file, first, last in slices
+        for schema, first, last in slices
     )
     cut_rows = f"""
         SELECT *, hash({quote_all(job.relations.identity)}) % {job.buckets} AS "lineage bucket"
@@ -112,7 +111,7 @@ def merge_bucket(
 
     Args:
         job: what is done.
-        files: the cut rows of `base_rows` and `incoming`.
+        files: the cut rows of `base` and `incoming`.
         bucket: its number.
 
     Returns:
@@ -121,10 +120,7 @@ def merge_bucket(
     with job.open_engine() as engine:
         relations = replace(job.relations, engine=engine)
         make_incoming(relations, ())
-        relations.run("""
-            CREATE TEMP TABLE base_rows AS SELECT * FROM incoming;
-            CREATE TEMP VIEW base AS SELECT * FROM base_rows;
-        """)
+        relations.run("CREATE TEMP TABLE base AS SELECT * FROM incoming")
         for relation, file in files:
             relations.run(f"""
                 INSERT INTO {relation} BY NAME

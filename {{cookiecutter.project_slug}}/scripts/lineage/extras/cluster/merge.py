@@ -36,7 +36,7 @@ from lineage.merge.data import DataRelations, make_base, make_incoming
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules, settle
 from lineage.tables.parquet_files import scan
-from lineage.tables.sql import OCCURRENCE, text
+from lineage.tables.sql import OCCURRENCE, ROWS_PER_FILE, text
 
 SHARE_OF_MEMORY = 0.4
 """Of a worker's memory, what DuckDB may take; the rest is for Python and files being written."""
@@ -206,17 +206,17 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
     """
     pieces: dict[tuple[str, int], list[Slice]] = {}
     filled = 0.0
-    sides = {"base_rows": relations.base, "incoming": relations.incoming}
-    for relation, schemas in sides.items():
-        for file, schema in enumerate(schemas):
+    for relation, schemas in (("base", relations.base), ("incoming", relations.incoming)):
+        for schema in schemas:
             rows = relations.count(scan(schema.path))
             stored = schema.path.stat().st_size * COMPRESSED
             needed = stored + rows * len(schema.columns) * BYTES_A_VALUE
             seen = replace(schema, path=_seen(schema.path, folder))
             step = max(1, int(rows * size / needed))
-            for first in range(0, rows, step):
+            start = schema.number * ROWS_PER_FILE
+            for first in range(start, start + rows, step):
                 piece = pieces.setdefault((relation, int(filled / size)), [])
-                piece.append((seen, file, first, first + step - 1))
+                piece.append((seen, first, min(first + step, start + rows) - 1))
                 filled += needed * step / rows
     return [(relation, slices) for (relation, _), slices in pieces.items()]
 
@@ -234,12 +234,12 @@ def _gather(relations: DataRelations, rules: Rules, merged: Sequence[Any]) -> Pl
     """Make the relations of a merge from what came out of the buckets, and add the counts up."""
     make_incoming(relations, ())
     relations.run(GATHERED)
-    make_base(relations)
-    if not rules.key_columns:
-        relations.identity = [*relations.identity, OCCURRENCE]
     for _, files in merged:
         for relation, file in files.items():
             relations.run(f"INSERT INTO {relation} BY NAME FROM read_parquet({text(file)})")
+    make_base(relations)
+    if not rules.key_columns:
+        relations.identity = [*relations.identity, OCCURRENCE]
     plans = [plan for plan, _ in merged]
     sums = {name: sum(getattr(plan, name) for plan in plans) for name in COUNTS}
     plan = replace(plans[0], samples=[], **sums)
