@@ -67,6 +67,8 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead,
 	python benchmarks/pipeline.py
 	python benchmarks/growth.py
 	python benchmarks/gate.py
+	python benchmarks/cluster.py
+	python benchmarks/scale.py
 
 lock: setup  ## write all lock files anew
 	python tools/lock.py

@@ -15,6 +15,7 @@ STAGES = {"merge_data": (), "train": ("--debug",), "merge_results": (), "promote
 """The stages and what their scripts are called with: --debug keeps the runs in the process that is watched."""
 
 PARAMS_BESIDE = {
+    "merge_data": {"merge.engine", "merge.shuffle"},  # how rows are merged, not what comes of it
     "train": {
         *("sweep.jobs", "sweep.on_error", "sweep.backend"),  # how runs are done, not what comes out of them
         *("sweep.gpus", "sweep.runs_per_gpu"),

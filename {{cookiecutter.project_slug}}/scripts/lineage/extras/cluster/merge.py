@@ -188,8 +188,11 @@ def _do(client: Client, function: str, calls: Sequence[tuple[Any, ...]]) -> list
     with ZipFile(code, "w") as archive:
         for file in package.rglob("*.py"):
             archive.write(file, file.relative_to(package.parent))
-    packed = [pickle.dumps(call) for call in calls]
-    futures = client.map(carried.run, packed, function=function, code=code.getvalue(), pure=False)
+    packed = code.getvalue()
+    futures = [
+        client.submit(carried.run, pickle.dumps(call), function, packed, pure=False)
+        for call in calls
+    ]
     return [pickle.loads(result) for result in client.gather(futures)]
 
 
