@@ -17,7 +17,13 @@ STAGES = {"merge_data": (), "train": ("--debug",), "merge_results": (), "promote
 PARAMS_BESIDE = {
     "merge_data": {"merge.engine", "merge.shuffle"},  # how rows are merged, not what comes of it
     "train": {
-        *("sweep.jobs", "sweep.on_error", "sweep.backend"),  # how runs are done, not what comes out of them
+        *(
+            "sweep.jobs",
+            "sweep.on_error",
+            "sweep.backend",
+            "sweep.address",
+            "sweep.scheduler",
+        ),  # how runs are done, not what comes out of them
         *("sweep.gpus", "sweep.runs_per_gpu"),
         *("promote.metric", "promote.mode"),  # which run is shown as the best so far, on a terminal
     }

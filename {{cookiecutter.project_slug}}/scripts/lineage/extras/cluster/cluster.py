@@ -60,9 +60,9 @@ def check_versions(client: Client) -> None:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", VersionMismatchWarning)
+            warnings.filterwarnings("error", "Mismatched versions")
             client.get_versions(check=True, packages=["duckdb"])
-    except VersionMismatchWarning as error:
+    except UserWarning as error:
         client.close()
         remedy = "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks"
         raise Refused(str(error), remedy) from None
@@ -74,7 +74,7 @@ def _reach(address: str) -> Client:
         raise BadInput(f"{problem}; allowed: as tcp://scheduler:8786, or tls://…")
     try:
         return Client(address)
-    except OSError as error:
+    except (OSError, TypeError) as error:  # the other: TLS without certificates
         problem = f"no Dask scheduler answers at {address}: {error}"
         raise Refused(problem, "dask scheduler   # there, and workers beside it") from None
 

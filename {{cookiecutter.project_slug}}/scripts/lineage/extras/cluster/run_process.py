@@ -51,14 +51,13 @@ def _do(root: Path, content: bytes) -> bytes:
 
     run = pickle.loads(content)
     run = replace(run, facts=replace(run.facts, platform=platform.platform()))
-    lock = Path(f"{work_folder(root, run)}.lock")
-    with FileLock(lock):  # against a worker that was given up, and goes on
-        outcome = train_or_fail(root, run)
-        lock.unlink()
     made = run_files(root, UNFINISHED, run.track_id)
-    files = read_files(root, made)
-    for path in made:
-        remove(path)
+    lock = Path(f"{work_folder(root, run)}.lock")
+    with FileLock(lock):  # the process of a worker that was killed may live half a second longer
+        outcome = train_or_fail(root, run)
+        files = read_files(root, made)
+        for path in (*made, lock):
+            remove(path)
     return pickle.dumps((outcome, files))
 
 
@@ -69,7 +68,7 @@ def read_files(root: Path, places: Iterable[Path]) -> dict[str, bytes]:
     files = {}
     for place in places:
         for path in files_of_model(place):
-            if path.is_relative_to(root) and "__pycache__" not in path.parts:
+            if path.is_relative_to(root):
                 files[path.relative_to(root).as_posix()] = path.read_bytes()
     return files
 

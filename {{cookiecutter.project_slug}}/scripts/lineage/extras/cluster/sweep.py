@@ -94,8 +94,7 @@ def _do_all(
         if environments and not threads:
             say("the cluster has no worker; runs go on when one comes")
         environments[:] = [{}] * threads
-        free = max(1, threads) - len(busy)
-        for run in islice(waiting, max(0, free)):
+        for run in islice(waiting, max(0, max(1, threads) - len(busy))):
             folder = work_folder(root, run)
             folder.mkdir(parents=True, exist_ok=True)
             future = client.submit(do, folder.name, pickle.dumps(run), pure=False)
