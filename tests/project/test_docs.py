@@ -31,6 +31,7 @@ DOCS = (
     "models",
     "dvc-setup",
     "data_versioning",
+    "parts",
     "use-cases",
     "examples",
     "versions",
