@@ -26,7 +26,7 @@ PARAMS_BESIDE = {
         ),  # how runs are done, not what comes out of them
         *("sweep.gpus", "sweep.runs_per_gpu"),
         *("promote.metric", "promote.mode"),  # which run is shown as the best so far, on a terminal
-    }
+    },
 }
 """Params that a stage reads although a change of them has to rerun nothing."""
 

@@ -62,30 +62,22 @@ GATHERED = """
 COUNTS = ("rows", "added", "replaced", "present", "overridden")
 """Attributes of plans that are added up."""
 
-FAILURES = (
-    (
-        "No space left|max_temp_directory_size",
-        "the disk of a worker, or of the folder that all see, is full",
-        "df -h   # on the workers, too (--local-directory); make room, then: dvc repro",
+REMEDIES = {
+    "No space left|max_temp_directory_size": (
+        "df -h   # make room on the workers (--local-directory), or in the folder that all see"
     ),
-    (
-        "KilledWorker|OutOfMemory",
-        "a bucket of the merge needs more memory than a worker has",
-        "dask worker … --memory-limit 4GB   # more for each, or fewer threads; then: dvc repro",
+    "KilledWorker|OutOfMemory": (
+        "dask worker … --memory-limit 4GB   # more for each worker, or fewer threads in it"
     ),
-    (
-        "ModuleNotFoundError|ImportError",
-        "a worker lacks a package",
-        "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks",
+    "ModuleNotFoundError|ImportError": (
+        "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks"
     ),
-    (
-        "IOException|FileNotFoundError|PermissionError",
-        "a worker cannot read or write",
-        "put the project where all workers see it, or set merge.shuffle to s3://…, too",
+    "IOException|FileNotFoundError|PermissionError": (
+        "put the project where all workers see it, or set merge.shuffle to s3://…"
     ),
-    ("", "the cluster failed", "dvc repro   # begins anew; nothing was changed"),
-)
-"""Words in an error, what to say of it, and what helps."""
+    "": "dvc repro   # begins anew, when the cluster is well",
+}
+"""What helps, by words in an error."""
 
 
 class Url(PosixPath):
@@ -157,8 +149,7 @@ def _merge_buckets(
     memory = int(min(shares) * SHARE_OF_MEMORY)
     pieces = _pieces(relations, memory / 2, folder)
     number = max(len(pieces), sum(client.nthreads().values()))
-    columns = replace(relations, engine=None, base=(), incoming=())
-    job = Job(columns, rules, folder, number, memory)
+    job = Job(replace(relations, engine=None), rules, folder, number, memory)
     files = _do(client, "cut", [(job, *piece) for piece in pieces])
     return _do(client, "merge_bucket", [(job, files, bucket) for bucket in range(number)])
 
@@ -166,18 +157,16 @@ def _merge_buckets(
 @contextmanager
 def explained(client: Client) -> Iterator[None]:
     """Turn what the block raises into `Refused`, but for errors of ours."""
-    address = client.scheduler.address
     try:
         yield
     except LineageError:
         raise
     except Exception as error:
         if isinstance(error, CancelledError) or client.status != "running":
-            error = ConnectionError(f"the Dask scheduler at {address} was lost")
+            error = ConnectionError("the Dask scheduler was lost")
         said = f"{type(error).__name__}: {error}".splitlines()[0]
-        for words, problem, remedy in FAILURES:
-            if re.search(words, said):
-                raise Refused(f"{problem}: {said}", remedy) from error
+        helps = [REMEDIES[words] for words in REMEDIES if re.search(words, said)]
+        raise Refused(f"the merge on the cluster failed: {said}", helps[0]) from error
 
 
 def _do(client: Client, function: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -209,17 +198,17 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
     """
     pieces: dict[tuple[str, int], list[Slice]] = {}
     filled = 0.0
-    for relation, schemas in (("base", relations.base), ("incoming", relations.incoming)):
-        for schema in schemas:
+    for relation in ("base", "incoming"):
+        for schema in getattr(relations, relation):
             rows = relations.count(scan(schema.path))
             stored = schema.path.stat().st_size * COMPRESSED
             needed = stored + rows * len(schema.columns) * BYTES_A_VALUE
             seen = replace(schema, path=_seen(schema.path, folder))
-            step = max(1, int(rows * size / needed))
             start = schema.number * ROWS_PER_FILE
+            step = max(1, int(rows * size / needed))
             for first in range(start, start + rows, step):
-                piece = pieces.setdefault((relation, int(filled / size)), [])
-                piece.append((seen, first, min(first + step, start + rows) - 1))
+                piece = (relation, int(filled / size))
+                pieces.setdefault(piece, []).append((seen, first, first + step - 1))
                 filled += needed * step / rows
     return [(relation, slices) for (relation, _), slices in pieces.items()]
 
