@@ -36,7 +36,7 @@ def main() -> None:
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.data_test_overlap)
         line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
         lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
-        is_other = not base or (relations.parts is None) == (rules.layout == "parts")
+        is_other = not base or relations.is_parts != (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
         if not plan.is_empty or is_other or (inbox.new and sources):
             arriving = as_sources(root, inbox.new, rules)
