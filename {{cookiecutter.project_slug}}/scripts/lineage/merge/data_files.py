@@ -64,9 +64,8 @@ def write_rows(
         _keep_base(relations, folder)
         new = folder.write(comes)
         folder.write(f"{comes} LIMIT 0", RECORD, record)
-        parts = parts_of(output)
-        rows = sum(count_rows_of(engine, parts).values())
-        written = scan(new or parts[-1:])
+        rows = sum(count_rows_of(engine, parts_of(output)).values())
+        written = scan(new or parts_of(output)[-1:])
     else:
         before = plan.rows - plan.added
         all_rows = f"FROM ({_staying(relations, relations.base)}) UNION ALL BY NAME FROM ({comes})"
