@@ -1,10 +1,12 @@
 """DVC, run as a command that waits for its turn."""
 
+import json
 import sys
 import time
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
 
+from lineage.core.errors import Refused
 from lineage.tracked.git import run
 
 WAITS = (0, 1, 2, 4, 8, 16)
@@ -39,3 +41,15 @@ def run_dvc(
     if show:
         print(done.stderr, file=sys.stderr, end="", flush=True)
     return done
+
+
+def changed_stages(root: Path) -> list[str]:
+    """Name the stages and `.dvc` files that `dvc status` finds changed.
+
+    Raises:
+        Refused: it fails.
+    """
+    status = run_dvc(root, "status", "--json")
+    if status.returncode:
+        raise Refused(f"dvc status failed: {' '.join(status.stderr.split())[:200]}", "dvc status")
+    return list(json.loads(status.stdout))

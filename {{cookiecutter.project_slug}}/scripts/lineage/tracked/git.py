@@ -127,10 +127,10 @@ def has_commit(root: Path, commit: object) -> bool:
     return git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
 
 
-def common_folder(root: Path) -> Path | None:
-    """Find Git's folder that all working trees share; None outside Git."""
+def common_folder(root: Path) -> Path:
+    """Find Git's folder that all working trees share; outside Git, where it would be."""
     common = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    return Path(common) if common else None
+    return Path(common or root / ".git")
 
 
 @cache
@@ -141,10 +141,9 @@ def main_root(root: Path) -> Path:
         its root there; `root` itself where that has such a file, or the main tree has none.
     """
     local = ".dvc/config.local"
-    common = common_folder(root)
-    if common is None or (root / local).exists():
+    if (root / local).exists():
         return root
-    main = common.parent / (git(root, "rev-parse", "--show-prefix") or "")
+    main = common_folder(root).parent / (git(root, "rev-parse", "--show-prefix") or "")
     return main if (main / local).exists() else root
 
 

@@ -1,19 +1,13 @@
 """Check a version out as a folder beside the project, list such folders, and clean them up."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from lineage.branches.worktree import (
-    add_worktree,
-    check_outputs,
-    remove_worktree,
-    unsaved,
-)
+from lineage.branches.worktree import add_worktree, fill_worktree, remove_worktree, unsaved
 from lineage.core.errors import Refused
-from lineage.tracked.git import common_folder, git, main_root, must_git
+from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import obtain, with_files
 from lineage.tracked.version_tags import find_tag
 
 COMMAND = "python scripts/experiment_explorer.py"
@@ -21,8 +15,7 @@ MARKER = "lineage-explore"
 """A file in Git's own folder of a worktree that `checkout` made; it goes when the worktree goes."""
 
 
-@dataclass(frozen=True)
-class Worktree:
+class Worktree(NamedTuple):
     """A worktree that `checkout` made.
 
     Attributes:
@@ -57,31 +50,17 @@ def checkout(root: Path, version: str) -> Path:
     try:
         own = git(folder, "rev-parse", "--absolute-git-dir") or ""
         Path(own, MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
-        _fill(root, project)
+        fill_worktree(root, project)
     except BaseException:
         remove_worktree(root, folder)
         raise
     return project
 
 
-def _fill(root: Path, project: Path) -> None:
-    """Check the outputs of a worktree out, and verify each."""
-    from dvc.repo import Repo
-
-    storage = main_root(root)
-    for md5 in with_files(storage, recorded_outputs(project).values()):
-        obtain(storage, md5)
-    if (project / ".dvc").is_dir():  # else the commit is older than DVC in this project
-        with Repo(str(project)) as repo:
-            repo.checkout(force=True, allow_missing=True)
-    check_outputs(project)
-
-
 def worktrees(root: Path) -> list[Worktree]:
     """List the worktrees that `checkout` made and that still exist."""
-    shared = common_folder(root) or root
     found = []
-    for marker in sorted(shared.glob(f"worktrees/*/{MARKER}")):
+    for marker in sorted(common_folder(root).glob(f"worktrees/*/{MARKER}")):
         version, commit = marker.read_text(encoding="utf-8").split()
         link = marker.with_name("gitdir").read_text(encoding="utf-8")
         folder = Path(link.strip()).parent
@@ -138,7 +117,7 @@ def cleanup(
             changes = ", ".join(made.changes[:5])
             raise Refused(f"{made.folder} has changes: {changes}", "save them, or cleanup --force")
         if root.is_relative_to(made.folder):
-            main = (common_folder(root) or root).parent
+            main = common_folder(root).parent
             raise Refused(f"{made.folder} is where you are", f"cd {main}")
     for made in chosen:
         must_git(root, "worktree", "remove", "--force", str(made.folder))

@@ -1,24 +1,22 @@
 """The files of a commit, read from Git and hashed as DVC would hash them."""
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from lineage.tracked.git import git, git_bytes, must_git
 from lineage.tracked.hashes import listing_md5
 
 DVC = "dvc"
 LINK = "120000"
-SUBMODULE = "160000"
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file as it is stored.
 
     Attributes:
-        mode: as Git writes it (`100644`, `LINK`, `SUBMODULE`), or `DVC`.
+        mode: as Git writes it (`100644`, `LINK`), or `DVC`.
         name: of the blob in Git, or the md5 in DVC's cache.
     """
 
@@ -31,13 +29,17 @@ def files_in_git(
     commit: str,
     folder: str = ".",
 ) -> dict[str, StoredFile]:
-    """List the files that Git stores of a commit, by their paths relative to `root`."""
+    """List the files that Git stores of a commit, by their paths relative to `root`.
+
+    Submodules are none of them.
+    """
     listed = git(root, "ls-tree", "-r", "-z", commit, "--", folder) or ""
     files = {}
     for entry in listed.split("\0")[:-1]:
         about, _, path = entry.partition("\t")
-        mode, _, blob = about.split()
-        files[path] = StoredFile(mode, blob)
+        mode, kind, name = about.split()
+        if kind == "blob":
+            files[path] = StoredFile(mode, name)
     return files
 
 

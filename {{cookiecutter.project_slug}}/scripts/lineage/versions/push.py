@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lineage.core.console import say
 from lineage.core.errors import Refused
-from lineage.tracked.git import git, main_root, must_git
+from lineage.tracked.git import git, must_git
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import open_remote, send, with_files
 from lineage.tracked.version_tags import Tag, find_tag, git_remote, remote_tags
@@ -18,17 +18,16 @@ def push_tag(root: Path, tag: Tag) -> None:
         Refused: no remote of DVC or Git, somebody else's tag has this name, an object is nowhere,
             or a remote refuses. What was sent stays.
     """
-    storage = main_root(root)
     again = f"python scripts/version_tag.py --version {tag.version} --push"
-    remote = open_remote(storage)
+    remote = open_remote(root)
     if remote is None:
         raise Refused("no DVC remote is configured", "dvc remote add --default storage URL")
     upstream = git_remote(root)
     if upstream:
         _give_way(root, tag, upstream)
     outputs = recorded_outputs(root, tag.commit, pushed=True)
-    hashes = with_files(storage, outputs.values())
-    sent = send(storage, remote, hashes)
+    hashes = with_files(root, outputs.values())
+    sent = send(root, remote, hashes)
     say(f"{len(hashes)} objects of {tag.version} are in the remote, {len(sent)} of them new")
     if upstream is None:
         problem = f"no Git remote to push to: commits and tag {tag.version} are only in this folder"

@@ -13,8 +13,8 @@ from lineage.results.version_results import Results
 from lineage.tracked.code_at_commit import code_hash_at
 from lineage.tracked.git import git
 from lineage.tracked.recorded import yaml_in_git
-from lineage.versions.compare import HASHES
 from lineage.versions.files_at_commit import changed_files, md5_in_git
+from lineage.versions.show import HASHES
 
 
 def other_data(
@@ -66,7 +66,7 @@ def _other_settings(
     """Say which command of `dvc.yaml` or param differs from what `dvc.lock` says."""
     declared = yaml_in_git(root, commit, PIPELINE).get("stages") or {}
     params = yaml_in_git(root, commit, PARAMS)
-    for name, stage in _stages(root, commit).items():
+    for name, stage in yaml_in_git(root, commit, PIPELINE_LOCK)["stages"].items():
         ran = stage["cmd"]
         about = declared.get(name) or {}
         says = about.get("cmd", ran)
@@ -79,19 +79,12 @@ def _other_settings(
                 yield f"{name} ran with {key}: {value}, and {PARAMS} says {now}"
 
 
-def _stages(
-    root: Path,
-    commit: str,
-) -> dict[str, Any]:
-    return yaml_in_git(root, commit, PIPELINE_LOCK)["stages"]
-
-
 def _dependencies(
     root: Path,
     commit: str,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield stage, path and hash of each dependency that `dvc.lock` names."""
-    for name, stage in _stages(root, commit).items():
+    for name, stage in yaml_in_git(root, commit, PIPELINE_LOCK)["stages"].items():
         for dependency in stage.get("deps") or []:
             yield name, dependency["path"], dependency.get("md5")
 
