@@ -77,7 +77,7 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
     else:
         _refuse_changes(main)
     journal.touch()
-    before = must_git(main, "rev-parse", "HEAD")
+    before = must_git(main, "rev-parse HEAD")
     try:
         _merge_recorded(main, work)
         if batches:
@@ -88,21 +88,21 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
             where = f"../{experiment.folder.name}; then collect again"
             raise Refused(problem, f"mend what the lines above name, in {where}")
     except LineageError:
-        git(main, "reset", "--soft", before)
+        git(main, f"reset --soft {before}")
         _undo(main, work)
         journal.unlink()
         raise
     _keep_best(main, work.best)
     counts = f"{len(work.missing_runs)} runs, {len(batches)} batches"
     written = [path for path in WRITTEN if (main / path).exists()]
-    git(main, "add", "--", *written)
-    command = ("commit", "--quiet", "--no-verify", "-m", f"Collect {experiment.branch}: {counts}")
+    git(main, "add --", *written)
+    command = ("commit --quiet --no-verify -m", f"Collect {experiment.branch}: {counts}")
     must_git(main, *command, "--", *written, remedy="commit there yourself")
     journal.unlink()
 
 
 def _refuse_changes(main: Path) -> None:
-    changed = git(main, "diff", "--name-only", "HEAD")
+    changed = git(main, "diff --name-only HEAD")
     if changed:
         names = ", ".join(changed.splitlines()[:5])
         raise Refused(
@@ -164,7 +164,7 @@ def _start_version(main: Path) -> None:
         return
     run(main, sys.executable, "scripts/version_tag.py", "--start")
     new = read_params(main / paths.PARAMS).experiment.version
-    git(main, "commit", "--quiet", "--no-verify", "-m", f"Start {new}", "--", paths.PARAMS)
+    git(main, "commit --quiet --no-verify -m", f"Start {new}", "--", paths.PARAMS)
     say(f"main's new runs are {new}, since a tag has closed {version}")
 
 
@@ -175,7 +175,7 @@ def _keep_best(main: Path, run: Row | None) -> None:
     target = main / paths.CANDIDATES / model_name(run["track_id"])
     if not target.exists():
         copy_out(find_model(main, run), target)
-        run_dvc(main, "commit", "--force", "promote_model")
+        run_dvc(main, "commit --force promote_model")
 
 
 def _undo(main: Path, work: ExperimentWork) -> None:
@@ -185,7 +185,7 @@ def _undo(main: Path, work: ExperimentWork) -> None:
         if md5 in work.missing_batches.values():
             (inbox / name).unlink()
     for path in WRITTEN:
-        git(main, "checkout", "HEAD", "--", path)
+        git(main, f"checkout HEAD -- {path}")
     outputs = recorded_outputs(main, "HEAD").keys()
     inboxes = {paths.INCOMING_DATA, paths.INCOMING_RESULTS}  # where files may be dropped meanwhile
-    run_dvc(main, "checkout", "--force", *outputs - inboxes)
+    run_dvc(main, "checkout --force", *outputs - inboxes)

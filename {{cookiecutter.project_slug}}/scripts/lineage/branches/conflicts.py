@@ -54,7 +54,7 @@ def print_conflicts(root: Path, form: str) -> None:
     kept: dict[str, Any] = {"by_git": False, "conflicts": []}
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
-    folder = Path(root, git(root, "rev-parse", "--git-dir") or "")
+    folder = Path(root, git(root, "rev-parse --git-dir") or "")
     if kept["by_git"] and not any((folder / name).exists() for name in UNDER_WAY):
         file.unlink()
         kept["conflicts"] = []

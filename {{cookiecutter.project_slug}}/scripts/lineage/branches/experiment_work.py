@@ -95,11 +95,10 @@ def compare_with_main(experiment: Experiment) -> ExperimentWork:
     main = experiment.main
     head = experiment.commit(f"refs/heads/{experiment.branch}")
     if head is None:
-        form = "--format=%(refname:lstrip=3)"
-        names = git(main, "for-each-ref", form, "refs/heads/exp/") or "none"
+        names = git(main, "for-each-ref --format=%(refname:lstrip=3) refs/heads/exp/") or "none"
         problem = f"there is no experiment {experiment.name} (branch {experiment.branch})"
         raise BadInput(f"{problem}; there are: {', '.join(names.split())}")
-    began = git(main, "merge-base", "HEAD", head)
+    began = git(main, f"merge-base HEAD {head}")
     return ExperimentWork(
         main=main,
         head=head,

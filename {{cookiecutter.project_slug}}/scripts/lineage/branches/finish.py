@@ -77,7 +77,7 @@ def own_state(experiment: Experiment) -> list[Step]:
 
 def _tree(experiment: Experiment) -> Step:
     folder = experiment.folder
-    branch = git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
+    branch = git(folder, "symbolic-ref --short --quiet HEAD")
     if branch != experiment.branch:
         return failed(
             "tree",
@@ -147,11 +147,11 @@ def checklist(
 
 def _tag(experiment: Experiment, head: str) -> Step:
     main = experiment.main
-    own = git(main, "rev-list", "--count", head, "--not", "HEAD")
+    own = git(main, f"rev-list --count {head} --not HEAD")
     if own == "0":
         return done("tag", "not needed: main has all its commits")
     form = "--format=%(objecttype) %(refname:lstrip=2) %(contents:subject)"
-    tags = git(main, "for-each-ref", f"--points-at={head}", form, "refs/tags") or ""
+    tags = git(main, f"for-each-ref --points-at={head} refs/tags", form) or ""
     found = VERSION_TAG.search(tags)
     if found:
         return done("tag", f"{found[1]}: {found[2]}")

@@ -24,8 +24,8 @@ from lineage.tracked.whole_file import write_text
 Content = dict[str, Any]
 """A YAML mapping: a file that DVC writes, a stage in it, or an output."""
 
-LABELS = ("-L", "ours", "-L", "base", "-L", "theirs")
-"""Options of `git merge-file`: what stands beside its conflict marks."""
+MERGE_FILE = "merge-file --quiet -L ours -L base -L theirs"
+"""The command of Git, with what stands beside its conflict marks."""
 
 
 def drive(
@@ -63,7 +63,7 @@ def drive(
             merged = merge.stage(path, *sides)
         write_text(ours, dumps_yaml(merged))
     except (LineageError, DvcException) as error:
-        git(root, "merge-file", "--quiet", *LABELS, str(ours), str(ancestor), str(theirs))
+        git(root, MERGE_FILE, str(ours), str(ancestor), str(theirs))
         _tell(f"{path} is left with conflict marks: {getattr(error, 'problem', error)}")
         if merge.conflicts:
             _tell(f"  → {SHOW_CONFLICTS}")

@@ -52,7 +52,7 @@ class Experiment(NamedTuple):
 
     def commit(self, reference: str) -> str | None:
         """The commit that a ref of main names; None when there is no such ref."""
-        return git(self.main, "rev-parse", "--verify", "--quiet", reference)
+        return git(self.main, f"rev-parse --verify --quiet {reference}")
 
 
 def find_experiment(name: str) -> Experiment:
@@ -66,11 +66,11 @@ def find_experiment(name: str) -> Experiment:
     """
     root = paths.find_root()
     common = common_folder(root)
-    if git(root, "rev-parse", "--show-prefix") != "":
+    if git(root, "rev-parse --show-prefix") != "":
         raise BadInput(
             f"{root} is not the top of a Git repository, which worktrees need", "make setup"
         )
-    if git(common, "rev-parse", "--is-bare-repository") == "true":
+    if git(common, "rev-parse --is-bare-repository") == "true":
         problem = "is a bare repository: it has no main working tree to bring results home to"
         raise BadInput(f"{common} {problem}")
     experiment = Experiment(common.parent, name)
@@ -161,7 +161,7 @@ def _fill(experiment: Experiment) -> None:
     if environment.is_dir() and not (folder / ".venv").exists():
         (folder / ".venv").symlink_to(environment.resolve())
     fill_worktree(main, folder)
-    git(main, "worktree", "lock", "--reason", f"{LOCK_REASON} {experiment.name}", str(folder))
+    git(main, "worktree lock --reason", f"{LOCK_REASON} {experiment.name}", str(folder))
 
 
 def erase(experiment: Experiment) -> bool:
@@ -181,4 +181,4 @@ def erase(experiment: Experiment) -> bool:
         folder.rename(trash)  # at once: half a folder would look like work that is not committed
     shutil.rmtree(trash, ignore_errors=True)
     remove_worktree(main, folder)
-    return git(main, "branch", "-D", experiment.branch) is not None
+    return git(main, f"branch -D {experiment.branch}") is not None

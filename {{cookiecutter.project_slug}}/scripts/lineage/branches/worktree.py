@@ -23,17 +23,14 @@ MADE_AGAIN = re.compile(
 )
 """Ignored files that a tool writes anew."""
 
-HOOKS_OFF = ("-c", "core.hooksPath=/dev/null")
+HOOKS_OFF = "-c core.hooksPath=/dev/null"
 """The hook post-checkout would look for data before the cache is known."""
 
 ALL_FILES = (
-    "--no-renames",
-    "--untracked-files=all",
-    "--ignored=matching",
-    "--ignore-submodules=none",
-    "-z",
+    "status --porcelain -z --no-renames --untracked-files=all --ignored=matching"
+    " --ignore-submodules=none"
 )
-"""Options of `git status`, given in full since the user's configuration may hide files."""
+"""Options are given in full, since the user's configuration may hide files."""
 
 
 def add_worktree(root: Path, folder: Path, *options: str) -> Path:
@@ -51,8 +48,8 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
         Refused: Git refuses.
 
     """
-    must_git(root, *HOOKS_OFF, "worktree", "add", "--quiet", str(folder), *options)
-    project = folder / (git(root, "rev-parse", "--show-prefix") or "")
+    must_git(root, f"{HOOKS_OFF} worktree add --quiet", str(folder), *options)
+    project = folder / (git(root, "rev-parse --show-prefix") or "")
     try:
         _share_configuration(main_root(root), project)
     except BaseException:
@@ -63,7 +60,7 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
 
 def remove_worktree(root: Path, folder: Path) -> None:
     """Remove a worktree whatever is in it; nothing happens when it is not one."""
-    git(root, "worktree", "remove", "--force", "--force", str(folder))
+    git(root, "worktree remove --force --force", str(folder))
 
 
 def _share_configuration(main: Path, project: Path) -> None:
@@ -123,7 +120,7 @@ def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
 
     """
     remedy = f"cd {folder} && git status"
-    status = must_git(folder, "status", "--porcelain", *ALL_FILES, remedy=remedy)
+    status = must_git(folder, ALL_FILES, remedy=remedy)
     project = folder / prefix
     outputs = tuple(f"{path}/" for path in recorded_outputs(project))
     changed = []

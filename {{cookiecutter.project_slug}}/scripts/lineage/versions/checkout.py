@@ -37,7 +37,7 @@ def checkout(root: Path, version: str) -> Path:
             left behind.
     """
     tag = find_tag(root, version)
-    top = git(root, "rev-parse", "--show-toplevel")
+    top = git(root, "rev-parse --show-toplevel")
     folder = Path(top or root).with_name(f"explore-{version}")
     if folder.exists():
         is_ours = folder in [made.folder for made in worktrees(root)]
@@ -48,7 +48,7 @@ def checkout(root: Path, version: str) -> Path:
         )
     project = add_worktree(root, folder, "--detach", tag.commit)
     try:
-        own = git(folder, "rev-parse", "--absolute-git-dir") or ""
+        own = git(folder, "rev-parse --absolute-git-dir") or ""
         Path(own, MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
         fill_worktree(root, project)
     except BaseException:
@@ -78,10 +78,10 @@ def _changes(
 
     Those are commits, changed and new files, also those that Git ignores, and changed outputs.
     """
-    prefix = git(root, "rev-parse", "--show-prefix") or ""
+    prefix = git(root, "rev-parse --show-prefix") or ""
     project = folder / prefix
     changed, unknown = unsaved(folder, prefix)
-    if git(folder, "rev-parse", "HEAD") != commit:
+    if git(folder, "rev-parse HEAD") != commit:
         changed.insert(0, "commits")
     outputs = []
     for path, md5 in recorded_outputs(project, commit).items():
@@ -120,5 +120,5 @@ def cleanup(
             main = common_folder(root).parent
             raise Refused(f"{made.folder} is where you are", f"cd {main}")
     for made in chosen:
-        must_git(root, "worktree", "remove", "--force", str(made.folder))
+        must_git(root, "worktree remove --force", str(made.folder))
     return chosen

@@ -33,7 +33,7 @@ def files_in_git(
 
     Submodules are none of them.
     """
-    listed = git(root, "ls-tree", "-r", "-z", commit, "--", folder) or ""
+    listed = git(root, f"ls-tree -r -z {commit} --", folder) or ""
     files = {}
     for entry in listed.split("\0")[:-1]:
         about, _, path = entry.partition("\t")
@@ -45,7 +45,7 @@ def files_in_git(
 
 def blob_bytes(root: Path, blob: str) -> bytes:
     """Read a blob of Git."""
-    return git_bytes(root, "cat-file", "blob", blob) or b""
+    return git_bytes(root, f"cat-file blob {blob}") or b""
 
 
 @cache
@@ -74,7 +74,7 @@ def md5_in_git(
     files = files_in_git(root, commit, path)
     if path in files:
         return blob_md5(root, files[path].name)
-    patterns = git(root, "show", f"{commit}:./.dvcignore") or ""
+    patterns = git(root, f"show {commit}:./.dvcignore") or ""
     kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
     hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
     return listing_md5(hashes) if hashes else None
@@ -95,5 +95,5 @@ def changed_files(
     Raises:
         Refused: there is no such commit.
     """
-    options = ("--name-only", "--no-ext-diff", "--relative", commit, "--")
-    return must_git(root, "diff", *options, *paths).splitlines()
+    command = f"diff --name-only --no-ext-diff --relative {commit} --"
+    return must_git(root, command, *paths).splitlines()

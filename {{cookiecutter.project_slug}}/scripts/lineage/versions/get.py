@@ -219,7 +219,7 @@ def _from_dvc(wanted: Wanted, target: Path) -> None:
     from dvc.repo import Repo
 
     top = common_folder(wanted.root).parent
-    prefix = git(wanted.root, "rev-parse", "--show-prefix") or ""
+    prefix = git(wanted.root, "rev-parse --show-prefix") or ""
     try:
         Repo.get(str(top), prefix + wanted.path, out=str(target), rev=wanted.commit)
     except Exception as error:  # DVC's libraries have exceptions of their own

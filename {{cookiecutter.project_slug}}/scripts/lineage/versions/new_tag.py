@@ -85,7 +85,7 @@ def tag_now(
         check_clean(root)
         if name != written:
             body += f"\n\nThe rows say {written}."
-        must_git(root, "tag", "--cleanup=whitespace", f"--message={body}", name)
+        must_git(root, "tag --cleanup=whitespace", f"--message={body}", name)
     say(f"tagged {name}: {line}")
     if name != written:
         say(f"its rows say {written}, as do those of that tag: they are the same runs")
@@ -145,7 +145,7 @@ def check_recorded(root: Path) -> None:
 
 def check_clean(root: Path) -> None:
     """Raise `Refused` when Git finds changes or new files."""
-    status = must_git(root, "status", "--porcelain", "--untracked-files=all", "--", ".")
+    status = must_git(root, "status --porcelain --untracked-files=all -- .")
     if status:
         names = ", ".join(line[3:] for line in status.splitlines()[:5])
         raise Refused(
@@ -156,7 +156,7 @@ def check_clean(root: Path) -> None:
 
 def _commit(root: Path, message: str) -> None:
     """Commit the changes of tracked files, and those of `NEW_FILES` that are there."""
-    untracked = git(root, "ls-files", "--others", "--exclude-standard", "-z") or ""
+    untracked = git(root, "ls-files --others --exclude-standard -z") or ""
     new = set(untracked.split("\0")[:-1])
     if strange := sorted(new - NEW_FILES):
         names = ", ".join(strange[:5])
@@ -164,8 +164,8 @@ def _commit(root: Path, message: str) -> None:
             f"new files are not tracked: {names}",
             "git add them, or name them in .gitignore",
         )
-    must_git(root, "add", "--", *new)
-    if git(root, "diff", "--quiet", "HEAD", "--", ".") is None:
+    must_git(root, "add --", *new)
+    if git(root, "diff --quiet HEAD -- .") is None:
         must_git(root, "commit", f"--message={message}", "--", ".", remedy="git status")
 
 
@@ -206,7 +206,7 @@ def renumber_runs(
         write_text(root / PRODUCTION / CARD, replace(card, version=new).to_json())
     set_version(root, new)
     write_reports(root, track_ids, params.promote.metric, params.promote.mode)
-    run_dvc(root, "commit", "--force")
+    run_dvc(root, "commit --force")
     say(f"{len(runs)} runs said {old}, and say {new} now")
     return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
 

@@ -34,11 +34,11 @@ def push_tag(root: Path, tag: Tag) -> None:
         bundle = f"git bundle create ../{root.name}.bundle --all   # or: a copy in one file"
         raise Refused(problem, f"git remote add origin URL && {again}\n  → {bundle}")
     refs = [f"refs/tags/{tag.version}"]
-    branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
-    if branch and git(root, "rev-parse", "HEAD") == tag.commit:
+    branch = git(root, "symbolic-ref --quiet --short HEAD")
+    if branch and git(root, "rev-parse HEAD") == tag.commit:
         refs.append(f"HEAD:refs/heads/{branch}")  # whatever it tracks: a tag moves no other branch
     remedy = f"git pull --no-rebase   # then: {again}"
-    must_git(root, "push", "--atomic", upstream, *refs, remedy=remedy)
+    must_git(root, f"push --atomic {upstream}", *refs, remedy=remedy)
     say(f"pushed {', '.join(refs)} to {upstream}")
 
 
@@ -50,9 +50,9 @@ def _give_way(root: Path, tag: Tag, upstream: str) -> None:
     """
     ref = f"refs/tags/{tag.version}"
     theirs = remote_tags(root, upstream).get(tag.version)
-    if theirs in (None, must_git(root, "rev-parse", ref)):
+    if theirs in (None, must_git(root, f"rev-parse {ref}")):
         return
-    must_git(root, "fetch", upstream, f"+{ref}:{ref}")
+    must_git(root, f"fetch {upstream} +{ref}:{ref}")
     words = shlex.quote(tag.text.rpartition(" | ")[2])
     problem = f"on {upstream}, {find_tag(root, tag.version).whose()}"
     raise Refused(

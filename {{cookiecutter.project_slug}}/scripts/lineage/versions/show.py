@@ -48,7 +48,7 @@ def print_versions(root: Path, form: str) -> None:
 
 
 def _metrics(root: Path, tag: Tag) -> dict[str, Any]:
-    text = git(root, "show", f"{tag.commit}:./{paths.METRICS_FILE}") or "{}"
+    text = git(root, f"show {tag.commit}:./{paths.METRICS_FILE}") or "{}"
     with suppress(ValueError, TypeError):  # a merge conflict, committed, is no JSON object
         return dict(json.loads(text))
     return {}
@@ -207,7 +207,7 @@ def _code(
     if not (has_commit(root, left) and has_commit(root, right)):
         yield Difference("code", "not in this clone (git fetch --unshallow)")
         return
-    options = ("--numstat", "--no-ext-diff", "--no-renames", "--relative", "-z")
-    for line in (git(root, "diff", *options, f"{left}..{right}") or "").split("\0")[:-1]:
+    command = f"diff --numstat --no-ext-diff --no-renames --relative -z {left}..{right}"
+    for line in (git(root, command) or "").split("\0")[:-1]:
         added, removed, name = line.split("\t", 2)
         yield Difference("code", name, f"-{removed}", f"+{added}")

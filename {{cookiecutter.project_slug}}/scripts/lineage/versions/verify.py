@@ -129,7 +129,7 @@ def _read(root: Path, tag: Tag) -> Proof:
     problems = {"commit": "", "dvc.lock": ""}
     if not has_commit(root, tag.commit):
         problems["commit"] = f"{tag.commit[:7]} is not in this clone"
-    if git(root, "cat-file", "-e", f"{tag.commit}:./{PIPELINE_LOCK}") is None:
+    if git(root, f"cat-file -e {tag.commit}:./{PIPELINE_LOCK}") is None:
         problems["dvc.lock"] = "there is none: it was tagged without results"
     try:
         sent = _objects(root, tag.commit, pushed=True)

@@ -39,15 +39,7 @@ def other_code(
     """Say which command, param or file of a tagged version is not the one that ran."""
     commit = results.commit
     yield from _other_settings(root, commit)
-    recorded = git(
-        root,
-        "log",
-        "-1",
-        "--format=%H",
-        commit,
-        "--",
-        PIPELINE_LOCK,
-    )
+    recorded = git(root, f"log -1 --format=%H {commit} -- {PIPELINE_LOCK}")
     for _, path, md5 in _dependencies(root, commit):
         if path in results.outputs:
             continue
