@@ -59,8 +59,7 @@ def collect(
     with locked(main, "the main working tree"):
         remote = open_remote(main)
         if remote is not None:
-            objects = with_files(main, work.theirs.values())
-            sent = send(main, remote, objects)
+            sent = send(main, remote, with_files(main, work.theirs.values()))
             say(f"sent {len(sent)} objects to the remote")
         if not (batches or work.missing_runs or work.best):
             return
@@ -132,8 +131,9 @@ def _merge_recorded(main: Path, work: ExperimentWork) -> None:
             path = output["path"]
             if path not in MERGED or path not in work.theirs:
                 continue
-            base = work.base.get(path, "")
-            hashes = Hashes(base, output["md5"], work.theirs[path], may_drop=False)
+            hashes = Hashes(
+                work.base.get(path, ""), output["md5"], work.theirs[path], may_drop=False
+            )
             with_hash(output, MERGED[path](main, hashes, conflicts))
             stage.pop("deps", None)  # so that dvc repro runs it, and its reports are written anew
             merged.append(path)
@@ -148,9 +148,8 @@ def _bring_batches(
     batches: dict[str, str],
 ) -> None:
     """Put batches into main's inbox, under another name where that is taken."""
-    inbox = experiment.main / paths.INCOMING_DATA
     for name, md5 in batches.items():
-        target = inbox / name
+        target = experiment.main / paths.INCOMING_DATA / name
         if target.exists():
             label = f"{experiment.folder.name}-{head[:8]}"
             target = target.with_stem(f"{target.stem}-{label}")

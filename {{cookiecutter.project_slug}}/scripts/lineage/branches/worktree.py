@@ -96,11 +96,11 @@ def fill_worktree(root: Path, project: Path) -> None:
         obtain(root, md5)
     if not outputs:  # the commit may be older than DVC in this project
         return
-    said = run_dvc(project, "checkout").stderr.split()
+    said = run_dvc(project, "checkout").stderr
     for path, md5 in outputs.items():
         output = project / path
         if not output.exists() or path_md5(output) != md5:
-            reason = " ".join(said)[-300:]
+            reason = " ".join(said.split())[-300:]
             raise Refused(f"{path} is not as dvc.lock records it: {reason}", "make doctor")
 
 
@@ -119,8 +119,7 @@ def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
         Refused: `git status` fails.
 
     """
-    remedy = f"cd {folder} && git status"
-    status = must_git(folder, ALL_FILES, remedy=remedy)
+    status = must_git(folder, ALL_FILES, remedy=f"cd {folder} && git status")
     project = folder / prefix
     outputs = tuple(f"{path}/" for path in recorded_outputs(project))
     changed = []

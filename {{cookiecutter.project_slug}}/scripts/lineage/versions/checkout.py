@@ -41,10 +41,9 @@ def checkout(root: Path, version: str) -> Path:
     folder = Path(top or root).with_name(f"explore-{version}")
     if folder.exists():
         is_ours = folder in [made.folder for made in worktrees(root)]
-        cleanup_it = f"{COMMAND} cleanup --version {version}"
         raise Refused(
             f"{folder} exists",
-            cleanup_it if is_ours else f"mv {folder} {folder}.old",
+            f"{COMMAND} cleanup --version {version}" if is_ours else f"mv {folder} {folder}.old",
         )
     project = add_worktree(root, folder, "--detach", tag.commit)
     try:
@@ -62,8 +61,7 @@ def worktrees(root: Path) -> list[Worktree]:
     found = []
     for marker in sorted(common_folder(root).glob(f"worktrees/*/{MARKER}")):
         version, commit = marker.read_text(encoding="utf-8").split()
-        link = marker.with_name("gitdir").read_text(encoding="utf-8")
-        folder = Path(link.strip()).parent
+        folder = Path(marker.with_name("gitdir").read_text(encoding="utf-8").strip()).parent
         if (folder / ".git").is_file():
             found.append(Worktree(version, folder, _changes(root, folder, commit)))
     return found
@@ -117,8 +115,7 @@ def cleanup(
             changes = ", ".join(made.changes[:5])
             raise Refused(f"{made.folder} has changes: {changes}", "save them, or cleanup --force")
         if root.is_relative_to(made.folder):
-            main = common_folder(root).parent
-            raise Refused(f"{made.folder} is where you are", f"cd {main}")
+            raise Refused(f"{made.folder} is where you are", f"cd {common_folder(root).parent}")
     for made in chosen:
         must_git(root, "worktree remove --force", str(made.folder))
     return chosen

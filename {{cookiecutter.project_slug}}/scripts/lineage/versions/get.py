@@ -164,8 +164,9 @@ class Wanted(NamedTuple):
                 md5 = stored.name if stored.mode == DVC else blob_md5(self.root, stored.name)
                 is_whole = file.is_file() and file_md5(file) == md5
             if not is_whole:
-                problem = f"{name} of {self.version} did not come back as it was recorded"
-                raise Refused(f"{problem} ({stored.name})")
+                raise Refused(
+                    f"{name} of {self.version} did not come back as it was recorded ({stored.name})"
+                )
 
 
 def _near(path: str, known: set[str]) -> str:

@@ -25,8 +25,7 @@ def push_tag(root: Path, tag: Tag) -> None:
     upstream = git_remote(root)
     if upstream:
         _give_way(root, tag, upstream)
-    outputs = recorded_outputs(root, tag.commit, pushed=True)
-    hashes = with_files(root, outputs.values())
+    hashes = with_files(root, recorded_outputs(root, tag.commit, pushed=True).values())
     sent = send(root, remote, hashes)
     say(f"{len(hashes)} objects of {tag.version} are in the remote, {len(sent)} of them new")
     if upstream is None:

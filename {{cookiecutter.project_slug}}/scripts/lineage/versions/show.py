@@ -42,8 +42,7 @@ def print_versions(root: Path, form: str) -> None:
         names |= metrics
     rows = []
     for tag, metrics in known.items():
-        values = map(metrics.get, names)
-        rows.append([tag.version, tag.day, tag.commit[:7], *values, tag.text])
+        rows.append((tag.version, tag.day, tag.commit[:7], *map(metrics.get, names), tag.text))
     print_rows(["version", "day", "commit", *names, "description"], rows, form)
 
 
@@ -92,8 +91,7 @@ def _merged_files(root: Path, results: Results) -> Iterator[tuple[str, str, str]
     train = root / paths.TRAIN_DATA
     if md5 := results.outputs.get(paths.TRAIN_DATA):
         train = object_path(root, md5)
-    merged = read_sources(train) | read_sources(results.database)
-    for source in merged.values():
+    for source in (read_sources(train) | read_sources(results.database)).values():
         if not source.name.startswith(paths.RUNS):
             yield "merged", source.name, f"{source.rows} rows {source.rule}"
 

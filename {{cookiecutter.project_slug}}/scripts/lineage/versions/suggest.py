@@ -93,8 +93,7 @@ def start_version(root: Path, part: Part | None) -> None:
     Raises:
         BadInput: params.yaml is wrong, or the version cannot be changed there.
     """
-    params = read_params(root / PARAMS)
-    version = find_next(root, params, taken_versions(root), part).name
+    version = find_next(root, read_params(root / PARAMS), taken_versions(root), part).name
     set_version(root, version)
     say(f"{PARAMS} says {version}; no tag has closed it")
     say(f"  → git commit --all --message 'Start {version}'; dvc repro")
@@ -103,8 +102,7 @@ def start_version(root: Path, part: Part | None) -> None:
 def set_version(root: Path, version: str) -> None:
     """Change `experiment.version` in params.yaml, and no other byte."""
     file = root / PARAMS
-    text = file.read_bytes().decode("utf-8")
-    write_text(file, with_version(text, version))
+    write_text(file, with_version(file.read_bytes().decode("utf-8"), version))
 
 
 def find_next(

@@ -181,8 +181,8 @@ def _check_runs(root: Path, proof: Proof) -> None:
     except LineageError as error:
         problems["row"] = error.problem
         return
-    claims = _false_claims(proof.tag.text, results.runs[0])
-    problems |= {"row": next(claims, ""), "model": ""}
+    problems["row"] = next(_false_claims(proof.tag.text, results.runs[0]), "")
+    problems["model"] = ""
     for run in reversed(results.runs):
         name = run["track_id"]
         if models.get(model_name(name)) != run["model_hash"]:

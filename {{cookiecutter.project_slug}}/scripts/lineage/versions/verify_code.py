@@ -41,11 +41,9 @@ def other_code(
     yield from _other_settings(root, commit)
     recorded = git(root, f"log -1 --format=%H {commit} -- {PIPELINE_LOCK}")
     for _, path, md5 in _dependencies(root, commit):
-        if path in results.outputs:
-            continue
-        if md5_in_git(root, commit, path) not in (None, md5):
-            changed = changed_files(root, f"{recorded}..{commit}", path)
-            yield f"{[*changed, path][0]} is not what {PIPELINE_LOCK} says ran"
+        if path not in results.outputs and md5_in_git(root, commit, path) not in (None, md5):
+            name = [*changed_files(root, f"{recorded}..{commit}", path), path][0]
+            yield f"{name} is not what {PIPELINE_LOCK} says ran"
     for run in results.runs:
         if run.get("code_hash") not in (None, code_hash_at(root, commit)):
             yield f"run {run['track_id']} had other code"
@@ -60,12 +58,10 @@ def _other_settings(
     params = yaml_in_git(root, commit, PARAMS)
     for name, stage in yaml_in_git(root, commit, PIPELINE_LOCK)["stages"].items():
         ran = stage["cmd"]
-        about = declared.get(name) or {}
-        says = about.get("cmd", ran)
+        says = (declared.get(name) or {}).get("cmd", ran)
         if says != ran and "${" not in says:  # a template would have to be filled in
             yield f"stage {name} ran {ran!r}, and {PIPELINE} says {says!r}"
-        files = stage.get("params") or {}
-        for key, value in files.get(PARAMS, {}).items():
+        for key, value in stage.get("params", {}).get(PARAMS, {}).items():
             now = _param(params, key)
             if now != value:
                 yield f"{name} ran with {key}: {value}, and {PARAMS} says {now}"
