@@ -276,3 +276,14 @@ def test_a_base_with_something_else_in_it_is_refused(twins: Twins) -> None:
     stray = parquet(twins.path("parts") / "mine.parquet", id=[2])
     with pytest.raises(BadInput, match=f"{stray} is no part of the data"):
         merge_data([twins.path("parts")], [], twins.folder / "out", Rules("merge", ("id",)), "data")
+
+
+def test_no_sources_convert_the_layout(twins: Twins) -> None:
+    """As the stage does when its params have changed, and nothing is in the inbox."""
+    twins.merge(parquet(twins.folder / "1.parquet", id=[2, 1], x=["a", None]))
+    rules = Rules("merge", ("id",), layout="parts")
+    for number, layout in enumerate(["file", "parts"]):
+        out = twins.folder / f"converted-{number}.parquet"
+        assert merge_data([twins.path(layout)], [], out, rules, "data").is_empty
+        assert pq.read_table(out).to_pylist() == [{"id": 1, "x": None}, {"id": 2, "x": "a"}]
+        assert read_sources(out) == read_sources(twins.path("file"))

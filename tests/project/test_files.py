@@ -50,6 +50,7 @@ FILES = [
     "docs/examples.md",
     "docs/merge-rebase.md",
     "docs/models.md",
+    "docs/parts.md",
     "docs/python.md",
     "docs/quickstart.md",
     "docs/runs.md",

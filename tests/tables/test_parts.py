@@ -15,7 +15,7 @@ from lineage.tables.parts import is_parts, part_name, parts_of
 
 def write_part(folder: Path, number: int | None, query: str, md5: str = "0" * 32) -> Path:
     folder.mkdir(exist_ok=True)
-    path = folder / part_name(number, md5)
+    path = folder / part_name("record" if number is None else f"{number:06}", md5)
     duckdb.sql(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
     return path
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Option
@@ -40,6 +40,7 @@ class Shared:
     dry_run: bool
     yes: bool
     format: str
+    layout: Layout | None
     plans: "list[Plan]" = field(default_factory=list)
 
     def request(
@@ -48,9 +49,10 @@ class Shared:
         sources: list[str],
         output: Path | None,
         strategy: Strategy | None,
-        **narrower: Any,
+        id_column: str | None = None,
+        tables: list[str] | None = None,
     ) -> "Request":
-        """Say what is to be merged where, and how, with what only databases or only data have."""
+        """Say what is to be merged where, and how; for databases, by which id in which tables."""
         from lineage.merge.by_hand import Request
         from lineage.merge.rules import Rules
 
@@ -62,8 +64,10 @@ class Shared:
             tuple(self.key_columns or ()),
             on_conflict=self.on_conflict,
             dry_run=self.dry_run,
+            id_column=id_column,
+            tables=tuple(tables or ()),
             cast_text=self.cast is not None,
-            **narrower,
+            layout=self.layout,
         )
         confirm = _agree if self.yes else typer.confirm
         return Request(base, sources, output, rules, confirm, self.backup_tag)
@@ -113,14 +117,12 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     """
     from lineage.merge.by_hand import merge_data_by_hand, merge_databases_by_hand
 
-    shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format)
+    shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format, data_layout)
     if exp_db:
-        narrower = {"id_column": id_column, "tables": tuple(table or ())}
-        request = shared.request(base_db, exp_db, output_db, strategy, **narrower)
+        request = shared.request(base_db, exp_db, output_db, strategy, id_column, table)
         _report(shared, request, merge_databases_by_hand(request, ancestor_db))
     if exp_data:
-        kind = data_strategy or strategy
-        request = shared.request(base_data, exp_data, output_data, kind, layout=data_layout)
+        request = shared.request(base_data, exp_data, output_data, data_strategy or strategy)
         _report(shared, request, merge_data_by_hand(request))
     _summarise(shared)
 

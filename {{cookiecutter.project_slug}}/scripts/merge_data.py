@@ -19,7 +19,7 @@ def main() -> None:
     from lineage.core import paths
     from lineage.core.params import read_params
     from lineage.merge.data import line_up, union_all_by_name, write_rows
-    from lineage.merge.inbox import as_sources, new_files
+    from lineage.merge.inbox import DATA, as_sources, new_files
     from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
     from lineage.tables.engine import open_engine
@@ -30,7 +30,7 @@ def main() -> None:
     params = read_params(root / paths.PARAMS)
     rules = rules_for_data(params.merge)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
-        inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, output.sources)
+        inbox = new_files(root, paths.INCOMING_DATA, DATA, rules, output.sources)
         relations = line_up(engine, filter(None, [output.base]), inbox.new, rules, output.name)
         if params.merge.engine == "dask" and inbox.new:
             plan = _on_cluster(relations, rules, params, output.draft)
@@ -39,7 +39,7 @@ def main() -> None:
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.merge.data_test_overlap)
         line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
         lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
-        is_other = not relations.base or (relations.parts is None) == (rules.layout == "parts")
+        is_other = not relations.base or relations.is_parts != (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
         if not plan.is_empty or is_other or (inbox.new and output.sources):
             arriving = as_sources(root, inbox.new, rules)

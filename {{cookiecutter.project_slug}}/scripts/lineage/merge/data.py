@@ -24,13 +24,9 @@ from lineage.tables.parquet_files import (
     numbered_rows,
     read_schemas,
     require_columns,
-    scan,
 )
-from lineage.tables.sources import Sources, notes_beside_record, read_sources
+from lineage.tables.sources import Sources, read_sources
 from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
-
-FILES_AT_ONCE = 50
-"""So many files are lined up by one statement; one of a thousand takes DuckDB seconds to plan."""
 
 
 @dataclass
@@ -42,7 +38,7 @@ class DataRelations(Relations):
         metadata: of the result: what Arrow and pandas noted about the columns.
         base: the files of the base, or its parts.
         incoming: the incoming files.
-        parts: the metadata of the parts of the base; None: it is no folder of parts.
+        is_parts: the base is one folder of parts.
         merged: the record of what was merged into the base.
     """
 
@@ -50,7 +46,7 @@ class DataRelations(Relations):
     metadata: Mapping[str, str] = field(default_factory=dict)
     base: Sequence[Schema] = ()
     incoming: Sequence[Schema] = ()
-    parts: Mapping[str, str] | None = None
+    is_parts: bool = False
     merged: Sources = field(default_factory=dict)
 
 
@@ -112,8 +108,7 @@ def line_up(
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.incoming = incoming
     relations.metadata = merged_metadata(engine, known, incoming, columns)
-    if len(base) == 1 and base[0].is_dir():
-        relations.parts = notes_beside_record(engine, known[-1].path)
+    relations.is_parts = len(base) == 1 and base[0].is_dir()
     for path in base:
         relations.merged |= read_sources(path)
     relations.lacking = {column: _lacking(incoming, column) for column in compared}
@@ -148,22 +143,15 @@ def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
 
 def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
     """Make table `incoming`: each row with the number of its source, and one of its own."""
-    columns = relations.written.items()
-    declared = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
+    nothing = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in relations.written.items())
+    alike = sorted(schemas, key=lambda schema: list(schema.columns.items()))
+    rows = numbered_rows(alike, relations.written) or f'SELECT 0 AS "lineage row", {nothing} LIMIT 0'
+    sources = {schema.number: schema.source for schema in schemas}
     relations.run(f"""
-        CREATE TEMP TABLE incoming ("lineage source" INTEGER, "lineage row" BIGINT, {declared})
+        CREATE TEMP TABLE incoming AS
+        SELECT MAP {sources}["lineage row" // {ROWS_PER_FILE}]::INTEGER AS "lineage source", *
+        FROM ({rows})
     """)
-    for start in range(0, len(schemas), FILES_AT_ONCE):
-        files = [
-            f"""
-            SELECT {schema.source} AS "lineage source",
-                   file_row_number + {schema.number * ROWS_PER_FILE} AS "lineage row",
-                   * EXCLUDE (file_row_number)
-            FROM {scan(schema.path, numbered=True)}"""
-            for schema in schemas[start : start + FILES_AT_ONCE]
-        ]
-        rows = " UNION ALL BY NAME ".join(files)
-        relations.run(f"INSERT INTO incoming BY NAME {rows}")
 
 
 def make_base(relations: DataRelations) -> None:

@@ -4,8 +4,10 @@ A part stays under its name as long as none of its rows goes and the columns sta
 arrives is a part of its own, after all others: rows have the order that they have in one file.
 """
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +16,15 @@ from lineage.core.errors import Refused
 from lineage.merge.plan import Plan
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import (
-    Columns,
     Schema,
     copy_statement,
     count_rows_of,
     numbered_rows,
     scan,
 )
-from lineage.tables.parts import part_name, parts_of, place_of_part
-from lineage.tables.sources import Sources, arrive, as_metadata, notes_beside_record
-from lineage.tables.sql import ROWS_PER_FILE, Engine, quote, quote_all
+from lineage.tables.parts import RECORD, part_name, parts_of, place_of_part
+from lineage.tables.sources import Sources, arrive, as_metadata, read_notes
+from lineage.tables.sql import ROWS_PER_FILE, Engine, quote_all
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import bytes_md5
 
@@ -53,44 +54,41 @@ def write_rows(
     Raises:
         Refused: the output cannot be written, or other rows are read back than were written.
     """
+    engine = relations.engine
     columns = quote_all(relations.written)
     comes = f"SELECT {columns} FROM arriving ORDER BY {relations.order('arriving')}"
     record = as_metadata(arrive(relations.merged, arriving or {}))
     if layout == "parts":
         output.mkdir()
-        folder = PartFolder(relations.engine, output, relations.name, relations.metadata)
+        folder = PartFolder(engine, output, relations.name, relations.metadata)
         _keep_base(relations, folder)
-        new = _add_parts(relations, folder, comes, plan.added)
-        folder.write_record(relations.written, record)
-        written = scan(new or parts_of(output)[-1])
-        rows = sum(count_rows_of(relations.engine, parts_of(output)).values())
+        new = folder.write(comes)
+        folder.write(f"{comes} LIMIT 0", RECORD, record)
+        rows = sum(count_rows_of(engine, parts_of(output)).values())
+        written = scan(new or parts_of(output)[-1:])
     else:
         before = plan.rows - plan.added
+        all_rows = f"FROM ({_staying(relations, relations.base)}) UNION ALL BY NAME FROM ({comes})"
         metadata = {**relations.metadata, **record}
-        rows = _write_file(relations, plan, comes, output, metadata)
+        rows = copy_rows(engine, all_rows, output, relations.name, metadata)
         written = f"{scan(output, numbered=True)} WHERE file_row_number >= {before}"
     keys = [name for name in relations.identity if name in relations.written]
     checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
-    found = relations.engine.execute(f"{checksum} FROM {written}").fetchall()
-    expected = relations.engine.execute(f"{checksum} FROM arriving").fetchall()
-    if rows != plan.rows or found != expected:
+    found = engine.execute(f"{checksum} FROM {written}").fetchall()
+    if rows != plan.rows or found != engine.execute(f"{checksum} FROM arriving").fetchall():
         raise plan.not_written()
 
 
-def _write_file(
-    relations: "DataRelations", plan: Plan, comes: str, output: Path, metadata: Mapping[str, str]
-) -> int:
-    """Write one file; return how many rows."""
-    columns = quote_all(relations.written)
-    base = numbered_rows(relations.base, relations.written) or "FROM base_rows"
-    stays = f"SELECT {columns} FROM ({base})"
-    if plan.replaced:
+def _staying(relations: "DataRelations", files: Sequence[Schema]) -> str:
+    """Write the query of the rows of some files of the base that stay, as they lie."""
+    rows = numbered_rows(files, relations.written) or "FROM base_rows"
+    stays = f"SELECT {quote_all(relations.written)} FROM ({rows})"
+    if relations.count("leaving"):
         stays += """
             WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
             ORDER BY "lineage row"
         """
-    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({comes})"
-    return copy_rows(relations.engine, rows, output, relations.name, metadata)
+    return stays
 
 
 def copy_rows(
@@ -131,89 +129,77 @@ class PartFolder:
     metadata: Mapping[str, str]
     last: int = 0
 
-    def write(self, rows: str, number: int) -> list[Path]:
-        """Write the rows of a query as a part; return it, or nothing where there are no rows."""
-        self.last = max(self.last, number)
-        temporary = self.path / ".part.tmp"
-        if not copy_rows(self.engine, rows, temporary, self.name, self.metadata):
-            temporary.unlink()
-            return []
-        part = self.path / part_name(number, bytes_md5(temporary))
-        return [temporary.rename(part)]
+    def write(
+        self, rows: str, place: str | None = None, record: Mapping[str, str] | None = None
+    ) -> list[Path]:
+        """Write the rows of a query as a part; return it, or nothing where there are no rows.
 
-    def write_record(self, columns: Columns, record: Mapping[str, str]) -> None:
-        """Write the part without rows, which has the record of what was merged."""
-        values = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
-        temporary = self.path / ".part.tmp"
-        metadata = {**self.metadata, **record}
-        copy_rows(self.engine, f"SELECT {values} LIMIT 0", temporary, self.name, metadata)
-        temporary.rename(self.path / part_name(None, bytes_md5(temporary)))
+        Args:
+            rows: the query.
+            place: of the part; None: after all others, as several parts where there are many rows.
+            record: of what was merged; with it the part is written without rows, too.
+        """
+        new = self.path / ".part.tmp"
+        count = copy_rows(self.engine, rows, new, self.name, {**self.metadata, **(record or {})})
+        if not place and count > PART_ROWS:
+            return self._split(new.rename(self.path / ".parts.tmp"), count)
+        if not place and count:
+            self.last += 1
+        if count or record is not None:
+            name = part_name(place or f"{self.last:06}", bytes_md5(new))
+            return [new.rename(self.path / name)]
+        new.unlink()
+        return []
+
+    def _split(self, file: Path, count: int) -> list[Path]:
+        """Write the rows of a file as parts, and remove it."""
+        parts = []
+        for start in range(0, count, PART_ROWS):
+            parts += self.write(f"""
+                SELECT * EXCLUDE (file_row_number) FROM {scan(file, numbered=True)}
+                WHERE file_row_number BETWEEN {start} AND {start + PART_ROWS - 1}
+            """)
+        file.unlink()
+        return parts
 
     def take_over(self, part: Path) -> None:
         """Link a part of the folder whose draft this is; copy one of another folder."""
         target = self.path / part.name
         old = part.parent
-        if old.parent != self.path.parent or not self.path.name.startswith(f".{old.name}."):
-            copy_out(part, target)
-        elif part.is_symlink():
-            target.symlink_to(part.readlink())
-        else:
-            try:
-                target.hardlink_to(part)
-            except OSError:  # a file system without hard links
-                copy_out(part, target)
+        with suppress(OSError, NotImplementedError):  # a file system without such links
+            if self.path.parent == old.parent and self.path.name.startswith(f".{old.name}."):
+                os.link(part, target, follow_symlinks=False)
+                return
+        copy_out(part, target)
 
 
 def _keep_base(relations: "DataRelations", folder: PartFolder) -> None:
     """Take over the parts that stay as they are; write those anew that do not, and files as parts.
 
-    A part keeps its number. Where the columns, their types or metadata change, all are written
-    anew: not every reader of a folder would fit the parts to each other.
+    A part keeps its place. Where the columns, their types or metadata change, all are written anew:
+    not every reader of a folder would fit the parts to each other.
     """
+    if not relations.is_parts:
+        folder.write(_staying(relations, relations.base))
+        return
     changed = relations.engine.execute(f"SELECT DISTINCT base_row // {ROWS_PER_FILE} FROM leaving")
     touched = {file for (file,) in changed.fetchall()}
-    if relations.parts is None:
-        for schema in relations.base:
-            for start in range(0, relations.count(scan(schema.path)), PART_ROWS):
-                folder.write(_staying(relations, schema, start), folder.last + 1)
-        return
-    is_as_before = relations.parts == relations.metadata
+    notes = {**relations.metadata, **as_metadata(relations.merged)}
+    is_as_before = notes == read_notes(relations.engine, relations.base[-1].path)
     for schema in relations.base[:-1]:
-        folder.last = int(place_of_part(schema.path))
+        place = place_of_part(schema.path)
+        folder.last = int(place)
         stays = schema.number not in touched and schema.columns == relations.written
         if stays and is_as_before:
             folder.take_over(schema.path)
         else:
-            folder.write(_staying(relations, schema), folder.last)
-
-
-def _staying(relations: "DataRelations", schema: Schema, start: int | None = None) -> str:
-    """Write the query of a base file's rows that stay: all, or those of a part from `start` on."""
-    query = f"""
-        SELECT {quote_all(relations.written)} FROM ({numbered_rows([schema], relations.written)})
-        WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
-    """
-    if start is not None:
-        first = schema.number * ROWS_PER_FILE + start
-        query += f'AND "lineage row" BETWEEN {first} AND {first + PART_ROWS - 1}'
-    return f'{query} ORDER BY "lineage row"'
-
-
-def _add_parts(relations: "DataRelations", folder: PartFolder, comes: str, rows: int) -> list[Path]:
-    """Write the arriving rows as new parts; return them."""
-    if rows > PART_ROWS:
-        relations.run(f"CREATE TEMP TABLE ordered AS {comes}")
-    parts = []
-    for start in range(0, rows, PART_ROWS):
-        some = f"SELECT * FROM ordered LIMIT {PART_ROWS} OFFSET {start}"
-        parts += folder.write(some if rows > PART_ROWS else comes, folder.last + 1)
-    return parts
+            folder.write(_staying(relations, [schema]), place)
 
 
 def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
     """Write `output`: the parts of a folder, small neighbours folded together.
 
-    A part that is made of several has the number of the first. Rows, order and record stay.
+    A part that is made of several has the place of the first. Rows, order and record stay.
 
     Args:
         data: a folder of parts.
@@ -229,7 +215,7 @@ def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
     with open_engine() as engine:
         *parts, record = parts_of(data)
         output.mkdir()
-        folder = PartFolder(engine, output, name, notes_beside_record(engine, record))
+        folder = PartFolder(engine, output, name, read_notes(engine, parts_of(data)[0]))
         folder.take_over(record)
         groups: list[list[Path]] = []
         size = PART_ROWS
@@ -241,8 +227,7 @@ def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
             groups[-1].append(part)
         for first, *others in groups:
             if others:
-                number = int(place_of_part(first))
-                folder.write(f"SELECT * FROM {scan([first, *others])}", number)
+                folder.write(f"FROM {scan([first, *others])}", place_of_part(first))
             else:
                 folder.take_over(first)
         return len(parts), len(groups)

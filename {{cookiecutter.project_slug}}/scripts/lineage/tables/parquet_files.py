@@ -177,14 +177,6 @@ def count_rows_of(engine: Engine, files: Sequence[Path]) -> dict[Path, int]:
     return {Path(name): rows for name, rows in counted}
 
 
-def read_notes(engine: Engine, file: Path) -> dict[str, str]:
-    """Read the metadata of a file."""
-    notes = engine.execute(f"""
-        SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({escaped(file)})
-    """)
-    return dict(notes.fetchall())
-
-
 def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
     """Write the query that gives a number and then every column for each row of some files.
 

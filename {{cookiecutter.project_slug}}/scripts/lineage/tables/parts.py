@@ -21,9 +21,12 @@ LEFT_OUT = re.compile(r"\.DS_Store|\..*\.tmp")
 """Files that DVC leaves out as well: `.dvcignore` has them."""
 
 
-def part_name(number: int | None, md5: str) -> str:
-    """Name a part; without a number, the one with the record."""
-    place = "record" if number is None else f"{number:06}"
+RECORD = "record"
+"""The place of the part with the record, after those of numbers."""
+
+
+def part_name(place: str, md5: str) -> str:
+    """Name a part by its place, as `000001`, and the hash of its bytes."""
     return f"part-{place}-{md5[:12]}.parquet"
 
 
@@ -34,7 +37,7 @@ def place_of_part(part: Path) -> str:
 
 def is_parts(path: Path) -> bool:
     """Tell whether a path is a folder of parts: one has the record."""
-    return any(path.glob("part-record-*.parquet"))
+    return any(path.glob(f"part-{RECORD}-*.parquet"))
 
 
 def parts_of(path: Path) -> list[Path]:

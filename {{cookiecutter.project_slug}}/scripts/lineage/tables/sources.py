@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.tables.engine import open_engine
-from lineage.tables.parquet_files import count_rows_of, read_notes
+from lineage.tables.parquet_files import count_rows_of, escaped
 from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sql import Engine, quote
 from lineage.tables.sqlite_files import (
@@ -71,11 +71,12 @@ def count_and_read(path: Path) -> tuple[int, Sources]:
     return rows, {entry[0]: Source(*entry) for entry in record}
 
 
-def notes_beside_record(engine: Engine, part: Path) -> dict[str, str]:
-    """Read the metadata that a part has in common with all parts of its folder."""
-    notes = read_notes(engine, part)
-    notes.pop(METADATA_KEY, None)
-    return notes
+def read_notes(engine: Engine, file: Path) -> dict[str, str]:
+    """Read the metadata of a parquet file, the record among it."""
+    notes = engine.execute(f"""
+        SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({escaped(file)})
+    """)
+    return dict(notes.fetchall())
 
 
 def as_metadata(sources: Sources) -> dict[str, str]:

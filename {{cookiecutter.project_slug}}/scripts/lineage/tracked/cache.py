@@ -8,14 +8,9 @@ import shutil
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from lineage.tracked.hashes import (
-    bytes_md5,
-    file_md5,
-    folder_manifest,
-    listing_md5,
-    write_listing,
-)
+from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_listing
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
@@ -81,23 +76,17 @@ def read_listing(path: Path) -> dict[str, str]:
 
 def store(root: Path, path: Path) -> str:
     """Copy a file, or the files of a folder and its listing, into the cache; return its hash."""
-    if path.is_file():
-        md5 = file_md5(path)
-        store_object(root, path, md5)
-        return md5
-    manifest = folder_manifest(path)
+    manifest = manifest_of(path)
     for name, md5 in manifest.items():
         store_object(root, path / name, md5)
-    listing = write_listing(manifest)
-    hashed = listing_md5(manifest)
-
-    def build(temporary: Path) -> bool:
-        temporary.write_text(listing, encoding="utf-8")
-        temporary.chmod(0o444)
-        return True
-
-    write_whole(object_path(root, hashed), build, locked=False)
-    return hashed
+    if path.is_file():
+        return manifest[""]
+    md5 = listing_md5(manifest)
+    with TemporaryDirectory() as folder:
+        listing = Path(folder, md5)
+        listing.write_text(write_listing(manifest), encoding="utf-8")
+        store_object(root, listing, md5)
+    return md5
 
 
 def store_object(

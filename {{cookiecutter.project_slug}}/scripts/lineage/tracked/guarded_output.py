@@ -23,7 +23,7 @@ from lineage.tables.parts import is_parts
 from lineage.tables.sources import Sources, read_sources
 from lineage.tracked.cache import cached_object, recorded_manifest, store_object
 from lineage.tracked.git import git
-from lineage.tracked.hashes import folder_manifest, path_md5
+from lineage.tracked.hashes import manifest_of, path_md5
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
 from lineage.tracked.whole_file import Draft, draft_of, recover_folder
 
@@ -238,7 +238,7 @@ def _holds_recorded(
     base = root / path
     known = cached_object(root, recorded)
     then = recorded_manifest(root, recorded) or {}
-    now = _manifest(base)
+    now = manifest_of(base)
     lost = then.items() - now.items()
     is_data = base.is_file() or is_parts(base)
     objects = [cached_object(root, md5) for _, md5 in lost]
@@ -251,11 +251,6 @@ def _holds_recorded(
         come = [base / name for name, _ in now.items() - then.items()]
         return holds_all_rows(come, list(filter(None, objects)))
     return may_differ is not None and may_differ(base, known)
-
-
-def _manifest(path: Path) -> dict[str, str]:
-    """Map the files of a folder to their md5; a file alone has no name in it."""
-    return folder_manifest(path) if path.is_dir() else {"": path_md5(path)}
 
 
 def keep_recoverable(root: Path, path: str) -> None:
@@ -272,7 +267,7 @@ def keep_recoverable(root: Path, path: str) -> None:
         Refused: the bytes are recorded nowhere.
     """
     target = root / path
-    manifest = _manifest(target)
+    manifest = manifest_of(target)
     missing = {name: md5 for name, md5 in manifest.items() if not cached_object(root, md5)}
     if not missing:
         return

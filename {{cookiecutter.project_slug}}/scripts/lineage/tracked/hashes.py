@@ -77,6 +77,11 @@ def folder_manifest(folder: Path) -> dict[str, str]:
     return manifest
 
 
+def manifest_of(path: Path) -> dict[str, str]:
+    """Map the files of a folder to their md5; a file alone has no name in it."""
+    return folder_manifest(path) if path.is_dir() else {"": file_md5(path)}
+
+
 def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
     return listing_md5(folder_manifest(path)) if path.is_dir() else file_md5(path)
