@@ -28,9 +28,6 @@ THREAD_LIMITS = (
     "LOKY_MAX_CPU_COUNT",
 )
 
-EXIT_CODES = r"exit codes of the workers are \{(.*)\}"
-"""How loky's message ends that a process died."""
-
 
 def environments(sweep: Sweep, runs: int, threads: int) -> list[dict[str, str]]:
     """Give each worker of a sweep its environment: how many threads, and which GPU.
@@ -88,15 +85,15 @@ def do_all(
                     continue
                 workers[number] = _new_worker(environments[number], all_workers)
                 if run in died_once:
-                    codes = re.findall(EXIT_CODES, str(future.exception()))
-                    yield record_death(root, run, ", ".join(codes))
+                    yield record_death(root, run, str(future.exception()))
                 else:
                     died_once.append(run)
                     waiting = chain(waiting, [run])
 
 
-def record_death(root: Path, run: Run, codes: str) -> Outcome:
-    """Record a run as failed whose process died twice, as codes such as `SIGKILL(-9)` say."""
+def record_death(root: Path, run: Run, error: str) -> Outcome:
+    """Record a run as failed; loky's message says how its process ended: `SIGKILL(-9)`."""
+    codes = ", ".join(re.findall(r"exit codes of the workers are \{(.*)\}", error))
     question = "is there memory for sweep.jobs runs at a time?"
     return record_failure(root, run, f"its process died twice ({codes}); {question}")
 

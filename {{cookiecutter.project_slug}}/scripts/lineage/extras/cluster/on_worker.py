@@ -70,7 +70,7 @@ class Session(WorkerPlugin):
             run: as `run_process` reads it.
 
         Returns:
-            what `run_process` answers; or how its process died twice, as in `SIGKILL(-9)`.
+            what `run_process` answers; or how its process died twice.
 
         Raises:
             RuntimeError: no process can do runs here.
@@ -87,7 +87,7 @@ class Session(WorkerPlugin):
                 self.idle.append(connection)
                 return answer
         name = signal.Signals(-code).name if code < 0 else "EXIT"
-        return f"{name}({code})"
+        return f"exit codes of the workers are {{{name}({code})}}"  # as loky says it
 
     def _start(self) -> Connection:
         """Start a process, which says first what keeps it from doing runs."""

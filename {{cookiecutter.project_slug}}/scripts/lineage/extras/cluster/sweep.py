@@ -12,6 +12,7 @@ from typing import Any
 
 import cloudpickle
 from distributed import Client, Future, KilledWorker, get_worker, wait
+from distributed.comm import CommClosedError
 
 from lineage.core import paths
 from lineage.core.code_hash import code_files, listed_paths
@@ -66,7 +67,7 @@ def do_on_cluster(
         client.register_plugin(session)
         try:
             yield from _do_all(client, session.name, root, runs, environments)
-        except CancelledError:
+        except (CancelledError, CommClosedError):
             problem = f"the Dask scheduler at {client.scheduler.address} was lost"
             raise Refused(problem, REMEDY) from None
         finally:
