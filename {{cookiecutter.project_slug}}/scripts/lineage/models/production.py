@@ -37,7 +37,7 @@ from lineage.results.leaderboard import (
     measured,
     metric_names,
 )
-from lineage.results.measured_under import conditions_of
+from lineage.results.chosen_by import conditions_of
 from lineage.runs.model_file import models_in
 from lineage.tracked.cache import (
     cached_object,

@@ -18,7 +18,7 @@ from lineage.results.leaderboard import (
     best_runs,
     existing_database,
 )
-from lineage.results.measured_under import present_conditions
+from lineage.results.chosen_by import present_conditions
 from lineage.results.version_results import find_results
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.code_at_commit import find_code

@@ -92,34 +92,25 @@ def find_results(
     """
     parse(version)
     tag = tags(root).get(version)
-    params = params_at(root, tag.commit if tag else "HEAD")
-    named: object = database or root / DATABASE
+    promote = params_at(root, tag.commit if tag else "HEAD")["promote"]
+    place = str(database or root / DATABASE)
     outputs: dict[str, str] = {}
     chosen: dict[str, Any] = {"where": [f"version={version}"]}
     if tag:
-        outputs = _outputs(root, tag)
-        ids = [Path(name).stem for name in files_of(root, outputs, RUNS)]
-        chosen = {"track_ids": ids}
-    if tag and database is None:
-        named = f"{DATABASE} of {version}"
-        database = obtain(main_root(root), outputs[DATABASE], trusting=True)
-    database = database or root / DATABASE
-    promote = params["promote"]
-    metric = metric or promote["metric"]
-    runs = best_runs(existing_database(database), metric, mode or promote["mode"], **chosen)
+        outputs = recorded_outputs(root, tag.commit)
+        if not outputs.keys() >= {DATABASE, RUNS}:
+            lacks = f"no {DATABASE} in its {PIPELINE_LOCK}"
+            raise Refused(f"{version} has no results: {lacks}")
+        chosen = {"track_ids": [Path(name).stem for name in files_of(root, outputs, RUNS)]}
+        if database is None:
+            place = f"{DATABASE} of {version}"
+            database = obtain(main_root(root), outputs[DATABASE], trusting=True)
+    database = existing_database(database or root / DATABASE)
+    runs = best_runs(database, metric or promote["metric"], mode or promote["mode"], **chosen)
     if not runs:
         remedy = "python scripts/experiment_explorer.py list"
-        raise Refused(f"{named} has no such run of {version}", remedy)
+        raise Refused(f"{place} has no such run of {version}", remedy)
     return Results(tag, database, runs, outputs)
-
-
-def _outputs(root: Path, tag: Tag) -> dict[str, str]:
-    """Read what DVC records at a tag; raises `Refused` where there are none of runs."""
-    outputs = recorded_outputs(root, tag.commit)
-    if outputs.keys() >= {DATABASE, RUNS}:
-        return outputs
-    lacks = f"no {DATABASE} in its {PIPELINE_LOCK}"
-    raise Refused(f"{tag.version} has no results: {lacks}")
 
 
 def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]:
@@ -131,11 +122,7 @@ def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]
     return listing(main_root(root), outputs[folder]) if folder in outputs else {}
 
 
-def find_predictions(
-    root: Path,
-    results: Results,
-    run: Run,
-) -> Path | None:
+def find_predictions(root: Path, results: Results, run: Run) -> Path | None:
     """Find the parquet file that holds the predictions of a run.
 
     Args:
