@@ -34,7 +34,7 @@ def code_files(root: Path) -> Files:
     files: Files = {}
     for name in (EXPERIMENT, *listed_paths(root)):
         place = root / name
-        for path in place.rglob("*.py") if place.is_dir() else [place]:
+        for path in (place, *place.rglob("*.py")):
             if path.suffix == ".py":
                 files |= _read(root, path)
     for name, content in list(files.items()):
@@ -63,11 +63,9 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
     Raises:
         BadInput: dvc.yaml does not list one of them.
     """
-    listed = listed_paths(root)
-    missing = []
-    for name in sorted(names):
-        if not any(map(PurePosixPath(name).is_relative_to, listed)):
-            missing.append(name)
+    missing = sorted(names)
+    for listed in listed_paths(root):
+        missing = [name for name in missing if not PurePosixPath(name).is_relative_to(listed)]
     if missing:
         problem = f"{PIPELINE} does not list {', '.join(missing)}, which {EXPERIMENT} imports"
         lines = "".join(f"\\n      - {name}" for name in missing)
@@ -121,8 +119,8 @@ def _add_imported(root: Path, name: str, code: ast.AST, files: Files) -> None:
     """Add the modules of the project that some code of a file imports, and what they import."""
     for node in ast.walk(code):
         for module in _imported(name, node):
-            found = _read(root, root / module / "__init__.py")
-            found = found or _read(root, root / module.with_suffix(".py"))
+            package = _read(root, root / module / "__init__.py")
+            found = package or _read(root, root / module.with_suffix(".py"))
             for other, content in found.items() - files.items():
                 files[other] = content
                 _add_imported(root, other, _parse(other, content), files)

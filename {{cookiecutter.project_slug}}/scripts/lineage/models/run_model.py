@@ -9,16 +9,11 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.core.code_hash import code_files, code_hash
-from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
-from lineage.results.leaderboard import (
-    Row,
-    best_runs,
-    existing_database,
-)
-from lineage.results.chosen_by import present_conditions
+from lineage.results.chosen_by import Row, present_conditions
+from lineage.results.leaderboard import best_runs, existing_database
 from lineage.results.version_results import find_results
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.code_at_commit import find_code
@@ -105,13 +100,14 @@ def find_run(
     """
     if (run_id is None) == (version is None):
         raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
-    asked = f"run {run_id}" if version is None else f"version {version}"
-    if version is not None:
+    asked = f"run {run_id}"
+    if version is None:
+        runs = models.best_runs(where=[f"track_id={run_id}"])
+    else:
+        asked = f"version {version}"
         own = models.database == models.root / paths.DATABASE
         database = None if own else models.database
         runs = find_results(models.root, version, database, metric, mode).runs
-    else:
-        runs = models.best_runs(where=[f"track_id={run_id}"])
     if not runs:
         remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
         raise BadInput(f"{asked} has no row in {models.database.name}", remedy)
@@ -196,14 +192,3 @@ def missing_code(root: Path, run: Row) -> Refused | None:
         return Refused(problem, "git fetch --all --tags")
     tag = git(root, "tag", f"--contains={commit}", "--list", version)
     return Refused(f"needs the code of {version}", f"git merge {tag or commit[:10]}")
-
-
-def with_code(models: Models, runs: list[Row], say: Say) -> list[Row]:
-    """Leave out the runs whose models need code that is not on this branch, and say so."""
-    kept = []
-    for run in runs:
-        if missing := missing_code(models.root, run):
-            say(f"run {run['track_id']} does not take part: it {missing}")
-        else:
-            kept.append(run)
-    return kept

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from lineage.core import paths
-from lineage.core.console import Say
+from lineage.core.console import say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.listing import print_rows
 from lineage.models.measure import measure_again
-from lineage.models.model_card import ModelCard, read_card
+from lineage.models.model_card import Card, as_row, read_card
 from lineage.models.run_model import (
     find_model,
     find_run,
@@ -37,15 +37,15 @@ def list_models(form: str) -> None:
     kept = dict.fromkeys(models_in(models.root / paths.CANDIDATES), "candidate")
     if card:
         both = "production + candidate"
-        kept[card.track_id] = both if card.track_id in kept else "production"
+        own = card["track_id"]
+        kept[own] = both if own in kept else "production"
     runs = models.best_runs(track_ids=list(kept))
-    known = [run["track_id"] for run in runs]
-    for track_id in kept:
-        if track_id not in known:
-            runs.append({"track_id": track_id})
+    without_row = kept.keys() - {run["track_id"] for run in runs}
+    runs += [{"track_id": track_id} for track_id in sorted(without_row)]
     metric = models.promote.metric
     choice = choice_metric(metric_names(models.database), metric)
-    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *param_names(runs)]
+    params = param_names(set().union(*runs))
+    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *params]
     rows = []
     for run in runs:
         state = kept[run["track_id"]]
@@ -69,7 +69,7 @@ def show_model(run_id: str | None, form: str) -> None:
     if run_id is not None:
         content = find_run(open_models(), run_id, None)
     else:
-        content = vars(card_of_production(paths.find_root()))
+        content = card_of_production(paths.find_root())
     if form == "json":
         print(json.dumps(content, indent=2))
         return
@@ -94,7 +94,7 @@ def print_evaluation(run_id: str | None, version: str | None, form: str) -> None
     """
     models = open_models()
     if run_id is None and version is None:
-        run = card_of_production(models.root).as_row()
+        run = as_row(card_of_production(models.root))
     else:
         run = find_run(models, run_id, version)
     now, _ = measure_again(models, run)
@@ -103,14 +103,13 @@ def print_evaluation(run_id: str | None, version: str | None, form: str) -> None
     print_rows(["name", "recorded", "now"], rows, form)
 
 
-def download(run_id: str | None, version: str | None, output: Path, say: Say) -> None:
+def download(run_id: str | None, version: str | None, output: Path) -> None:
     """Copy the model of a run, or of a version's best run, out of the project.
 
     Args:
         run_id: the run.
         version: the version; give one of both.
         output: a path that does not exist yet, or a folder to copy it into.
-        say: is told what was copied.
 
     Raises:
         BadInput: no such run or version.
@@ -129,7 +128,7 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 
-def card_of_production(root: Path) -> ModelCard:
+def card_of_production(root: Path) -> Card:
     """Read the card of the model in production; raises `Refused` where there is none."""
     card = _card_of_present_folders(root)
     if card is None:
@@ -137,7 +136,7 @@ def card_of_production(root: Path) -> ModelCard:
     return card
 
 
-def _card_of_present_folders(root: Path) -> ModelCard | None:
+def _card_of_present_folders(root: Path) -> Card | None:
     """Read the card of production; refuse to call nothing what only was not pulled."""
     for folder in (paths.PRODUCTION, paths.CANDIDATES):
         if recorded_md5(root, folder) is not None and not (root / folder).exists():

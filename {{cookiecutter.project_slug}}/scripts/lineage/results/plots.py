@@ -122,7 +122,7 @@ def axis_sql(axis: str, score: str) -> str:
     ten: 0.1, 1 and 10 are at 0, 0.5 and 1. An axis with one value has it at 0.5.
     """
     place = "dense_rank() OVER (ORDER BY value)" if is_param(axis) else "value"
-    values_needed = 2 if is_param(axis) else 0
+    least = 2 if is_param(axis) else 0  # values of an axis
     return f"""
         WITH scored AS (
             SELECT
@@ -135,9 +135,7 @@ def axis_sql(axis: str, score: str) -> str:
             WHERE metrics.{quote(score)} IS NOT NULL
         ),
         placed AS (
-            SELECT *, {place} AS place
-            FROM scored
-            WHERE value IS NOT NULL
+            SELECT *, {place} AS place FROM scored WHERE value IS NOT NULL
         )
         SELECT
             track_id,
@@ -149,7 +147,7 @@ def axis_sql(axis: str, score: str) -> str:
             value,
             score
         FROM placed
-        WHERE (SELECT count(DISTINCT value) + max(value IS NULL) FROM scored) >= {values_needed}
+        WHERE (SELECT count(DISTINCT value) + max(value IS NULL) FROM scored) >= {least}
         ORDER BY number
     """
 

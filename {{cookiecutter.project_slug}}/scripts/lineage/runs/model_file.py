@@ -39,11 +39,8 @@ def model_name(track_id: str) -> str:
 
 def models_in(folder: Path) -> dict[str, Path]:
     """Map the run ids of a folder's models to their paths."""
-    models: dict[str, Path] = {}
-    for path in sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}")):
-        track_id = path.name.removesuffix(MODEL_SUFFIX)
-        models[track_id] = path
-    return models
+    models = sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}"))
+    return {path.name.removesuffix(MODEL_SUFFIX): path for path in models}
 
 
 def hashes_by_name(files: Mapping[str, str]) -> dict[str, str]:
@@ -131,14 +128,11 @@ def make_reproducible(path: Path) -> None:
     numbers: dict[str, str] = {}
 
     def number(found: re.Match[str]) -> str:
-        next_number = str(len(numbers))
-        return numbers.setdefault(found[0], next_number)
+        return numbers.setdefault(found[0], str(len(numbers)))
 
     schema = SKOPS_NAME.sub(number, files.pop(SCHEMA).decode())
-    renamed = {SCHEMA: schema.encode()}
-    for name, content in files.items():
-        new_name = STEM.sub(number, name)
-        renamed[new_name] = content
+    renamed = {STEM.sub(number, name): content for name, content in files.items()}
+    renamed[SCHEMA] = schema.encode()
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in sorted(renamed.items()):
             entry = zipfile.ZipInfo(name, FIXED_DATE)

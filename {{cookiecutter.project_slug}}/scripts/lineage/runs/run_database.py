@@ -75,8 +75,7 @@ def write_run(
     params = to_row(run.params)
     check_columns([*METRIC_ROW_COLUMNS, *params, *metrics])
     row = {**vars(run.facts), **params, **metrics}
-    types = dict.fromkeys(row, "TEXT")
-    types |= NUMBERS
+    types = dict.fromkeys(row, "TEXT") | NUMBERS
     types |= {name: run.param_types[name] for name in params}
     types |= dict.fromkeys(metrics, "REAL")
 
@@ -133,15 +132,15 @@ def _write_events(path: Path, track_id: str, events: Sequence[Event]) -> None:
 
     The time is part of the key, and clocks go back.
     """
-    names = dict.fromkeys(chain(["step"], *events))
-    del names["timestamp"]
-    types = {**dict.fromkeys(names, "REAL"), "step": "INTEGER"}
+    types = dict.fromkeys(chain(["step"], *events), "REAL")
+    types["step"] = "INTEGER"
+    del types["timestamp"]
     rows = []
     last = datetime.min
     for event in events:
         last += timedelta(microseconds=1)
         last = max(last, datetime.fromtimestamp(event["timestamp"]))
-        rows.append([*map(event.get, names), track_id, last.strftime(TIMESTAMP)])
+        rows.append([*map(event.get, types), track_id, last.strftime(TIMESTAMP)])
     _create_table(path, EVENTS, types, rows)
 
 
@@ -152,8 +151,7 @@ def to_row(params: Mapping[str, Any]) -> Row:
         BadInput: a name cannot be a column.
     """
     columns = list(flatten("model", params))
-    names = [name for name, _ in columns]
-    check_columns([*METRIC_ROW_COLUMNS, *names])
+    check_columns([*METRIC_ROW_COLUMNS, *(name for name, _ in columns)])
     return dict(columns)
 
 
@@ -193,8 +191,7 @@ def to_metrics(
         if is_param(str(name)):
             problem = f"metric {name!r} would look like a param (they begin with model_)"
             raise BadInput(problem, "rename it")
-        number = None if plain is None else float(plain)
-        metrics[str(name)] = number
+        metrics[str(name)] = None if plain is None else float(plain)
     return metrics
 
 

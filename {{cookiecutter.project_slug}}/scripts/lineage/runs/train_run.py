@@ -94,13 +94,16 @@ def _fit_and_evaluate(
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
-    model = _load_model(experiment, file)
-    validated: Any = {}
+    try:
+        model = experiment.load_model(file)
+    except Exception as error:
+        problem = f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
+        raise Refused(problem) from error
+    validated: Metrics = {}
     if active.validation is not None:
         validated, _ = _evaluate(experiment, model, train, active.validation, active)
-    measured, predictions = _evaluate(experiment, model, train, test, active)
-    metrics = to_metrics(measured)
-    add_validated(metrics, to_metrics(validated))
+    metrics, predictions = _evaluate(experiment, model, train, test, active)
+    add_validated(metrics, validated)
     return metrics, predictions
 
 
@@ -140,14 +143,6 @@ def check_code(root: Path, run: Run) -> None:
         raise Refused(problem, "dvc repro   # all runs, by the code as it is now")
 
 
-def _load_model(experiment: ModuleType, path: Path) -> Any:
-    try:
-        return experiment.load_model(path)
-    except Exception as error:
-        problem = f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
-        raise Refused(problem) from error
-
-
 def _load(experiment: ModuleType, root: Path, name: str) -> Any:
     data = experiment.load_data(root / name)
     if getattr(data, "empty", False):
@@ -161,7 +156,7 @@ def _evaluate(
     train: Any,
     test: Any,
     active: ActiveRun,
-) -> tuple[Any, Any]:
+) -> tuple[Metrics, Any]:
     """Evaluate; when that fails, say too which columns only one of the data sets has."""
     try:
         metrics, predictions = call_with_run(experiment.evaluate, model, test, active)
@@ -172,7 +167,7 @@ def _evaluate(
         names = ", ".join(sorted(map(str, differ)))
         problem = f"{_describe(error)}; only one of training and test data has {names}"
         raise Refused(problem) from error
-    return metrics, predictions
+    return to_metrics(metrics), predictions
 
 
 def _describe(error: BaseException) -> str:
@@ -180,6 +175,7 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, LineageError):
         return str(error)
     text = f"{type(error).__name__}: {error}"
-    steps = traceback.extract_tb(error.__traceback__)
-    lines = [step.lineno for step in steps if step.filename.endswith(paths.EXPERIMENT)]
-    return f"{text} ({paths.EXPERIMENT}, line {lines[-1]})" if lines else text
+    for step in reversed(traceback.extract_tb(error.__traceback__)):
+        if step.filename.endswith(paths.EXPERIMENT):
+            return f"{text} ({paths.EXPERIMENT}, line {step.lineno})"
+    return text

@@ -81,9 +81,8 @@ def _move(
     target: Folders,
 ) -> None:
     """Move the files that a run has, its database last."""
-    old_files = run_files(root, source, track_id)
     new_files = run_files(root, target, track_id)
-    for old, new in zip(old_files, new_files):
+    for old, new in zip(run_files(root, source, track_id), new_files):
         if old.exists():
             old.replace(new)
 

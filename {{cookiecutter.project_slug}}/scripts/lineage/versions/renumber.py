@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from lineage.core.console import say
@@ -11,12 +10,11 @@ from lineage.core.errors import Refused
 from lineage.core.params import read_params
 from lineage.core.paths import DATABASE, PARAMS, PRODUCTION, RUNS
 from lineage.core.version_numbers import Part
-from lineage.models.model_card import CARD, read_card
+from lineage.models.model_card import read_card, write_card
 from lineage.results.plots import write_reports
 from lineage.tracked.dvc import run_dvc
 from lineage.tracked.guarded_output import guarded_output
 from lineage.tracked.version_tags import Tag, tags, taken_versions
-from lineage.tracked.whole_file import write_text
 from lineage.versions.new_tag import check_clean, check_recorded, tag_now
 from lineage.versions.suggest import COMMAND, find_next, holds_runs, set_version
 
@@ -56,8 +54,8 @@ def renumber_runs(
     for file in (root / DATABASE, *runs):
         _change(root, file, [(new, track_id) for track_id in track_ids])
     card = read_card(root)
-    if card and card.track_id in track_ids:
-        write_text(root / PRODUCTION / CARD, replace(card, version=new).to_json())
+    if card and card["track_id"] in track_ids:
+        write_card(root / PRODUCTION, {**card, "version": new})
     set_version(root, new)
     write_reports(root, track_ids, params.promote.metric, params.promote.mode)
     run_dvc(root, "commit", "--force")
