@@ -24,7 +24,7 @@ def main() -> None:
         if decision.compared:
             note_comparison(models)
         # after the gate: the model in production is always among the candidates
-        keep_candidates(models, new)
+        keep_candidates(models, new, models.promote.keep)
 
 
 if __name__ == "__main__":

@@ -75,8 +75,12 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
 
 def code_hash(files: Files) -> str:
     """Hash code (md5): the content of every file, in whatever order they come."""
-    hashes = {name: _md5(content) for name, content in files.items()}
-    return _md5(json.dumps(hashes, sort_keys=True).encode())
+    return hash_json({name: _md5(content) for name, content in files.items()})
+
+
+def hash_json(content: Any) -> str:
+    """Hash content that JSON can hold (md5); other values count as their text."""
+    return _md5(json.dumps(content, sort_keys=True, default=str).encode())
 
 
 def evaluate_hash(root: Path) -> str:
@@ -95,7 +99,7 @@ def evaluate_hash(root: Path) -> str:
     for statement in used:
         _add_imported(root, EXPERIMENT, statement, files)
     code = {name: _plain(_parse(name, content)) for name, content in files.items()}
-    return _md5(json.dumps([_plain(used), code], sort_keys=True).encode())
+    return hash_json([_plain(used), code])
 
 
 def _md5(content: bytes) -> str:
@@ -128,14 +132,13 @@ def _add_imported(root: Path, name: str, code: ast.AST, files: Files) -> None:
 
 def _imported(name: str, node: ast.AST) -> Iterator[PurePosixPath]:
     """Yield what may be modules in an import: for `import a.b` in any file, `a/b` and `a`."""
-    package: tuple[str, ...] = ()
+    package: list[str] = []
     if isinstance(node, ast.ImportFrom):
-        package = PurePosixPath(name).parts[: -node.level] if node.level else ()
-        package += tuple((node.module or "").split("."))
+        package += PurePosixPath(name).parts[: -node.level] if node.level else ()
+        package += (node.module or "").split(".")
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         for alias in node.names:
-            module = PurePosixPath(*package, *alias.name.split("."))
-            yield module
+            module = PurePosixPath(*package, *alias.name.split("."), "__init__.py")
             yield from list(module.parents)[:-1]
 
 
@@ -188,7 +191,5 @@ def _plain(node: Any) -> Any:
         return [_plain(each) for each in node]
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = [
-        (name, _plain(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
-    ]
-    return [type(node).__name__, fields]
+    fields = [field for field in ast.iter_fields(node) if field[1] not in (None, [])]
+    return [type(node).__name__, [(name, _plain(value)) for name, value in fields]]

@@ -46,28 +46,40 @@ def runs_of_models(models: Models, new: Found) -> list[Row]:
     return runs
 
 
-def keep_candidates(models: Models, new: Found) -> None:
-    """Add the best of the new models; drop what is beyond `promote.keep` and recoverable.
+def keep_candidates(models: Models, new: Found, keep: int, *, by_hand: bool = False) -> bool:
+    """Add the best of the new models; drop what is beyond the best and can be brought back.
 
     A new model that is not added is still where `train` left it.
 
     Args:
         models: of the project, whose folders are locked.
         new: the new models.
+        keep: so many of the best stay, and the one in production.
+        by_hand: a user asked for it, so the remote may be asked, too.
+
+    Returns:
+        whether the folder changed.
+
+    Raises:
+        Refused: a model to drop by hand could not be brought back; nothing is dropped.
     """
     old = models_in(models.root / paths.CANDIDATES)
-    both = {**old, **new}
-    surplus = find_surplus(models, both, models.promote.keep)
-    dropped = find_recoverable(models.root, surplus, ask_remote=False)
-    dropped |= surplus.keys() - old.keys()
-    kept = {track_id: path for track_id, path in both.items() if track_id not in dropped}
-    if write_candidates(models.root, kept):
+    kept = {**old, **new}
+    surplus = find_surplus(models, kept, keep)
+    lost = find_lost(models.root, surplus, ask_remote=by_hand) & old.keys()
+    if lost and by_hand:
+        problem = f"{len(lost)} models could not be brought back, so nothing is pruned"
+        raise Refused(f"{problem}: {', '.join(sorted(lost))}", TO_RECORD)
+    for track_id in surplus.keys() - lost:
+        del kept[track_id]
+    changed = write_candidates(models.root, kept)
+    if changed or by_hand:
         pruned = len(old.keys() - kept.keys())
         say(f"candidates: {len(kept)} kept in {paths.CANDIDATES}/ ({pruned} pruned)")
-    held = len(kept.keys() & surplus.keys())
-    if held:
+    if lost:
         reason = "stay until a commit of dvc.lock names their bytes"
-        say(f"candidates: {held} beyond promote.keep {reason}")
+        say(f"candidates: {len(lost)} beyond promote.keep {reason}")
+    return changed
 
 
 def add_candidate(file: Path, run_id: str) -> None:
@@ -110,16 +122,7 @@ def prune(keep: int) -> None:
     """
     models = open_models()
     with locked_folders(models.root):
-        present = models_in(models.root / paths.CANDIDATES)
-        surplus = find_surplus(models, present, keep)
-        stuck = surplus.keys() - find_recoverable(models.root, surplus, ask_remote=True)
-        if stuck:
-            problem = f"{len(stuck)} models could not be brought back, so nothing is pruned"
-            raise Refused(f"{problem}: {', '.join(sorted(stuck))}", TO_RECORD)
-        kept = {track_id: path for track_id, path in present.items() if track_id not in surplus}
-        changed = write_candidates(models.root, kept)
-        say(f"candidates: {len(kept)} kept in {paths.CANDIDATES}/ ({len(surplus)} pruned)")
-        if changed:
+        if keep_candidates(models, {}, keep, by_hand=True):
             record_models(models.root)
 
 
@@ -145,17 +148,16 @@ def find_surplus(models: Models, files: Found, keep: int) -> dict[str, set[str]]
     return surplus
 
 
-def find_recoverable(root: Path, surplus: dict[str, set[str]], *, ask_remote: bool) -> set[str]:
-    """Tell which models can be brought back: named by a commit and in the cache, or in the remote.
+def find_lost(root: Path, surplus: dict[str, set[str]], *, ask_remote: bool) -> set[str]:
+    """Tell which runs have files that would be lost with this copy of them.
+
+    Others are named by a commit and whole in the cache, or in the remote.
 
     Args:
         root: the project's root.
         surplus: run id to the hashes of its files.
         ask_remote: whether to ask the remote for what no commit names; the pipeline does not
             connect for that.
-
-    Returns:
-        ids of runs.
 
     Raises:
         Refused: the remote does not answer.
@@ -170,7 +172,7 @@ def find_recoverable(root: Path, surplus: dict[str, set[str]], *, ask_remote: bo
     remote = open_remote(root) if left and ask_remote else None
     if remote:
         left = missing_in_remote(root, remote, left)
-    return {track_id for track_id, hashes in surplus.items() if not hashes & left}
+    return {track_id for track_id, hashes in surplus.items() if hashes & left}
 
 
 def write_candidates(root: Path, kept: Found) -> bool:

@@ -67,17 +67,16 @@ def describe_environment() -> dict[str, Any]:
     # packages_distributions() would be shorter, but misses most packages before Python 3.11
     from importlib.metadata import distributions
 
-    loaded = {name.partition(".")[0] for name in sys.modules}
     packages = {}
     for package in distributions():
         files = package.files or ()
         modules = {path.parts[0].removesuffix(".py") for path in files if path.suffix == ".py"}
-        if modules & loaded:
-            packages[package.metadata["Name"]] = package.version
+        if modules & sys.modules.keys():
+            packages[package.name] = package.version
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: packages[name] for name in sorted(packages, key=str.lower)},
+        "packages": dict(sorted(packages.items())),
     }
 
 
@@ -94,12 +93,12 @@ def read_signature(root: Path, data_hash: str | None) -> dict[str, str] | None:
     try:
         if data_hash is None:
             raise Refused("its row names no training data")
-        present = root / paths.TRAIN_DATA
-        is_present = present.is_file() and file_md5(present) == data_hash
+        data = root / paths.TRAIN_DATA
+        is_present = data.is_file() and file_md5(data) == data_hash
         with tempfile.TemporaryDirectory() as folder:
             # an object of the cache has no suffix to tell its format by
-            train = Path(folder) / present.name
-            train.symlink_to(present if is_present else obtain(root, data_hash))
+            train = Path(folder, data.name)
+            train.symlink_to(data if is_present else obtain(root, data_hash))
             frame = load_experiment(root).load_data(train)
         return {str(name): str(kind) for name, kind in frame.dtypes.items()}
     except Exception as error:  # load_data is the user's; without a signature it is still the model

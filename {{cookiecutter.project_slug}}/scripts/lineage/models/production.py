@@ -24,7 +24,7 @@ from lineage.models.run_model import Models, find_model, find_run, missing_code,
 from lineage.results.chosen_by import Row, conditions_of
 from lineage.results.leaderboard import measured, metric_names
 from lineage.runs.model_file import models_in
-from lineage.tracked.cache import cached_object, copy_out, read_listing
+from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
@@ -72,12 +72,10 @@ def check_folders(root: Path) -> None:
             return False
         if folder != root / paths.PRODUCTION:
             return True  # some were pruned, and their bytes can be brought back
-        card = read_card(root)
-        recorded = cached_object(root, files.get(CARD, ""))
-        if card is None or recorded is None or path_md5(folder / MODEL) != card["model_hash"]:
-            return False
-        before = json.loads(recorded.read_bytes())
-        return before["track_id"] in (card["track_id"], card["replaced"])
+        card = read_card(root) or {}
+        before = json.loads(object_path(root, files[CARD]).read_bytes())
+        follows = before["track_id"] in (card.get("track_id"), card.get("replaced"))
+        return follows and path_md5(folder / MODEL) == card["model_hash"]
 
     for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
         recover_folder(root / name)

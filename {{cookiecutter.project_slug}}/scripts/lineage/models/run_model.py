@@ -100,21 +100,20 @@ def find_run(
     """
     if (run_id is None) == (version is None):
         raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
-    asked = f"run {run_id}"
     if version is None:
         runs = models.best_runs(where=[f"track_id={run_id}"])
     else:
-        asked = f"version {version}"
         own = models.database == models.root / paths.DATABASE
         database = None if own else models.database
         runs = find_results(models.root, version, database, metric, mode).runs
-    if not runs:
-        remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
-        raise BadInput(f"{asked} has no row in {models.database.name}", remedy)
     for run in runs:
-        if run.get("model_hash") is not None:
+        if run.get("model_hash"):
             return run
-    raise Refused(f"{asked} has no model: its runs failed or saved none")
+    asked = f"version {version}" if version else f"run {run_id}"
+    if runs:
+        raise Refused(f"{asked} has no model: its runs failed or saved none")
+    remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
+    raise BadInput(f"{asked} has no row in {models.database.name}", remedy)
 
 
 def find_model(root: Path, run: Row) -> Path:

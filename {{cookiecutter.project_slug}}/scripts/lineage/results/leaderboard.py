@@ -234,13 +234,15 @@ def print_leaderboard(rows: list[Row], names: Sequence[str], form: str) -> None:
     ranked = conditions.count(conditions[0]) if rows else 0
     others = sorted(set(conditions[ranked:]))
     why = f"not ranked, since measured on {'; '.join(others)}"
-    is_one_listing = form in ("json", "csv")
-    print_rows(names, shown if is_one_listing else shown[:ranked], form)
-    if rows and not is_one_listing:
+    if form in ("json", "csv"):
+        print_rows(names, shown, form)
+        if others:
+            warn(f"the last {len(rows) - ranked} runs are {why}")
+        return
+    print_rows(names, shown[:ranked], form)
+    if rows:
         say(f"\nbest first by {rows[0]['sorted_by']}")
-    if others and is_one_listing:
-        warn(f"the last {len(rows) - ranked} runs are {why}")
-    elif others:
+    if others:
         say(f"\n{why}:")
         print_rows(names, shown[ranked:], form)
 

@@ -66,9 +66,9 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
         "confusion": [CELL_COLUMNS, *confusion_cells(root, best["track_id"])],
     }
     for name, lines in tables.items():
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        write_text(root / paths.PLOTS / f"{name}.csv", text.getvalue())
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows(lines)
+        write_text(root / paths.PLOTS / f"{name}.csv", table.getvalue())
 
 
 def version_lines(database: Path, best: Row, metric: str, mode: str) -> Lines:

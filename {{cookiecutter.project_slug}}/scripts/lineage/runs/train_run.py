@@ -67,8 +67,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     write_predictions(files.predictions, run.track_id, predictions)
     if files_of_model(active.artifacts):
         active.artifacts.replace(files.artifacts)
-    made = (files.model, files.artifacts, files.predictions)
-    for path in chain.from_iterable(map(files_of_model, made)):
+    for path in chain.from_iterable(map(files_of_model, files)):
         flush_to_disk(path)
     facts = replace(
         run.facts,
