@@ -19,7 +19,7 @@ from conftest import SOURCE, Project
 from models_project import add_rows, card, md5, models, object_of, refusal, rows, stand_inside
 
 from lineage.core.errors import Refused
-from lineage.models.production import check_folders, promote_by_hand
+from lineage.models.production import locked_folders, promote_by_hand
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.whole_file import recover_folder
 
@@ -205,8 +205,9 @@ def test_a_promotion_killed_before_dvc_lock_names_it_goes_on(trained: Project) -
     for path, content in ((model, changed), (card_path, json.dumps(card).encode())):
         path.unlink()
         path.write_bytes(content)
-    check_folders(trained.path)
+    with locked_folders(trained.path):
+        pass
     card.update(replaced="another")
     card_path.write_text(json.dumps(card))
-    with pytest.raises(Refused, match="models/production lacks rows or files"):
-        check_folders(trained.path)
+    with pytest.raises(Refused, match="models/production lacks rows or files"), locked_folders(trained.path):
+        pass

@@ -14,7 +14,6 @@ from typing import Any
 from lineage.core.console import progress, say
 from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
-from lineage.core.params import Promote
 from lineage.models.measure import measured_now, predicted_now
 from lineage.models.model_card import as_row, read_card
 from lineage.models.noise import margin_of_error, share_of_right
@@ -47,12 +46,6 @@ class Decision:
     why: str
     by_hand: bool = False
     compared: bool = False
-
-    def line(self) -> str:
-        """Say what was decided."""
-        if self.run is None:
-            return f"production: {self.why}"
-        return f"production: {self.run['track_id']} ({self.run['version']}) promoted — {self.why}"
 
 
 def decide(models: Models, runs: list[Row], strategy: str | None) -> Decision:
@@ -128,8 +121,7 @@ def find_challengers(models: Models, runs: list[Row]) -> list[Row]:
         except Refused as error:
             reason = str(error)
         say(f"run {run['track_id']} does not take part: {reason}")
-    sign = -1 if models.promote.mode == "max" else 1
-    challengers.sort(key=lambda run: (sign * run[metric], run["timestamp"], run["track_id"]))
+    challengers.sort(key=lambda run: (models.gain(0, run[metric]), run["timestamp"], run["track_id"]))
     tied = [run["track_id"] for run in challengers if run[metric] == challengers[0][metric]]
     if len(tied) > 1:
         value = f"{metric} {challengers[0][metric]:.4f}"
@@ -154,12 +146,12 @@ def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
     stays = f"{now['track_id']} stays; {best['track_id']}"
     if old is None:
         return Decision(best, f"better: {comparison}")
-    if not beats(value, old, promote):
-        least = promote.min_improvement
+    gain = models.gain(value, old)
+    least = promote.min_improvement
+    if not beats(gain, least):
         need = f" by at least {least}" if least else ""
         tie = " (a tie)" if value == old else ""
         return Decision(None, f"{stays} does not beat it{need}: {comparison}{tie}", compared=True)
-    gain = abs(value - old)
     margin = find_margin(models, challengers, now)
     if margin is not None:
         interval = f"between {gain - margin:+.4f} and {gain + margin:+.4f}"
@@ -171,10 +163,8 @@ def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
     return Decision(best, f"better: {comparison}")
 
 
-def beats(value: float, old: float, promote: Promote) -> bool:
-    """Tell whether a value is better, by at least `min_improvement`; a tie is not."""
-    gain = value - old if promote.mode == "max" else old - value
-    least = promote.min_improvement
+def beats(gain: float, least: float) -> bool:
+    """Tell whether a value is better, by at least `promote.min_improvement`; a tie is not."""
     return gain > 0 and (gain >= least or math.isclose(gain, least))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.console import say
-from lineage.core.errors import Refused
 from lineage.core.param_names import is_param
 from lineage.models.gate import Decision, decide, metric_text
 from lineage.models.model_card import (
@@ -46,24 +45,14 @@ COPIED = (
 
 @contextmanager
 def locked_folders(root: Path) -> Iterator[None]:
-    """Hold the lock of the model folders, which are complete and as recorded.
-
-    Raises:
-        Refused: another process holds the lock for too long, or as `check_folders`.
-    """
-    with locked(root, paths.PRODUCTION):
-        check_folders(root)
-        yield
-
-
-def check_folders(root: Path) -> None:
-    """Complete what a killed process left in the model folders, and check them.
+    """Hold the lock of the model folders; complete what a killed process left in them.
 
     A process may have been killed after it changed a folder and before `dvc.lock` said so: such a
     folder is taken as it is.
 
     Raises:
-        Refused: a folder is neither as `dvc.lock` records it nor what follows from that.
+        Refused: another process holds the lock for too long, or a folder is neither as `dvc.lock`
+            records it nor what follows from that.
     """
 
     def may_differ(folder: Path, listing: Path) -> bool:
@@ -77,9 +66,11 @@ def check_folders(root: Path) -> None:
         follows = before["track_id"] in (card.get("track_id"), card.get("replaced"))
         return follows and path_md5(folder / MODEL) == card["model_hash"]
 
-    for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
-        recover_folder(root / name)
-        check_base(root, name, may_differ)
+    with locked(root, paths.PRODUCTION):
+        for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
+            recover_folder(root / name)
+            check_base(root, name, may_differ)
+        yield
 
 
 def promote_by_hand(
@@ -153,11 +144,13 @@ def carry_out(models: Models, decision: Decision) -> None:
         Refused: the model is nowhere, or the one before could not be brought back.
         BadInput: the run's id or hash cannot be one.
     """
-    if decision.run:
-        source = find_model(models.root, decision.run)
-        card = make_card(models, decision.run, decision)
-        put_into_production(models.root, source, card)
-    say(decision.line())
+    run = decision.run
+    if run is None:
+        say(f"production: {decision.why}")
+        return
+    source = find_model(models.root, run)
+    put_into_production(models.root, source, make_card(models, run, decision))
+    say(f"production: {run['track_id']} ({run['version']}) promoted — {decision.why}")
 
 
 def note_comparison(models: Models) -> None:
@@ -198,11 +191,11 @@ def put_into_production(root: Path, source: Path, card: Card) -> None:
 
     Args:
         root: the project's root.
-        source: the model, a file or a folder.
-        card: names its hash.
+        source: the model, a file or a folder, as `find_model` finds it.
+        card: what `model.json` shall say.
 
     Raises:
-        Refused: it is not, or the source's bytes are not those that the card names.
+        Refused: it is not.
     """
     folder = root / paths.PRODUCTION
     if folder.exists():
@@ -210,8 +203,6 @@ def put_into_production(root: Path, source: Path, card: Card) -> None:
 
     def build(new_folder: Path) -> None:
         copy_out(source, new_folder / MODEL)
-        if path_md5(new_folder / MODEL) != card["model_hash"]:
-            raise Refused(f"{source} is not the model that run {card['track_id']} recorded")
         write_card(new_folder, card)
 
     replace_folder(folder, build)

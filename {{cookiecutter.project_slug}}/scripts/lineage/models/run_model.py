@@ -54,6 +54,10 @@ class Models:
         """What a comparison of two models depends on; after a change of it, it says nothing."""
         return {**self.present, **self.promote.model_dump(exclude={"strategy", "keep", "pinned"})}
 
+    def gain(self, new: float, old: float) -> float:
+        """How much better a value of the metric is than another; negative where it is worse."""
+        return new - old if self.promote.mode == "max" else old - new
+
     def covers(self, run: Row) -> bool:
         """Tell whether a run was measured on the present test data by the present code."""
         return bool(self.present) and self.present.items() <= run.items()

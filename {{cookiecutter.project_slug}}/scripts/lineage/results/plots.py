@@ -76,9 +76,8 @@ def version_lines(database: Path, best: Row, metric: str, mode: str) -> Lines:
 
     Versions without a run that was measured as the best one was are left out, and named.
     """
-    best_of: dict[str, Row] = {}
-    for run in best_runs(database, metric, mode, first=best):
-        best_of.setdefault(run["version"], run)
+    runs = best_runs(database, metric, mode, first=best)
+    best_of = {run["version"]: run for run in reversed(runs)}
     conditions = conditions_of(best)
     lines = []
     others = []
