@@ -121,7 +121,9 @@ def find_challengers(models: Models, runs: list[Row]) -> list[Row]:
         except Refused as error:
             reason = str(error)
         say(f"run {run['track_id']} does not take part: {reason}")
-    challengers.sort(key=lambda run: (models.gain(0, run[metric]), run["timestamp"], run["track_id"]))
+    challengers.sort(
+        key=lambda run: (models.gain(0, run[metric]), run["timestamp"], run["track_id"])
+    )
     tied = [run["track_id"] for run in challengers if run[metric] == challengers[0][metric]]
     if len(tied) > 1:
         value = f"{metric} {challengers[0][metric]:.4f}"
