@@ -131,6 +131,9 @@ def find_surplus(models: Models, files: Found, keep: int) -> dict[str, set[str]]
 
     Returns:
         run id to the hashes of its files, those of its artifacts among them.
+
+    Raises:
+        BadInput: one of the files is no model, but a link to elsewhere, say.
     """
     best = []
     for run in models.best_runs(track_ids=list(files)):
@@ -139,12 +142,12 @@ def find_surplus(models: Models, files: Found, keep: int) -> dict[str, set[str]]
     card = read_card(models.root) or {}
     spared = {card.get("track_id"), *list(dict.fromkeys(best))[:keep]}
     surplus = {}
-    for track_id in files.keys() - spared:
-        path = files[track_id]
+    for track_id, path in files.items():
         md5 = checked_md5(models.root, path)
-        hashes = set(folder_manifest(path).values()) or {md5}
-        made = folder_manifest(models.root / paths.ARTIFACTS / track_id)
-        surplus[track_id] = hashes.union(made.values())
+        if track_id not in spared:
+            hashes = set(folder_manifest(path).values()) or {md5}
+            made = folder_manifest(models.root / paths.ARTIFACTS / track_id)
+            surplus[track_id] = hashes.union(made.values())
     return surplus
 
 

@@ -162,14 +162,13 @@ def _folder(root: Path, name: str, md5: str) -> Path:
     for recorded in recorded_folders(root):
         with suppress(Refused):
             files = listing(root, recorded)
-            if hashes_by_name(files).get(name) != md5:
-                continue
-            place = root / ".dvc/tmp/lineage" / md5
-            remove(place)
-            for path, file_md5 in files.items():
-                if path.startswith(f"{name}/"):
-                    bring(root, file_md5, place / path.removeprefix(f"{name}/"))
-            return place
+            if hashes_by_name(files).get(name) == md5:
+                place = root / ".dvc/tmp/lineage" / md5
+                remove(place)
+                for path, file_md5 in files.items():
+                    if path.startswith(f"{name}/"):
+                        bring(root, file_md5, place / path)
+                return place / name
     raise Refused(f"no commit records the folder {md5}", "git fetch --all")
 
 

@@ -36,9 +36,8 @@ def list_models(form: str) -> None:
     card = _card_of_present_folders(models.root)
     kept = dict.fromkeys(models_in(models.root / paths.CANDIDATES), "candidate")
     if card:
-        both = "production + candidate"
         own = card["track_id"]
-        kept[own] = both if own in kept else "production"
+        kept[own] = "production + candidate" if own in kept else "production"
     runs = models.best_runs(track_ids=list(kept))
     without_row = kept.keys() - {run["track_id"] for run in runs}
     runs += [{"track_id": track_id} for track_id in sorted(without_row)]
@@ -120,11 +119,10 @@ def download(run_id: str | None, version: str | None, output: Path) -> None:
     md5 = run["model_hash"]
     source = find_model(models.root, run)
     target = output / model_name(run["track_id"]) if output.is_dir() else output
-    same = target.exists() and path_md5(target) == md5
-    if not same:
-        if target.exists() or target.is_symlink():
-            raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
+    if not target.exists() and not target.is_symlink():
         copy_out(source, target)
+    elif path_md5(target) != md5:
+        raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 

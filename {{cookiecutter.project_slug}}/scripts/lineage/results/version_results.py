@@ -1,7 +1,7 @@
 """The results of a version: its runs, their database and their predictions."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -141,5 +141,5 @@ def find_predictions(root: Path, results: Results, run: Run) -> Path | None:
     if results.outputs:
         md5 = files_of(root, results.outputs, PREDICTIONS).get(name)
         return obtain(main_root(root), md5, trusting=True) if md5 else None
-    beside = results.database.with_name(PurePosixPath(PREDICTIONS).name) / name
+    beside = results.database.parent / Path(PREDICTIONS).name / name
     return beside if beside.is_file() else None
