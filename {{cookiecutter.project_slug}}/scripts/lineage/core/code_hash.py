@@ -67,8 +67,10 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
     if missing:
         problem = f"{PIPELINE} does not list {', '.join(missing)}, which {EXPERIMENT} imports"
         lines = "".join(f"\\n      - {name}" for name in missing)
-        remedy = f"sed -i 's|^      - {EXPERIMENT}$|&{lines}|' {PIPELINE}"
-        raise BadInput(f"{problem}: a change there would rerun nothing", remedy)
+        raise BadInput(
+            f"{problem}: a change there would rerun nothing",
+            f"sed -i 's|^      - {EXPERIMENT}$|&{lines}|' {PIPELINE}",
+        )
 
 
 def code_hash(files: Files) -> str:
@@ -109,8 +111,9 @@ def _parse(name: str, content: bytes) -> ast.Module:
     try:
         return ast.parse(content, name)
     except (SyntaxError, ValueError) as error:
-        problem = f"{name} cannot be imported: {type(error).__name__}: {error}"
-        raise BadInput(problem, f"python {name}") from None
+        raise BadInput(
+            f"{name} cannot be imported: {type(error).__name__}: {error}", f"python {name}"
+        ) from None
 
 
 def _add(root: Path, name: str, files: Files) -> None:

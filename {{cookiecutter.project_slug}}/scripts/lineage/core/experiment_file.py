@@ -33,12 +33,16 @@ def load_experiment(root: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}"
-        raise BadInput(problem, f"python {EXPERIMENT}") from error
+        raise BadInput(
+            f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}",
+            f"python {EXPERIMENT}",
+        ) from error
     for name in FUNCTIONS:
         if not callable(getattr(module, name, None)):
-            remedy = f"define {', '.join(FUNCTIONS)}; see docs/use-cases.md"
-            raise BadInput(f"{EXPERIMENT} has no function {name}()", remedy)
+            raise BadInput(
+                f"{EXPERIMENT} has no function {name}()",
+                f"define {', '.join(FUNCTIONS)}; see docs/use-cases.md",
+            )
     return module
 
 

@@ -110,8 +110,10 @@ def add_candidate(file: Path, run_id: str) -> None:
         elif checked_md5(models.root, present[run_id]) == md5:
             say(f"candidates: {run_id} is there already")
         else:
-            remedy = f"dvc checkout --force {paths.CANDIDATES}"
-            raise Refused(f"{present[run_id]} holds other bytes; it is not overwritten", remedy)
+            raise Refused(
+                f"{present[run_id]} holds other bytes; it is not overwritten",
+                f"dvc checkout --force {paths.CANDIDATES}",
+            )
 
 
 def prune(keep: int) -> None:

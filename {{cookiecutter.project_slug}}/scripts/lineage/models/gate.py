@@ -92,8 +92,8 @@ def first_model(models: Models, runs: list[Row]) -> Decision:
         problem = f"no run with a model has a value of {metric}"
         raise Refused(f"{problem}, so there is no first model for production")
     first = challengers[0]
-    why = f"first model of the project, {metric}={first[metric]:.4f}"
-    return Decision(first, why + how_chosen(first, metric))
+    value = f"{metric}={first[metric]:.4f}{how_chosen(first, metric)}"
+    return Decision(first, f"first model of the project, {value}")
 
 
 def find_challengers(models: Models, runs: list[Row]) -> list[Row]:
@@ -137,19 +137,18 @@ def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
     Raises:
         Refused: the model in production cannot be measured under the present conditions.
     """
-    promote = models.promote
+    metric = models.promote.metric
     best = challengers[0]
-    value = best[promote.metric]
+    value = best[metric]
     now = measure_incumbent(models, incumbent, best)
-    old = measured(now.get(promote.metric))
+    old = measured(now.get(metric))
     against = f"{metric_text(old)} of {now['track_id']} ({now['version']})"
-    comparison = f"{promote.metric} {value:.4f} against {against}"
-    comparison += how_chosen(best, promote.metric)
+    comparison = f"{metric} {value:.4f} against {against}{how_chosen(best, metric)}"
     stays = f"{now['track_id']} stays; {best['track_id']}"
     if old is None:
         return Decision(best, f"better: {comparison}")
     gain = models.gain(value, old)
-    least = promote.min_improvement
+    least = models.promote.min_improvement
     if not beats(gain, least):
         need = f" by at least {least}" if least else ""
         tie = " (a tie)" if value == old else ""
@@ -157,7 +156,7 @@ def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
     margin = find_margin(models, challengers, now)
     if margin is not None:
         interval = f"between {gain - margin:+.4f} and {gain + margin:+.4f}"
-        comparison += f", a gain {interval} at {promote.confidence:.0%}"
+        comparison += f", a gain {interval} at {models.promote.confidence:.0%}"
         if len(challengers) > 1:
             comparison += f" for the best of {len(challengers)}"
         if margin >= gain:
@@ -180,8 +179,10 @@ def measure_incumbent(models: Models, incumbent: Row, challenger: Row) -> Row:
         return measured_now(models, incumbent)
     except Refused as error:
         run_id = challenger["track_id"]
-        problem = f"production cannot be compared with run {run_id}: {error.problem}"
-        raise Refused(problem, OTHER_WAYS.format(run_id)) from error
+        raise Refused(
+            f"production cannot be compared with run {run_id}: {error.problem}",
+            OTHER_WAYS.format(run_id),
+        ) from error
 
 
 def find_margin(models: Models, challengers: list[Row], old: Row) -> float | None:

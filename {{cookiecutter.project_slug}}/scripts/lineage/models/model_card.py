@@ -47,8 +47,9 @@ def read_card(root: Path) -> Card | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        remedy = f"dvc checkout --force {paths.PRODUCTION}"
-        raise Refused(f"{path} is damaged: {error}", remedy) from None
+        raise Refused(
+            f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}"
+        ) from None
     return card
 
 

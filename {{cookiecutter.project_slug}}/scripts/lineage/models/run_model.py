@@ -116,8 +116,10 @@ def find_run(
     asked = f"version {version}" if version else f"run {run_id}"
     if runs:
         raise Refused(f"{asked} has no model: its runs failed or saved none")
-    remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
-    raise BadInput(f"{asked} has no row in {models.database.name}", remedy)
+    raise BadInput(
+        f"{asked} has no row in {models.database.name}",
+        f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first",
+    )
 
 
 def find_model(root: Path, run: Row) -> Path:
@@ -149,8 +151,9 @@ def find_model(root: Path, run: Row) -> Path:
     try:
         return _folder(root, name, md5) if md5.endswith(".dir") else obtain(root, md5)
     except Refused as error:
-        problem = f"the model of run {run['track_id']} ({run['version']}): {error.problem}"
-        raise Refused(problem, error.remedy) from None
+        raise Refused(
+            f"the model of run {run['track_id']} ({run['version']}): {error.problem}", error.remedy
+        ) from None
 
 
 def _folder(root: Path, name: str, md5: str) -> Path:
@@ -190,7 +193,8 @@ def missing_code(root: Path, run: Row) -> Refused | None:
     version = run["version"]
     commit = find_code(root, md5, "--all")
     if commit is None:
-        problem = f"needs the code of {version}, which no commit here has"
-        return Refused(problem, "git fetch --all --tags")
+        return Refused(
+            f"needs the code of {version}, which no commit here has", "git fetch --all --tags"
+        )
     tag = git(root, "tag", f"--contains={commit}", "--list", version)
     return Refused(f"needs the code of {version}", f"git merge {tag or commit[:10]}")

@@ -138,6 +138,7 @@ def _card_of_present_folders(root: Path) -> Card | None:
     """Read the card of production; refuse to call nothing what only was not pulled."""
     for folder in (paths.PRODUCTION, paths.CANDIDATES):
         if recorded_md5(root, folder) is not None and not (root / folder).exists():
-            problem = f"{folder} is missing although dvc.lock records it"
-            raise BadInput(problem, f"dvc pull {folder}")
+            raise BadInput(
+                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
+            )
     return read_card(root)

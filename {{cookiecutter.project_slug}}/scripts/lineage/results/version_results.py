@@ -30,8 +30,9 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
         content = yaml_in_git(root, commit, PARAMS)
         content["promote"]["metric"], content["promote"]["mode"]
     except (yaml.YAMLError, TypeError, KeyError):
-        lacks = f"{PARAMS} of commit {commit[:7]} lacks promote.metric or promote.mode"
-        raise Refused(lacks) from None
+        raise Refused(
+            f"{PARAMS} of commit {commit[:7]} lacks promote.metric or promote.mode"
+        ) from None
     return dict(content)
 
 
@@ -108,8 +109,9 @@ def find_results(
     database = existing_database(database or root / DATABASE)
     runs = best_runs(database, metric or promote["metric"], mode or promote["mode"], **chosen)
     if not runs:
-        remedy = "python scripts/experiment_explorer.py list"
-        raise Refused(f"{place} has no such run of {version}", remedy)
+        raise Refused(
+            f"{place} has no such run of {version}", "python scripts/experiment_explorer.py list"
+        )
     return Results(tag, database, runs, outputs)
 
 

@@ -25,8 +25,10 @@ def condition_sql(condition: str, table: Table) -> str:
     """
     found = CONDITION.fullmatch(condition)
     if found is None:
-        remedy = "write it as in --where model_C=1.0 --where 'f1_score>=0.9'"
-        raise BadInput(f"{condition!r} is not a condition", remedy)
+        raise BadInput(
+            f"{condition!r} is not a condition",
+            "write it as in --where model_C=1.0 --where 'f1_score>=0.9'",
+        )
     column, operator, value = found.groups()
     name = column.replace(".", "_")
     kinds = {column.name: affinity(column.type) for column in table.columns}

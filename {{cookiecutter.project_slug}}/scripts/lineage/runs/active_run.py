@@ -87,8 +87,10 @@ class ActiveRun:
         """
         path = (self.artifacts / name).resolve()
         if self.artifacts.resolve() not in path.parents:
-            problem = f"artifact {name!r} is not inside the folder of the run's artifacts"
-            raise BadInput(problem, "give a name as in figures/roc.png")
+            raise BadInput(
+                f"artifact {name!r} is not inside the folder of the run's artifacts",
+                "give a name as in figures/roc.png",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

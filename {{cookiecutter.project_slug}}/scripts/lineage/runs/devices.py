@@ -35,6 +35,8 @@ def find_devices(gpus: Any) -> list[str]:
     if gpus == "auto":
         return seen
     if len(seen) < gpus:
-        problem = f"params.yaml: sweep.gpus: {gpus} is more than {DEVICES} names: {named!r}"
-        raise BadInput(problem, f"unset {DEVICES}   # or set sweep.gpus: auto")
+        raise BadInput(
+            f"params.yaml: sweep.gpus: {gpus} is more than {DEVICES} names: {named!r}",
+            f"unset {DEVICES}   # or set sweep.gpus: auto",
+        )
     return seen[:gpus]

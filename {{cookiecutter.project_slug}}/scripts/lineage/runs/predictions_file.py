@@ -47,8 +47,9 @@ def check_columns(names: list[str]) -> None:
         try:
             check_name(name).encode("utf-8")
         except ValueError as error:
-            problem = f"{name!r} cannot be a column of predictions: {error}"
-            raise BadInput(problem, "rename it") from None
+            raise BadInput(
+                f"{name!r} cannot be a column of predictions: {error}", "rename it"
+            ) from None
     check_distinct("predictions", [TRACK_ID, *names])
 
 

@@ -186,11 +186,11 @@ def to_metrics(
     for name, value in measured.items():
         plain = to_plain(value)
         if isinstance(plain, str):
-            problem = f"metric {name!r} is {value!r}, not a number"
-            raise BadInput(problem, remedy)
+            raise BadInput(f"metric {name!r} is {value!r}, not a number", remedy)
         if is_param(str(name)):
-            problem = f"metric {name!r} would look like a param (they begin with model_)"
-            raise BadInput(problem, "rename it")
+            raise BadInput(
+                f"metric {name!r} would look like a param (they begin with model_)", "rename it"
+            )
         metrics[str(name)] = None if plain is None else float(plain)
     return metrics
 
@@ -204,9 +204,8 @@ def check_columns(names: list[str], table: str = METRICS) -> None:
     for name in names:
         is_plain = NAME.fullmatch(name) and table not in name
         if not is_plain or not _is_free_word(name):
-            problem = f"{name!r} cannot be a column of {table}"
             allowed = "letters, digits and _ (at most 64), no SQL keyword, and not the word"
-            raise BadInput(problem, f"use {allowed} {table!r}")
+            raise BadInput(f"{name!r} cannot be a column of {table}", f"use {allowed} {table!r}")
     check_distinct(table, names)
 
 
@@ -219,8 +218,10 @@ def check_distinct(table: str, names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if fold(name) in seen:
-            problem = f"{seen[fold(name)]!r} and {name!r} would be one column of {table}"
-            raise BadInput(problem, "rename one of them")
+            raise BadInput(
+                f"{seen[fold(name)]!r} and {name!r} would be one column of {table}",
+                "rename one of them",
+            )
         seen[fold(name)] = name
 
 

@@ -96,8 +96,9 @@ def _fit_and_evaluate(
     try:
         model = experiment.load_model(file)
     except Exception as error:
-        problem = f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
-        raise Refused(problem) from error
+        raise Refused(
+            f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
+        ) from error
     validated: Metrics = {}
     if active.validation is not None:
         validated, _ = _evaluate(experiment, model, train, active.validation, active)
@@ -138,8 +139,10 @@ def check_code(root: Path, run: Run) -> None:
         Refused: it was changed since.
     """
     if code_hash(code_files(root)) != run.facts.code_hash:
-        problem = f"{paths.EXPERIMENT}, or a module that it imports, was changed during the runs"
-        raise Refused(problem, "dvc repro   # all runs, by the code as it is now")
+        raise Refused(
+            f"{paths.EXPERIMENT}, or a module that it imports, was changed during the runs",
+            "dvc repro   # all runs, by the code as it is now",
+        )
 
 
 def _load(experiment: ModuleType, root: Path, name: str) -> Any:
@@ -164,8 +167,9 @@ def _evaluate(
         if not differ:
             raise
         names = ", ".join(sorted(map(str, differ)))
-        problem = f"{_describe(error)}; only one of training and test data has {names}"
-        raise Refused(problem) from error
+        raise Refused(
+            f"{_describe(error)}; only one of training and test data has {names}"
+        ) from error
     return to_metrics(metrics), predictions
 
 

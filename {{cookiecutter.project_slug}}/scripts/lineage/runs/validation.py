@@ -51,8 +51,9 @@ def split(data: Any, validation: Validation | None) -> tuple[Any, Frame | None]:
     if validation is None:
         return data, None
     if not isinstance(data, pandas.DataFrame):
-        problem = f"validation splits a DataFrame, and load_data() returned {type(data).__name__}"
-        raise BadInput(problem, OFF)
+        raise BadInput(
+            f"validation splits a DataFrame, and load_data() returned {type(data).__name__}", OFF
+        )
     by = validation.by or list(data.columns)
     for name in by:
         if name not in data:
