@@ -169,6 +169,8 @@ def find_lost(root: Path, surplus: dict[str, set[str]], *, ask_remote: bool) -> 
     """
     left = set[str]().union(*surplus.values())
     for folder in recorded_folders(root) if left else ():
+        if not left:
+            break
         named = recorded_manifest(root, folder) or {}
         for md5 in left.intersection(named.values()):
             path = cached_object(root, md5)
