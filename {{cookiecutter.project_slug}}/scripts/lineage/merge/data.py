@@ -143,9 +143,11 @@ def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
 
 def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
     """Make table `incoming`: each row with the number of its source, and one of its own."""
-    nothing = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in relations.written.items())
+    columns = relations.written
+    nothing = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
+    template = f'SELECT 0::BIGINT AS "lineage row", {nothing} LIMIT 0'
     alike = sorted(schemas, key=lambda schema: list(schema.columns.items()))
-    rows = numbered_rows(alike, relations.written) or f'SELECT 0 AS "lineage row", {nothing} LIMIT 0'
+    rows = numbered_rows(alike, columns) or template
     sources = {schema.number: schema.source for schema in schemas}
     relations.run(f"""
         CREATE TEMP TABLE incoming AS
