@@ -102,6 +102,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000, help="of the base")
+    parser.add_argument("--strategies", nargs="+", default=["merge", "rebase"], help="which of merge and rebase")
     parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.run:
@@ -110,7 +111,7 @@ def main() -> None:
     report: dict[str, Any] = {}
     print("| | known after, s | written after, s | peak MB here | peak MB of each worker | same bytes |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
-    for strategy in ("merge", "rebase"):
+    for strategy in chosen.strategies:
         alone = measure(folder, strategy, "", None)
         report[f"{strategy}, one DuckDB"] = alone
         show(f"{strategy}, one DuckDB", alone, "")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "{{cookiecutter.project_slug}}/scripts"), str(ROOT / "tools")]
 sys.dont_write_bytecode = True  # cookiecutter would copy __pycache__ into every project
 FILES = (1_000, 10_000)
-RUNS = (50_000, 200_000)
+RUNS = (50_000, 400_000)
 NEW_RUNS = 1_000
 COLUMNS = 40
 """Of a run's row: about what the sample has, and ten params more."""

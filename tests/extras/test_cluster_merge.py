@@ -253,7 +253,14 @@ def test_the_stage_gives_the_same_file_on_a_cluster_and_another_engine_reruns_no
     assert "merge data/train.parquet: +450 ~0 =0 !0; 1 new file, 1 already merged; 987 rows now" in printed
     assert state(project) == alone
     assert "merge.engine" not in project.dvc("status")
-    assert "1 new file" not in project.script("merge_data"), "what is merged stays so, without a cluster at work"
+    on(project, "tcp://127.0.0.1:9")
+    assert "0 new files" in project.script("merge_data"), "nothing to merge needs no cluster"
+    shutil.rmtree(project.path / "scripts/lineage/extras/cluster")
+    project.drop_batch(3)
+    missing = "merge.engine in params.yaml asks for an extra that is not here: No module named 'lineage.extras.cluster'"
+    assert project.script("merge_data", code=2) == f"error: {missing}\n  → make setup EXTRAS=cluster\n"
+    project.set_param("merge.engine", "duckdb")
+    assert "1 new file, 2 already merged" in project.script("merge_data")
 
 
 def test_failures_name_a_remedy_and_change_nothing(

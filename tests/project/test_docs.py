@@ -24,6 +24,7 @@ DOCS = (
     "runs",
     "search",
     "cluster",
+    "scale",
     "python",
     "validation",
     "tracking",

@@ -342,8 +342,12 @@ def declared_stages() -> dict[str, dict[str, list[str]]]:
 
 
 def code_that_decides(script: Path) -> set[str]:
-    """What a stage has to depend on: its script, and the rooms of every file that it imports, itself or through others."""
-    rooms = {path.parent.relative_to(SOURCE).as_posix() for path in files_needed_by(script)}
+    """What a stage has to depend on: its script, and the rooms of every file that it imports, itself or through others.
+
+    Not an extra: it can be deleted, and decides how a merge is done, not what comes of it.
+    """
+    files = [path.relative_to(SOURCE).as_posix() for path in files_needed_by(script)]
+    rooms = {name.rpartition("/")[0] for name in files if "/extras/" not in name}
     return {script.relative_to(SOURCE).as_posix(), *rooms}
 
 

@@ -59,8 +59,11 @@ class Job:
     def open_engine(self) -> Iterator[Engine]:
         """Open DuckDB with a task's share of its worker: memory, one thread, a folder to spill."""
         with TemporaryDirectory(dir=get_worker().local_directory) as spill:
-            limits = {"memory_limit": f"{self.memory}B", "threads": "1", "temp_directory": spill}
-            with closing(duckdb.connect(config={**limits})) as engine:
+            limit = f"{self.memory}B"
+            engine = duckdb.connect(
+                config={"memory_limit": limit, "threads": 1, "temp_directory": spill}
+            )
+            with closing(engine):
                 open_folder(engine, self.folder)
                 yield engine
 

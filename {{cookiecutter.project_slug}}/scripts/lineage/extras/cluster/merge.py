@@ -233,7 +233,8 @@ def _gather(relations: DataRelations, rules: Rules, merged: Sequence[Any]) -> Pl
     if not rules.key_columns:
         relations.identity = [*relations.identity, OCCURRENCE]
     plans = [plan for plan, _ in merged]
-    sums = {name: sum(getattr(plan, name) for plan in plans) for name in COUNTS}
-    plan = replace(plans[0], samples=[], **sums)
+    plan = plans[0]
+    for name in COUNTS:
+        setattr(plan, name, sum(getattr(each, name) for each in plans))
     relations.describe_conflicts(plan)
     return plan
