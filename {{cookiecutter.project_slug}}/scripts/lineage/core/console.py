@@ -20,9 +20,6 @@ Format = Literal["table", "json", "csv", "md"]
 Mode = Literal["max", "min"]
 """What is best: the largest value, or the smallest."""
 
-Say = Callable[[str], None]
-"""A function that shows one line to the user: `say`, `warn`, or what a test collects lines with."""
-
 QUIET_SECONDS = 2.0
 """How long work may take before a terminal shows that it goes on."""
 
@@ -51,11 +48,11 @@ def progress(text: str) -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        "{task.description}",
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
@@ -90,14 +87,13 @@ def new_app(help_text: str) -> Commands:
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Turn the errors that a user can cause into messages on standard error and exit codes."""
     signature = inspect.signature(function)
-    parameters = dict(signature.parameters)
-    takes_debug = parameters.pop("debug", None)
+    parameters = {**signature.parameters, "debug": DEBUG}
 
     @wraps(function)
     def command(*, debug: bool, **options: Any) -> None:
         # SIGTERM is what a scheduler sends: clean up after it as after Ctrl-C
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        if takes_debug:
+        if "debug" in signature.parameters:
             options["debug"] = debug
         try:
             function(**options)
@@ -110,7 +106,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             typer.echo("interrupted: nothing that was accumulated before has changed", err=True)
             raise typer.Exit(130) from None
 
-    shown = signature.replace(parameters=[*parameters.values(), DEBUG])
+    shown = signature.replace(parameters=list(parameters.values()))
     command.__signature__ = shown  # type: ignore[attr-defined]
     return command
 

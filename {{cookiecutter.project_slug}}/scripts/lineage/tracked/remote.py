@@ -15,6 +15,7 @@ from lineage.tracked.cache import (
     object_path,
     read_listing,
 )
+from lineage.tracked.git import main_root
 from lineage.tracked.whole_file import write_whole
 
 Remote = Any
@@ -30,14 +31,15 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
     A damaged object in the cache is replaced from the remote.
 
     Args:
-        root: the project's root.
+        root: the project's root. Of a worktree without a cache of its own, main's is meant.
         md5: the hash.
         trusting: a read-only object of the cache counts as whole, as it does for DVC.
 
     Raises:
         Refused: it is in neither, or only a damaged one is.
     """
-    path = object_path(root, md5)
+    storage = root if cached_object(root, md5) else main_root(root)
+    path = object_path(storage, md5)
     damaged = path.is_file()
     is_trusted = trusting and damaged and not path.stat().st_mode & 0o222
     if is_trusted or (damaged and is_whole(path, md5)):
@@ -111,7 +113,7 @@ def open_remote(root: Path) -> Remote | None:
     from dvc.repo import Repo
 
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(main_root(root))) as repo:
             return repo.cloud.get_remote_odb()
     except NoRemoteError:
         return None
