@@ -23,6 +23,7 @@ DOCS = (
     "workflows",
     "runs",
     "search",
+    "cluster",
     "python",
     "validation",
     "tracking",

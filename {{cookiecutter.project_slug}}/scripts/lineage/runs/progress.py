@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class NewestValues:
 def show_progress(
     root: Path,
     total: int,
-    workers: int,
+    workers: Sized,
     promote: Promote,
 ) -> Iterator[Show]:
     """Yield a function to call with all outcomes so far whenever a run has ended.
@@ -48,14 +48,14 @@ def show_progress(
     Args:
         root: the project's root.
         total: runs to do.
-        workers: how many run at the same time.
+        workers: those that there are, each with one run at a time; they may come and go.
         promote: its metric and mode say what is best.
     """
     from rich.progress import Progress, RenderableColumn, TextColumn, TimeRemainingColumn
 
     def describe(outcomes: list[Outcome]) -> str:
         done = len(outcomes)
-        running = min(workers, total - done)
+        running = min(len(workers), total - done)
         failed = sum(outcome.error is not None for outcome in outcomes)
         best = _best(outcomes, promote)
         return f"{done}/{total} done  {running} running  {failed} failed  best {best}  time left"
