@@ -65,7 +65,7 @@ def test_the_story_of_data_that_grow_as_parts(light_trained: Project, tmp_path: 
     stale = project.repro("merge_data", code=255)
     assert f"{TRAIN} is not the version that dvc.lock records but another one, left behind by a git checkout" in stale
     (project.path / "data/incoming/batch_003.parquet").unlink()
-    project.git("checkout", "--quiet", "main")
+    project.git("checkout", "--quiet", "--force", "main")
     stray = project.path / TRAIN / "mine.parquet"
     stray.write_bytes(next(iter(now.values())))
     refused = project.script("merge_data", code=2)

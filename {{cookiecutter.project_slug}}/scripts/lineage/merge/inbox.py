@@ -105,7 +105,8 @@ def new_files(
         name = file.relative_to(root).as_posix()
         if file.name == OURS:
             continue
-        if not ends_with(parts_of(file)[0], [*endings, *others]):
+        part = parts_of(file)[0]
+        if not ends_with(part, [*endings, *others]):
             allowed = " or ".join([*endings, *others])
             raise BadInput(f"{name} is no {allowed} file, so it cannot be merged", _remedy(name))
         md5 = path_md5(file)
@@ -115,7 +116,7 @@ def new_files(
             continue
         inbox.merged += 1
         before = known[md5]
-        if before and before.rule != rules.options and ends_with(file, endings):
+        if before and before.rule != rules.options and ends_with(part, endings):
             inbox.by_other_rule.append(name)
     return inbox
 

@@ -112,7 +112,9 @@ class Session(WorkerPlugin):
         task = worker.state.tasks[worker.get_current_task()]
         file = self.unfinished / folder / "events.jsonl"
         told = 0
-        while not connection.poll(SECONDS):
+        ended = False
+        while not ended:
+            ended = connection.poll(SECONDS)
             if task.state == "cancelled":
                 self.processes[connection].kill()
             events = file.read_bytes() if file.exists() else b""
