@@ -75,20 +75,23 @@ def find_experiment(name: str) -> Experiment:
     """
     root = paths.find_root()
     listed = git(root, "worktree", "list", "--porcelain")
-    if not listed or git(root, "rev-parse", "--show-prefix"):
-        problem = f"{root} is not the top of a Git repository, which worktrees need"
-        raise BadInput(problem, "make setup")
+    if not listed:
+        raise BadInput(f"{root} is in no Git repository, which worktrees need", "make setup")
     place, *facts = listed.split("\n\n", 1)[0].splitlines()
     experiment = Experiment(Path(place.removeprefix("worktree ")), name)
-    if "bare" in facts:
-        problem = "is a bare repository: it has no main working tree to bring results home to"
-        raise BadInput(f"{experiment.main} {problem}")
     if not NAME.fullmatch(name) or git(root, "check-ref-format", experiment.base) is None:
         allowed = "letters, digits, - _ . + and /, as in deeper-net or ada/deeper-net"
         raise BadInput(f"{name!r} cannot be the name of a branch and a folder", f"use {allowed}")
     if experiment.commit("HEAD") is None:
         problem = "the project has no commit yet to branch from"
         raise Refused(problem, 'git add --all && git commit -m "Start"')
+    prefix = git(root, "rev-parse", "--show-prefix")
+    if prefix or "bare" in facts:
+        project = experiment.folder / (prefix or "")
+        problem = f"{root} has no main working tree of its own, to which results come home"
+        remedy = f"git worktree add {experiment.folder} -b {experiment.branch}"
+        share = f"cp .dvc/config.local {project}/.dvc && cd {project}"
+        raise BadInput(problem, f"{remedy} && {share} && dvc checkout --allow-missing")
     return experiment
 
 

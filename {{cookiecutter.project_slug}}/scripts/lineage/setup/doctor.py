@@ -12,7 +12,15 @@ from lineage.core.check_result import Step, done, skipped
 from lineage.core.errors import BadInput, Refused
 from lineage.runs.model_file import check_candidates
 from lineage.setup.check_remote import check_remote, dvc_config
-from lineage.setup.project import MERGE_DRIVER, check_secrets, link_types, run_step
+from lineage.setup.project import (
+    MERGE_DRIVER,
+    NOT_TOP,
+    check_links,
+    check_secrets,
+    is_repository,
+    link_types,
+    run_step,
+)
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
 from lineage.tracked.git import git, run
 from lineage.tracked.history import check_history, check_tracked
@@ -96,6 +104,8 @@ def _numbers(text: str) -> list[int]:
 
 
 def _merge_driver(root: Path) -> Step:
+    if not is_repository(root):
+        return skipped("merge", NOT_TOP)
     if git(root, "config", "merge.dvc.driver") != MERGE_DRIVER:
         raise Refused("git merge cannot merge dvc.lock", "make setup")
     return done("merge", "git merge knows dvc.lock")
@@ -105,6 +115,7 @@ def _links(root: Path) -> Step:
     """Ask DVC which of the configured link types work between cache and workspace."""
     cache = dvc_config(root)["cache"]
     configured = cache.get("type") or ["reflink"]
+    check_links(configured)
     about = run(root, sys.executable, "-m", "dvc", "version")
     works = re.search(r"^Cache types: (.*)$", about.stdout, re.MULTILINE)
     working = works[1].split(", ") if works else []

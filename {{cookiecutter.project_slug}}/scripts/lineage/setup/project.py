@@ -6,7 +6,7 @@ Nothing but the standard library is imported at the top: the Python that bakes m
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import LineageError, Refused
 from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
 from lineage.setup.secrets import REMEDY, find_secrets
-from lineage.tracked.cache import cached_object, object_path, store_object
+from lineage.tracked.cache import cached_object, store_object, write_object
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
 from lineage.tracked.history import check_tracked
@@ -24,6 +24,8 @@ from lineage.tracked.whole_file import write_text
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from the experiment template"
+COPIES = "reflink,copy"
+NOT_TOP = "the project is not the top of its Git repository"
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'
 """What `merge=dvc` in .gitattributes means to Git."""
 
@@ -74,8 +76,8 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     for name, step in steps.items():
         result = run_step(name, step)
         yield result
-        if name == "secrets" and result.failed:
-            return  # the first commit would take it in
+        if result.failed and (name == "secrets" or result.text.startswith("fatal: ")):
+            return  # the first commit would take it in; or no step works, since Git does not
 
 
 def run_step(name: str, step: Callable[[], Step]) -> Step:
@@ -109,7 +111,14 @@ def link_types() -> str:
 
     DVC makes hard links read-only, which does not keep root from writing through one.
     """
-    return "reflink,copy" if os.geteuid() == 0 else "reflink,hardlink,copy"
+    return COPIES if os.geteuid() == 0 else "reflink,hardlink,copy"
+
+
+def check_links(types: Collection[str]) -> None:
+    """Raise `Refused` where root could write into the cache through a link of these types."""
+    if link_types() == COPIES and not {"hardlink", "symlink"}.isdisjoint(types):
+        remedy = f"dvc config --local cache.type {COPIES} && dvc checkout --relink"
+        raise Refused("you are root, and could write into the cache through a link", remedy)
 
 
 def repository_top(root: Path) -> Path | None:
@@ -120,14 +129,15 @@ def repository_top(root: Path) -> Path | None:
     return Path(top).resolve()
 
 
-def _is_repository(root: Path) -> bool:
+def is_repository(root: Path) -> bool:
+    """Tell whether the project is the top of its Git repository, and no folder of a larger one."""
     return repository_top(root) == root.resolve()
 
 
 def _git(root: Path) -> Step:
     if git(root, "version") is None:
         raise Refused("git is not installed", "install git, then: make setup")
-    if _is_repository(root):
+    if is_repository(root):
         return done("git", "repository is there")
     top = repository_top(root)
     is_ignored = git(root, "check-ignore", "--quiet", ".") is not None
@@ -150,6 +160,7 @@ def _cache(root: Path, answer: str | None) -> Step:
         answer = tools["lineage"]["shared_cache_dir"]
     default = root / Path(answer).expanduser()
     wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
+    check_links(known.get("type", ()))
     folder = wanted["dir"]
     remedy = "dvc cache dir --local FOLDER && make setup"
     make_folder(folder, remedy)
@@ -218,15 +229,20 @@ def _store(root: Path, path: Path, md5: str) -> None:
     manifest = folder_manifest(path)
     for name, file_md5 in manifest.items():
         store_object(root, path / name, file_md5)
-    listing = object_path(root, md5)
-    write_text(listing, write_listing(manifest))
-    listing.chmod(0o444)
+    listing = write_listing(manifest)
+    write_object(root, md5, lambda temporary: temporary.write_text(listing, encoding="utf-8"))
 
 
 def _hooks(root: Path) -> Step:
-    if not _is_repository(root):
-        return skipped("hooks", "the project is not the top of its Git repository")
+    if not is_repository(root):
+        return skipped("hooks", NOT_TOP)
     must_git(root, "config", "merge.dvc.driver", MERGE_DRIVER)
+    elsewhere = git(root, "config", "--show-scope", "--show-origin", "core.hooksPath")
+    if elsewhere:
+        scope, origin, folder = elsewhere.split("\t")
+        text = f"Git runs those of {folder} only: core.hooksPath is set ({origin})"
+        remedy = f"git config --{scope} --unset-all core.hooksPath && make setup"
+        return skipped("hooks", text, remedy)
     types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
     install = (sys.executable, "-m", "pre_commit", "install")
     result = run(root, *install, *types)
@@ -238,22 +254,22 @@ def _hooks(root: Path) -> Step:
 
 
 def _commit(root: Path, author: str) -> Step:
-    if not _is_repository(root):
-        return skipped("commit", "not a repository of its own")
+    if not is_repository(root):
+        return skipped("commit", NOT_TOP)
     if git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         return done("commit", "the repository has commits")
     identity: list[str] = []
-    text = "first commit made"
-    known = os.environ.get("GIT_AUTHOR_EMAIL") or git(root, "config", "user.email")
-    if not known:
+    if not git(root, "config", "user.email"):  # the environment, if it names somebody, wins
         author = author or _configured_author(root)
         name, _, mail = author.rstrip(">").rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail}"]
-        text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
     remedy = f'git add --all && git commit -m "{FIRST_COMMIT}"'
     must_git(root, "add", "--all", remedy=remedy)
     commit = ("commit", "--quiet", "--no-verify", "--message", FIRST_COMMIT)
     must_git(root, *identity, *commit, remedy=remedy)
+    text = "first commit made as " + must_git(root, "log", "--format=%cn <%ce>")
+    if identity and text.endswith(author):
+        text += " (Git knows nobody yet: git config --global user.name …)"
     return done("commit", text)
 
 

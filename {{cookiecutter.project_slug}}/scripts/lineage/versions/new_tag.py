@@ -10,6 +10,7 @@ from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK
 from lineage.core.version_numbers import Part, following, parse
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import locked
+from lineage.tracked.history import check_tracked
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
 from lineage.versions.suggest import COMMAND, changed_stages, describe, holds_runs, newest_run
 
@@ -43,6 +44,7 @@ def tag_now(
     written = params.experiment.version
     with locked(common_folder(root) or root, "tags"):  # which all working trees share
         name = _choose_name(root, version, part, written)
+        check_tracked(root)
         check_recorded(root)
         _check_code(root, params)
         body = line = describe(root, params, text)
