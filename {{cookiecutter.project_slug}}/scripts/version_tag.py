@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Option
-
-from lineage.core.console import Format, new_app
+from lineage.core.console import Argument, Format, Option, new_app
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
 
 Part = Literal["major", "minor", "patch"]
 Text = str | None
 
-SUGGEST = Option("--suggest", help="Say which version this should be, and why.")
+SUGGEST = Option("--suggest", "--dry-run", help="Say which version this should be, and why.")
+SHOW = Option(help="Show what a version holds, as experiment_explorer.py show does.")
 START = Option("--start", help="Write the next free version into params.yaml, for new runs.")
 VERSION = Option(help="Tag this version; it is the one in params.yaml.")
 NEXT = Option("--next", help="Tag the next one instead.")
@@ -23,7 +22,7 @@ COMMIT = Option(help="First commit changed tracked files, saying this.")
 PUSH = Option("--push", help="Push its DVC objects, then commit and tag.")
 LIST = Option("--list", help="List all versions with their metrics.")
 FORMAT = Option(help="How to print the list.")
-ONE = "give one of --suggest, --start, --version, --next, --renumber, --list"
+ONE = "give one of --suggest, --start, --version, --next, --renumber, --list, --show"
 
 
 @app.command()
@@ -38,16 +37,17 @@ def main(  # noqa: PLR0913 (its options)
     commit: Annotated[Text, COMMIT] = None,
     push: Annotated[bool, PUSH] = False,
     list: Annotated[bool, LIST] = False,
+    show: Annotated[Text, SHOW] = None,
     format: Annotated[Format, FORMAT] = "table",
 ) -> None:
-    """Suggest, start, tag, renumber or list versions: exactly one of these options."""
+    """Suggest, start, tag, renumber, list or show versions: exactly one of these options."""
     from lineage.core.errors import BadInput
     from lineage.core.paths import find_root
-    from lineage.versions.show import print_versions
+    from lineage.versions.show import print_version, print_versions
     from lineage.versions.suggest import start_version, suggest_version
 
-    chosen = [suggest, start, next, renumber, list, version is not None]
-    if chosen.count(True) != 1 or (part and (suggest or list or version)):
+    chosen = [suggest, start, next, renumber, list, bool(show), bool(version) and not suggest]
+    if chosen.count(True) != 1 or (part and (suggest or list or show or version)):
         raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
@@ -56,6 +56,8 @@ def main(  # noqa: PLR0913 (its options)
         start_version(root, part)
     elif list:
         print_versions(root, format)
+    elif show:
+        print_version(root, show, None, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
 

@@ -25,3 +25,9 @@ class BadInput(LineageError):
     """A wrong key, value, file or argument; nothing was changed (exit code 2)."""
 
     exit_code = 2
+
+
+def not_installed(missing: ModuleNotFoundError) -> BadInput:
+    """Make the error for a Python that lacks a package of the project's environment."""
+    problem = f"{missing.name} is not installed in the Python that runs this"
+    return BadInput(problem, "make setup && . .venv/bin/activate")

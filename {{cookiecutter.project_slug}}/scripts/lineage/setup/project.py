@@ -6,7 +6,7 @@ Nothing but the standard library is imported at the top: the Python that bakes m
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -114,9 +114,9 @@ def link_types() -> str:
     return COPIES if os.geteuid() == 0 else "reflink,hardlink,copy"
 
 
-def check_links(types: Collection[str]) -> None:
+def check_links(types: object) -> None:
     """Raise `Refused` where root could write into the cache through a link of these types."""
-    if link_types() == COPIES and not {"hardlink", "symlink"}.isdisjoint(types):
+    if link_types() == COPIES and re.search("hard|sym", str(types)):
         remedy = f"dvc config --local cache.type {COPIES} && dvc checkout --relink"
         raise Refused("you are root, and could write into the cache through a link", remedy)
 
@@ -160,7 +160,7 @@ def _cache(root: Path, answer: str | None) -> Step:
         answer = tools["lineage"]["shared_cache_dir"]
     default = root / Path(answer).expanduser()
     wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
-    check_links(known.get("type", ()))
+    check_links(known.get("type"))
     folder = wanted["dir"]
     remedy = "dvc cache dir --local FOLDER && make setup"
     make_folder(folder, remedy)

@@ -136,6 +136,7 @@ def locked(
         yield
     finally:
         holder.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)  # who waits for it sees that it is gone, and takes a new one
         lock.release()
 
 
