@@ -43,7 +43,6 @@ def main(  # noqa: PLR0913 (its options)
     """Suggest, start, tag, renumber, list or show versions: exactly one of these options."""
     from lineage.core.errors import BadInput
     from lineage.core.paths import find_root
-    from lineage.versions.show import print_version, print_versions
     from lineage.versions.suggest import start_version, suggest_version
 
     chosen = [suggest, start, next, renumber, list, bool(show), bool(version) and not suggest]
@@ -54,12 +53,20 @@ def main(  # noqa: PLR0913 (its options)
         suggest_version(root, description)
     elif start:
         start_version(root, part)
-    elif list:
-        print_versions(root, format)
-    elif show:
-        print_version(root, show, None, format)
+    elif list or show:
+        _print(root, show, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
+
+
+def _print(root: Path, version: Text, form: Format) -> None:
+    """Print one version, or the list of all."""
+    from lineage.versions.show import print_version, print_versions
+
+    if version:
+        print_version(root, version, None, form)
+    else:
+        print_versions(root, form)
 
 
 def _tag(

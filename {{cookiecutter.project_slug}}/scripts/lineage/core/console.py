@@ -141,7 +141,8 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             typer.echo("interrupted: nothing that was accumulated before has changed", err=True)
             raise typer.Exit(130) from None
 
-    command.__signature__ = own.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
+    shown = own.replace(parameters=list(parameters.values()))
+    command.__signature__ = shown  # type: ignore[attr-defined]
     return command
 
 

@@ -153,7 +153,7 @@ def _each_table(
 
 def _not_written(reason: str) -> Refused:
     problem = f"the merged database cannot be written, and the old one is as it was: {reason}"
-    return Refused(problem, "df -h .   # is the disk full?")
+    return Refused(problem, "ls -ld . && df -h .   # is it writable, is there space?")
 
 
 @contextmanager

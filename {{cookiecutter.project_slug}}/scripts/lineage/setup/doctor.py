@@ -15,12 +15,11 @@ from lineage.setup.check_remote import check_remote, dvc_config
 from lineage.setup.project import (
     MERGE_DRIVER,
     NOT_TOP,
-    check_links,
     check_secrets,
     is_repository,
-    link_types,
     run_step,
 )
+from lineage.setup.shared_cache import check_links, link_types
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
 from lineage.tracked.git import git, run
 from lineage.tracked.history import check_history, check_tracked
@@ -153,7 +152,7 @@ def _outputs(root: Path) -> Step:
     absent = [path for path, place in cached.items() if place is None]
     if absent:
         problem = f"not in the cache: {', '.join(absent)}"
-        raise Refused(problem, "dvc fetch   # or here, if made here: dvc commit")
+        raise Refused(problem, "dvc fetch   # or here, if made here: dvc commit --force")
     hashes = with_files(root, recorded.values())
     wrong = [md5 for md5 in hashes if not _is_sound(root, md5)]
     if wrong:
@@ -177,9 +176,9 @@ def _worktrees(root: Path) -> Step:
             continue
         other = cache_folder(Path(tree))
         if other.resolve() != cache:
-            remedy = (
-                f"cd {tree} && dvc commit && dvc push && dvc cache dir --local {cache} && dvc pull"
-            )
+            keep = f"mkdir -p {other} && cp -rn {other}/. {cache}"
+            share = f"cp {root}/.dvc/config.local {tree}/.dvc"
+            remedy = f"{keep} && {share} && cd {tree} && dvc checkout --allow-missing"
             raise Refused(f"{tree} uses another cache: {other}", remedy)
     return done("trees", f"{len(trees)} with one cache")
 

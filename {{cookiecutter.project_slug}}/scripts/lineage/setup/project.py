@@ -3,28 +3,24 @@
 Nothing but the standard library is imported at the top: the Python that bakes may have no DVC.
 """
 
-import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
-from lineage.core.errors import LineageError, Refused
-from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
+from lineage.core.errors import LineageError, Refused, not_installed
+from lineage.setup.check_remote import check_remote, make_remote
 from lineage.setup.secrets import REMEDY, find_secrets
+from lineage.setup.shared_cache import make_cache, pyproject
 from lineage.tracked.cache import cached_object, store_object, write_object
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
 from lineage.tracked.history import check_tracked
-from lineage.tracked.whole_file import write_text
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from the experiment template"
-COPIES = "reflink,copy"
 NOT_TOP = "the project is not the top of its Git repository"
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'
 """What `merge=dvc` in .gitattributes means to Git."""
@@ -62,7 +58,7 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     steps: dict[str, Callable[[], Step]] = {
         "git": partial(_git, root),
         "secrets": partial(check_secrets, root),
-        "cache": partial(_cache, root, setup.cache_dir),
+        "cache": partial(make_cache, root, setup.cache_dir),
         "remote": partial(check_remote, root, setup.profile),
         "data": partial(_data, root),
         "hooks": partial(_hooks, root),
@@ -88,8 +84,7 @@ def run_step(name: str, step: Callable[[], Step]) -> Step:
         problem = error.problem
         remedy = error.remedy
     except ModuleNotFoundError as error:
-        problem = f"{error.name} is not installed in the Python that runs this"
-        return skipped(name, problem, "make setup   # installs it")
+        return skipped(name, not_installed(error).problem, "make setup   # installs it")
     except Exception as error:  # a broken configuration, say, breaks DVC too
         problem = f"{type(error).__name__}: {error}"
         remedy = None
@@ -104,21 +99,6 @@ def check_secrets(root: Path) -> Step:
         remedy = REMEDY.format(option=found[0], path=".dvc/config")
         raise Refused(problem, remedy)
     return done("secrets", "none in .dvc/config")
-
-
-def link_types() -> str:
-    """Say how tracked files are linked to the cache: without duplicates, where that is safe.
-
-    DVC makes hard links read-only, which does not keep root from writing through one.
-    """
-    return COPIES if os.geteuid() == 0 else "reflink,hardlink,copy"
-
-
-def check_links(types: object) -> None:
-    """Raise `Refused` where root could write into the cache through a link of these types."""
-    if link_types() == COPIES and re.search("hard|sym", str(types)):
-        remedy = f"dvc config --local cache.type {COPIES} && dvc checkout --relink"
-        raise Refused("you are root, and could write into the cache through a link", remedy)
 
 
 def repository_top(root: Path) -> Path | None:
@@ -137,9 +117,9 @@ def is_repository(root: Path) -> bool:
 def _git(root: Path) -> Step:
     if git(root, "version") is None:
         raise Refused("git is not installed", "install git, then: make setup")
-    if is_repository(root):
-        return done("git", "repository is there")
     top = repository_top(root)
+    if top == root.resolve():
+        return done("git", "repository is there")
     is_ignored = git(root, "check-ignore", "--quiet", ".") is not None
     if top is not None and not is_ignored:
         text = f"inside the repository {top}: nothing initialised"
@@ -147,49 +127,6 @@ def _git(root: Path) -> Step:
     must_git(root, "init", "--quiet")
     must_git(root, "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch is newer
     return done("git", "repository initialised, branch main")
-
-
-def _cache(root: Path, answer: str | None) -> Step:
-    """Make the shared cache, and name it in `.dvc/config.local`; what is set there stays."""
-    local = root / ".dvc/config.local"
-    known: dict[str, str] = {}
-    if local.exists():
-        known = dvc_config(root).load_one("local")["cache"]
-    if answer is None:
-        tools = _pyproject(root)["tool"]
-        answer = tools["lineage"]["shared_cache_dir"]
-    default = root / Path(answer).expanduser()
-    wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
-    check_links(known.get("type"))
-    folder = wanted["dir"]
-    remedy = "dvc cache dir --local FOLDER && make setup"
-    make_folder(folder, remedy)
-    if not os.access(folder, os.W_OK):
-        raise Refused(f"{folder} is not writable", remedy)
-    if not local.exists():
-        text = "[cache]\n"
-        for name, value in wanted.items():
-            text += f"    {name} = {quoted(value)}\n"
-        write_text(local, text)
-    elif known != wanted:
-        with dvc_config(root).edit("local") as config:
-            config["cache"] = wanted
-    return done("cache", f"{folder} (shared; set in .dvc/config.local)")
-
-
-def quoted(value: str) -> str:
-    """Quote a value of a DVC configuration file as DVC does, so that no DVC is needed for it."""
-    if not re.search(r"[,#]|^[\s\"']|[\s\"']$", value):
-        return value
-    quote = next(quote for quote in ('"', "'", "'''") if quote not in value)
-    return f"{quote}{value}{quote}"
-
-
-def _pyproject(root: Path) -> Any:
-    import tomlkit
-
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    return tomlkit.parse(text).unwrap()
 
 
 def _data(root: Path) -> Step:
@@ -274,7 +211,7 @@ def _commit(root: Path, author: str) -> Step:
 
 
 def _configured_author(root: Path) -> str:
-    author = _pyproject(root)["project"]["authors"][0]
+    author = pyproject(root)["project"]["authors"][0]
     return f"{author['name']} <{author['email']}>"
 
 
