@@ -156,3 +156,28 @@ def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
     said = trained.script("experiment_explorer", "verify", "--all")
     assert f"warning: candidate {name} cannot be loaded: " in said, "the tag is whole, and here it is of no use"
     assert name in trained.run("sh", "-c", remedy_of(said, "cannot be loaded")).stdout
+
+
+def test_hooks_that_git_would_never_run_are_not_said_to_be_there(bake: Bakery, tmp_path: Path) -> None:
+    project = bake()
+    project.git("config", "--global", "core.hooksPath", str(tmp_path))
+    said = project.script("setup_project")
+    place = f"{project.environment['HOME']}/.gitconfig"
+    assert f"– hooks   Git runs those of {tmp_path} only: core.hooksPath is set (file:{place})\n" in said
+    typed, _, setup = remedy_of(said, "– hooks").rpartition(" && ")
+    assert setup == "make setup"
+    project.run("sh", "-c", typed)
+    assert "✓ hooks   pre-commit, pre-push, " in project.script("setup_project")
+    assert (project.path / ".git/hooks/pre-push").is_file()
+
+
+@pytest.mark.slow
+def test_a_git_pull_brings_what_only_the_remote_has(trained: Project, tmp_path: Path) -> None:
+    colleague = clone(trained, tmp_path / "colleague")
+    colleague.script("setup_project")
+    trained.drop_batch(2)
+    trained.dvc("add", "data/incoming")
+    trained.commit("a batch")
+    trained.dvc("push")
+    colleague.git("pull", "--quiet")
+    assert (colleague.path / "data/incoming/batch_002.parquet").is_file()
