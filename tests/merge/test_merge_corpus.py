@@ -22,7 +22,7 @@ from conftest import SOURCE
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.inbox import expand
+from lineage.merge.inbox import DATABASES, expand
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.parquet_files import widest
@@ -283,11 +283,11 @@ def test_files_folders_and_globs(tmp_path: Path) -> None:
     for name in ("b.db", "a.db", "deep/c.db", ".hidden.db", "notes.txt"):
         (tmp_path / name).touch()
     names = ["a.db", "b.db", "deep/c.db"]
-    assert expand([str(tmp_path)], ".db") == [tmp_path / name for name in names]
-    assert expand([str(tmp_path / "*.db")], ".db") == [tmp_path / "a.db", tmp_path / "b.db"]
-    assert expand([str(tmp_path / "b.db"), str(tmp_path)], ".db")[0] == tmp_path / "b.db"
-    with pytest.raises(BadInput, match=r"matches no \.db file"):
-        expand([str(tmp_path / "x*.db")], ".db")
+    assert expand([str(tmp_path)], DATABASES) == [tmp_path / name for name in names]
+    assert expand([str(tmp_path / "*.db")], DATABASES) == [tmp_path / "a.db", tmp_path / "b.db"]
+    assert expand([str(tmp_path / "b.db"), str(tmp_path)], DATABASES)[0] == tmp_path / "b.db"
+    with pytest.raises(BadInput, match=r"matches no \.db or \.sqlite"):
+        expand([str(tmp_path / "x*.db")], DATABASES)
 
 
 # Parquet
@@ -481,7 +481,7 @@ MISTAKES = {
     ),
     "no such source": (
         ["--strategy", "merge", "--exp-db", "z*.db", "--output-db", "o.db"],
-        "error: z*.db matches no .db file",
+        "error: z*.db matches no .db or .sqlite or .sqlite3 or .duckdb file",
     ),
     "rebase by nothing": (
         ["--strategy", "rebase", "--exp-db", "x.db", "--output-db", "o.db"],

@@ -223,11 +223,9 @@ def test_a_damaged_object_is_fetched_anew_or_refused(versions: Versions, tmp_pat
 
 @pytest.mark.parametrize("artifact", ["data/train.parquet", "models/production"])
 @pytest.mark.parametrize("present", ["file", "folder", "link"])
-def test_force_replaces_where_two_names_cannot_be_swapped(
-    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, artifact: str, present: str
+def test_force_replaces_files_folders_and_links(
+    versions: Versions, tmp_path: Path, artifact: str, present: str
 ) -> None:
-    """As on macOS, and on file systems without renameat2."""
-    monkeypatch.setattr(retrieval, "exchange", lambda *_: False)
     project, name = copy_project(versions.project, tmp_path / "copy"), Path(artifact).name
     (output := tmp_path / "into" / name).parent.mkdir()
     if present == "folder":

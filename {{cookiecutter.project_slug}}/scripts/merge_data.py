@@ -15,7 +15,7 @@ def main() -> None:
     from lineage.core import paths
     from lineage.core.params import read_params
     from lineage.merge.data import union_all_by_name, write_rows
-    from lineage.merge.inbox import as_sources, new_files
+    from lineage.merge.inbox import DATA, as_sources, new_files
     from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
     from lineage.tables.engine import open_engine
@@ -27,7 +27,7 @@ def main() -> None:
     rules = rules_for_data(params)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
         sources = output.sources
-        inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, merged_before=sources)
+        inbox = new_files(root, paths.INCOMING_DATA, DATA, rules, merged_before=sources)
         base = [output.base] if output.base else []
         relations = union_all_by_name(engine, base, inbox.new, rules, output.name)
         plan = merge_or_rebase(relations, rules)

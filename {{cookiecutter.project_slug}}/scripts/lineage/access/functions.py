@@ -13,7 +13,6 @@ from lineage.core.paths import TRAIN_DATA, find_root
 from lineage.results.leaderboard import read_leaderboard
 from lineage.results.version_results import find_results
 from lineage.tables.engine import connect
-from lineage.tracked.git import main_root
 from lineage.tracked.remote import obtain
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def data(version: str | None = None) -> DataFrame:
         recorded = find_results(root, version).outputs
         if TRAIN_DATA not in recorded:
             raise Refused(f"no tag {version} records {TRAIN_DATA}", "git tag   # the others")
-        file = obtain(main_root(root), recorded[TRAIN_DATA], trusting=True)
+        file = obtain(root, recorded[TRAIN_DATA], trusting=True)
     elif not file.is_file():
         raise BadInput(f"{file} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
     return pandas.read_parquet(file)

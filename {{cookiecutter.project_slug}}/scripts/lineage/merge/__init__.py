@@ -7,6 +7,7 @@
     overlap            test items that are training data, too: refused, left out or allowed
     databases          results: tables of SQLite and DuckDB files, merged into a copy of the base
     lined_up           one table of several databases, by the names of its columns
+    beyond_tables      what databases hold beyond tables: left out by name, or not to be broken
     row_reader         its rows as relations, keys first
     column_types       its columns in the base: new ones, and wider types
     carry              its rows, carried by SQLite from file to file

@@ -10,7 +10,7 @@ from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.inbox import as_sources, expand
+from lineage.merge.inbox import DATA, DATABASES, as_sources, expand
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import PREDICTIONS, gather_predictions
@@ -54,8 +54,8 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
         BadInput: a file is missing or does not fit.
         Refused: the user declined, the output's guard, or a conflict.
     """
-    sources = expand(request.sources, ".db")
-    bases = _bases(request, ".db")
+    sources = expand(request.sources, DATABASES)
+    bases = _bases(request, DATABASES)
     if len(bases) > 1:
         problem = f"{request.base} is {len(bases)} databases; the base is one"
         raise BadInput(problem, "merge the others in by --exp-db")
@@ -84,8 +84,8 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
 
 def merge_data_by_hand(request: Request) -> list[Plan]:
     """Merge parquet files; arguments and errors as in `merge_databases_by_hand`."""
-    sources = expand(request.sources, ".parquet")
-    bases = _bases(request, ".parquet")
+    sources = expand(request.sources, DATA)
+    bases = _bases(request, DATA)
     root, name = place_of(request.output)
     with locked(root, name), draft_of(request.output) as draft:
         bases = _checked(root, name, request.output, bases)
@@ -95,14 +95,14 @@ def merge_data_by_hand(request: Request) -> list[Plan]:
         return _publish(request, draft, bases == [request.output], [plan])
 
 
-def _bases(request: Request, ending: str) -> list[Path]:
+def _bases(request: Request, endings: Sequence[str]) -> list[Path]:
     """Find the files of the base."""
     if not request.base:
         return []
     if not Path(request.base).exists() and not glob.has_magic(request.base):
         problem = f"{request.base} does not exist; leave the option out to start without a base"
         raise BadInput(problem)
-    return expand([request.base], ending)
+    return expand([request.base], endings)
 
 
 def _checked(root: Path, name: str, output: Path, bases: list[Path]) -> list[Path]:

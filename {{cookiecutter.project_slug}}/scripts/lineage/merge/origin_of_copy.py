@@ -90,8 +90,7 @@ def _recorded_versions(root: Path, name: str) -> list[Path]:
 def _merge_base(root: Path, source: Path) -> str | None:
     """Find where the branch of the worktree with `source` left ours; None: no such worktree."""
     there = source.resolve().parent
-    shared = common_folder(root)
-    if shared is None or shared != common_folder(there):
+    if common_folder(root) != common_folder(there):
         return None
     top = ("rev-parse", "--show-toplevel")
     if git(root, *top) == git(there, *top):

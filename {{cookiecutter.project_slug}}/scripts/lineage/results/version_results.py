@@ -11,7 +11,6 @@ from lineage.core.param_names import is_param
 from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, PREDICTIONS, RUNS
 from lineage.core.version_numbers import parse
 from lineage.results.leaderboard import best_runs, existing_database
-from lineage.tracked.git import main_root
 from lineage.tracked.recorded import recorded_outputs, yaml_in_git
 from lineage.tracked.remote import listing, obtain
 from lineage.tracked.version_tags import Tag, tags
@@ -102,7 +101,7 @@ def find_results(
         chosen = {"track_ids": ids}
     if tag and database is None:
         named = f"{DATABASE} of {version}"
-        database = obtain(main_root(root), outputs[DATABASE], trusting=True)
+        database = obtain(root, outputs[DATABASE], trusting=True)
     database = database or root / DATABASE
     promote = params["promote"]
     metric = metric or promote["metric"]
@@ -128,7 +127,7 @@ def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]
     Raises:
         Refused: the listing is nowhere.
     """
-    return listing(main_root(root), outputs[folder]) if folder in outputs else {}
+    return listing(root, outputs[folder]) if folder in outputs else {}
 
 
 def find_predictions(
@@ -153,6 +152,6 @@ def find_predictions(
     name = f"{run['track_id']}.parquet"
     if results.outputs:
         md5 = files_of(root, results.outputs, PREDICTIONS).get(name)
-        return obtain(main_root(root), md5, trusting=True) if md5 else None
+        return obtain(root, md5, trusting=True) if md5 else None
     beside = results.database.with_name(PurePosixPath(PREDICTIONS).name) / name
     return beside if beside.is_file() else None

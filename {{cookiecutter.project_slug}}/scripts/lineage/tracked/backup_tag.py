@@ -21,7 +21,7 @@ def where_recorded(root: Path, name: str) -> str:
         name: the output, relative to it; a file.
     """
     md5 = file_md5(root / name)
-    tags = git(root, "tag", "--sort=-creatordate") or ""
+    tags = git(root, "tag --sort=-creatordate") or ""
     for revision in [*tags.split(), "HEAD"]:
         if recorded_md5(root, name, revision) == md5:
             return f"that of {revision}: dvc get . {name} --rev {revision}"
@@ -48,11 +48,11 @@ def pin(
     if not output.is_file():
         problem = f"{name} does not exist, so there is nothing to back up"
         raise BadInput(problem, "leave --backup-tag out")
-    if git(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+    if git(root, "rev-parse --verify --quiet HEAD") is None:
         raise Refused("a tag needs a Git repository with a commit", "git add --all && git commit")
     ref = f"refs/tags/{tag}"
     wrong = git(root, "check-ref-format", ref) is None
-    if wrong or git(root, "rev-parse", "--quiet", "--verify", ref):
+    if wrong or git(root, "rev-parse --quiet --verify", ref):
         problem = f"--backup-tag {tag!r}: there is such a tag, or Git takes no such name"
         raise BadInput(problem, "choose another name")
     md5 = file_md5(output)
@@ -61,7 +61,7 @@ def pin(
     if recorded_md5(root, name, commit) != md5:
         commit = _commit_beside(root, name, md5, f"Back up {name} as {tag}")
     message = f"{name} before it was rebased"
-    must_git(root, "tag", "--annotate", f"--message={message}", "--", tag, commit)
+    must_git(root, "tag --annotate", f"--message={message}", "--", tag, commit)
 
 
 def _commit_beside(
@@ -77,12 +77,12 @@ def _commit_beside(
     with TemporaryDirectory() as folder:
         file = Path(folder, "pointer")
         file.write_text(dumps_yaml(content), encoding="utf-8")
-        blob = must_git(root, "hash-object", "-w", "--no-filters", str(file))
-        prefix = must_git(root, "rev-parse", "--show-prefix")
+        blob = must_git(root, "hash-object -w --no-filters", str(file))
+        prefix = must_git(root, "rev-parse --show-prefix")
         entry = f"100644,{blob},{prefix}{pointer}"
         index = Path(folder, "index")
-        must_git(root, "read-tree", "HEAD", index=index)
-        must_git(root, "update-index", "--add", "--cacheinfo", entry, index=index)
+        must_git(root, "read-tree HEAD", index=index)
+        must_git(root, "update-index --add --cacheinfo", entry, index=index)
         tree = must_git(root, "write-tree", index=index)
     return must_git(root, "commit-tree", tree, "-p", "HEAD", "-m", message)
 
