@@ -136,8 +136,8 @@ def must_git(
     Raises:
         Refused: it fails; in Git's own words.
     """
-    words = command.split()
-    done = run(root, "git", *words, *arguments, index=index, text=False)
+    words = [*command.split(), *arguments]
+    done = run(root, "git", *words, index=index, text=False)
     if done.returncode == FATAL:
         check_repository(root)
     if done.returncode:

@@ -72,7 +72,6 @@ def tag_now(
     written = params.experiment.version
     with locked(common_folder(root), "tags"):  # which all working trees share
         name = _choose_name(root, version, part, written)
-        check_tracked(root)
         check_recorded(root)
         run = newest_run(root, params)
         if run.get("code_hash") not in (None, code_hash(code_files(root))):
@@ -137,7 +136,8 @@ def _choose_name(
 
 
 def check_recorded(root: Path) -> None:
-    """Raise `Refused` unless everything is what `dvc repro` made of it."""
+    """Raise `Refused` unless everything is tracked, and what `dvc repro` made of it."""
+    check_tracked(root)
     if changed := changed_stages(root):
         raise Refused(
             f"dvc status is not clean: {', '.join(changed)}",
