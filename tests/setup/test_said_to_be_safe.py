@@ -29,7 +29,7 @@ def test_history_without_a_git_remote_is_in_this_folder_only(fresh: Project) -> 
         check_history(fresh.path.parent).text == check_tracked(fresh.path.parent).text == "there is no Git repository"
     )
     step = check_history(fresh.path)
-    assert step.state == "skipped"
+    assert step.mark == "–"
     assert step.text == "no Git remote: 1 commits and 1 tags are in this folder only"
     remedy = step.remedy or ""
     push, _, bundle = remedy.partition("   # or, into one file: ")
@@ -52,7 +52,7 @@ def test_commits_and_tags_that_the_remote_lacks_are_counted(fresh: Project) -> N
         (fresh.path / "note.md").write_text(str(number))
         fresh.commit(f"note {number}")
     fresh.git("push", "--quiet", "lab", "main")
-    assert check_history(fresh.path).state == "done", "a branch that is behind lacks nothing"
+    assert check_history(fresh.path).mark == "✓", "a branch that is behind lacks nothing"
     fresh.git("tag", "e0.1.0")
     fresh.git("tag", "--annotate", "e0.2.0", "--message", "second")
     fresh.git("switch", "--quiet", "--create", "aside")
@@ -61,7 +61,7 @@ def test_commits_and_tags_that_the_remote_lacks_are_counted(fresh: Project) -> N
     step = check_history(fresh.path)
     assert step.text == "1 commits and 1 tags are in this folder only", "the light tag names a commit that is there"
     fresh.run("sh", "-c", step.remedy or "")
-    assert check_history(fresh.path).state == "done"
+    assert check_history(fresh.path).mark == "✓"
 
     shutil.rmtree(bare)
     step = check_history(fresh.path)
@@ -117,7 +117,7 @@ def test_a_dvc_lock_that_is_ignored_is_found_once_it_is_there(trained: Project) 
     for tool in (".venv/lib/a.yaml", ".venv/lib/uv.lock", ".dvc/tmp/rwlock.lock"):  # ignored by the project itself
         (trained.path / tool).parent.mkdir(parents=True, exist_ok=True)
         (trained.path / tool).touch()
-    assert check_tracked(trained.path).state == "done"
+    assert check_tracked(trained.path).mark == "✓"
     trained.git("rm", "--quiet", "--cached", "dvc.lock", "results/metrics.json")
     trained.git("commit", "--quiet", "--no-verify", "--message", "as where they were never tracked")
     with (trained.path / ".gitignore").open("a") as rules:

@@ -109,12 +109,13 @@ def load_model(which: str) -> Any:
         Refused: there is no such model, or its bytes are nowhere.
     """
     from lineage.models import measure
+    from lineage.models.model_card import as_row
     from lineage.models.run_model import find_model, find_run, open_models
     from lineage.models.show import card_of_production
 
     models = open_models()
     if which == "production":
-        run = card_of_production(models.root).as_row()
+        run = as_row(card_of_production(models.root))
     else:
         version = which if is_version(which) else None
         run = find_run(models, None if version else which, version)

@@ -18,7 +18,7 @@ from lineage.core.errors import LineageError, Refused
 from lineage.core.params import read_params
 from lineage.merge.three_way import Conflict
 from lineage.models.run_model import find_model
-from lineage.results.leaderboard import Row
+from lineage.results.chosen_by import Row
 from lineage.runs.model_file import model_name
 from lineage.tracked.cache import copy_out
 from lineage.tracked.dvc import changed_stages, run_dvc

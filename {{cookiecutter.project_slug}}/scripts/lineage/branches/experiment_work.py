@@ -10,7 +10,8 @@ from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.params import read_params
 from lineage.merge.predictions import run_ids
-from lineage.results.leaderboard import Row, best_runs, metric_names
+from lineage.results.chosen_by import Row
+from lineage.results.leaderboard import best_runs, metric_names
 from lineage.runs.model_file import hashes_by_name
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs

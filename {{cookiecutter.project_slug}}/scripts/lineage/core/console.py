@@ -28,9 +28,6 @@ Format = Literal["table", "json", "csv", "md"]
 Mode = Literal["max", "min"]
 """What is best: the largest value, or the smallest."""
 
-Say = Callable[[str], None]
-"""A function that shows one line to the user: `say`, `warn`, or what a test collects lines with."""
-
 QUIET_SECONDS = 2.0
 """How long work may take before a terminal shows that it goes on."""
 
@@ -78,11 +75,11 @@ def progress(text: str) -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        "{task.description}",
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,

@@ -156,8 +156,10 @@ def with_version(text: str, version: str) -> str:
         changed = text[: place.start()] + version + text[place.end() :]
         if parse_yaml(changed) == wanted:
             return changed
-    problem = "params.yaml: experiment.version does not stand there as text"
-    raise BadInput(problem, f"write in params.yaml: version: {version}")
+    raise BadInput(
+        "params.yaml: experiment.version does not stand there as text",
+        f"write in params.yaml: version: {version}",
+    )
 
 
 def _wrong_in_validation(section: Validation) -> Iterator[str]:

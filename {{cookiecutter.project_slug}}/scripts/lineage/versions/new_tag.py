@@ -6,7 +6,6 @@ Runs whose number is taken get another one first: in rows, params.yaml and card.
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from lineage.core.code_hash import code_files, code_hash
@@ -23,14 +22,13 @@ from lineage.core.paths import (
     RUNS,
 )
 from lineage.core.version_numbers import Part, following, parse
-from lineage.models.model_card import CARD, read_card
+from lineage.models.model_card import read_card, write_card
 from lineage.results.plots import write_reports
 from lineage.tracked.dvc import changed_stages, run_dvc
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import guarded_output, locked
 from lineage.tracked.history import check_tracked
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags, taken_versions
-from lineage.tracked.whole_file import write_text
 from lineage.versions.suggest import (
     COMMAND,
     describe,
@@ -204,8 +202,8 @@ def renumber_runs(
     for file in (root / DATABASE, *runs):
         _change(root, file, [(new, track_id) for track_id in track_ids])
     card = read_card(root)
-    if card and card.track_id in track_ids:
-        write_text(root / PRODUCTION / CARD, replace(card, version=new).to_json())
+    if card and card["track_id"] in track_ids:
+        write_card(root / PRODUCTION, {**card, "version": new})
     set_version(root, new)
     write_reports(root, track_ids, params.promote.metric, params.promote.mode)
     run_dvc(root, "commit --force")
