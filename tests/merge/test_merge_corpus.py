@@ -228,7 +228,7 @@ def test_a_conflict_shows_up_to_five_samples_with_both_values(tmp_path: Path) ->
     with pytest.raises(Refused) as caught:
         merged(tmp_path, base, new)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "t: 8 incoming rows have the identity of another row and different contents (there | incoming):"
+    assert lines[0] == "t: 8 incoming rows have the identity of another row and different contents (earlier | later):"
     assert lines[1:6] == [f"  id={number} — v: 0.5 | 0.7" for number in range(5)] and lines[6].startswith("  → ")
 
 

@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-from typer import Option
-
-from lineage.core.console import new_app, say
+from lineage.core.console import Option, new_app, say
 from lineage.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -53,15 +50,18 @@ class Shared:
         tables: list[str] | None = None,
     ) -> "Request":
         """Say what is to be merged where, and how; for databases, by which id in which tables."""
+        from typer import confirm
+
         from lineage.merge.by_hand import Request
         from lineage.merge.rules import Rules
 
         if strategy is None or output is None:
             needed = "--strategy and --output-db (or --output-data) are needed"
             raise BadInput(needed, "merge_artifacts.py --help")
+        keys = ",".join(self.key_columns or ()).split(",")  # a b, or a,b
         rules = Rules(
             strategy,
-            tuple(self.key_columns or ()),
+            tuple(filter(None, keys)),
             on_conflict=self.on_conflict,
             dry_run=self.dry_run,
             id_column=id_column,
@@ -69,8 +69,8 @@ class Shared:
             cast_text=self.cast is not None,
             layout=self.layout,
         )
-        confirm = _agree if self.yes else typer.confirm
-        return Request(base, sources, output, rules, confirm, self.backup_tag)
+        ask = _agree if self.yes else confirm
+        return Request(base, sources, output, rules, ask, self.backup_tag)
 
 
 @compacting.command()

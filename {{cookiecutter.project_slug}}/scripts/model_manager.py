@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
-
-from lineage.core.console import Format, Mode, new_app
+from lineage.core.console import Format, Mode, Option, new_app
 
 app = new_app("Keep models as candidates, put one into production, look at them, copy one out.")
 

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
-
-from lineage.core.console import Format, new_app
+from lineage.core.console import Argument, Format, Option, new_app
 from lineage.core.version_numbers import Part
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
@@ -13,11 +11,12 @@ app = new_app("Tag a version from which everything comes back, and list versions
 Text = str | None
 
 PART = Argument(help="What --start, --next or --renumber raise. Default: as --suggest says.")
-SUGGEST = Option("--suggest", help="Say which version this should be, and why.")
+SUGGEST = Option("--suggest", "--dry-run", help="Say which version this should be, and why.")
+SHOW = Option(help="Show what a version holds, as experiment_explorer.py show does.")
 START = Option("--start", help="Write the next free version into params.yaml, for new runs.")
 RENUMBER = Option("--renumber", help="Give runs whose version is taken the next free one; tag it.")
 PUSH = Option("--push", help="Push its DVC objects, then commit and tag.")
-ONE = "give one of --suggest, --start, --version, --next, --renumber, --list"
+ONE = "give one of --suggest, --start, --version, --next, --renumber, --list, --show"
 
 
 @app.command()
@@ -32,26 +31,36 @@ def main(  # noqa: PLR0913 (its options)
     commit: Annotated[Text, Option(help="First commit changed tracked files, saying this.")] = None,
     push: Annotated[bool, PUSH] = False,
     list: Annotated[bool, Option("--list", help="List all versions with their metrics.")] = False,
+    show: Annotated[Text, SHOW] = None,
     format: Annotated[Format, Option(help="How to print the list.")] = "table",
 ) -> None:
-    """Suggest, start, tag, renumber or list versions: exactly one of these options."""
+    """Suggest, start, tag, renumber, list or show versions: exactly one of these options."""
     from lineage.core.errors import BadInput
     from lineage.core.paths import find_root
-    from lineage.versions.show import print_versions
     from lineage.versions.suggest import start_version, suggest_version
 
-    chosen = [suggest, start, next, renumber, list, version is not None]
-    if chosen.count(True) != 1 or (part and (suggest or list or version)):
+    chosen = [suggest, start, next, renumber, list, bool(show), bool(version) and not suggest]
+    if chosen.count(True) != 1 or (part and (suggest or list or show or version)):
         raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
         suggest_version(root, description)
     elif start:
         start_version(root, part)
-    elif list:
-        print_versions(root, format)
+    elif list or show:
+        _print(root, show, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
+
+
+def _print(root: Path, version: Text, form: Format) -> None:
+    """Print one version, or the list of all."""
+    from lineage.versions.show import print_version, print_versions
+
+    if version:
+        print_version(root, version, None, form)
+    else:
+        print_versions(root, form)
 
 
 def _tag(

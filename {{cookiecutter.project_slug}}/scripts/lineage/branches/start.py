@@ -66,22 +66,24 @@ def find_experiment(name: str) -> Experiment:
     """
     root = paths.find_root()
     common = common_folder(root)
-    if git(root, "rev-parse --show-prefix") != "":
-        raise BadInput(
-            f"{root} is not the top of a Git repository, which worktrees need", "make setup"
-        )
-    if git(common, "rev-parse --is-bare-repository") == "true":
-        problem = "is a bare repository: it has no main working tree to bring results home to"
-        raise BadInput(f"{common} {problem}")
-    experiment = Experiment(common.parent, name)
+    prefix = git(root, "rev-parse --show-prefix")
+    if prefix is None:
+        raise BadInput(f"{root} is in no Git repository, which worktrees need", "make setup")
+    is_bare = git(common, "rev-parse --is-bare-repository") == "true"
+    experiment = Experiment(common if is_bare else common.parent, name)
     ref = f"refs/heads/{experiment.branch}"
     if not NAME.fullmatch(name) or git(root, "check-ref-format", ref) is None:
         allowed = "letters, digits, - _ . + and /, as in deeper-net or ada/deeper-net"
         raise BadInput(f"{name!r} cannot be the name of a branch and a folder", f"use {allowed}")
     if experiment.commit("HEAD") is None:
-        raise Refused(
-            "the project has no commit yet to branch from", 'git add --all && git commit -m "Start"'
-        )
+        problem = "the project has no commit yet to branch from"
+        raise Refused(problem, 'git add --all && git commit -m "Start"')
+    if prefix or is_bare:
+        project = experiment.folder / prefix
+        problem = f"{root} has no main working tree of its own, to which results come home"
+        remedy = f"git worktree add {experiment.folder} -b {experiment.branch}"
+        share = f"cp .dvc/config.local {project}/.dvc && cd {project}"
+        raise BadInput(problem, f"{remedy} && {share} && dvc checkout --allow-missing")
     return experiment
 
 

@@ -46,3 +46,9 @@ def explain_missing(extra: str, key: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         problem = f"{key} in params.yaml asks for an extra that is not here: {error}"
         raise BadInput(problem, f"make setup EXTRAS={extra}") from None
+
+
+def not_installed(missing: ModuleNotFoundError) -> BadInput:
+    """Make the error for a Python that lacks a package of the project's environment."""
+    problem = f"{missing.name} is not installed in the Python that runs this"
+    return BadInput(problem, "make setup && . .venv/bin/activate")

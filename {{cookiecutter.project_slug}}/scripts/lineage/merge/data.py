@@ -133,7 +133,7 @@ def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
         raise BadInput(problem, f"drop a batch into {INCOMING_DATA}/")
     if rules.strategy == "rebase" and not rules.key_columns:
         problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, "set merge.data_key_columns")
+        raise BadInput(problem, f"set {rules.key_option}")
 
 
 def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:

@@ -108,7 +108,8 @@ def copy_rows(
         nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
         reason = nested.group(1) if nested else str(error).splitlines()[0]
         problem = f"{name} cannot be written, and is as it was: {reason}"
-        raise Refused(problem, "df -h .   # is the disk full?") from error
+        remedy = "ls -ld . && df -h .   # is it writable, is there space?"
+        raise Refused(problem, remedy) from error
 
 
 @dataclass

@@ -159,7 +159,7 @@ def _each_table(
 
 def _not_written(reason: str) -> Refused:
     problem = f"the merged database cannot be written, and the old one is as it was: {reason}"
-    return Refused(problem, "df -h .   # is the disk full?")
+    return Refused(problem, "ls -ld . && df -h .   # is it writable, is there space?")
 
 
 @contextmanager
@@ -287,7 +287,7 @@ def _rules_for_table(
         return rules, identity
     if not rules.key_columns:
         problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, "set merge.key_columns")
+        raise BadInput(problem, f"set {rules.key_option}")
     if fold(incoming.name) == EVENTS:  # they follow their runs
         rules = replace(rules, key_columns=(RUN_ID,))
     has_key = bool(incoming.columns.keys() & set(map(fold, rules.key_columns)))

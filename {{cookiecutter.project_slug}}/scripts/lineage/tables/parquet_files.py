@@ -216,7 +216,7 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
     for name in names:
         if name not in schema.columns:
             known = shorten(", ".join(schema.columns), 200)
-            remedy = "add it to the file, or change merge.data_key_columns in params.yaml"
+            remedy = "add it to the file, or choose other key columns"
             problem = f"{schema.path} has no column {name!r}; it has: {known}"
             raise BadInput(problem, f"{remedy} (now {list(names)})")
 

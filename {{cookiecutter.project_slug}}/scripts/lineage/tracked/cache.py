@@ -5,10 +5,10 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_listing
 from lineage.tracked.whole_file import temporary_beside, write_whole
@@ -82,10 +82,8 @@ def store(root: Path, path: Path) -> str:
     if path.is_file():
         return manifest[""]
     md5 = listing_md5(manifest)
-    with TemporaryDirectory() as folder:
-        listing = Path(folder, md5)
-        listing.write_text(write_listing(manifest), encoding="utf-8")
-        store_object(root, listing, md5)
+    listing = write_listing(manifest)
+    write_object(root, md5, lambda temporary: temporary.write_text(listing, encoding="utf-8"))
     return md5
 
 
@@ -94,14 +92,41 @@ def store_object(
     file: Path,
     md5: str,
 ) -> None:
-    """Copy a file into DVC's cache under its hash, whole and read-only as DVC does it."""
+    """Copy a file into DVC's cache under its hash."""
+    write_object(root, md5, lambda temporary: shutil.copyfile(file, temporary))
 
-    def build(temporary: Path) -> bool:
-        shutil.copyfile(file, temporary)
+
+def write_object(
+    root: Path,
+    md5: str,
+    build: Callable[[Path], object],
+) -> Path:
+    """Build an object of DVC's cache, whole and read-only as DVC does it; return its place.
+
+    New folders get the mode of the one around them, which may be open to a group (`cache.shared`).
+
+    Args:
+        root: the project's root.
+        md5: the hash.
+        build: writes the object to the path that it is given.
+    """
+    path = object_path(root, md5)
+    folder = cache_folder(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in path.parent.relative_to(folder).parts:
+        mode = folder.stat().st_mode
+        folder /= part
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode & 0o2777)
+
+    def build_read_only(temporary: Path) -> bool:
+        build(temporary)
         temporary.chmod(0o444)
         return True
 
-    write_whole(object_path(root, md5), build, locked=False)
+    write_whole(path, build_read_only, locked=False)
+    return path
 
 
 def is_whole(path: Path, md5: str) -> bool:

@@ -11,16 +11,14 @@ from typing import Any
 
 from lineage.core.errors import Refused
 
-LOCATION = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-)
-"""Variables by which Git tells what it starts, as a hook, of a repository: not always ours."""
+OURS = re.compile("GIT_(?!AUTHOR|COMMITTER|CONFIG_|SSH|SSL|ASKPASS|TERMINAL|HTTP|PROXY|TRACE)")
+"""Variables by which Git tells what it starts, as a hook, of a repository: not always ours.
+
+The others say who commits, what is configured, and how a remote is reached.
+"""
+
+FATAL = 128
+"""Git's exit code where it cannot work at all: outside a repository, or in one that it refuses."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,8 @@ def run(
         FileNotFoundError: the program is not installed.
         TimeoutExpired: it took longer.
     """
-    environment = dict(os.environ)
-    for name in LOCATION:
-        environment.pop(name, None)
+    environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    environment["LANGUAGE"] = "en"  # Git's words are looked at
     environment["GIT_OPTIONAL_LOCKS"] = "0"  # looking must not rewrite the index
     if index:
         environment["GIT_INDEX_FILE"] = str(index)
@@ -87,12 +84,31 @@ def git_bytes(root: Path, command: str, *arguments: str, **options: Any) -> byte
 
     Returns:
         None when it fails, takes too long, or is not installed.
+
+    Raises:
+        Refused: as `check_repository`.
     """
     try:
         done = run(root, "git", *command.split(), *arguments, text=False, **options)
     except (FileNotFoundError, TimeoutExpired):
         return None
+    if done.returncode == FATAL:
+        check_repository(root)
     return None if done.returncode else done.stdout
+
+
+@cache
+def check_repository(root: Path) -> None:
+    """Check that Git works in a folder, or that there is no repository around it.
+
+    Raises:
+        Refused: there is one that Git refuses (another owner, a broken configuration, …); in Git's
+            own words, with the command that it advises.
+    """
+    said = run(root, "git", "rev-parse", "--git-dir").stderr
+    if said and "not a git repository (or any" not in said:
+        advice = re.search("^\t(.+)$", said, re.MULTILINE)
+        raise Refused(said.splitlines()[0], advice[1] if advice else "git status")
 
 
 def git(root: Path, *arguments: str, **options: Any) -> str | None:
@@ -120,8 +136,10 @@ def must_git(
     Raises:
         Refused: it fails; in Git's own words.
     """
-    words = command.split()
-    done = run(root, "git", *words, *arguments, index=index, text=False)
+    words = [*command.split(), *arguments]
+    done = run(root, "git", *words, index=index, text=False)
+    if done.returncode == FATAL:
+        check_repository(root)
     if done.returncode:
         reason = " ".join(os.fsdecode(done.stderr or done.stdout).split())
         name = next(word for word in words if word[0] != "-" and "=" not in word)

@@ -138,6 +138,7 @@ def locked(
         yield
     finally:
         holder.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)  # who waits for it sees that it is gone, and takes a new one
         lock.release()
 
 
@@ -278,7 +279,7 @@ def keep_recoverable(root: Path, path: str) -> None:
             f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
         )
     if recorded != path_md5(target):
-        remedy = "dvc commit   # records it; by hand --backup-tag NAME pins it"
+        remedy = "dvc commit --force   # records it; by hand --backup-tag NAME pins it"
         raise Refused(
             f"{path} would lose rows or files, and its present bytes are recorded nowhere",
             f"{remedy}\n  → dvc checkout --force {path}   # or goes back",

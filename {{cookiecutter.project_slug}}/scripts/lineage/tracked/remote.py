@@ -14,9 +14,9 @@ from lineage.tracked.cache import (
     is_whole,
     object_path,
     read_listing,
+    write_object,
 )
 from lineage.tracked.git import main_root
-from lineage.tracked.whole_file import write_whole
 
 Remote = Any
 """A `dvc_data.hashfile.db.HashFileDB`; DVC ships no types."""
@@ -50,7 +50,7 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
         remedy = "dvc remote add --default storage URL"
         raise Refused(f"{problem}, and no remote is configured", remedy)
 
-    def build(temporary: Path) -> bool:
+    def build(temporary: Path) -> None:
         with _answering():
             try:
                 remote.fs.get_file(remote.oid_to_path(md5), str(temporary))
@@ -60,11 +60,8 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
         if not is_whole(temporary, md5):
             remedy = "dvc push   # from a machine that has it"
             raise Refused(f"{problem} and damaged in the remote", remedy)
-        temporary.chmod(0o444)
-        return True
 
-    write_whole(path, build, locked=False)
-    return path
+    return write_object(root, md5, build)
 
 
 def bring(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lineage.branches.worktree import add_worktree, remove_worktree
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import PIPELINE_LOCK
-from lineage.tracked.git import common_folder, git
+from lineage.tracked.git import main_root, must_git
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
@@ -219,10 +219,12 @@ def _from_objects(wanted: Wanted, target: Path) -> None:
 def _from_dvc(wanted: Wanted, target: Path) -> None:
     from dvc.repo import Repo
 
-    top = common_folder(wanted.root).parent
-    prefix = git(wanted.root, "rev-parse --show-prefix") or ""
+    where = must_git(main_root(wanted.root), "rev-parse --show-toplevel --show-prefix")
+    top, _, prefix = where.partition("\n")
+    unlinked = {"cache": {"type": ["copy"]}}  # else DVC hands out a link into its cache
     try:
-        Repo.get(str(top), prefix + wanted.path, out=str(target), rev=wanted.commit)
+        path = prefix + wanted.path
+        Repo.get(top, path, out=str(target), rev=wanted.commit, config=unlinked)
     except Exception as error:  # DVC's libraries have exceptions of their own
         raise Refused(f"dvc get: {error}") from None
     wanted.check(target)

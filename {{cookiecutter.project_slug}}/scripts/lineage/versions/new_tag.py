@@ -27,6 +27,7 @@ from lineage.results.plots import write_reports
 from lineage.tracked.dvc import changed_stages, run_dvc
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import guarded_output, locked
+from lineage.tracked.history import check_tracked
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags, taken_versions
 from lineage.versions.suggest import (
     COMMAND,
@@ -133,7 +134,8 @@ def _choose_name(
 
 
 def check_recorded(root: Path) -> None:
-    """Raise `Refused` unless everything is what `dvc repro` made of it."""
+    """Raise `Refused` unless everything is tracked, and what `dvc repro` made of it."""
+    check_tracked(root)
     if changed := changed_stages(root):
         raise Refused(
             f"dvc status is not clean: {', '.join(changed)}",

@@ -36,7 +36,7 @@ def push_tag(root: Path, tag: Tag) -> None:
     branch = git(root, "symbolic-ref --quiet --short HEAD")
     if branch and git(root, "rev-parse HEAD") == tag.commit:
         refs.append(f"HEAD:refs/heads/{branch}")  # whatever it tracks: a tag moves no other branch
-    remedy = f"git pull --no-rebase   # then: {again}"
+    remedy = f"git pull --no-rebase {upstream} {branch or 'HEAD'}   # then: {again}"
     must_git(root, f"push --atomic {upstream}", *refs, remedy=remedy)
     say(f"pushed {', '.join(refs)} to {upstream}")
 
