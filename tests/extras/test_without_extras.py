@@ -42,7 +42,9 @@ def searches(project: Project) -> bool:
     return "[2/2]" in project.script("train")
 
 
-def test_without_the_folders_everything_else_works_and_they_come_back(trained: Project) -> None:
+def test_without_the_folders_everything_else_works_and_they_come_back(
+    trained: Project, mypy_cache: dict[str, str]
+) -> None:
     shutil.rmtree(trained.path / FOLDER)
     refused(trained, "lineage.extras.search")
     set_up(trained)
@@ -62,7 +64,7 @@ def test_without_the_folders_everything_else_works_and_they_come_back(trained: P
     ):
         trained.script(*command)
     trained.run("make", "test", f"VENV={sys.prefix}")
-    trained.run("mypy")
+    trained.run("mypy", **mypy_cache)
     refused(trained, "lineage.extras")
     set_up(trained)
     assert searches(trained), "deleted by a commit"

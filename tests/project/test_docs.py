@@ -96,7 +96,7 @@ def read(project: Project, page: str) -> str:
     return (project.path / page).read_text(encoding="utf-8")
 
 
-def follow(project: Project, page: str) -> None:
+def follow(project: Project, page: str, **environment: str) -> None:
     """Type the ```bash blocks of a page, in order, each in a shell of its own at the project's root.
 
     A block ```output is what the block before it prints, among other lines; `…` stands for anything.
@@ -115,7 +115,7 @@ def follow(project: Project, page: str) -> None:
         if block.language != "bash":
             continue
         command = ("bash", "-euo", "pipefail", "-c", block.text)
-        done = project.run(*command, code=block.code, VENV=sys.prefix, PYTHONPATH=str(site))
+        done = project.run(*command, code=block.code, VENV=sys.prefix, PYTHONPATH=str(site), **environment)
         printed = done.stdout + done.stderr
         for text in block.texts:
             assert text in printed, f"{page}: {text!r} is not in the output of\n{block.text}\n---\n{printed}"
@@ -136,8 +136,8 @@ def test_every_expectation_stands_before_a_bash_block(baked: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_the_page_works(fresh: Project, page: str) -> None:
-    follow(fresh if page in OF_THE_SAMPLE else lighten(fresh), page)
+def test_every_command_of_the_page_works(fresh: Project, page: str, mypy_cache: dict[str, str]) -> None:
+    follow(fresh if page in OF_THE_SAMPLE else lighten(fresh), page, **mypy_cache)
 
 
 @pytest.mark.slow
