@@ -66,6 +66,7 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead,
 	python benchmarks/python_access.py
 	python benchmarks/pipeline.py
 	python benchmarks/growth.py
+	python benchmarks/cluster_sweep.py
 	python benchmarks/gate.py
 
 lock: setup  ## write all lock files anew

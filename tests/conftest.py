@@ -271,6 +271,14 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines that this process says from now on; what DVC prints, which keeps the first output it sees, is not there."""
+    lines: list[str] = []
+    monkeypatch.setattr("typer.echo", lambda line, err=False: lines.append(line))
+    return lines
+
+
+@pytest.fixture
 def trained(trained_original: Project, tmp_path: Path) -> Project:
     """A project of this test's own after its first `dvc repro`, with a cache of its own."""
     return copy_project(trained_original, tmp_path)

@@ -104,8 +104,9 @@ def test_where_no_experiment_can_start(trained: Project, tmp_path: Path) -> None
     bare = Project(tmp_path / "bare.git", trained.environment)
     trained.git("clone", "--quiet", "--bare", str(trained.path), str(bare.path))
     bare.git("worktree", "add", "--quiet", str(tmp_path / "tree"), "main")
-    said = sh(Project(tmp_path / "tree", trained.environment), "setup", "e", code=2)
-    assert f"error: {bare.path} is a bare repository: it has no main working tree" in said
+    tree = Project(tmp_path / "tree", trained.environment)
+    shutil.copyfile(trained.path / ".dvc/config.local", tree.path / ".dvc/config.local")
+    make_by_hand(tree, "", sh(tree, "setup", "e", code=2))
 
 
 def test_no_commit_yet_and_no_repository_of_its_own(baked: Project, tmp_path: Path) -> None:
@@ -114,8 +115,21 @@ def test_no_commit_yet_and_no_repository_of_its_own(baked: Project, tmp_path: Pa
     copy.git("init", "--quiet")
     assert "error: the project has no commit yet" in sh(copy, "setup", "a", code=1)
     shutil.rmtree(copy.path / ".git")
-    Project(tmp_path, baked.environment).git("init", "--quiet")
-    assert f"error: {copy.path} is not the top of a Git repository" in sh(copy, "setup", "a", code=2)
+    assert f"error: {copy.path} is in no Git repository" in sh(copy, "setup", "a", code=2)
+    around = Project(tmp_path, baked.environment)
+    around.git("init", "--quiet")
+    around.commit("a monorepo")
+    make_by_hand(copy, "/copy", sh(copy, "setup", "e", code=2))
+
+
+def make_by_hand(project: Project, prefix: str, said: str) -> None:
+    """What setup_worktree.sh advises where there is no main working tree makes a worktree, ready to work in."""
+    problem, _, remedy = said.partition("\n  → ")
+    assert problem.endswith(f"{project.path} has no main working tree of its own, to which results come home")
+    made = project.run("sh", "-c", f"{remedy.rstrip()} >&2 && pwd").stdout.splitlines()[-1]
+    assert made.endswith(f"/exp-e{prefix}") and all(
+        (Path(made) / name).exists() for name in records.recorded_outputs(Path(made))
+    )
 
 
 def test_a_failure_half_way_leaves_nothing_behind(trained: Project) -> None:

@@ -184,11 +184,11 @@ BATCHES: dict[str, tuple[Callable[[Project], None], str]] = {
     ),
     "conflicting rows": (
         other_values,
-        "data/train.parquet: 3 incoming rows have the identity of another row and different contents (there | incoming):",
+        "data/train.parquet: 3 incoming rows have the identity of another row and different contents (earlier | later):",
     ),
     "conflict within a batch": (
         repeated_key,
-        "data/train.parquet: 2 incoming rows have the identity of another row and different contents (there | incoming):",
+        "data/train.parquet: 2 incoming rows have the identity of another row and different contents (earlier | later):",
     ),
 }
 

@@ -10,8 +10,13 @@ import pytest
 from conftest import Project, copy_project, stages_run
 from toy_runs import databases
 
-FOLDER = "scripts/lineage/extras/search"
-REMEDY = "make setup EXTRAS=search"
+EXTRAS = {
+    "search": ("sweep.search", "sweep.search.trials", 3, 0),
+    "cluster": ("sweep.backend", "sweep.backend", "dask", "loky"),
+}
+"""How the message names what asks for it, and the key with a value that does, and one that does not."""
+
+REMEDY = "make setup EXTRAS={}"
 
 
 @pytest.fixture
@@ -19,21 +24,21 @@ def project(light_original: Project, tmp_path: Path) -> Project:
     return copy_project(light_original, tmp_path)
 
 
-def refused(project: Project, missing: str, **environment: str) -> None:
-    """Asking for a search ends with one line, and changes nothing."""
+def refused(project: Project, extra: str, missing: str, **environment: str) -> None:
+    """Asking for an extra ends with one line, and changes nothing."""
+    named, key, wanted, off = EXTRAS[extra]
     before = [path.name for path in databases(project)]
-    project.set_param("sweep.search.trials", 3)
+    project.set_param(key, wanted)
     output = project.script("train", code=2, **environment)
-    problem = f"sweep.search in params.yaml asks for an extra that is not here: No module named '{missing}'"
-    assert output == f"error: {problem}\n  → {REMEDY}\n"
+    problem = f"{named} in params.yaml asks for an extra that is not here: No module named '{missing}'"
+    assert output == f"error: {problem}\n  → {REMEDY.format(extra)}\n"
     assert [path.name for path in databases(project)] == before
-    project.set_param("sweep.search.trials", 0)
+    project.set_param(key, off)
 
 
-def set_up(project: Project) -> str:
+def set_up(project: Project, extra: str) -> None:
     """Type the remedy; VENV leads it to the environment that runs these tests, so nothing is installed."""
-    done = project.run(*REMEDY.split(), f"VENV={sys.prefix}")
-    return done.stdout + done.stderr
+    project.run(*REMEDY.format(extra).split(), f"VENV={sys.prefix}")
 
 
 def searches(project: Project) -> bool:
@@ -45,9 +50,11 @@ def searches(project: Project) -> bool:
 def test_without_the_folders_everything_else_works_and_they_come_back(
     trained: Project, mypy_cache: dict[str, str]
 ) -> None:
-    shutil.rmtree(trained.path / FOLDER)
-    refused(trained, "lineage.extras.search")
-    set_up(trained)
+    for extra in EXTRAS:
+        shutil.rmtree(trained.path / "scripts/lineage/extras" / extra)
+    for extra in EXTRAS:
+        refused(trained, extra, f"lineage.extras.{extra}")
+    set_up(trained, "search")
     assert searches(trained), "deleted and not committed"
     trained.git("checkout", "params.yaml")
 
@@ -65,22 +72,27 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
         trained.script(*command)
     trained.run("make", "test", f"VENV={sys.prefix}")
     trained.run("mypy", **mypy_cache)
-    refused(trained, "lineage.extras")
-    set_up(trained)
+    refused(trained, "search", "lineage.extras")
+    set_up(trained, "search")
     assert searches(trained), "deleted by a commit"
+    set_up(trained, "cluster")
+    assert (trained.path / "scripts/lineage/extras/cluster/sweep.py").exists()
 
 
-def test_without_optuna_all_but_a_search_works(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError(\"No module named 'optuna'\", name='optuna')\n")
+def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_path: Path) -> None:
+    for name in ("optuna", "dask", "distributed"):
+        missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
+        (tmp_path / f"{name}.py").write_text(missing)
     without = {"PYTHONPATH": str(tmp_path)}
-    refused(project, "optuna", **without)
+    refused(project, "search", "optuna", **without)
+    refused(project, "cluster", "distributed", **without)
     project.set_param("model.C", 0.5)
     assert "[1/1]" in project.script("train", **without)
 
 
 def test_an_extra_that_there_is_not_is_named(fresh: Project) -> None:
     done = fresh.run("make", "setup", "EXTRAS=serch", f"VENV={sys.prefix}", code=2)
-    assert "error: there is no extra serch\n  → make setup EXTRAS=search\n" in done.stdout
+    assert "error: there is no extra serch\n  → make setup EXTRAS=search   # or EXTRAS=cluster\n" in done.stdout
 
 
 def test_what_is_not_used_is_not_imported(project: Project) -> None:
@@ -88,4 +100,4 @@ def test_what_is_not_used_is_not_imported(project: Project) -> None:
     assert "[1/1]" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "lineage.runs.run_plan" in imported
-    assert not {name for name in imported if name.startswith(("optuna", "lineage.extras"))}
+    assert not {name for name in imported if name.startswith(("optuna", "dask", "distributed", "lineage.extras"))}

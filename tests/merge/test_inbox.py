@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_merged_is_named_and_the_remedy_works(fresh: Proje
     name = "data/incoming/my notes.csv"
     (fresh.path / name).write_text("a,b\n", encoding="utf-8")
     said = fresh.script("merge_data", code=2)
-    assert f"error: {name} is no .parquet file, so it cannot be merged\n" in said
+    assert f"error: {name} is no .parquet or .pq file, so it cannot be merged\n" in said
     type_it(fresh, command_in(said, "→ "))
     assert "0 new files, 1 already merged" in fresh.script("merge_data")
 

@@ -22,7 +22,7 @@ from conftest import SOURCE
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
-from lineage.merge.inbox import expand
+from lineage.merge.inbox import DATABASES, expand
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.parquet_files import widest
@@ -228,7 +228,7 @@ def test_a_conflict_shows_up_to_five_samples_with_both_values(tmp_path: Path) ->
     with pytest.raises(Refused) as caught:
         merged(tmp_path, base, new)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "t: 8 incoming rows have the identity of another row and different contents (there | incoming):"
+    assert lines[0] == "t: 8 incoming rows have the identity of another row and different contents (earlier | later):"
     assert lines[1:6] == [f"  id={number} — v: 0.5 | 0.7" for number in range(5)] and lines[6].startswith("  → ")
 
 
@@ -245,8 +245,8 @@ def test_recorded_rows_are_looked_for_cell_by_cell(tmp_path: Path) -> None:
     recorded = database(tmp_path / "a.db", create, rows=[("a", 1.0)])
     more = database(tmp_path / "b.db", create, rows=[("a", 1.0), ("b", None)])
     changed = database(tmp_path / "c.db", create, rows=[("a", 1.5), ("b", None)])
-    assert holds_all_rows(more, recorded) and not holds_all_rows(recorded, more)
-    assert not holds_all_rows(changed, recorded)
+    assert holds_all_rows([more], [recorded]) and not holds_all_rows([recorded], [more])
+    assert not holds_all_rows([changed], [recorded])
 
 
 def test_equal_rows_are_looked_for_as_often_as_they_were_recorded(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_equal_rows_are_looked_for_as_often_as_they_were_recorded(tmp_path: Path
     twice, thrice = ([("a", None)] * times for times in (2, 3))
     recorded = database(tmp_path / "a.db", create, rows=[*twice, ("b", 1.0)])
     more = database(tmp_path / "b.db", create, rows=[("b", 1.0), *thrice])
-    assert holds_all_rows(more, recorded) and not holds_all_rows(recorded, more)
+    assert holds_all_rows([more], [recorded]) and not holds_all_rows([recorded], [more])
 
 
 COPIED = "CREATE TABLE t (id TEXT PRIMARY KEY, version TEXT, v REAL)"
@@ -283,11 +283,11 @@ def test_files_folders_and_globs(tmp_path: Path) -> None:
     for name in ("b.db", "a.db", "deep/c.db", ".hidden.db", "notes.txt"):
         (tmp_path / name).touch()
     names = ["a.db", "b.db", "deep/c.db"]
-    assert expand([str(tmp_path)], ".db") == [tmp_path / name for name in names]
-    assert expand([str(tmp_path / "*.db")], ".db") == [tmp_path / "a.db", tmp_path / "b.db"]
-    assert expand([str(tmp_path / "b.db"), str(tmp_path)], ".db")[0] == tmp_path / "b.db"
-    with pytest.raises(BadInput, match=r"matches no \.db file"):
-        expand([str(tmp_path / "x*.db")], ".db")
+    assert expand([str(tmp_path)], DATABASES) == [tmp_path / name for name in names]
+    assert expand([str(tmp_path / "*.db")], DATABASES) == [tmp_path / "a.db", tmp_path / "b.db"]
+    assert expand([str(tmp_path / "b.db"), str(tmp_path)], DATABASES)[0] == tmp_path / "b.db"
+    with pytest.raises(BadInput, match=r"matches no \.db or \.sqlite"):
+        expand([str(tmp_path / "x*.db")], DATABASES)
 
 
 # Parquet
@@ -481,7 +481,7 @@ MISTAKES = {
     ),
     "no such source": (
         ["--strategy", "merge", "--exp-db", "z*.db", "--output-db", "o.db"],
-        "error: z*.db matches no .db file",
+        "error: z*.db matches no .db or .sqlite or .sqlite3 or .duckdb file",
     ),
     "rebase by nothing": (
         ["--strategy", "rebase", "--exp-db", "x.db", "--output-db", "o.db"],

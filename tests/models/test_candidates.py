@@ -67,38 +67,37 @@ def test_a_sweep_of_thirty_keeps_the_five_with_the_smallest_loss(trained: Projec
     assert "exists; it is not overwritten" in message and (target / "mine.bin").read_text() == "mine"
 
 
-def test_a_model_in_the_remote_only_can_be_pruned(inside: Project) -> None:
+def test_a_model_in_the_remote_only_can_be_pruned(inside: Project, said: list[str]) -> None:
     other = inside.path / "other.bin"
     other.write_bytes(b"a model that only this file holds")
     add_rows(inside, {"track_id": "theirs", "f1_score": 0.1, "model_hash": md5(other)})
-    said: list[str] = []
-    add_candidate(other, "theirs", said.append)
+    add_candidate(other, "theirs")
     assert said[0] == "candidates: theirs (e0.1.0) added, f1_score 0.1000"
     assert said[-1].startswith("next: git add dvc.lock")
     assert object_of(inside, md5(other)).read_bytes() == other.read_bytes(), "recorded by DVC, too"
-    assert "nothing is pruned: theirs" in refusal(lambda: prune(1, said.append), Refused)
+    assert "nothing is pruned: theirs" in refusal(lambda: prune(1), Refused)
     inside.dvc("push", "models/candidates")
-    prune(1, said.append)
+    prune(1)
     assert "theirs" not in candidates(inside)
 
 
-def test_candidates_from_elsewhere_never_overwrite(inside: Project) -> None:
+def test_candidates_from_elsewhere_never_overwrite(inside: Project, said: list[str]) -> None:
     theirs = inside.path.parent / "theirs.bin"
     theirs.write_bytes(b"their model")
     add = add_candidate
-    message = refusal(lambda: add(theirs, "theirs", print), BadInput)
+    message = refusal(lambda: add(theirs, "theirs"), BadInput)
     assert message.startswith("run theirs has no row in experiments.db\n  → cp THEIR.db results/incoming/ && dvc repro")
     add_rows(inside, {"track_id": "theirs", "model_hash": md5(theirs)}, {"track_id": "failed", "model_hash": None})
     (inside.path / "models/candidates/notes.txt").write_text("mine")
-    add(theirs, "theirs", print)
+    add(theirs, "theirs")
     assert (inside.path / "models/candidates/theirs_model.bin").read_bytes() == b"their model"
     assert (inside.path / "models/candidates/notes.txt").read_text() == "mine"
-    said: list[str] = []
-    add(theirs, "theirs", said.append)
+    said.clear()
+    add(theirs, "theirs")
     assert said == ["candidates: theirs is there already"]
     theirs.write_bytes(b"another model")
-    assert "is not the model that run theirs recorded" in refusal(lambda: add(theirs, "theirs", print), Refused)
-    assert "run failed has no model" in refusal(lambda: add(theirs, "failed", print), Refused)
+    assert "is not the model that run theirs recorded" in refusal(lambda: add(theirs, "theirs"), Refused)
+    assert "run failed has no model" in refusal(lambda: add(theirs, "failed"), Refused)
     assert (inside.path / "models/candidates/theirs_model.bin").read_bytes() == b"their model"
 
 
@@ -117,12 +116,12 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
     before = {path: md5(path) for path in (inside.path / "models").rglob("*") if path.is_file()}
     for name in ids:
         expected = f"run id {name!r} cannot be part of a file name\n  → use letters"
-        assert refusal(lambda name=name: add_candidate(outside, name, print), BadInput).startswith(expected)
-        by_hand = refusal(lambda name=name: promote_by_hand(None, name, None, None, None, print), BadInput)
+        assert refusal(lambda name=name: add_candidate(outside, name), BadInput).startswith(expected)
+        by_hand = refusal(lambda name=name: promote_by_hand(None, name, None, None, None), BadInput)
         assert by_hand.startswith(expected)
     kept = inside.path / "models/candidates/linked_model.bin"
     kept.symlink_to(outside)
-    assert "is a link to" in refusal(lambda: prune(1, print), BadInput)
+    assert "is a link to" in refusal(lambda: prune(1), BadInput)
     kept.unlink()
     first = card(inside)["track_id"]
     for path, words in (
@@ -131,14 +130,14 @@ def test_what_cannot_be_a_model_or_a_run_is_refused(inside: Project, tmp_path: P
         (tmp_path / "hollow", f"{tmp_path / 'hollow'} is empty, not a model"),
         (tmp_path / "none", f"{tmp_path / 'none'} does not exist"),
     ):
-        assert words in refusal(lambda path=path: add_candidate(path, first, print), BadInput)
+        assert words in refusal(lambda path=path: add_candidate(path, first), BadInput)
     promote = promote_by_hand
     assert "is '../../../../etc/passwd', not an md5" in refusal(
-        lambda: promote(None, "sly", None, None, None, print), BadInput
+        lambda: promote(None, "sly", None, None, None), BadInput
     )
-    message = refusal(lambda: promote(None, "gone", None, None, None, print), Refused)
+    message = refusal(lambda: promote(None, "gone", None, None, None), Refused)
     assert message.startswith("the model of run gone (e0.1.0): object 000") and "not in the remote" in message
     assert "give either --run-id or --version" in models(inside, "download", "--output", "x", code=2)
-    message = refusal(lambda: promote(None, None, "e9.9.9", None, None, print), Refused)
+    message = refusal(lambda: promote(None, None, "e9.9.9", None, None), Refused)
     assert "results/experiments.db has no such run of e9.9.9" in message
     assert {path: md5(path) for path in (inside.path / "models").rglob("*") if path.is_file()} == before

@@ -87,14 +87,13 @@ def test_merge_then_rebase_then_rollback(trained: Project) -> None:
     )
 
 
-def test_every_kind_of_metric_is_compared_or_said(inside: Project) -> None:
+def test_every_kind_of_metric_is_compared_or_said(inside: Project, said: list[str]) -> None:
     incumbent = card(inside)
     value, digest = incumbent["metrics"]["f1_score"], incumbent["model_hash"]
-    said: list[str] = []
 
     def challenge(mode: str = "max") -> str:
         said.clear()
-        promote_by_hand(None, None, None, "f1_score", mode, said.append)
+        promote_by_hand(None, None, None, "f1_score", mode)
         return "\n".join(said)
 
     odd = {"text": "n/a", "null": None, "infinite": float("inf"), "tie": value, "later tie": value}
@@ -120,12 +119,11 @@ def test_every_kind_of_metric_is_compared_or_said(inside: Project) -> None:
     assert "smaller (e0.1.0) promoted — better: f1_score 0.1000" in challenge("min")
 
 
-def test_only_runs_on_the_present_test_data_take_part(inside: Project) -> None:
+def test_only_runs_on_the_present_test_data_take_part(inside: Project, said: list[str]) -> None:
     add_rows(inside, {"track_id": "elsewhere", "f1_score": 1.0, "test_hash": "0" * 32})
-    said: list[str] = []
-    promote_by_hand(None, None, None, None, None, said.append)
+    promote_by_hand(None, None, None, None, None)
     assert "stays; there is no new model" in said[-1] and not any("elsewhere" in line for line in said)
-    promote_by_hand(None, "elsewhere", None, None, None, said.append)
+    promote_by_hand(None, "elsewhere", None, None, None)
     assert ", measured on test data 7ffe0c, evaluation code " in said[-2] and card(inside)["track_id"] == "elsewhere"
 
 

@@ -105,7 +105,7 @@ def test_prune_never_removes_a_best_a_production_or_an_unrecoverable_model(model
         nowhere = {name for name in surplus if not (named[name][1] and named[name][2]) and not named[name][3]}
         os.chdir(root)
         try:
-            prune(keep, lambda _: None)
+            prune(keep)
             refused = False
         except Refused as error:
             refused = True

@@ -19,7 +19,7 @@ from conftest import SOURCE, Project
 from models_project import add_rows, card, md5, models, object_of, refusal, rows, stand_inside
 
 from lineage.core.errors import Refused
-from lineage.models.production import check_folders, promote_by_hand
+from lineage.models.production import locked_folders, promote_by_hand
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.whole_file import recover_folder
 
@@ -93,27 +93,26 @@ def test_links_of_every_cache_type_are_models(trained: Project) -> None:
         assert md5(object_of(trained, first["model_hash"])) == first["model_hash"]
 
 
-def test_a_promotion_that_dvc_did_not_record_says_how_to_go_on(inside: Project) -> None:
+def test_a_promotion_that_dvc_did_not_record_says_how_to_go_on(inside: Project, said: list[str]) -> None:
     from dvc.repo import Repo
 
     add_rows(inside, {"track_id": "again", "version": "e1.0.0"}, {"track_id": "third", "version": "e2.0.0"})
-    said: list[str] = []
     with Repo(str(inside.path)).lock:  # another dvc command runs
-        promote_by_hand(None, "again", None, None, None, said.append)
+        promote_by_hand(None, "again", None, None, None)
     assert said[-2].startswith("dvc.lock does not name this yet: Unable to acquire lock")
     assert said[-2].endswith("\n  → dvc commit --force promote_model") and card(inside)["track_id"] == "again"
-    message = refusal(lambda: promote_by_hand(None, "third", None, None, None, print), Refused)
+    message = refusal(lambda: promote_by_hand(None, "third", None, None, None), Refused)
     assert "models/production would lose rows or files, and its present bytes are recorded nowhere" in message
     assert "dvc checkout --force models/production" in message and card(inside)["track_id"] == "again"
     inside.dvc("commit", "--force", "promote_model")
-    promote_by_hand(None, "third", None, None, None, said.append)
+    promote_by_hand(None, "third", None, None, None)
     assert card(inside)["replaced"] == "again" and "changed outs" not in inside.dvc("status", "promote_model")
 
 
 def test_params_changed_before_a_promotion_by_hand_still_rerun_the_stage(inside: Project) -> None:
     inside.set_param("promote.keep", 3)
     add_rows(inside, {"track_id": "chosen"})
-    promote_by_hand(None, "chosen", None, None, None, print)
+    promote_by_hand(None, "chosen", None, None, None)
     status = inside.dvc("status", "promote_model")
     assert "promote.keep" in status or "params.yaml" in status
     assert "changed outs" not in status
@@ -140,23 +139,20 @@ def test_two_promotions_at_once(trained: Project) -> None:
 
 KILLED = """
 import os, sys
-from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.cache import store_object
-from lineage.models.model_card import ModelCard
+from lineage.models.model_card import write_card
 from lineage.models.production import put_into_production
 from lineage.tracked.hashes import file_md5
 
 root = Path(sys.argv[1])
-card = ModelCard("", "e0.1.0", None, None, None, "", {}, {}, "", None, "")
-cards = [(root / name, replace(card, track_id=name, model_hash=file_md5(root / name))) for name in ("a", "b")]
+cards = [(root / name, {"track_id": name, "model_hash": file_md5(root / name)}) for name in ("a", "b")]
 for source, chosen in cards:  # what promotion records with DVC afterwards
-    text = source.with_suffix(".json")
-    text.write_text(chosen.to_json())
-    store_object(root, source, chosen.model_hash)
-    store_object(root, text, file_md5(text))
+    write_card(root / "cards", chosen)
+    store_object(root, source, chosen["model_hash"])
+    store_object(root, root / "cards/model.json", file_md5(root / "cards/model.json"))
 def promote_both():
     for source, chosen in cards:
         with locked(root, "models/production"):
@@ -209,8 +205,9 @@ def test_a_promotion_killed_before_dvc_lock_names_it_goes_on(trained: Project) -
     for path, content in ((model, changed), (card_path, json.dumps(card).encode())):
         path.unlink()
         path.write_bytes(content)
-    check_folders(trained.path)
+    with locked_folders(trained.path):
+        pass
     card.update(replaced="another")
     card_path.write_text(json.dumps(card))
-    with pytest.raises(Refused, match="models/production lacks rows or files"):
-        check_folders(trained.path)
+    with pytest.raises(Refused, match="models/production lacks rows or files"), locked_folders(trained.path):
+        pass

@@ -29,7 +29,7 @@ def session(version: str, *values: tuple[float | None, float]) -> list[dict[str,
 
 
 def test_only_the_best_on_validation_of_a_session_is_judged(
-    light_trained: Project, monkeypatch: pytest.MonkeyPatch
+    light_trained: Project, monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
     inside = stand_inside(light_trained, monkeypatch)
     inside.set_param("promote.confidence", None)
@@ -40,8 +40,8 @@ def test_only_the_best_on_validation_of_a_session_is_judged(
         connection.execute("ALTER TABLE metrics ADD COLUMN val_f1_score REAL")
 
     def challenge() -> str:
-        said: list[str] = []
-        promote_by_hand(None, None, None, None, None, said.append)
+        said.clear()
+        promote_by_hand(None, None, None, None, None)
         return "\n".join(said)
 
     add_rows(inside, *session("e0.2.0", (0.8, old - 0.25), (0.7, old + 0.01), (None, old + 0.02)))

@@ -16,7 +16,13 @@ STAGES = {"merge_data": (), "train": ("--debug",), "merge_results": (), "promote
 
 PARAMS_BESIDE = {
     "train": {
-        *("sweep.jobs", "sweep.on_error", "sweep.backend"),  # how runs are done, not what comes out of them
+        *(
+            "sweep.jobs",
+            "sweep.on_error",
+            "sweep.backend",
+            "sweep.address",
+            "sweep.scheduler",
+        ),  # how runs are done, not what comes out of them
         *("sweep.gpus", "sweep.runs_per_gpu"),
         *("promote.metric", "promote.mode"),  # which run is shown as the best so far, on a terminal
     }

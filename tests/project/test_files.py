@@ -44,11 +44,13 @@ FILES = [
     "data/.gitignore",
     "data/incoming.dvc",
     "data/test.parquet.dvc",
+    "docs/cluster.md",
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",
     "docs/merge-rebase.md",
     "docs/models.md",
+    "docs/parts.md",
     "docs/python.md",
     "docs/quickstart.md",
     "docs/runs.md",
@@ -98,6 +100,7 @@ FILES = [
     "notebooks/explore.ipynb",
     "params.yaml",
     "pyproject.toml",
+    "requirements-cluster.lock",
     "requirements-search.lock",
     "requirements.lock",
     "results/.gitignore",
@@ -232,11 +235,11 @@ def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
 
 
 PROJECT_LOCK = SOURCE / "requirements.lock"
-SEARCH_LOCK = SOURCE / "requirements-search.lock"
+EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster")}
 TEMPLATE_LOCK = TEMPLATE / "requirements-dev.lock"
 
 
-@pytest.mark.parametrize("lock", [PROJECT_LOCK, SEARCH_LOCK, TEMPLATE_LOCK], ids=lambda p: p.name)
+@pytest.mark.parametrize("lock", [PROJECT_LOCK, *EXTRA_LOCKS.values(), TEMPLATE_LOCK], ids=lambda p: p.name)
 def test_lock_files_carry_hashes_and_no_index_address(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert "://" not in text and "--index" not in text and "--find-links" not in text
@@ -256,18 +259,22 @@ def pins(path: Path) -> set[str]:
 
 
 def test_the_template_pins_what_the_project_pins() -> None:
-    assert pins(PROJECT_LOCK) | pins(SEARCH_LOCK) <= pins(TEMPLATE_LOCK)
+    assert pins(PROJECT_LOCK).union(*map(pins, EXTRA_LOCKS.values())) <= pins(TEMPLATE_LOCK)
 
 
-def test_what_a_search_needs_goes_beside_what_is_there_already() -> None:
-    """`make setup EXTRAS=search` installs its lock on top of the other, and resolves nothing."""
-    assert entries(SEARCH_LOCK) & entries(PROJECT_LOCK) == set()
-    names = {pin.partition("==")[0] for pin in pins(SEARCH_LOCK)}
-    both = {pin for pin in pins(PROJECT_LOCK) if pin.partition("==")[0] in names}
-    assert both <= pins(SEARCH_LOCK), "a package that is in both has one version"
-    assert "optuna" in names and len(names) < 10
+@pytest.mark.parametrize(("extra", "package", "most"), [("search", "optuna", 10), ("cluster", "distributed", 20)])
+def test_what_an_extra_needs_goes_beside_what_is_there_already(extra: str, package: str, most: int) -> None:
+    """`make setup EXTRAS=search` installs its lock on top of the others, and resolves nothing."""
+    lock = EXTRA_LOCKS[extra]
+    names = {pin.partition("==")[0] for pin in pins(lock)}
+    assert package in names and len(names) < most
+    for other in {PROJECT_LOCK, *EXTRA_LOCKS.values()} - {lock}:
+        assert entries(lock) & entries(other) == set() or other != PROJECT_LOCK
+        both = {pin for pin in pins(other) if pin.partition("==")[0] in names}
+        assert both <= pins(lock), "a package that is in both has one version"
     optional = tomllib.loads(re.sub(r"= \{\{.*?\}\}", '= "an answer"', (SOURCE / "pyproject.toml").read_text("utf-8")))
-    needed = {requirement.split(">")[0] for requirement in optional["project"]["optional-dependencies"]["search"]}
+    wanted = optional["project"]["optional-dependencies"][extra]
+    needed = {requirement.split(">")[0].removesuffix("[distributed]") for requirement in wanted}
     assert needed <= names
 
 

@@ -61,7 +61,7 @@ MISTAKES = {
         "sweep.on_error: 'ignore' is not allowed; allowed: 'fail' or 'keep'",
     ),
     "no thread": ("sweep.threads", 0, "sweep.threads: 0 is not allowed: input should be greater than or equal to 1"),
-    "a cluster": ("sweep.backend", "dask", "sweep.backend: 'dask' is not allowed; allowed: 'loky'"),
+    "a cluster": ("sweep.backend", "ray", "sweep.backend: 'ray' is not allowed; allowed: 'loky' or 'dask'"),
     "a seed that is text": (
         "model",
         {"x": 1, "seed": "one"},

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import IDENTITY, Bakery, Project
-from light_project import EXPERIMENT, lighten
+from light_project import lighten
 
 DONE = ["git", "secrets", "cache", "remote", "data", "commit", "tracked"]
 
@@ -89,6 +89,50 @@ def test_an_old_git_without_initial_branch_makes_main_too(bake: Bakery, tmp_path
     assert project.git("status", "--porcelain") == ""
 
 
+def test_where_git_knows_only_half_of_who_commits_the_answers_are_the_other_half(bake: Bakery) -> None:
+    """CI often sets the author and no committer."""
+    bake.environment = without(bake.environment, "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    project = bake(author_name="Grace Hopper", author_email="grace@example.com")
+    both = project.git("log", "--format=%an <%ae>, %cn <%ce>")
+    assert both == "Ada Lovelace <ada@example.com>, Grace Hopper <grace@example.com>"
+    assert "✓ commit  first commit made as Grace Hopper <grace@example.com> (Git knows nobody yet" in project.log
+
+
+def test_a_bake_started_by_a_hook_of_another_repository_leaves_that_as_it_is(bake: Bakery, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other", dict(bake.environment))
+    other.path.mkdir()
+    other.git("init", "--quiet")
+    other.git("commit", "--quiet", "--allow-empty", "--message", "theirs")
+    before = {path: path.read_bytes() for path in other.path.rglob("*") if path.is_file()}
+    theirs = other.path / ".git"
+    for name in ("DIR", "COMMON_DIR"):
+        bake.environment[f"GIT_{name}"] = str(theirs)
+    for name in ("CONFIG", "INDEX_FILE", "SHALLOW_FILE"):
+        bake.environment[f"GIT_{name}"] = str(theirs / name.lower())
+    bake.environment |= {"GIT_WORK_TREE": str(other.path), "GIT_OBJECT_DIRECTORY": str(theirs / "objects")}
+    bake.environment |= {"GIT_LITERAL_PATHSPECS": "1", "GIT_NAMESPACE": "theirs"}
+    project = bake()
+    project.script("setup_project")
+    assert {path: path.read_bytes() for path in other.path.rglob("*") if path.is_file()} == before
+    project.environment = dict(other.environment)
+    assert project.git("log", "--format=%s") == "Start from the experiment template"
+    assert project.git("status", "--porcelain") == "" and "merge.dvc.driver" in project.git("config", "--list")
+
+
+def test_line_ends_are_the_committed_ones_whatever_git_is_told(bake: Bakery, tmp_path: Path) -> None:
+    """Hashes are of bytes: with other line ends a clone would run everything again."""
+    home = Path(bake.environment["HOME"])
+    (home / ".gitconfig").write_text("[core]\n    autocrlf = true\n    safecrlf = true\n")
+    project = bake()
+    (project.path / "of_windows.py").write_bytes(b"A = 1\r\n")
+    project.commit("written elsewhere")
+    clone = Project(tmp_path / "clone", project.environment)
+    project.git("clone", "--quiet", str(project.path), str(clone.path))
+    for name in project.git("ls-files").splitlines():
+        assert (clone.path / name).read_bytes() == (project.path / name).read_bytes(), name
+    assert b"\r" not in (clone.path / "params.yaml").read_bytes() and clone.git("status", "--porcelain") == ""
+
+
 @pytest.mark.slow
 def test_inside_an_existing_repository_nothing_is_initialised(bake: Bakery, tmp_path: Path) -> None:
     outer = tmp_path / "monorepo"
@@ -100,9 +144,12 @@ def test_inside_an_existing_repository_nothing_is_initialised(bake: Bakery, tmp_
     assert not (project.path / ".git").exists()
     assert there.git("status", "--porcelain") == "?? digit-experiments/"
     there.git("add", "--all")
-    (project.path / "experiment.py").write_text(EXPERIMENT, encoding="utf-8")
-    project.repro()
-    assert (project.path / "models/production/model.json").is_file()
+    there.git("commit", "--quiet", "--message", "with a project")
+    project.repro("merge_data")
+    project.dvc("push")
+    assert there.git("status", "--porcelain") == "?? digit-experiments/dvc.lock", "the remote beside it is not for Git"
+    for said in (project.script("setup_project"), project.script("doctor")):
+        assert "✗" not in said and "– " in said and "the project is not the top of its Git repository\n" in said
 
 
 def test_without_git_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_path: Path) -> None:

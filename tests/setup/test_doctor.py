@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_a_missing_object_is_fetched_and_a_damaged_one_is_found(healthy: Project
     place = object_of(healthy, CACHE, "data/train.parquet")
     place.unlink()
     assert lines(healthy)["outputs"] == (
-        "✗ outputs not in the cache: data/train.parquet\n    → dvc fetch   # or here, if made here: dvc commit"
+        "✗ outputs not in the cache: data/train.parquet\n    → dvc fetch   # or here, if made here: dvc commit --force"
     )
     assert healthy.script("doctor", code=1).count("✗") == 1
     healthy.dvc("fetch")
@@ -81,8 +82,18 @@ def test_links_that_lead_nowhere(healthy: Project) -> None:
 
 
 def test_link_types_are_tried(healthy: Project) -> None:
-    healthy.dvc("config", "--local", "cache.type", "symlink")
-    assert lines(healthy)["links"] == "✓ links   symlink works between cache and workspace"
+    healthy.dvc("config", "--local", "cache.type", "hardlink,symlink")
+    healthy.dvc("checkout", "--relink")
+    train = healthy.path / "data/train.parquet"
+    if os.geteuid():
+        assert lines(healthy)["links"] == "✓ links   hardlink works between cache and workspace"
+    else:  # which no mode of a file keeps from writing through a link
+        problem = "you are root, and could write into the cache through a link"
+        assert train.stat().st_nlink == 2 and f"✗ cache   {problem}\n" in healthy.script("setup_project", code=1)
+        found = lines(healthy)["links"]
+        assert found.startswith(f"✗ links   {problem}\n")
+        healthy.run("sh", "-c", found.partition("→ ")[2])
+        assert train.stat().st_nlink == 1 and "✗" not in lines(healthy)["links"]
     healthy.dvc("config", "--local", "cache.type", "copy")
     assert lines(healthy)["links"].startswith("– links   files are copied: every one lies on the disk twice\n")
 
@@ -94,6 +105,15 @@ def test_a_cache_of_a_group_that_is_closed_to_the_group(healthy: Project) -> Non
     command = found.split("→ ")[1]
     healthy.run("sh", "-c", command)
     assert lines(healthy)["cache"].startswith("✓ cache")
+    cache = healthy.path.parent / CACHE
+    shutil.rmtree(cache / "files")
+    code = "from pathlib import Path; from lineage.tracked.cache import store_object as store;"
+    code += " store(Path.cwd(), Path('params.yaml'), 'ff' + 30 * '0')"
+    typed = f'umask 077 && PYTHONPATH=scripts python -c "{code}" && dvc commit --force data/incoming.dvc'
+    healthy.run("sh", "-c", typed)
+    folders = {path: path.stat().st_mode & 0o7777 for path in cache.glob("files/md5/*")}
+    assert len(folders) > 2 and set(folders.values()) == {0o2775}, "those that DVC made, and ours"
+    assert (cache / "files/md5/ff" / (30 * "0")).stat().st_mode & 0o777 == 0o444
 
 
 def test_tags_that_were_never_pushed_or_whose_objects_are_gone(healthy: Project) -> None:
@@ -119,8 +139,9 @@ def test_a_worktree_with_a_cache_of_its_own(healthy: Project) -> None:
     tree = healthy.path.parent / "tree"
     healthy.git("worktree", "add", "--quiet", str(tree), "--detach")
     found = lines(healthy)["trees"]
-    assert found.startswith(f"✗ trees   {tree} uses another cache: {tree}/.dvc/cache\n    → cd {tree} && ")
-    shutil.copyfile(healthy.path / ".dvc/config.local", tree / ".dvc/config.local")
+    assert found.startswith(f"✗ trees   {tree} uses another cache: {tree}/.dvc/cache\n    → ")
+    healthy.run("sh", "-c", found.partition("→ ")[2])
+    assert (tree / "data/train.parquet").read_bytes() == (healthy.path / "data/train.parquet").read_bytes()
     assert lines(healthy)["trees"] == "✓ trees   2 with one cache"
 
 

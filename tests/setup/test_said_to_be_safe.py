@@ -29,7 +29,7 @@ def test_history_without_a_git_remote_is_in_this_folder_only(fresh: Project) -> 
         check_history(fresh.path.parent).text == check_tracked(fresh.path.parent).text == "there is no Git repository"
     )
     step = check_history(fresh.path)
-    assert step.state == "skipped"
+    assert step.mark == "–"
     assert step.text == "no Git remote: 1 commits and 1 tags are in this folder only"
     remedy = step.remedy or ""
     push, _, bundle = remedy.partition("   # or, into one file: ")
@@ -52,7 +52,7 @@ def test_commits_and_tags_that_the_remote_lacks_are_counted(fresh: Project) -> N
         (fresh.path / "note.md").write_text(str(number))
         fresh.commit(f"note {number}")
     fresh.git("push", "--quiet", "lab", "main")
-    assert check_history(fresh.path).state == "done", "a branch that is behind lacks nothing"
+    assert check_history(fresh.path).mark == "✓", "a branch that is behind lacks nothing"
     fresh.git("tag", "e0.1.0")
     fresh.git("tag", "--annotate", "e0.2.0", "--message", "second")
     fresh.git("switch", "--quiet", "--create", "aside")
@@ -61,7 +61,7 @@ def test_commits_and_tags_that_the_remote_lacks_are_counted(fresh: Project) -> N
     step = check_history(fresh.path)
     assert step.text == "1 commits and 1 tags are in this folder only", "the light tag names a commit that is there"
     fresh.run("sh", "-c", step.remedy or "")
-    assert check_history(fresh.path).state == "done"
+    assert check_history(fresh.path).mark == "✓"
 
     shutil.rmtree(bare)
     step = check_history(fresh.path)
@@ -80,20 +80,36 @@ def test_doctor_and_verify_say_that_the_history_is_in_this_folder_only(trained: 
     )
 
 
-def test_files_that_the_machine_ignores_are_named_and_can_be_tracked(bake: Bakery) -> None:
-    """Many people ignore data/ and *.lock everywhere; a bake then commits half a project."""
+def test_what_the_machine_ignores_is_tracked_all_the_same(bake: Bakery) -> None:
+    """Many people ignore data/ and *.lock everywhere; a bake would then commit half a project."""
     home = Path(bake.environment["HOME"])
     (home / ".config/git").mkdir(parents=True)
-    (home / ".config/git/ignore").write_text("data/\n*.lock\nmodels/\n.DS_Store\n")
+    (home / ".config/git/ignore").write_text("data/\ndata/*\n*.lock\nmodels/\nruns/\n*.yaml\n*.json\n.idea/\n")
     project = bake()
-    assert "✗ tracked Git ignores files that it must track: data/incoming.dvc data/test.parquet.dvc" in project.log
-    assert "data/incoming.dvc" not in project.git("ls-files").splitlines()
-    project.run("sh", "-c", remedy_of(project.log, "✗ tracked"))
+    assert (
+        "✓ tracked no ignore rule hides" in project.log and "✓ data    put into the cache: data/incoming" in project.log
+    )
     tracked = project.git("ls-files").splitlines()
-    for name in ("data/incoming.dvc", "requirements.lock", "scripts/lineage/models/gate.py"):
-        assert name in tracked
-    said = project.run("python", "scripts/setup_project.py").stdout
-    assert "✓ tracked no ignore rule hides" in said and "✓ data    put into the cache: data/incoming" in said
+    names = ["data/.gitignore", "data/incoming.dvc", "requirements.lock", "params.yaml", ".dvc/config"]
+    assert not {*names, "scripts/lineage/models/gate.py", "scripts/lineage/runs/run.py"}.difference(tracked)
+    for name in (".idea/", "notes.json", "data/train.parquet"):
+        project.git("check-ignore", name)
+
+
+def test_files_that_the_project_itself_ignores_are_named_and_can_be_tracked(bake: Bakery) -> None:
+    """A rule of the project's own wins over what the template asks Git to track."""
+    project = bake()
+    (project.path / "data/.gitignore").write_text("*\n")
+    project.git("rm", "--quiet", "--cached", "data/incoming.dvc")
+    project.git("commit", "--quiet", "--no-verify", "--message", "as where it was never tracked")
+    said = project.script("setup_project", "--first")
+    assert "✗ tracked Git ignores files that it must track: data/incoming.dvc\n" in said
+    refused = project.script("version_tag", "--version", "e0.1.0", code=1)
+    assert refused.startswith("error: Git ignores files that it must track: data/incoming.dvc\n  → git add --force")
+    project.run("sh", "-c", remedy_of(said, "✗ tracked"))
+    assert "data/incoming.dvc" in project.git("ls-files", "data")
+    said = project.script("setup_project", "--first")
+    assert "✓ tracked no ignore rule hides" in said
 
 
 @pytest.mark.slow
@@ -101,10 +117,11 @@ def test_a_dvc_lock_that_is_ignored_is_found_once_it_is_there(trained: Project) 
     for tool in (".venv/lib/a.yaml", ".venv/lib/uv.lock", ".dvc/tmp/rwlock.lock"):  # ignored by the project itself
         (trained.path / tool).parent.mkdir(parents=True, exist_ok=True)
         (trained.path / tool).touch()
-    assert check_tracked(trained.path).state == "done"
+    assert check_tracked(trained.path).mark == "✓"
     trained.git("rm", "--quiet", "--cached", "dvc.lock", "results/metrics.json")
     trained.git("commit", "--quiet", "--no-verify", "--message", "as where they were never tracked")
-    (trained.path / ".git/info/exclude").write_text("*.lock\n*.json\n")
+    with (trained.path / ".gitignore").open("a") as rules:
+        rules.write("*.lock\n*.json\n")
     said = trained.script("doctor", code=1)
     assert "✗ tracked Git ignores files that it must track: dvc.lock results/metrics.json\n" in said
     trained.run("sh", "-c", remedy_of(said, "✗ tracked"))
@@ -139,3 +156,28 @@ def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
     said = trained.script("experiment_explorer", "verify", "--all")
     assert f"warning: candidate {name} cannot be loaded: " in said, "the tag is whole, and here it is of no use"
     assert name in trained.run("sh", "-c", remedy_of(said, "cannot be loaded")).stdout
+
+
+def test_hooks_that_git_would_never_run_are_not_said_to_be_there(bake: Bakery, tmp_path: Path) -> None:
+    project = bake()
+    project.git("config", "--global", "core.hooksPath", str(tmp_path))
+    said = project.script("setup_project")
+    place = f"{project.environment['HOME']}/.gitconfig"
+    assert f"– hooks   Git runs those of {tmp_path} only: core.hooksPath is set (file:{place})\n" in said
+    typed, _, setup = remedy_of(said, "– hooks").rpartition(" && ")
+    assert setup == "make setup"
+    project.run("sh", "-c", typed)
+    assert "✓ hooks   pre-commit, pre-push, " in project.script("setup_project")
+    assert (project.path / ".git/hooks/pre-push").is_file()
+
+
+@pytest.mark.slow
+def test_a_git_pull_brings_what_only_the_remote_has(trained: Project, tmp_path: Path) -> None:
+    colleague = clone(trained, tmp_path / "colleague")
+    colleague.script("setup_project")
+    trained.drop_batch(2)
+    trained.dvc("add", "data/incoming")
+    trained.commit("a batch")
+    trained.dvc("push")
+    colleague.git("pull", "--quiet")
+    assert (colleague.path / "data/incoming/batch_002.parquet").is_file()

@@ -20,8 +20,8 @@ from lineage.core.errors import BadInput
 from lineage.tracked import recorded as records
 from lineage.tracked import remote as objects
 from lineage.tracked.cache import object_path
-from lineage.versions import compare as comparison
 from lineage.versions.compare_files import compare_data
+from lineage.versions.show import change
 
 pytestmark = pytest.mark.slow
 
@@ -175,11 +175,11 @@ def test_diff_of_equal_versions_is_zero_not_null(versions: Versions) -> None:
 
 
 def test_changes_of_numbers_know_zero_and_null() -> None:
-    assert comparison.change(0.0, 0.0) == (0.0, 0.0)
-    assert comparison.change(0.0, 0.5) == (0.5, None)
-    assert comparison.change(-2, -1) == (1, 50.0)
-    assert comparison.change(None, 1.0) == comparison.change(1.0, None) == comparison.change("a", 1) == (None, None)
-    assert comparison.change(float("inf"), 1.0) == (None, None)
+    assert change(0.0, 0.0) == (0.0, 0.0)
+    assert change(0.0, 0.5) == (0.5, None)
+    assert change(-2, -1) == (1, 50.0)
+    assert change(None, 1.0) == change(1.0, None) == change("a", 1) == (None, None)
+    assert change(float("inf"), 1.0) == (None, None)
 
 
 def test_data_compare_with_null_keys_other_types_and_other_columns(tmp_path: Path) -> None:

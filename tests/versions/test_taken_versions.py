@@ -95,8 +95,8 @@ def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(
     assert problem.startswith("error: git push failed: ")
     bob.git("config", "user.email", "bob@example.com")
     command, _, again = remedy.removeprefix("  → ").partition("   # then: ")
-    assert command == "git pull --no-rebase"
-    bob.git("pull", "--quiet", "--no-rebase", "--no-edit", "--strategy-option=ours")  # Bob decides the conflicts
+    assert command == "git pull --no-rebase origin main", "which needs no upstream"
+    bob.run("sh", "-c", f"{command} --quiet --no-edit --strategy-option=ours")  # Bob decides the conflicts
     said = bob.run("sh", "-c", again).stdout
     assert said.endswith("pushed refs/tags/e0.3.0 to origin\n")
     for version in ("e0.1.0", "e0.2.0", "e0.3.0"):

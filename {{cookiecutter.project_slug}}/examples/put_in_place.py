@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from lineage.core.console import new_app, say
+from lineage.core.console import Argument, new_app, say
 from lineage.core.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ app = new_app("Put an example in place of experiment.py, its data, params and te
 
 
 @app.command()
-def main(name: str = typer.Argument("", help="A folder of examples/: boosting, text …")) -> None:
+def main(name: str = Argument("", help="A folder of examples/: boosting, text …")) -> None:
     """Put an example in place of experiment.py, its data, params and tests.
 
     It is refused where that would mix with results of the project, or lose a change.

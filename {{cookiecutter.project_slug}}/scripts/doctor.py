@@ -3,12 +3,10 @@
 Only `--send` changes anything: it sends what version tags name to the remote.
 """
 
+import sys
 from typing import Annotated
 
-import typer
-from typer import Option
-
-from lineage.core.console import new_app, say
+from lineage.core.console import Option, new_app, say
 
 app = new_app(
     "Examine tools, cache, links, remote, worktrees, secrets and tags;"
@@ -31,7 +29,7 @@ def doctor(
         say(step.line())
         found |= step.failed
     if found:
-        raise typer.Exit(1)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Option
-
-from lineage.core.console import (
-    Format,
-    Mode,
-    new_app,
-    say,
-)
+from lineage.core.console import Format, Mode, Option, new_app, say
 from lineage.core.paths import find_root
 
 app = new_app("Look at past experiments and bring them back; the working tree is left alone.")

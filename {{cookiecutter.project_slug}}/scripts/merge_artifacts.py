@@ -8,12 +8,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-from typer import Option
-
-from lineage.core.console import new_app, say
+from lineage.core.console import Option, new_app, say
 from lineage.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,8 +18,10 @@ if TYPE_CHECKING:
     from lineage.merge.plan import Plan
 
 app = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
+compacting = new_app("The command `compact`, with options of its own.")
 
 SEVERAL_VALUES = ("--exp-db", "--exp-data", "--table", "--key-columns")
+Layout = Literal["file", "parts"]
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 
@@ -38,6 +37,7 @@ class Shared:
     dry_run: bool
     yes: bool
     format: str
+    layout: Layout | None
     plans: "list[Plan]" = field(default_factory=list)
 
     def request(
@@ -46,25 +46,47 @@ class Shared:
         sources: list[str],
         output: Path | None,
         strategy: Strategy | None,
-        **narrower: Any,
+        id_column: str | None = None,
+        tables: list[str] | None = None,
     ) -> "Request":
         """Say what is to be merged where, and how; for databases, by which id in which tables."""
+        from typer import confirm
+
         from lineage.merge.by_hand import Request
         from lineage.merge.rules import Rules
 
         if strategy is None or output is None:
             needed = "--strategy and --output-db (or --output-data) are needed"
             raise BadInput(needed, "merge_artifacts.py --help")
+        keys = ",".join(self.key_columns or ()).split(",")  # a b, or a,b
         rules = Rules(
             strategy,
-            tuple(self.key_columns or ()),
+            tuple(filter(None, keys)),
             on_conflict=self.on_conflict,
             dry_run=self.dry_run,
+            id_column=id_column,
+            tables=tuple(tables or ()),
             cast_text=self.cast is not None,
-            **narrower,
+            layout=self.layout,
         )
-        confirm = _agree if self.yes else typer.confirm
-        return Request(base, sources, output, rules, confirm, self.backup_tag)
+        ask = _agree if self.yes else confirm
+        return Request(base, sources, output, rules, ask, self.backup_tag)
+
+
+@compacting.command()
+def compact(
+    data: Annotated[Path | None, Option(help="A folder of parts; default: train.parquet.")] = None,
+) -> None:
+    """Fold the small parts of data together; rows, their order and the record stay."""
+    from lineage.core.paths import TRAIN_DATA, find_root
+    from lineage.merge.by_hand import compact_by_hand, next_steps
+
+    data = data or find_root() / TRAIN_DATA
+    done = compact_by_hand(data)
+    say(done)
+    if not done.startswith("nothing"):
+        for line in next_steps(data):
+            say(line)
 
 
 @app.command()
@@ -80,6 +102,7 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     base_data: Annotated[str | None, Option(help="The accumulated parquet.")] = None,
     exp_data: Annotated[list[str] | None, Option(help="Incoming parquet.")] = None,
     output_data: Annotated[Path | None, Option(help="The merged data; may be the base.")] = None,
+    data_layout: Annotated[Layout | None, Option(help="Of --output-data; default: kept.")] = None,
     key_columns: Annotated[list[str] | None, Option(help="What rebase replaces by.")] = None,
     on_conflict: Annotated[OnConflict, Option(help="Which of two contents wins.")] = "fail",
     cast: Annotated[Literal["text"] | None, Option(help="Let numbers become text.")] = None,
@@ -88,13 +111,15 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     format: Annotated[Literal["table", "json"], Option(help="How to print.")] = "table",
     yes: Annotated[bool, Option("--yes", help="Do not ask before rows are replaced.")] = False,
 ) -> None:
-    """Merge or rebase: databases by --base-db, --exp-db, --output-db; data by --base-data …."""
+    """Merge or rebase: databases by --base-db, --exp-db, --output-db; data by --base-data ….
+
+    `merge_artifacts.py compact --help`: fold small parts of data together.
+    """
     from lineage.merge.by_hand import merge_data_by_hand, merge_databases_by_hand
 
-    shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format)
+    shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format, data_layout)
     if exp_db:
-        narrower = {"id_column": id_column, "tables": tuple(table or ())}
-        request = shared.request(base_db, exp_db, output_db, strategy, **narrower)
+        request = shared.request(base_db, exp_db, output_db, strategy, id_column, table)
         _report(shared, request, merge_databases_by_hand(request, ancestor_db))
     if exp_data:
         request = shared.request(base_data, exp_data, output_data, data_strategy or strategy)
@@ -150,4 +175,6 @@ def spread(words: list[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["compact"]:
+        compacting(sys.argv[2:], prog_name="merge_artifacts.py compact")
     app(list(spread(sys.argv[1:])))

@@ -1,7 +1,8 @@
 """The stage merge_data: merge the batches of data/incoming into data/train.parquet.
 
 `merge.data_strategy` of params.yaml says how: `merge` appends the rows whose key is new, `rebase`
-replaces those whose key comes again. Both are in `lineage/merge/rules.py`.
+replaces those whose key comes again. Both are in `lineage/merge/rules.py`. With
+`merge.data_layout: parts` the training data are a folder, in which only what changes is written.
 """
 
 from lineage.core.console import new_app, say
@@ -14,8 +15,9 @@ def main() -> None:
     """Merge the batches of data/incoming into data/train.parquet."""
     from lineage.core import paths
     from lineage.core.params import read_params
-    from lineage.merge.data import union_all_by_name, write_rows
-    from lineage.merge.inbox import as_sources, new_files
+    from lineage.merge.data import union_all_by_name
+    from lineage.merge.data_files import write_rows
+    from lineage.merge.inbox import DATA, as_sources, new_files
     from lineage.merge.overlap import keep_apart
     from lineage.merge.rules import merge_or_rebase, rules_for_data
     from lineage.tables.engine import open_engine
@@ -27,16 +29,18 @@ def main() -> None:
     rules = rules_for_data(params)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
         sources = output.sources
-        inbox = new_files(root, paths.INCOMING_DATA, [".parquet"], rules, merged_before=sources)
+        inbox = new_files(root, paths.INCOMING_DATA, DATA, rules, merged_before=sources)
         base = [output.base] if output.base else []
         relations = union_all_by_name(engine, base, inbox.new, rules, output.name)
         plan = merge_or_rebase(relations, rules)
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.data_test_overlap)
         line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
         lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
+        is_other = not base or relations.is_parts != (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
-        if not plan.is_empty or not base or (inbox.new and sources):
-            write_rows(relations, plan, output.draft, as_sources(root, inbox.new, rules))
+        if not plan.is_empty or is_other or (inbox.new and sources):
+            arriving = as_sources(root, inbox.new, rules)
+            write_rows(relations, plan, output.draft, arriving, rules.layout)
             output.publish(replaces=plan.replaced > 0)
             lines += way_back(root)
     say("\n".join(lines))

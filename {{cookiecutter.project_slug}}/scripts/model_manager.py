@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
-
-from lineage.core.console import Format, Mode, new_app, say
+from lineage.core.console import Format, Mode, Option, new_app
 
 app = new_app("Keep models as candidates, put one into production, look at them, copy one out.")
 
@@ -30,7 +28,7 @@ def promote(
     """
     from lineage.models.production import promote_by_hand
 
-    promote_by_hand(db, run_id, version, metric, mode, say)
+    promote_by_hand(db, run_id, version, metric, mode)
 
 
 @app.command()
@@ -43,7 +41,7 @@ def add_candidate(
     """Keep a model from a worktree or a colleague as a candidate."""
     from lineage.models.candidates import add_candidate
 
-    add_candidate(model_path, run_id, say)
+    add_candidate(model_path, run_id)
 
 
 @app.command()
@@ -51,7 +49,7 @@ def prune(keep: Annotated[int, Option(min=1, help="So many of the best stay.")])
     """Drop all candidates but the best, if they can be brought back."""
     from lineage.models.candidates import prune
 
-    prune(keep, say)
+    prune(keep)
 
 
 @app.command("list")
@@ -79,7 +77,7 @@ def download(
     """Copy a run's or a version's model out of the project, verified."""
     from lineage.models.show import download
 
-    download(run_id, version, output, say)
+    download(run_id, version, output)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The stage promote_model: keep the new models as candidates; let the best one into production."""
 
-from lineage.core.console import new_app, say
+from lineage.core.console import new_app
 
 app = new_app("Keep new models as candidates and promote the best, as params.yaml says.")
 
@@ -19,13 +19,12 @@ def main() -> None:
     with locked_folders(models.root):
         new = models_in(models.root / TRAINED_MODELS)
         runs = runs_of_models(models, new)
-        decision = decide(models, runs, models.promote.strategy, say)
-        carry_out(models, decision, say)
+        decision = decide(models, runs, models.promote.strategy)
+        carry_out(models, decision)
         if decision.compared:
             note_comparison(models)
         # after the gate: the model in production is always among the candidates
-        for line in keep_candidates(models, new):
-            say(line)
+        keep_candidates(models, new, models.promote.keep)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The stage train: do the runs of params.yaml with your experiment.py, and record each."""
 
 from lineage.core.console import new_app, say
-from lineage.core.errors import BadInput
+from lineage.core.errors import explain_missing
 
 app = new_app("Run the experiment once, or once for each point of the sweep, and record every run.")
 
@@ -33,7 +33,8 @@ def main(debug: bool = False) -> None:
         there = len(plan.runs.keys() & done.keys())
         if there:
             say(f"{there} of {plan.total} runs are there already, from a session that did not end")
-        do_runs(plan, missing, plan.total - there, debug)
+        on_cluster = _dask() if params.sweep.backend == "dask" else None
+        do_runs(plan, missing, plan.total - there, debug, on_cluster)
         warn_of_gaps(plan)
         check_failures(plan)
         runs = list(plan.runs.values())
@@ -42,13 +43,17 @@ def main(debug: bool = False) -> None:
 
 
 def _search() -> type:
-    """Import the plan of a search, which is an extra, and brings packages of its own."""
-    try:
+    """Import the plan of a search, an extra."""
+    with explain_missing("search", "sweep.search"):
         from lineage.extras.search.trials import Search
-    except ModuleNotFoundError as error:
-        problem = f"sweep.search in params.yaml asks for an extra that is not here: {error}"
-        raise BadInput(problem, "make setup EXTRAS=search") from None
     return Search
+
+
+def _dask() -> object:
+    """Import what does runs on a cluster, which is an extra, too."""
+    with explain_missing("cluster", "sweep.backend"):
+        from lineage.extras.cluster.sweep import do_on_cluster
+    return do_on_cluster
 
 
 if __name__ == "__main__":

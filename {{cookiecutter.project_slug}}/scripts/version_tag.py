@@ -1,29 +1,22 @@
 """Versions, by one option each: --suggest, --start, --version or --next, --renumber, --list."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from typer import Argument, Option
-
-from lineage.core.console import Format, new_app
+from lineage.core.console import Argument, Format, Option, new_app
+from lineage.core.version_numbers import Part
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
 
-Part = Literal["major", "minor", "patch"]
 Text = str | None
 
-SUGGEST = Option("--suggest", help="Say which version this should be, and why.")
-START = Option("--start", help="Write the next free version into params.yaml, for new runs.")
-VERSION = Option(help="Tag this version; it is the one in params.yaml.")
-NEXT = Option("--next", help="Tag the next one instead.")
-RENUMBER = Option("--renumber", help="Give runs whose version is taken the next free one; tag it.")
 PART = Argument(help="What --start, --next or --renumber raise. Default: as --suggest says.")
-DESCRIPTION = Option(help="Default: experiment.description.")
-COMMIT = Option(help="First commit changed tracked files, saying this.")
+SUGGEST = Option("--suggest", "--dry-run", help="Say which version this should be, and why.")
+SHOW = Option(help="Show what a version holds, as experiment_explorer.py show does.")
+START = Option("--start", help="Write the next free version into params.yaml, for new runs.")
+RENUMBER = Option("--renumber", help="Give runs whose version is taken the next free one; tag it.")
 PUSH = Option("--push", help="Push its DVC objects, then commit and tag.")
-LIST = Option("--list", help="List all versions with their metrics.")
-FORMAT = Option(help="How to print the list.")
-ONE = "give one of --suggest, --start, --version, --next, --renumber, --list"
+ONE = "give one of --suggest, --start, --version, --next, --renumber, --list, --show"
 
 
 @app.command()
@@ -31,33 +24,43 @@ def main(  # noqa: PLR0913 (its options)
     part: Annotated[Part | None, PART] = None,
     suggest: Annotated[bool, SUGGEST] = False,
     start: Annotated[bool, START] = False,
-    version: Annotated[Text, VERSION] = None,
-    next: Annotated[bool, NEXT] = False,
+    version: Annotated[Text, Option(help="Tag this version; it is the one in params.yaml.")] = None,
+    next: Annotated[bool, Option("--next", help="Tag the next one instead.")] = False,
     renumber: Annotated[bool, RENUMBER] = False,
-    description: Annotated[Text, DESCRIPTION] = None,
-    commit: Annotated[Text, COMMIT] = None,
+    description: Annotated[Text, Option(help="Default: experiment.description.")] = None,
+    commit: Annotated[Text, Option(help="First commit changed tracked files, saying this.")] = None,
     push: Annotated[bool, PUSH] = False,
-    list: Annotated[bool, LIST] = False,
-    format: Annotated[Format, FORMAT] = "table",
+    list: Annotated[bool, Option("--list", help="List all versions with their metrics.")] = False,
+    show: Annotated[Text, SHOW] = None,
+    format: Annotated[Format, Option(help="How to print the list.")] = "table",
 ) -> None:
-    """Suggest, start, tag, renumber or list versions: exactly one of these options."""
+    """Suggest, start, tag, renumber, list or show versions: exactly one of these options."""
     from lineage.core.errors import BadInput
     from lineage.core.paths import find_root
-    from lineage.versions.show import print_versions
     from lineage.versions.suggest import start_version, suggest_version
 
-    chosen = [suggest, start, next, renumber, list, version is not None]
-    if chosen.count(True) != 1 or (part and (suggest or list or version)):
+    chosen = [suggest, start, next, renumber, list, bool(show), bool(version) and not suggest]
+    if chosen.count(True) != 1 or (part and (suggest or list or show or version)):
         raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
         suggest_version(root, description)
     elif start:
         start_version(root, part)
-    elif list:
-        print_versions(root, format)
+    elif list or show:
+        _print(root, show, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
+
+
+def _print(root: Path, version: Text, form: Format) -> None:
+    """Print one version, or the list of all."""
+    from lineage.versions.show import print_version, print_versions
+
+    if version:
+        print_version(root, version, None, form)
+    else:
+        print_versions(root, form)
 
 
 def _tag(
@@ -70,9 +73,8 @@ def _tag(
 ) -> None:
     """Tag, with description and message of the commit, and push; a tag that is there is pushed."""
     from lineage.tracked.version_tags import tags
-    from lineage.versions.new_tag import tag_now
+    from lineage.versions.new_tag import renumber_runs, tag_now
     from lineage.versions.push import push_tag
-    from lineage.versions.renumber import renumber_runs
 
     tag = None
     if renumber:

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from typer import Argument, Option
-
-from lineage.core.console import new_app
+from lineage.core.console import Argument, Option, new_app
 
 app = new_app("Experiments side by side, each in a Git worktree beside this folder.")
 NAME = Argument(help="The experiment: branch exp/NAME, folder ../exp-NAME.")

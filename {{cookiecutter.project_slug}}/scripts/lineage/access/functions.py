@@ -13,7 +13,6 @@ from lineage.core.paths import TRAIN_DATA, find_root
 from lineage.results.leaderboard import read_leaderboard
 from lineage.results.version_results import find_results
 from lineage.tables.engine import connect
-from lineage.tracked.git import main_root
 from lineage.tracked.remote import obtain
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def data(version: str | None = None) -> DataFrame:
         recorded = find_results(root, version).outputs
         if TRAIN_DATA not in recorded:
             raise Refused(f"no tag {version} records {TRAIN_DATA}", "git tag   # the others")
-        file = obtain(main_root(root), recorded[TRAIN_DATA], trusting=True)
+        file = obtain(root, recorded[TRAIN_DATA], trusting=True)
     elif not file.is_file():
         raise BadInput(f"{file} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
     return pandas.read_parquet(file)
@@ -110,12 +109,13 @@ def load_model(which: str) -> Any:
         Refused: there is no such model, or its bytes are nowhere.
     """
     from lineage.models import measure
+    from lineage.models.model_card import as_row
     from lineage.models.run_model import find_model, find_run, open_models
     from lineage.models.show import card_of_production
 
     models = open_models()
     if which == "production":
-        run = card_of_production(models.root).as_row()
+        run = as_row(card_of_production(models.root))
     else:
         version = which if is_version(which) else None
         run = find_run(models, None if version else which, version)

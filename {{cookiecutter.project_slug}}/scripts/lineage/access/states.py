@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.core.paths import DATABASE, PARAMS, PREDICTIONS
@@ -26,8 +26,7 @@ NO_ROWS = """
 """What a relation is where no state has anything for it."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Where the rows of a state are. Equal ones are read once: versions may differ in words only.
 
     Attributes:
@@ -79,8 +78,10 @@ def _one_run(name: str) -> Results:
     models = open_models()
     runs = models.best_runs(where=[f"track_id={name}"])
     if not runs:
-        problem = f"{name!r} is no version, no run of {DATABASE}, and no folder of a project"
-        raise BadInput(problem, "python scripts/experiment_explorer.py list")
+        raise BadInput(
+            f"{name!r} is no version, no run of {DATABASE}, and no folder of a project",
+            "python scripts/experiment_explorer.py list",
+        )
     return Results(None, models.database, runs, {})
 
 

@@ -12,7 +12,7 @@ conflicts         cells that both sides changed, kept until the merge is over
 The room promises that nothing is lost silently: an experiment is removed only when each line of
 the checklist says ✓ or its name was typed; a merge either holds the runs, rows and files of both
 sides or is a conflict that names what differs; whatever is killed is completed or undone by the
-same command. The checklist's lines (`finish`), and which outputs come home (`MERGED` in
-`collect`), may be changed; the order of the steps in `start`, `erase` and `collect` is what makes
-a kill harmless.
+same command. The checklist's lines (`finish`), and which outputs are merged (`MERGED` in
+`merge_outputs`), may be changed; the order of the steps in `start`, `erase` and `collect` is what
+makes a kill harmless.
 """

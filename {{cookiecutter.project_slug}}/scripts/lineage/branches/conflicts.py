@@ -1,8 +1,6 @@
 """Cells that both sides of a merge changed are kept, all of them, until the merge is over."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "r
 """Files and folders in Git's own that are there while it merges (git-status, wt-status.c)."""
 
 
-def refuse_conflicts(root: Path, conflicts: Sequence[Conflict], by_git: bool) -> None:
+def refuse_conflicts(root: Path, conflicts: list[Conflict], by_git: bool) -> None:
     """Keep the conflicts of a merge in place of those of an earlier one; raise where there are any.
 
     Args:
@@ -36,7 +34,7 @@ def refuse_conflicts(root: Path, conflicts: Sequence[Conflict], by_git: bool) ->
     if not conflicts:
         file.unlink(missing_ok=True)
         return
-    kept = {"by_git": by_git, "conflicts": [asdict(conflict) for conflict in conflicts]}
+    kept = {"by_git": by_git, "conflicts": conflicts}
     write_text(file, json.dumps(kept, default=str))
     lines = [f"cells with two values, {len(conflicts)} in all (base | ours | theirs):"]
     for one in conflicts[:SHOWN]:
@@ -56,18 +54,11 @@ def print_conflicts(root: Path, form: str) -> None:
     kept: dict[str, Any] = {"by_git": False, "conflicts": []}
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
-    if kept["by_git"] and not _git_merges(root):
+    folder = Path(root, git(root, "rev-parse --git-dir") or "")
+    if kept["by_git"] and not any((folder / name).exists() for name in UNDER_WAY):
         file.unlink()
         kept["conflicts"] = []
-    conflicts = kept["conflicts"]
-    if not conflicts and form == "table":
+    if kept["conflicts"] or form != "table":
+        print_rows(Conflict._fields, kept["conflicts"], form)
+    else:
         say("no conflicts: no merge is under way that both sides changed a cell for")
-        return
-    names = tuple(field.name for field in fields(Conflict))
-    print_rows(names, [list(conflict.values()) for conflict in conflicts], form)
-
-
-def _git_merges(root: Path) -> bool:
-    """Tell whether Git is in the middle of a merge, rebase, cherry-pick or revert."""
-    folder = Path(root, git(root, "rev-parse", "--git-dir") or "")
-    return any((folder / name).exists() for name in UNDER_WAY)

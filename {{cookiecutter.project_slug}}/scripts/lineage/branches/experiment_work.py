@@ -10,7 +10,8 @@ from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.params import read_params
 from lineage.merge.predictions import run_ids
-from lineage.results.leaderboard import Row, best_runs, metric_names
+from lineage.results.chosen_by import Row
+from lineage.results.leaderboard import best_runs, metric_names
 from lineage.runs.model_file import hashes_by_name
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
@@ -22,12 +23,12 @@ Outputs = dict[str, str]
 
 @dataclass(frozen=True)
 class ExperimentWork:
-    """What an experiment has committed, beside the commit it began from and main's last one.
+    """What an experiment has committed, beside the last commit it shares with main and main's own.
 
     Attributes:
         main: the main working tree.
         head: the experiment's last commit.
-        base: the outputs of the commit it began from.
+        base: the outputs of the last commit that it shares with main.
         ours: the outputs of main's last commit.
         theirs: the outputs of the experiment's last commit.
     """
@@ -52,10 +53,9 @@ class ExperimentWork:
     def missing_batches(self) -> dict[str, str]:
         """Name to hash of new batches in `data/incoming` that main lacks."""
         batches = self._files(self.theirs, paths.INCOMING_DATA)
-        for known in (self.base, self.ours):
-            hashes = self._files(known, paths.INCOMING_DATA).values()
-            batches = {name: md5 for name, md5 in batches.items() if md5 not in hashes}
-        return batches
+        known = set(self._files(self.base, paths.INCOMING_DATA).values())
+        known.update(self._files(self.ours, paths.INCOMING_DATA).values())
+        return {name: md5 for name, md5 in batches.items() if md5 not in known}
 
     @cached_property
     def best(self) -> Row | None:
@@ -70,14 +70,11 @@ class ExperimentWork:
         database = obtain(self.main, self.theirs[paths.DATABASE])
         if metric not in metric_names(database):
             return None
-        runs = list(self.runs)
-        best, *_ = best_runs(database, metric, promote.mode, track_ids=runs)
-        kept = [None, ""]
-        for folder in (paths.PRODUCTION, paths.CANDIDATES):
-            kept += hashes_by_name(self._files(self.ours, folder)).values()
-        if best[metric] is None or best["model_hash"] in kept:
-            return None
-        return best
+        best, *_ = best_runs(database, metric, promote.mode, track_ids=list(self.runs))
+        production = self._files(self.ours, paths.PRODUCTION)
+        models = production | self._files(self.ours, paths.CANDIDATES)
+        kept = (None, "", *hashes_by_name(models).values())
+        return None if best[metric] is None or best["model_hash"] in kept else best
 
     def _runs(self, outputs: Outputs) -> set[str]:
         if paths.DATABASE not in outputs:
@@ -90,7 +87,7 @@ class ExperimentWork:
 
 
 def compare_with_main(experiment: Experiment) -> ExperimentWork:
-    """Find what is committed: in the experiment, where it began, and in main.
+    """Find what is committed: in the experiment, where it left main, and in main.
 
     Raises:
         BadInput: there is no such experiment.
@@ -99,13 +96,10 @@ def compare_with_main(experiment: Experiment) -> ExperimentWork:
     main = experiment.main
     head = experiment.commit(f"refs/heads/{experiment.branch}")
     if head is None:
-        form = "--format=%(refname:lstrip=3)"
-        names = git(main, "for-each-ref", form, "refs/heads/exp/") or "none"
+        names = git(main, "for-each-ref --format=%(refname:lstrip=3) refs/heads/exp/") or "none"
         problem = f"there is no experiment {experiment.name} (branch {experiment.branch})"
         raise BadInput(f"{problem}; there are: {', '.join(names.split())}")
-    began = experiment.commit(experiment.base)
-    if began is None:
-        began = git(main, "merge-base", "HEAD", head)
+    began = git(main, f"merge-base HEAD {head}")
     return ExperimentWork(
         main=main,
         head=head,

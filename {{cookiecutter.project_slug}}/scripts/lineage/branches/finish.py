@@ -1,6 +1,5 @@
 """The end of an experiment: a checklist of what would be lost, and the removal of its worktree."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from lineage.core.check_result import Step, done, failed
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
 from lineage.tracked.cache import cached_object
-from lineage.tracked.dvc import run_dvc
+from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.remote import missing_in_remote, open_remote, with_files
@@ -53,8 +52,10 @@ def finish(
         say("\n".join(step.line() for step in steps))
         losses = ", ".join(step.name for step in steps if step.failed)
         if losses and not force:
-            problem = f"{branch} is not home yet: {losses}"
-            raise Refused(problem, "do what each ✗ says; --collect does remote, runs, model, data")
+            raise Refused(
+                f"{branch} is not home yet: {losses}",
+                "do what each ✗ says; --collect does remote, runs, model, data",
+            )
         if losses:
             _confirm(experiment.name, losses)
         if not erase(experiment):
@@ -76,29 +77,37 @@ def own_state(experiment: Experiment) -> list[Step]:
 
 def _tree(experiment: Experiment) -> Step:
     folder = experiment.folder
-    branch = git(folder, "symbolic-ref", "--short", "--quiet", "HEAD")
+    branch = git(folder, "symbolic-ref --short --quiet HEAD")
     if branch != experiment.branch:
-        text = f"{folder.name} is on {branch or 'no branch'}, not on {experiment.branch}"
-        return failed("tree", text, experiment.go(f"git switch {experiment.branch}"))
+        return failed(
+            "tree",
+            f"{folder.name} is on {branch or 'no branch'}, not on {experiment.branch}",
+            experiment.go(f"git switch {experiment.branch}"),
+        )
     changed, unknown = unsaved(folder)
     if changed:
-        text = f"{len(changed)} not committed: {', '.join(changed[:5])}"
-        return failed("tree", text, experiment.go('git add --all && git commit -m "…"'))
+        return failed(
+            "tree",
+            f"{len(changed)} not committed: {', '.join(changed[:5])}",
+            experiment.go('git add --all && git commit -m "…"'),
+        )
     if unknown:
-        text = f"{len(unknown)} ignored by Git and unknown to DVC: {', '.join(unknown[:5])}"
-        return failed("tree", text, experiment.go(f"mv {unknown[0]} ELSEWHERE   # or delete it"))
+        return failed(
+            "tree",
+            f"{len(unknown)} ignored by Git and unknown to DVC: {', '.join(unknown[:5])}",
+            experiment.go(f"mv {unknown[0]} ELSEWHERE   # or delete it"),
+        )
     return done("tree", "everything is committed")
 
 
 def _dvc(experiment: Experiment) -> Step:
-    status = run_dvc(experiment.folder, "status", "--json")
-    if status.returncode:
-        changed = " ".join(status.stderr.split())[:200]
-    else:
-        changed = ", ".join(json.loads(status.stdout))
-    if changed or status.returncode:
+    try:
+        changed = changed_stages(experiment.folder)
+    except Refused as error:
+        changed = [error.problem]
+    if changed:
         remedy = experiment.go('dvc repro && git commit --all -m "…"')
-        return failed("dvc", f"not recorded: {changed}", remedy)
+        return failed("dvc", f"not recorded: {', '.join(changed)}", remedy)
     return done("dvc", "dvc status is clean")
 
 
@@ -122,8 +131,8 @@ def checklist(
     collecting = f"./scripts/finish_worktree.sh {experiment.name} --collect"
     runs = done("runs", f"{len(work.runs)} of its own, all in main's database")
     if work.missing_runs:
-        missing = f"{len(work.missing_runs)} of {len(work.runs)} runs"
-        runs = failed("runs", f"{missing} are not in main's committed database", collecting)
+        counts = f"{len(work.missing_runs)} of {len(work.runs)}"
+        runs = failed("runs", f"{counts} runs are not in main's committed database", collecting)
     model = done("model", "its best is in main, or it has none")
     if work.best:
         text = f"the best, of run {work.best['track_id']}, is neither in production nor a candidate"
@@ -133,25 +142,25 @@ def checklist(
     if batches and not decline_data:
         text = f"new batches that main lacks: {batches}"
         data = failed("data", text, f"{collecting}   # or: --decline-data")
-    tag = _tag(experiment, work.head)
-    remote = _remote(experiment, work)
-    return [tag, remote, runs, model, data]
+    return [_tag(experiment, work.head), _remote(experiment, work), runs, model, data]
 
 
 def _tag(experiment: Experiment, head: str) -> Step:
     main = experiment.main
-    own = git(main, "rev-list", "--count", head, "--not", "HEAD")
+    own = git(main, f"rev-list --count {head} --not HEAD")
     if own == "0":
         return done("tag", "not needed: main has all its commits")
     form = "--format=%(objecttype) %(refname:lstrip=2) %(contents:subject)"
-    tags = git(main, "for-each-ref", f"--points-at={head}", form, "refs/tags") or ""
+    tags = git(main, f"for-each-ref --points-at={head} refs/tags", form) or ""
     found = VERSION_TAG.search(tags)
     if found:
         return done("tag", f"{found[1]}: {found[2]}")
     wrong = f" ({tags.split()[1]} is no version with a description)" if tags else ""
-    text = f"{own} commits, and no version tag with a description on the last one{wrong}"
-    suggest = "python scripts/version_tag.py --suggest   # says how; then add --push"
-    return failed("tag", text, experiment.go(suggest))
+    return failed(
+        "tag",
+        f"{own} commits, and no version tag with a description on the last one{wrong}",
+        experiment.go("python scripts/version_tag.py --suggest   # says how; then add --push"),
+    )
 
 
 def _remote(experiment: Experiment, work: ExperimentWork) -> Step:
@@ -163,10 +172,11 @@ def _remote(experiment: Experiment, work: ExperimentWork) -> Step:
             return _cache(main, wanted)
         missing = missing_in_remote(main, remote, wanted)
     except LineageError as error:
-        return failed("remote", error.problem, error.remedy or "make doctor")
+        return failed("remote", error.problem, error.remedy)
     if missing:
-        text = f"lacks {len(missing)} of {len(wanted)} objects"
-        return failed("remote", text, experiment.go("dvc push"))
+        return failed(
+            "remote", f"lacks {len(missing)} of {len(wanted)} objects", experiment.go("dvc push")
+        )
     return done("remote", f"has all {len(wanted)} objects")
 
 
@@ -174,10 +184,11 @@ def _cache(main: Path, wanted: set[str]) -> Step:
     """Without a remote, the shared cache has to have every object."""
     absent = [md5 for md5 in wanted if cached_object(main, md5) is None]
     if absent:
-        text = f"none; the cache lacks {len(absent)} objects"
-        return failed("remote", text, "dvc remote add --default …")
-    text = f"{len(wanted)} objects are in the shared cache, pinned by the tag"
-    return done("remote", f"none configured: {text}")
+        return failed(
+            "remote", f"none; the cache lacks {len(absent)} objects", "dvc remote add --default …"
+        )
+    text = "objects are in the shared cache, pinned by the tag"
+    return done("remote", f"none configured: {len(wanted)} {text}")
 
 
 def _confirm(name: str, losses: str) -> None:

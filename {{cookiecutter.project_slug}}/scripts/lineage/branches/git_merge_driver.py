@@ -8,26 +8,24 @@ from typing import Any
 
 from lineage.branches.conflicts import SHOW_CONFLICTS, refuse_conflicts
 from lineage.branches.merge_outputs import (
+    MERGED,
     Hashes,
     merge_folders,
-    merge_results,
-    merge_training_data,
+    merge_rows,
     three_way,
 )
 from lineage.core import paths
 from lineage.core.errors import LineageError, Refused
 from lineage.merge.three_way import Conflict
+from lineage.merge.three_way_files import merge_three_data_files
 from lineage.tracked.git import git
 from lineage.tracked.whole_file import write_text
 
 Content = dict[str, Any]
 """A YAML mapping: a file that DVC writes, a stage in it, or an output."""
 
-LABELS = ("-L", "ours", "-L", "base", "-L", "theirs")
-"""Options of `git merge-file`: what stands beside its conflict marks."""
-
-FOLDERS = (paths.CANDIDATES, paths.ARTIFACTS, paths.PREDICTIONS)
-"""Outputs of stages that are folders with a file or folder for each run."""
+MERGE_FILE = "merge-file --quiet -L ours -L base -L theirs"
+"""The command of Git, with what stands beside its conflict marks."""
 
 
 def drive(
@@ -56,9 +54,8 @@ def drive(
     if path.endswith(".json"):
         return 0  # it tells of our newest run; dvc repro writes it again
     merge = RecordMerge(root)
-    files = (ancestor, ours, theirs)
     try:
-        sides = [parse_yaml(file.read_bytes(), file) for file in files]
+        sides = [parse_yaml(file.read_bytes(), file) for file in (ancestor, ours, theirs)]
         if path == paths.PIPELINE_LOCK:
             merged = merge.lock(*sides)
             refuse_conflicts(root, merge.conflicts, by_git=True)
@@ -66,20 +63,15 @@ def drive(
             merged = merge.stage(path, *sides)
         write_text(ours, dumps_yaml(merged))
     except (LineageError, DvcException) as error:
-        names = [str(file) for file in (ours, ancestor, theirs)]
-        git(root, "merge-file", "--quiet", *LABELS, *names)
-        _tell_conflict(path, error, bool(merge.conflicts))
+        git(root, MERGE_FILE, str(ours), str(ancestor), str(theirs))
+        _tell(f"{path} is left with conflict marks: {getattr(error, 'problem', error)}")
+        if merge.conflicts:
+            _tell(f"  → {SHOW_CONFLICTS}")
+        take = f"git checkout --ours {path} && git add {path}"
+        _tell(f"  → {take}   # or --theirs; then: dvc checkout")
         return 1
     _tell(f"{path} merged; next: dvc checkout && dvc repro")
     return 0
-
-
-def _tell_conflict(path: str, error: Exception, is_kept: bool) -> None:
-    _tell(f"{path} is left with conflict marks: {getattr(error, 'problem', error)}")
-    if is_kept:
-        _tell(f"  → {SHOW_CONFLICTS}")
-    take = f"git checkout --ours {path} && git add {path}"
-    _tell(f"  → {take}   # or --theirs; then: dvc checkout")
 
 
 def _tell(line: str) -> None:
@@ -116,24 +108,20 @@ class RecordMerge:
         self, stage: Content, path: str, base: Content | None, ours: Content, theirs: Content
     ) -> Content:
         """Merge what accumulates, and folders of `.dvc` files; of everything else, take ours."""
-        base_md5 = (base or {}).get("md5", "")
-        hashes = Hashes(base_md5, ours.get("md5", ""), theirs.get("md5", ""))
-        is_pointer = "cmd" not in stage
-        both_folders = hashes.ours.endswith(".dir") and hashes.theirs.endswith(".dir")
-        if both_folders and (is_pointer or path in FOLDERS):
-            return with_hash(ours, merge_folders(self.root, hashes, self.conflicts))
-        if is_pointer:
-            raise Refused(f"both sides changed {path}")
-        if path == paths.DATABASE:
-            return with_hash(ours, merge_results(self.root, hashes, self.conflicts))
-        if path == paths.TRAIN_DATA:
+        hashes = Hashes(*[(side or {}).get("md5", "") for side in (base, ours, theirs)])
+        merge = MERGED.get(path)
+        if "cmd" not in stage:  # a .dvc file
+            if not (hashes.ours.endswith(".dir") and hashes.theirs.endswith(".dir")):
+                raise Refused(f"both sides changed {path}")
+            merge = merge_folders
+        elif path == paths.TRAIN_DATA:
             params = stage.get("params", {}).get(paths.PARAMS, {})
-            key_columns = params.get("merge.data_key_columns", ())
-            merged = merge_training_data(self.root, hashes, self.conflicts, key_columns)
-            return with_hash(ours, merged)
-        if path == paths.PRODUCTION:
+            keys = params.get("merge.data_key_columns", ())
+            merge_files = partial(merge_three_data_files, key_columns=keys, name=path)
+            merge = partial(merge_rows, merge=merge_files)
+        elif path == paths.PRODUCTION:
             _tell(f"both sides changed {path}: ours stays, until dvc repro compares both models")
-        return ours
+        return with_hash(ours, merge(self.root, hashes, self.conflicts)) if merge else ours
 
 
 def _outputs_by_path(stage: Content) -> dict[str, Content]:
@@ -145,7 +133,7 @@ def with_hash(output: Content, md5: str) -> Content:
 
     Its size is left out; DVC adds it when it records the output the next time.
     """
-    changed = {**output, "md5": md5}
-    changed.pop("size", None)
-    changed.pop("nfiles", None)
-    return changed
+    output["md5"] = md5
+    output.pop("size", None)
+    output.pop("nfiles", None)
+    return output

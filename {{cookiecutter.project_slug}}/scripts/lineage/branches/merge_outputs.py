@@ -4,17 +4,16 @@ Each `merge_…` takes three versions by their hashes, puts the merged one into 
 returns its hash.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.core import paths
 from lineage.core.errors import Refused
 from lineage.merge.three_way import Conflict
-from lineage.merge.three_way_files import merge_three_data_files, merge_three_databases
+from lineage.merge.three_way_files import merge_three_databases
 from lineage.tracked.cache import store_object
 from lineage.tracked.hashes import file_md5, write_listing
 from lineage.tracked.remote import listing, obtain
@@ -22,8 +21,7 @@ from lineage.tracked.remote import listing, obtain
 ByName = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Hashes:
+class Hashes(NamedTuple):
     """Three versions of an output, as the hashes that DVC records; empty: it is not there.
 
     Attributes:
@@ -108,38 +106,25 @@ def merge_folders(root: Path, hashes: Hashes, _: list[Conflict]) -> str:
 
 
 def merge_results(root: Path, hashes: Hashes, conflicts: list[Conflict]) -> str:
-    """Merge results databases, row by row and cell by cell; see `merge.three_way`.
-
-    Args:
-        root: the project's root.
-        hashes: of the three versions of the database.
-        conflicts: what both sides changed differently is added here, and ours stays.
-    """
+    """Merge results databases, row by row and cell by cell; see `merge.three_way`."""
     merge = partial(merge_three_databases, may_drop=hashes.may_drop)
-    return _merge_rows(root, hashes, merge, conflicts)
+    return merge_rows(root, hashes, conflicts, merge)
 
 
-def merge_training_data(
-    root: Path, hashes: Hashes, conflicts: list[Conflict], key_columns: Sequence[str]
-) -> str:
-    """Merge training data as results are merged.
-
-    Args:
-        root: the project's root.
-        hashes: of the three versions of the parquet file.
-        conflicts: what both sides changed differently is added here, and ours stays.
-        key_columns: what makes two rows the same row; empty: all columns.
-    """
-    merge = partial(merge_three_data_files, key_columns=key_columns, name=paths.TRAIN_DATA)
-    return _merge_rows(root, hashes, merge, conflicts)
-
-
-def _merge_rows(
+def merge_rows(
     root: Path,
     hashes: Hashes,
-    merge: Callable[[Path | None, Path, Path, Path], list[Conflict]],
     conflicts: list[Conflict],
+    merge: Callable[[Path | None, Path, Path, Path], list[Conflict]],
 ) -> str:
+    """Merge three versions of a file with rows.
+
+    Args:
+        root: the project's root.
+        hashes: of the three versions.
+        conflicts: what both sides changed differently is added here, and ours stays.
+        merge: merges base, ours and theirs into a fourth file, and returns what is in conflict.
+    """
     base = obtain(root, hashes.base) if hashes.base else None
     ours = obtain(root, hashes.ours)
     theirs = obtain(root, hashes.theirs)
@@ -154,3 +139,15 @@ def _store(root: Path, file: Path, ending: str = "") -> str:
     md5 = file_md5(file) + ending
     store_object(root, file, md5)
     return md5
+
+
+MERGED = {
+    paths.DATABASE: merge_results,
+    paths.PREDICTIONS: merge_folders,
+    paths.CANDIDATES: merge_folders,
+    paths.ARTIFACTS: merge_folders,
+}
+"""Outputs of stages that accumulate, but the training data, and how they are merged.
+
+When an experiment is collected, main's `dvc repro` merges its new batches, by main's rules.
+"""

@@ -3,19 +3,16 @@
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from lineage.branches.worktree import add_worktree, check_outputs, remove_worktree
+from lineage.branches.worktree import add_worktree, fill_worktree, remove_worktree
 from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.errors import BadInput, Refused
 from lineage.tracked.cache import cache_folder
-from lineage.tracked.dvc import run_dvc
-from lineage.tracked.git import git
+from lineage.tracked.git import common_folder, git
 from lineage.tracked.guarded_output import locked
-from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import obtain, with_files
 from lineage.tracked.whole_file import write_text
 
 NAME = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
@@ -28,8 +25,7 @@ ADDED = "added"
 """The journal of a start says so when Git is done, and the rest is still to do."""
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(NamedTuple):
     """An experiment `exp/NAME` in a worktree of its own.
 
     Attributes:
@@ -50,18 +46,13 @@ class Experiment:
         """The worktree."""
         return self.main.parent / f"exp-{self.name.replace('/', '-')}"
 
-    @property
-    def base(self) -> str:
-        """The ref that keeps the commit it began from."""
-        return f"refs/lineage/{self.branch}"
-
     def go(self, command: str) -> str:
         """A command as typed in the experiment's folder."""
         return f"cd ../{self.folder.name} && {command}"
 
     def commit(self, reference: str) -> str | None:
         """The commit that a ref of main names; None when there is no such ref."""
-        return git(self.main, "rev-parse", "--verify", "--quiet", reference)
+        return git(self.main, f"rev-parse --verify --quiet {reference}")
 
 
 def find_experiment(name: str) -> Experiment:
@@ -74,21 +65,25 @@ def find_experiment(name: str) -> Experiment:
 
     """
     root = paths.find_root()
-    listed = git(root, "worktree", "list", "--porcelain")
-    if not listed or git(root, "rev-parse", "--show-prefix"):
-        problem = f"{root} is not the top of a Git repository, which worktrees need"
-        raise BadInput(problem, "make setup")
-    place, *facts = listed.split("\n\n", 1)[0].splitlines()
-    experiment = Experiment(Path(place.removeprefix("worktree ")), name)
-    if "bare" in facts:
-        problem = "is a bare repository: it has no main working tree to bring results home to"
-        raise BadInput(f"{experiment.main} {problem}")
-    if not NAME.fullmatch(name) or git(root, "check-ref-format", experiment.base) is None:
+    common = common_folder(root)
+    prefix = git(root, "rev-parse --show-prefix")
+    if prefix is None:
+        raise BadInput(f"{root} is in no Git repository, which worktrees need", "make setup")
+    is_bare = git(common, "rev-parse --is-bare-repository") == "true"
+    experiment = Experiment(common if is_bare else common.parent, name)
+    ref = f"refs/heads/{experiment.branch}"
+    if not NAME.fullmatch(name) or git(root, "check-ref-format", ref) is None:
         allowed = "letters, digits, - _ . + and /, as in deeper-net or ada/deeper-net"
         raise BadInput(f"{name!r} cannot be the name of a branch and a folder", f"use {allowed}")
     if experiment.commit("HEAD") is None:
         problem = "the project has no commit yet to branch from"
         raise Refused(problem, 'git add --all && git commit -m "Start"')
+    if prefix or is_bare:
+        project = experiment.folder / prefix
+        problem = f"{root} has no main working tree of its own, to which results come home"
+        remedy = f"git worktree add {experiment.folder} -b {experiment.branch}"
+        share = f"cp .dvc/config.local {project}/.dvc && cd {project}"
+        raise BadInput(problem, f"{remedy} && {share} && dvc checkout --allow-missing")
     return experiment
 
 
@@ -109,21 +104,19 @@ def start(experiment: Experiment, shared_cache: str | None) -> None:
     main = experiment.main
     folder = experiment.folder
     if paths.find_root() != main.resolve():
-        problem = "an experiment starts from the main working tree, and this is another worktree"
-        raise Refused(problem, f"cd {main}")
+        raise Refused(
+            "an experiment starts from the main working tree, and this is another worktree",
+            f"cd {main}",
+        )
     _check_cache(main, shared_cache)
-    if git(main, "status", "--porcelain"):
-        note = "what is not committed here stays here; the experiment starts from the last commit"
-        say(f"note: {note}")
     journal = main / ".dvc/tmp/lineage" / f"{folder.name}.setup"
     with locked(main, folder.name):
         state = journal.read_text(encoding="utf-8") if journal.exists() else ""
+        if state == ADDING:
+            erase(experiment)
         if state == ADDED:  # somebody may have worked in it since
             _fill(experiment)
         else:
-            if state == ADDING:
-                erase(experiment)
-            _refuse_existing(experiment)
             _start_anew(experiment, journal)
         journal.unlink()
     say(f"{folder} is ready, on branch {experiment.branch}; cache: {cache_folder(main)}")
@@ -135,30 +128,25 @@ def _check_cache(main: Path, expected: str | None) -> None:
     cache = cache_folder(main)
     wanted = Path(expected or cache).expanduser().resolve()
     if wanted != cache.resolve():
-        move = f"cp -rn {cache}/. {wanted} && dvc cache dir --local {wanted}"
         problem = f"main uses the cache {cache}; with {wanted} the experiment would share nothing"
+        move = f"cp -rn {cache}/. {wanted} && dvc cache dir --local {wanted}"
         raise Refused(f"{problem} with it", f"{move}   # moves main; then try again")
-
-
-def _refuse_existing(experiment: Experiment) -> None:
-    folder = experiment.folder
-    branch = experiment.branch
-    if folder.exists() or folder.is_symlink():
-        raise Refused(f"{folder} exists already", f"cd ../{folder.name}   # or choose another name")
-    if experiment.commit(f"refs/heads/{branch}"):
-        remedy = f"git branch -m {branch} {branch}-old   # or another name"
-        raise Refused(f"the branch {branch} exists already", remedy)
 
 
 def _start_anew(experiment: Experiment, journal: Path) -> None:
     """Make the worktree and fill it; whatever fails, nothing of it is left behind."""
-    main = experiment.main
-    for md5 in with_files(main, recorded_outputs(main, "HEAD").values()):
-        obtain(main, md5)
+    folder = experiment.folder
+    branch = experiment.branch
+    if os.path.lexists(folder):
+        raise Refused(f"{folder} exists already", f"cd ../{folder.name}   # or choose another name")
+    if experiment.commit(f"refs/heads/{branch}"):
+        raise Refused(
+            f"the branch {branch} exists already",
+            f"git branch -m {branch} {branch}-old   # or another name",
+        )
     write_text(journal, ADDING)
     try:
-        git(main, "update-ref", experiment.base, "HEAD")
-        add_worktree(main, experiment.folder, "-b", experiment.branch, experiment.base)
+        add_worktree(experiment.main, folder, "-b", branch, "HEAD")
         write_text(journal, ADDED)
         _fill(experiment)
     except BaseException:
@@ -174,9 +162,8 @@ def _fill(experiment: Experiment) -> None:
     environment = main / ".venv"
     if environment.is_dir() and not (folder / ".venv").exists():
         (folder / ".venv").symlink_to(environment.resolve())
-    check_outputs(folder, run_dvc(folder, "checkout").stderr)
-    reason = f"{LOCK_REASON} {experiment.name}"
-    git(main, "worktree", "lock", "--reason", reason, str(folder))
+    fill_worktree(main, folder)
+    git(main, "worktree lock --reason", f"{LOCK_REASON} {experiment.name}", str(folder))
 
 
 def erase(experiment: Experiment) -> bool:
@@ -196,5 +183,4 @@ def erase(experiment: Experiment) -> bool:
         folder.rename(trash)  # at once: half a folder would look like work that is not committed
     shutil.rmtree(trash, ignore_errors=True)
     remove_worktree(main, folder)
-    git(main, "update-ref", "-d", experiment.base)
-    return git(main, "branch", "-D", experiment.branch) is not None
+    return git(main, f"branch -D {experiment.branch}") is not None

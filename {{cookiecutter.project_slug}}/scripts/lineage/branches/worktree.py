@@ -1,4 +1,4 @@
-"""Git worktrees in which DVC works: made, checked, searched for what is not saved, removed.
+"""Git worktrees in which DVC works: made, filled, searched for what is not saved, removed.
 
 It has main's cache, remotes and credentials, and every recorded output is present in it.
 """
@@ -9,9 +9,11 @@ from pathlib import Path
 
 from lineage.core.errors import Refused
 from lineage.tracked.cache import cache_folder
+from lineage.tracked.dvc import run_dvc
 from lineage.tracked.git import git, main_root, must_git
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.remote import obtain, with_files
 
 LOCAL = ".dvc/config.local"
 MADE_AGAIN = re.compile(
@@ -21,17 +23,14 @@ MADE_AGAIN = re.compile(
 )
 """Ignored files that a tool writes anew."""
 
-HOOKS_OFF = ("-c", "core.hooksPath=/dev/null")
+HOOKS_OFF = "-c core.hooksPath=/dev/null"
 """The hook post-checkout would look for data before the cache is known."""
 
 ALL_FILES = (
-    "--no-renames",
-    "--untracked-files=all",
-    "--ignored=matching",
-    "--ignore-submodules=none",
-    "-z",
+    "status --porcelain -z --no-renames --untracked-files=all --ignored=matching"
+    " --ignore-submodules=none"
 )
-"""Options of `git status`, given in full since the user's configuration may hide files."""
+"""Options are given in full, since the user's configuration may hide files."""
 
 
 def add_worktree(root: Path, folder: Path, *options: str) -> Path:
@@ -40,7 +39,7 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
     Args:
         root: the project's root.
         folder: the new worktree.
-        options: of `git worktree add`; the last one is the commit to check out.
+        options: of `git worktree add`, and the commit to check out.
 
     Returns:
         the project's root in it.
@@ -49,10 +48,8 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
         Refused: Git refuses.
 
     """
-    *flags, commit = options
-    command = ("worktree", "add", "--quiet", *flags, str(folder), commit)
-    must_git(root, *HOOKS_OFF, *command)
-    project = folder / (git(root, "rev-parse", "--show-prefix") or "")
+    must_git(root, f"{HOOKS_OFF} worktree add --quiet", str(folder), *options)
+    project = folder / (git(root, "rev-parse --show-prefix") or "")
     try:
         _share_configuration(main_root(root), project)
     except BaseException:
@@ -63,7 +60,7 @@ def add_worktree(root: Path, folder: Path, *options: str) -> Path:
 
 def remove_worktree(root: Path, folder: Path) -> None:
     """Remove a worktree whatever is in it; nothing happens when it is not one."""
-    git(root, "worktree", "remove", "--force", "--force", str(folder))
+    git(root, "worktree remove --force --force", str(folder))
 
 
 def _share_configuration(main: Path, project: Path) -> None:
@@ -80,27 +77,31 @@ def _share_configuration(main: Path, project: Path) -> None:
         local.update(ours.load_one("local"))
         local["cache"]["dir"] = str(cache_folder(main))
         for name, settings in ours["remote"].items():
-            remote = local["remote"].setdefault(name, {})
-            remote["url"] = str(settings["url"])
+            local["remote"].setdefault(name, {})["url"] = str(settings["url"])
 
 
-def check_outputs(project: Path, reason: str = "") -> None:
-    """Check that every output of a worktree is there and has the recorded bytes.
+def fill_worktree(root: Path, project: Path) -> None:
+    """Check every recorded output out, from the cache or the remote, and verify each.
 
     Args:
-        project: the project's root in the worktree.
-        reason: what DVC said when it checked them out.
+        root: the project's root in the worktree that this one was made from.
+        project: its root in this worktree.
 
     Raises:
-        Refused: one has not; names it.
+        Refused: an object is nowhere, or an output is not as it is recorded; names it.
 
     """
-    for path, md5 in recorded_outputs(project).items():
+    outputs = recorded_outputs(project)
+    for md5 in with_files(root, outputs.values()):
+        obtain(root, md5)
+    if not outputs:  # the commit may be older than DVC in this project
+        return
+    said = run_dvc(project, "checkout").stderr
+    for path, md5 in outputs.items():
         output = project / path
         if not output.exists() or path_md5(output) != md5:
-            said = " ".join(reason.split())[-300:]
-            problem = f"{path} is not as dvc.lock records it"
-            raise Refused(f"{problem}: {said}" if said else problem, "make doctor")
+            reason = " ".join(said.split())[-300:]
+            raise Refused(f"{path} is not as dvc.lock records it: {reason}", "make doctor")
 
 
 def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
@@ -118,8 +119,7 @@ def unsaved(folder: Path, prefix: str = "") -> tuple[list[str], list[str]]:
         Refused: `git status` fails.
 
     """
-    remedy = f"cd {folder} && git status"
-    status = must_git(folder, "status", "--porcelain", *ALL_FILES, remedy=remedy)
+    status = must_git(folder, ALL_FILES, remedy=f"cd {folder} && git status")
     project = folder / prefix
     outputs = tuple(f"{path}/" for path in recorded_outputs(project))
     changed = []

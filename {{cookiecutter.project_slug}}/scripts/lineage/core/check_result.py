@@ -5,16 +5,13 @@ Set-up works with an interpreter that has no packages, so this file needs the st
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
-
-MARKS = {"done": "✓", "skipped": "–", "failed": "✗"}
 
 
 @dataclass(frozen=True)
 class Step:
-    """How one step ended: `done`, `skipped` or `failed`, with the command that finishes it."""
+    """How one step ended: the mark of `done`, `skipped` or `failed`, and what finishes it."""
 
-    state: Literal["done", "skipped", "failed"]
+    mark: str
     name: str
     text: str
     remedy: str | None = None
@@ -22,19 +19,19 @@ class Step:
     @property
     def failed(self) -> bool:
         """Whether the step failed; a skipped one did not."""
-        return self.state == "failed"
+        return self.mark == "✗"
 
     def line(self) -> str:
         """Write the step as it is printed, with its remedy on a line of its own."""
-        first = f"{MARKS[self.state]} {self.name:<8}{self.text}"
+        first = f"{self.mark} {self.name:<8}{self.text}"
         return first if self.remedy is None else f"{first}\n    → {self.remedy}"
 
 
-done = partial(Step, "done")
+done = partial(Step, "✓")
 """Make a step that is done: its name, what was done."""
 
-skipped = partial(Step, "skipped")
+skipped = partial(Step, "–")
 """Make a step that was left out: its name, why, and the command that does it, if any."""
 
-failed = partial(Step, "failed")
+failed = partial(Step, "✗")
 """Make a step that failed: its name, what is wrong, and the command that finishes it."""

@@ -34,11 +34,9 @@ def code_files(root: Path) -> Files:
     files: Files = {}
     for name in (EXPERIMENT, *listed_paths(root)):
         place = root / name
-        for path in place.rglob("*.py") if place.is_dir() else [place]:
+        for path in (place, *place.rglob("*.py")):
             if path.suffix == ".py":
-                files |= _read(root, path)
-    for name, content in list(files.items()):
-        _add_imported(root, name, _parse(name, content), files)
+                _add(root, path.relative_to(root).as_posix(), files)
     return files
 
 
@@ -63,22 +61,26 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
     Raises:
         BadInput: dvc.yaml does not list one of them.
     """
-    listed = listed_paths(root)
-    missing = []
-    for name in sorted(names):
-        if not any(map(PurePosixPath(name).is_relative_to, listed)):
-            missing.append(name)
+    missing = sorted(names)
+    for listed in listed_paths(root):
+        missing = [name for name in missing if not PurePosixPath(name).is_relative_to(listed)]
     if missing:
         problem = f"{PIPELINE} does not list {', '.join(missing)}, which {EXPERIMENT} imports"
         lines = "".join(f"\\n      - {name}" for name in missing)
-        remedy = f"sed -i 's|^      - {EXPERIMENT}$|&{lines}|' {PIPELINE}"
-        raise BadInput(f"{problem}: a change there would rerun nothing", remedy)
+        raise BadInput(
+            f"{problem}: a change there would rerun nothing",
+            f"sed -i 's|^      - {EXPERIMENT}$|&{lines}|' {PIPELINE}",
+        )
 
 
 def code_hash(files: Files) -> str:
     """Hash code (md5): the content of every file, in whatever order they come."""
-    hashes = {name: _md5(content) for name, content in files.items()}
-    return _md5(json.dumps(hashes, sort_keys=True).encode())
+    return hash_json({name: _md5(content) for name, content in files.items()})
+
+
+def hash_json(content: Any) -> str:
+    """Hash content that JSON can hold (md5); other values count as their text."""
+    return _md5(json.dumps(content, sort_keys=True, default=str).encode())
 
 
 def evaluate_hash(root: Path) -> str:
@@ -91,58 +93,60 @@ def evaluate_hash(root: Path) -> str:
     Raises:
         BadInput: a file is not Python.
     """
-    content = _read(root, root / EXPERIMENT).get(EXPERIMENT, b"")
-    used = _used(list(_statements(_parse(EXPERIMENT, content))))
+    path = root / EXPERIMENT
+    content = path.read_bytes() if path.is_file() else b""
+    used = _used(_parse(EXPERIMENT, content))
     files: Files = {}
-    for statement in used:
-        _add_imported(root, EXPERIMENT, statement, files)
+    for name in _imported(EXPERIMENT, ast.Module(used, [])):
+        _add(root, name, files)
     code = {name: _plain(_parse(name, content)) for name, content in files.items()}
-    return _md5(json.dumps([_plain(used), code], sort_keys=True).encode())
+    return hash_json([_plain(used), code])
 
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _read(root: Path, path: Path) -> Files:
-    """Read a file, if there is one."""
-    return {path.relative_to(root).as_posix(): path.read_bytes()} if path.is_file() else {}
-
-
 def _parse(name: str, content: bytes) -> ast.Module:
     try:
         return ast.parse(content, name)
     except (SyntaxError, ValueError) as error:
-        problem = f"{name} cannot be imported: {type(error).__name__}: {error}"
-        raise BadInput(problem, f"python {name}") from None
+        raise BadInput(
+            f"{name} cannot be imported: {type(error).__name__}: {error}", f"python {name}"
+        ) from None
 
 
-def _add_imported(root: Path, name: str, code: ast.AST, files: Files) -> None:
-    """Add the modules of the project that some code of a file imports, and what they import."""
+def _add(root: Path, name: str, files: Files) -> None:
+    """Add a file of the project, if there is one, and the modules that it imports."""
+    path = root / name
+    if name in files or not path.is_file():
+        return
+    files[name] = path.read_bytes()
+    for other in _imported(name, _parse(name, files[name])):
+        _add(root, other, files)
+
+
+def _imported(name: str, code: ast.AST) -> Iterator[str]:
+    """Yield where modules may be that some code of a file imports.
+
+    Example: for `import a.b` in any file, `a/b.py`, `a/b/__init__.py`, and the same of `a`.
+    """
     for node in ast.walk(code):
-        for module in _imported(name, node):
-            found = _read(root, root / module / "__init__.py")
-            found = found or _read(root, root / module.with_suffix(".py"))
-            for other, content in found.items() - files.items():
-                files[other] = content
-                _add_imported(root, other, _parse(other, content), files)
+        package: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            package += PurePosixPath(name).parts[: -node.level] if node.level else ()
+            package += (node.module or "").split(".")
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                module = PurePosixPath(*package, *alias.name.split("."))
+                for part in (module, *list(module.parents)[:-1]):
+                    yield f"{part}.py"
+                    yield f"{part}/__init__.py"
 
 
-def _imported(name: str, node: ast.AST) -> Iterator[PurePosixPath]:
-    """Yield what may be modules in an import: for `import a.b` in any file, `a/b` and `a`."""
-    package: tuple[str, ...] = ()
-    if isinstance(node, ast.ImportFrom):
-        package = PurePosixPath(name).parts[: -node.level] if node.level else ()
-        package += tuple((node.module or "").split("."))
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        for alias in node.names:
-            module = PurePosixPath(*package, *alias.name.split("."))
-            yield module
-            yield from list(module.parents)[:-1]
-
-
-def _used(statements: list[ast.stmt]) -> list[ast.stmt]:
+def _used(module: ast.Module) -> list[ast.stmt]:
     """Pick those of a module's statements that define what `EVALUATION` uses."""
+    statements = list(_statements(module))
     names = EVALUATION
     while True:
         used = [statement for statement in statements if _bound(statement) & names]
@@ -190,7 +194,5 @@ def _plain(node: Any) -> Any:
         return [_plain(each) for each in node]
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = [
-        (name, _plain(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
-    ]
-    return [type(node).__name__, fields]
+    fields = [field for field in ast.iter_fields(node) if field[1] not in (None, [])]
+    return [type(node).__name__, [(name, _plain(value)) for name, value in fields]]

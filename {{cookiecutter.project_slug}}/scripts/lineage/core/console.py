@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -10,18 +11,22 @@ from functools import wraps
 from threading import Timer
 from typing import Any, Literal
 
-import typer
+from lineage.core.errors import BadInput, LineageError, not_installed
+from lineage.core.paths import DATABASE
 
-from lineage.core.errors import LineageError
+try:
+    import typer
+except ModuleNotFoundError as missing:
+    print(f"error: {not_installed(missing)}", file=sys.stderr)
+    sys.exit(2)
 
+Argument = typer.Argument
+Option = typer.Option
 Format = Literal["table", "json", "csv", "md"]
 """How a listing is printed."""
 
 Mode = Literal["max", "min"]
 """What is best: the largest value, or the smallest."""
-
-Say = Callable[[str], None]
-"""A function that shows one line to the user: `say`, `warn`, or what a test collects lines with."""
 
 QUIET_SECONDS = 2.0
 """How long work may take before a terminal shows that it goes on."""
@@ -29,14 +34,33 @@ QUIET_SECONDS = 2.0
 DEBUG = inspect.Parameter(
     "debug",
     inspect.Parameter.KEYWORD_ONLY,
-    default=typer.Option(False, "--debug", help="Show the Python traceback of an error."),
+    default=Option(False, "--debug", help="Show the Python traceback of an error."),
     annotation=bool,
 )
 
 
+DB = DEBUG.replace(name="db", default=Option(None, "--db", hidden=True), annotation=str | None)
+"""An option of every command, since there is one results database; some take any."""
+
+
 def say(line: str) -> None:
     """Print one line of progress to standard output, at once even when it is piped."""
-    typer.echo(line)
+    with _readers_may_leave():
+        typer.echo(line)
+
+
+@contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """Let what is printed go nowhere once nobody reads it any more, as after `… | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        if not output.poll(0):  # another pipe broke
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def warn(line: str) -> None:
@@ -51,11 +75,11 @@ def progress(text: str) -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        "{task.description}",
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
@@ -89,28 +113,32 @@ def new_app(help_text: str) -> Commands:
 
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Turn the errors that a user can cause into messages on standard error and exit codes."""
-    signature = inspect.signature(function)
-    parameters = dict(signature.parameters)
-    takes_debug = parameters.pop("debug", None)
+    own = inspect.signature(function)
+    parameters = dict(own.parameters)
+    parameters.setdefault("db", DB)
+    parameters["debug"] = DEBUG
 
     @wraps(function)
-    def command(*, debug: bool, **options: Any) -> None:
+    def command(**options: Any) -> None:
         # SIGTERM is what a scheduler sends: clean up after it as after Ctrl-C
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        if takes_debug:
-            options["debug"] = debug
         try:
-            function(**options)
-        except (LineageError, OSError) as error:
-            if debug or os.environ.get("LINEAGE_DEBUG"):
+            if parameters["db"] is DB and options["db"] not in (None, DATABASE):
+                raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
+            with _readers_may_leave():
+                function(**{name: options[name] for name in own.parameters})
+        except (LineageError, OSError, ModuleNotFoundError) as error:
+            if options["debug"] or os.environ.get("LINEAGE_DEBUG"):
                 raise
+            if isinstance(error, ModuleNotFoundError):
+                error = not_installed(error)
             typer.echo(f"error: {_describe(error)}", err=True)
             raise typer.Exit(getattr(error, "exit_code", 1)) from None
         except KeyboardInterrupt:
             typer.echo("interrupted: nothing that was accumulated before has changed", err=True)
             raise typer.Exit(130) from None
 
-    shown = signature.replace(parameters=[*parameters.values(), DEBUG])
+    shown = own.replace(parameters=list(parameters.values()))
     command.__signature__ = shown  # type: ignore[attr-defined]
     return command
 

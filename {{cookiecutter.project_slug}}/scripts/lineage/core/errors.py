@@ -1,5 +1,8 @@
 """`Refused` (exit 1) and `BadInput` (exit 2): the errors with which a command ends."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LineageError(Exception):
     """An error a user can cause: what is wrong, where, and the remedy; no traceback is shown.
@@ -25,3 +28,27 @@ class BadInput(LineageError):
     """A wrong key, value, file or argument; nothing was changed (exit code 2)."""
 
     exit_code = 2
+
+
+@contextmanager
+def explain_missing(extra: str, key: str) -> Iterator[None]:
+    """Explain a failing import from an extra, which may be deleted or lack its packages.
+
+    Args:
+        extra: its name, as in `make setup EXTRAS=search`.
+        key: of params.yaml that asks for it.
+
+    Raises:
+        BadInput: a module is not there.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        problem = f"{key} in params.yaml asks for an extra that is not here: {error}"
+        raise BadInput(problem, f"make setup EXTRAS={extra}") from None
+
+
+def not_installed(missing: ModuleNotFoundError) -> BadInput:
+    """Make the error for a Python that lacks a package of the project's environment."""
+    problem = f"{missing.name} is not installed in the Python that runs this"
+    return BadInput(problem, "make setup && . .venv/bin/activate")

@@ -24,36 +24,34 @@ def load_experiment(root: Path) -> ModuleType:
     path = root / EXPERIMENT
     if not path.is_file():
         raise BadInput(f"{path} is missing", f"git checkout -- {EXPERIMENT}")
-    try:
-        module = _import_file(path)
-    except Exception as error:
-        problem = f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}"
-        raise BadInput(problem, f"python {EXPERIMENT}") from error
-    for name in FUNCTIONS:
-        if not callable(getattr(module, name, None)):
-            remedy = f"define {', '.join(FUNCTIONS)}; see docs/use-cases.md"
-            raise BadInput(f"{EXPERIMENT} has no function {name}()", remedy)
-    return module
-
-
-def _import_file(path: Path) -> ModuleType:
-    folder = str(path.parent)
-    if folder not in sys.path:  # and it stays there: fit() may import a module beside it, too
-        sys.path.insert(0, folder)
+    if str(root) not in sys.path:  # and it stays there: fit() may import a module beside it, too
+        sys.path.insert(0, str(root))
     spec = importlib.util.spec_from_file_location("experiment", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules["experiment"] = module  # so that objects it defines can be sent to workers
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BadInput(
+            f"{EXPERIMENT} cannot be imported: {type(error).__name__}: {error}",
+            f"python {EXPERIMENT}",
+        ) from error
+    for name in FUNCTIONS:
+        if not callable(getattr(module, name, None)):
+            raise BadInput(
+                f"{EXPERIMENT} has no function {name}()",
+                f"define {', '.join(FUNCTIONS)}; see docs/use-cases.md",
+            )
     return module
 
 
 def imported_files(root: Path) -> list[str]:
     """List the project's own files that this process imported, relative to its root."""
-    template = (root / "scripts", Path(sys.prefix))
     names = []
     for module in list(sys.modules.values()):
         path = Path(getattr(module, "__file__", None) or sys.prefix)
-        if path.is_relative_to(root) and not any(map(path.is_relative_to, template)):
+        is_own = path.is_relative_to(root) and not path.is_relative_to(root / "scripts")
+        if is_own and not path.is_relative_to(sys.prefix):
             names.append(path.relative_to(root).as_posix())
     return names

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 Row = Sequence[Any]
+MARKDOWN = {ord("|"): r"\|", ord("\n"): " "}
+"""What a cell of a table of Markdown cannot hold, and what stands for it."""
 
 
 def print_rows(names: Sequence[str], rows: Sequence[Row], form: str) -> None:
@@ -23,17 +25,10 @@ def print_rows(names: Sequence[str], rows: Sequence[Row], form: str) -> None:
     elif form == "csv":
         csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
     elif form == "md":
-        _print_markdown(names, rows)
+        for cells in [names, ["---"] * len(names), *rows]:
+            print(f"| {' | '.join(show(cell).translate(MARKDOWN) for cell in cells)} |")
     else:
         _print_table(names, rows)
-
-
-def _print_markdown(names: Sequence[str], rows: Sequence[Row]) -> None:
-    lines: list[Row] = [names, ["---"] * len(names)]
-    for row in rows:
-        lines.append([show(value).replace("|", "\\|").replace("\n", " ") for value in row])
-    for cells in lines:
-        print(f"| {' | '.join(cells)} |")
 
 
 def _print_table(names: Sequence[str], rows: Sequence[Row]) -> None:

@@ -17,6 +17,11 @@ from lineage.core.version_numbers import VERSION
 Strategy = Literal["merge", "rebase"]
 OnConflict = Literal["fail", "base", "incoming", "newest"]
 Name = Annotated[str, AfterValidator(check_name)]
+GPUS = {
+    "loky": (r"'auto'|\d+", "0, a positive whole number, or auto"),
+    "dask": ("0", "0 with backend: dask, whose workers see what they were given"),
+}
+"""How `sweep.gpus` may look, by backend, and how that is said."""
 
 
 class Section(BaseModel):
@@ -55,7 +60,9 @@ class Sweep(Section):
     gpus: Any = 0
     runs_per_gpu: int = Field(default=1, ge=1)
     on_error: Literal["fail", "keep"] = "fail"
-    backend: Literal["loky"] = "loky"
+    backend: Literal["loky", "dask"] = "loky"
+    address: str = ""
+    scheduler: Literal["", "slurm", "pbs"] = ""
     search: Search = Search()
 
 
@@ -78,6 +85,7 @@ class Merge(Section):
     data_key_columns: list[Name]
     data_on_conflict: OnConflict = "fail"
     data_test_overlap: Literal["fail", "exclude", "allow"] = "fail"
+    data_layout: Literal["file", "parts"] = "file"
 
 
 class Promote(Section):
@@ -156,8 +164,10 @@ def with_version(text: str, version: str) -> str:
         changed = text[: place.start()] + version + text[place.end() :]
         if parse_yaml(changed) == wanted:
             return changed
-    problem = "params.yaml: experiment.version does not stand there as text"
-    raise BadInput(problem, f"write in params.yaml: version: {version}")
+    raise BadInput(
+        "params.yaml: experiment.version does not stand there as text",
+        f"write in params.yaml: version: {version}",
+    )
 
 
 def _wrong_in_validation(section: Validation) -> Iterator[str]:
@@ -173,9 +183,9 @@ def _wrong_in_sweep(params: Params) -> Iterator[str]:
     if sweep.jobs != -1 and sweep.jobs < 1:
         allowed = "allowed: -1 (all cores) or a positive whole number"
         yield f"sweep.jobs: {sweep.jobs} is not allowed; {allowed}"
-    if not re.fullmatch(r"'auto'|\d+", repr(sweep.gpus)):
-        allowed = "allowed: 0, a positive whole number, or auto"
-        yield f"sweep.gpus: {sweep.gpus!r} is not allowed; {allowed}"
+    pattern, allowed = GPUS[sweep.backend]
+    if not re.fullmatch(pattern, repr(sweep.gpus)):
+        yield f"sweep.gpus: {sweep.gpus!r} is not allowed; allowed: {allowed}"
     known = dict(flatten("model", params.model, "."))
     points = {f"runs[{number}]": point for number, point in enumerate(sweep.runs)}
     searched = sweep.search.space if sweep.search.trials else {}

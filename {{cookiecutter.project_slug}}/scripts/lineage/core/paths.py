@@ -44,5 +44,7 @@ def find_root(start: Path | None = None) -> Path:
     for folder in (here, *here.parents):
         if (folder / PARAMS).is_file() and (folder / PIPELINE).is_file():
             return folder
-    problem = f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)"
-    raise BadInput(problem, "cd into the project")
+    raise BadInput(
+        f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)",
+        "cd into the project",
+    )

@@ -1,6 +1,7 @@
 """The room of what a project can do without: each folder can be deleted, and all else works.
 
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
+- `cluster` does runs on a Dask cluster (`sweep.backend`).
 
 What may be changed: everything. Nothing imports from here but a stage script, and that only when
 params.yaml asks for what is here. A folder comes back, with the packages that it needs, by

@@ -3,10 +3,12 @@
     rules              `merge` and `rebase`, as whole statements over `base` and `incoming`
     relations          those two relations, and what makes two of their rows the same
     plan               what a merge would do or did: counts, conflicts, the line that is printed
-    data               training data: parquet files as relations, and the merged file written
+    data               training data: parquet files and folders of parts as relations
+    data_files         the merged data written, as one file or as parts
     overlap            test items that are training data, too: refused, left out or allowed
     databases          results: tables of SQLite and DuckDB files, merged into a copy of the base
     lined_up           one table of several databases, by the names of its columns
+    beyond_tables      what databases hold beyond tables: left out by name, or not to be broken
     row_reader         its rows as relations, keys first
     column_types       its columns in the base: new ones, and wider types
     carry              its rows, carried by SQLite from file to file

@@ -9,12 +9,14 @@ from lineage.core import paths
 from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.data import merge_data
+from lineage.merge.data_files import compact
 from lineage.merge.databases import merge_databases
-from lineage.merge.inbox import as_sources, expand
+from lineage.merge.inbox import DATA, DATABASES, as_sources, expand
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import PREDICTIONS, gather_predictions
 from lineage.merge.rules import Rules
+from lineage.tables.parts import is_parts
 from lineage.tables.sources import add_sources, read_sources
 from lineage.tracked.backup_tag import pin, where_recorded
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
@@ -54,8 +56,8 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
         BadInput: a file is missing or does not fit.
         Refused: the user declined, the output's guard, or a conflict.
     """
-    sources = expand(request.sources, ".db")
-    bases = _bases(request, ".db")
+    sources = expand(request.sources, DATABASES)
+    bases = _bases(request, DATABASES)
     if len(bases) > 1:
         problem = f"{request.base} is {len(bases)} databases; the base is one"
         raise BadInput(problem, "merge the others in by --exp-db")
@@ -84,25 +86,47 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
 
 def merge_data_by_hand(request: Request) -> list[Plan]:
     """Merge parquet files; arguments and errors as in `merge_databases_by_hand`."""
-    sources = expand(request.sources, ".parquet")
-    bases = _bases(request, ".parquet")
+    sources = expand(request.sources, DATA)
     root, name = place_of(request.output)
     with locked(root, name), draft_of(request.output) as draft:
-        bases = _checked(root, name, request.output, bases)
+        bases = _checked(root, name, request.output, _bases(request, DATA))
+        alike = [request.output] if request.output.exists() else bases
+        layout = "parts" if len(alike) == 1 and is_parts(alike[0]) else "file"
+        rules = replace(request.rules, layout=request.rules.layout or layout)
         with progress(f"merging {len(sources)} files into {name}"):
-            arriving = as_sources(root, sources, request.rules)
-            plan = merge_data(bases, sources, draft.path, request.rules, name, arriving)
+            arriving = as_sources(root, sources, rules)
+            plan = merge_data(bases, sources, draft.path, rules, name, arriving)
         return _publish(request, draft, bases == [request.output], [plan])
 
 
-def _bases(request: Request, ending: str) -> list[Path]:
+def compact_by_hand(data: Path) -> str:
+    """Fold the small parts of a folder together; return what there was to do.
+
+    Raises:
+        BadInput: it is no folder of parts.
+        Refused: the guard of the folder.
+    """
+    root, name = place_of(data)
+    with locked(root, name), draft_of(data) as draft:
+        check_base(root, name)
+        if not is_parts(data):
+            remedy = "set merge.data_layout: parts in params.yaml, then: dvc repro"
+            raise BadInput(f"{name} is no folder of parts", remedy)
+        before, after = compact(data, draft.path, name)
+        if before == after:
+            return f"nothing to do: no neighbours among the {before} parts of {name} are small"
+        draft.publish()
+        return f"{name}: {before} parts became {after}"
+
+
+def _bases(request: Request, endings: Sequence[str]) -> list[Path]:
     """Find the files of the base."""
     if not request.base:
         return []
     if not Path(request.base).exists() and not glob.has_magic(request.base):
         problem = f"{request.base} does not exist; leave the option out to start without a base"
         raise BadInput(problem)
-    return expand([request.base], ending)
+    return expand([request.base], endings)
 
 
 def _checked(root: Path, name: str, output: Path, bases: list[Path]) -> list[Path]:
@@ -127,7 +151,9 @@ def _publish(request: Request, draft: Draft, in_place: bool, plans: list[Plan]) 
     _ask(request, plans)
     output = request.output
     is_same = output.exists() and (
-        all(plan.is_empty for plan in plans) and read_sources(draft.path) == read_sources(output)
+        all(plan.is_empty for plan in plans)
+        and read_sources(draft.path) == read_sources(output)
+        and draft.path.is_dir() == output.is_dir()
         if in_place
         else same_bytes(draft.path, output)
     )

@@ -72,7 +72,7 @@ def _insert(
     Args:
         target: with the source attached.
         table: the table of `main`.
-        defaults: its columns that have a default and may be NULL.
+        defaults: its columns that have a default.
         source: the table of the source.
         schema: the name by which the source is attached.
         rows: JSON list of row numbers of the source, in the order in which they are inserted.
@@ -92,9 +92,6 @@ def _insert(
 
 
 def _columns_with_default(target: sqlite3.Connection, table: Table) -> list[str]:
-    """Find the columns of a table that have a default, and may be NULL."""
-    statement = """
-        SELECT name FROM pragma_table_info(?, 'main')
-        WHERE dflt_value IS NOT NULL AND NOT "notnull"
-    """
+    """Find the columns of a table that have a default."""
+    statement = "SELECT name FROM pragma_table_info(?, 'main') WHERE dflt_value IS NOT NULL"
     return [name for (name,) in target.execute(statement, (table.name,))]

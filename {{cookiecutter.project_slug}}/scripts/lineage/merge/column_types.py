@@ -16,8 +16,8 @@ from lineage.tables.sqlite_files import (
     Column,
     Table,
     affinity,
-    create_statement,
     describe_tables,
+    is_strict,
     read_only_uri,
 )
 
@@ -53,7 +53,7 @@ def fit_columns(
         BadInput: numbers on one side, text on the other; names file, table and column.
     """
     if base is None:
-        target.execute(create_statement(incoming.table))
+        target.execute(incoming.create_statement())
     fitted = Fitted()
     table = describe_tables(target)[incoming.name]
     declared = {fold(column.name): column for column in table.columns}
@@ -61,6 +61,8 @@ def fit_columns(
         known = declared.get(key)
         kind = _common_type(target, incoming, known or column, known is not None, cast_folder)
         if known is None:
+            if is_strict(target, table.name):
+                kind = _strict_type(kind)
             added = f"{quote(column.name)} {kind}".rstrip()
             target.execute(f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {added}")
             fitted.new.append(column.name)
@@ -123,6 +125,13 @@ def _spelling(types: set[str], kinds: set[str], known: str, otherwise: str) -> s
     if affinity(known) in kinds:
         return known
     return min((one for one in types if affinity(one) in kinds), default=otherwise)
+
+
+def _strict_type(kind: str) -> str:
+    """Name a type that a STRICT table knows (sqlite.org/stricttables.html, 2)."""
+    if "INT" in kind.upper():
+        return "INTEGER"
+    return {"text": "TEXT", "real": "REAL"}.get(affinity(kind), "ANY")
 
 
 def _values(

@@ -1,16 +1,16 @@
 """Merge and rebase for training data (parquet), by DuckDB.
 
 What already has an order is never sorted: the base is written as it lies, then the new rows,
-ordered by their identity. So the same inputs give the same bytes, at the cost of a copy.
+ordered by their identity. So the same inputs give the same bytes.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.core.errors import BadInput, Refused
+from lineage.core.errors import BadInput
 from lineage.core.paths import INCOMING_DATA
+from lineage.merge.data_files import write_rows
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
@@ -21,17 +21,12 @@ from lineage.tables.parquet_files import (
     Schema,
     check_exact,
     common_columns,
-    copy_statement,
     numbered_rows,
     read_schemas,
     require_columns,
-    scan,
 )
-from lineage.tables.sources import Sources, arrive, as_metadata, read_sources
+from lineage.tables.sources import Sources, read_sources
 from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
-
-FILES_AT_ONCE = 50
-"""So many files are lined up by one statement; one of a thousand takes DuckDB seconds to plan."""
 
 
 @dataclass
@@ -41,12 +36,16 @@ class DataRelations(Relations):
     Attributes:
         written: names and types of all columns of the result.
         metadata: of the result: what Arrow and pandas noted about the columns.
-        base: the files of the base.
+        base: the files of the base, or its parts.
+        is_parts: the base is one folder of parts.
+        merged: the record of what was merged into the base.
     """
 
     written: Columns = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     base: Sequence[Schema] = ()
+    is_parts: bool = False
+    merged: Sources = field(default_factory=dict)
 
 
 def merge_data(
@@ -60,10 +59,11 @@ def merge_data(
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
     Args:
-        base: the accumulated file, or several whose rows follow each other; none: start empty.
+        base: the accumulated file, or several whose rows follow each other; none: start empty. A
+            file may be a folder of parts, here and among the sources.
         sources: incoming files, in the order in which the later wins under rebase.
         output: a path that does not exist.
-        rules: strategy and key columns.
+        rules: strategy, key columns, layout of the output.
         name: what messages call the data.
         arriving: the sources, for the record of what was merged.
 
@@ -78,7 +78,7 @@ def merge_data(
         relations = union_all_by_name(engine, base, sources, rules, name)
         plan = merge_or_rebase(relations, rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output, arriving)
+            write_rows(relations, plan, output, arriving, rules.layout)
         return plan
 
 
@@ -91,8 +91,8 @@ def union_all_by_name(
     """
     _check([*base, *sources], rules, name)
     schemas = read_schemas(engine, [*base, *sources])
-    known = schemas[: len(base)]
-    incoming = schemas[len(base) :]
+    known = [schema for schema in schemas if schema.source < len(base)]
+    incoming = schemas[len(known) :]
     in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given
     columns = common_columns([*known, *in_order], rules.cast_text)
     spelled = {fold(column): column for column in columns}
@@ -104,11 +104,13 @@ def union_all_by_name(
     compared = [name for name in columns if name in there]
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.metadata = merged_metadata(engine, known, incoming, columns)
+    relations.is_parts = len(base) == 1 and base[0].is_dir()
+    for path in base:
+        relations.merged |= read_sources(path)
     _make_incoming(engine, incoming, columns)
-    _make_base(engine, known, columns)
-    relations.base_rows = relations.count("base")
     relations.filled = _without_null(relations)
     relations.lacking = {column: _lacking(incoming, column) for column in compared}
+    _make_base(relations)
     _note_columns(relations, common_columns(known, rules.cast_text))
     if not keys and (rules.strategy == "rebase" or _repeats(relations)):
         relations.tell_equal_rows_apart()
@@ -122,41 +124,45 @@ def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
         raise BadInput(problem, f"drop a batch into {INCOMING_DATA}/")
     if rules.strategy == "rebase" and not rules.key_columns:
         problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, "set merge.data_key_columns")
+        raise BadInput(problem, f"set {rules.key_option}")
 
 
 def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
-    """Find the numbers of the files without a column."""
-    return [number for number, schema in enumerate(schemas) if column not in schema.columns]
+    """Find the numbers of the sources without a column."""
+    return sorted({schema.source for schema in schemas if column not in schema.columns})
 
 
 def _make_incoming(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
-    """Make table `incoming`: each row with the number of its file, and one of its own."""
-    declared = ", ".join(f"{quote(name)} {kind}" for name, kind in columns.items())
+    """Make table `incoming`: each row with the number of its source, and one of its own."""
+    nothing = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
+    alike = sorted(schemas, key=lambda schema: list(schema.columns.items()))
+    rows = numbered_rows(alike, columns) or f'SELECT 0 AS "lineage row", {nothing} LIMIT 0'
+    sources = {schema.number: schema.source for schema in schemas}
     engine.execute(f"""
-        CREATE TEMP TABLE incoming ("lineage source" INTEGER, "lineage row" BIGINT, {declared})
+        CREATE TEMP TABLE incoming AS
+        SELECT MAP {sources}["lineage row" // {ROWS_PER_FILE}] AS "lineage source", *
+        FROM ({rows})
     """)
-    for start in range(0, len(schemas), FILES_AT_ONCE):
-        files = [
-            f"""
-            SELECT {number} AS "lineage source",
-                   file_row_number + {number * ROWS_PER_FILE} AS "lineage row",
-                   * EXCLUDE (file_row_number)
-            FROM {scan(schema.path, numbered=True)}"""
-            for number, schema in enumerate(schemas[start : start + FILES_AT_ONCE], start)
-        ]
-        rows = " UNION ALL BY NAME ".join(files)
-        engine.execute(f"INSERT INTO incoming BY NAME {rows}")
 
 
-def _make_base(engine: Engine, schemas: Sequence[Schema], columns: Columns) -> None:
-    """Make view `base_rows`, the files of the base as they lie, and view `base` of it."""
-    files = [numbered_rows(schema, columns, number) for number, schema in enumerate(schemas)]
-    rows = " UNION ALL ".join(files)
-    if not files:
-        rows = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
-    engine.execute(f"CREATE TEMP VIEW base_rows AS {rows}")
-    engine.execute("CREATE TEMP VIEW base AS SELECT * FROM base_rows")
+def _make_base(relations: DataRelations) -> None:
+    """Make view `base_rows` of all files, in any order, and table `base`: the rows that come again.
+
+    These are looked for by their identity: of a file that has none no other column is read.
+    """
+    nothing = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
+    # by the first file DuckDB estimates all, and so which side of a join to keep in memory
+    by_size = sorted(relations.base, key=lambda schema: -schema.path.stat().st_size)
+    rows = numbered_rows(by_size, relations.written) or nothing
+    relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
+    relations.base_rows = relations.count("base_rows")
+    again = f"SEMI JOIN incoming ON {relations.same_identity('incoming')}"
+    found = relations.engine.execute(f"""
+        SELECT DISTINCT "lineage row" // {ROWS_PER_FILE} FROM base_rows AS base {again}
+    """).fetchall()
+    having = [schema for schema in relations.base if (schema.number,) in found]
+    rows = numbered_rows(having, relations.written) or nothing
+    relations.run(f"CREATE TEMP TABLE base AS SELECT * FROM ({rows}) AS base {again}")
 
 
 def _without_null(relations: Relations) -> list[str]:
@@ -189,59 +195,3 @@ def _note_columns(relations: DataRelations, before: Columns) -> None:
             relations.missing_columns.append(name)
         if old not in (None, kind):
             relations.widened.append(f"{name} {old} → {kind}")
-
-
-def write_rows(
-    relations: DataRelations, plan: Plan, output: Path, arriving: Sources | None = None
-) -> None:
-    """Write the base rows that stay, as they lie, and then those that arrive, by identity.
-
-    Args:
-        relations: with `leaving` and `arriving`, from `merge_or_rebase`.
-        plan: the counts.
-        output: a path that does not exist.
-        arriving: as in `merge_data`.
-
-    Raises:
-        Refused: the file cannot be written, or other rows are read back than were written.
-    """
-    columns = quote_all(relations.written)
-    stays = f"SELECT {columns} FROM base_rows"
-    if plan.replaced:
-        stays += """
-            WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
-            ORDER BY "lineage row"
-        """
-    comes = f"SELECT {columns} FROM arriving ORDER BY {relations.order('arriving')}"
-    rows = f"SELECT * FROM ({stays}) UNION ALL BY NAME SELECT * FROM ({comes})"
-    record: Sources = {}
-    for schema in relations.base:
-        record |= read_sources(schema.path)
-    metadata = {**relations.metadata, **as_metadata(arrive(record, arriving or {}))}
-    copy_rows(relations.engine, rows, output, relations.name, metadata)
-    keys = [name for name in relations.identity if name in relations.written]
-    checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
-    before = plan.rows - plan.added
-    written = f"{scan(output, numbered=True)} WHERE file_row_number >= {before}"
-    found = relations.engine.execute(f"{checksum} FROM {written}").fetchall()
-    if found != relations.engine.execute(f"{checksum} FROM arriving").fetchall():
-        raise plan.not_written()
-
-
-def copy_rows(
-    engine: Engine, rows: str, output: Path, name: str, metadata: Mapping[str, str]
-) -> None:
-    """Write the rows of a query to a parquet file.
-
-    Raises:
-        Refused: it cannot be written; says why, in DuckDB's words.
-    """
-    import duckdb
-
-    try:
-        engine.execute(copy_statement(rows, output, metadata))
-    except duckdb.IOException as error:
-        nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
-        reason = nested.group(1) if nested else str(error).splitlines()[0]
-        problem = f"{name} cannot be written, and is as it was: {reason}"
-        raise Refused(problem, "df -h .   # is the disk full?") from error

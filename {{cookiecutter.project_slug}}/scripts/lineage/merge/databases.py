@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import EVENTS, METRICS
+from lineage.merge.beyond_tables import find_orphans, refuse_orphans, tell_left_out
 from lineage.merge.carry import carry
 from lineage.merge.changes_of_copy import drop_rows_of_origin
 from lineage.merge.column_types import fit_columns
@@ -37,6 +38,7 @@ from lineage.tables.sqlite_files import (
     count_rows,
     describe_tables,
     has_row_numbers,
+    is_utf_8,
     unreadable,
 )
 
@@ -118,11 +120,15 @@ def open_tables(
         with TemporaryDirectory(prefix="lineage-") as name, open_engine() as engine:
             folder = Path(name)
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
+            tell_left_out(base, sources)
             found = find_tables(sources, files, base)
             tables = line_up(found, sources, [file.path for file in files], rules)
             cast_folder = folder if rules.cast_text else None
             with _copy_of(base, output) as target:
+                before = find_orphans(target)
                 yield _each_table(engine, target, output, tables, rules, cast_folder)
+                if rules.strategy == "rebase":
+                    refuse_orphans(find_orphans(target) - before)
         if not is_proven:
             check_integrity(output)
     except sqlite3.IntegrityError as error:
@@ -153,7 +159,7 @@ def _each_table(
 
 def _not_written(reason: str) -> Refused:
     problem = f"the merged database cannot be written, and the old one is as it was: {reason}"
-    return Refused(problem, "df -h .   # is the disk full?")
+    return Refused(problem, "ls -ld . && df -h .   # is it writable, is there space?")
 
 
 @contextmanager
@@ -170,6 +176,10 @@ def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
         except OSError as error:
             raise _not_written(str(error.strerror)) from error
     with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as target:
+        if base is not None and not is_utf_8(target):
+            problem = f"{base} keeps text in UTF-16, and merged databases keep it in UTF-8"
+            new = f"{base}.utf8"
+            raise BadInput(problem, f"sqlite3 {base} .dump | sqlite3 {new} && mv {new} {base}")
         target.set_progress_handler(lambda: None, INSTRUCTIONS)
         target.execute("PRAGMA journal_mode = OFF")  # a failure throws the file away
         target.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
@@ -210,7 +220,7 @@ def union_all_by_name(table: TableMerge) -> Relations:
         relations.tell_equal_rows_apart()
     relations.new_columns = fitted.new
     relations.widened = fitted.widened
-    known = base.column_names if base else ()
+    known = [column.name for column in base.columns if not column.is_computed] if base else []
     relations.missing_columns = [name for name in known if fold(name) not in incoming.columns]
     return relations
 
@@ -277,7 +287,7 @@ def _rules_for_table(
         return rules, identity
     if not rules.key_columns:
         problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, "set merge.key_columns")
+        raise BadInput(problem, f"set {rules.key_option}")
     if fold(incoming.name) == EVENTS:  # they follow their runs
         rules = replace(rules, key_columns=(RUN_ID,))
     has_key = bool(incoming.columns.keys() & set(map(fold, rules.key_columns)))

@@ -11,8 +11,13 @@ from pathlib import Path
 from lineage.core import paths
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.rules import Rules
+from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sources import Source, Sources, count_and_read
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import file_md5, path_md5
+
+DATABASES = (".db", ".sqlite", ".sqlite3", ".duckdb")
+DATA = (".parquet", ".pq")
+"""Endings of files that are merged, in small letters or capitals."""
 
 OURS = "README.md"
 """A file that the template puts into an inbox."""
@@ -35,7 +40,7 @@ class Inbox:
     @property
     def databases(self) -> list[Path]:
         """The new files without predictions, which come with databases or alone."""
-        return [file for file in self.new if file.suffix == ".db"]
+        return [file for file in self.new if ends_with(file, DATABASES)]
 
     def line(self) -> str:
         """Count the files, as in `2 new files, 12 already merged`."""
@@ -64,7 +69,7 @@ def new_results(root: Path, rules: Rules, merged_before: Sources) -> Inbox:
 
     A run, too, is merged once: what has taken its place since then stays.
     """
-    inbox = new_files(root, paths.INCOMING_RESULTS, [".db", ".parquet"], rules, merged_before)
+    inbox = new_files(root, paths.INCOMING_RESULTS, DATABASES, rules, merged_before, DATA)
     for run in find_runs(root):
         if file_md5(run) in merged_before:
             inbox.merged += 1
@@ -74,37 +79,44 @@ def new_results(root: Path, rules: Rules, merged_before: Sources) -> Inbox:
 
 
 def new_files(
-    root: Path, folder: str, endings: Sequence[str], rules: Rules, merged_before: Sources
+    root: Path,
+    folder: str,
+    endings: Sequence[str],
+    rules: Rules,
+    merged_before: Sources,
+    others: Sequence[str] = (),
 ) -> Inbox:
     """Look through an inbox, in the natural order of names: `b9` comes before `b10`.
 
     Args:
         root: the project's root.
         folder: the inbox, relative to it.
-        endings: of the files that are merged; the rules are about those with the first.
+        endings: of the files that are merged by the rules.
         rules: the present ones.
         merged_before: what was merged, whatever it was called. Such files are not opened.
+        others: endings of files that may come, too.
 
     Raises:
         BadInput: a file that cannot be merged.
     """
     inbox = Inbox()
     known: dict[str, Source | None] = {**merged_before}
-    for file in find_files(root / folder, ""):
+    for file in find_files(root / folder):
         name = file.relative_to(root).as_posix()
         if file.name == OURS:
             continue
-        if file.suffix not in endings:
-            problem = f"{name} is no {' or '.join(endings)} file, so it cannot be merged"
-            raise BadInput(problem, _remedy(name))
-        md5 = file_md5(file)
+        part = parts_of(file)[0]
+        if not ends_with(part, [*endings, *others]):
+            allowed = " or ".join([*endings, *others])
+            raise BadInput(f"{name} is no {allowed} file, so it cannot be merged", _remedy(name))
+        md5 = path_md5(file)
         if md5 not in known:
             known[md5] = None
             inbox.new.append(file)
             continue
         inbox.merged += 1
         before = known[md5]
-        if before and before.rule != rules.options and file.suffix == endings[0]:
+        if before and before.rule != rules.options and ends_with(part, endings):
             inbox.by_other_rule.append(name)
     return inbox
 
@@ -127,7 +139,7 @@ def as_sources(root: Path, files: Sequence[Path], rules: Rules) -> Sources:
     sources: Sources = {}
     for file in sorted(files, key=natural):
         rows, merged = count_and_read(file)
-        md5 = file_md5(file)
+        md5 = path_md5(file)
         name = os.path.relpath(file, root)
         sources |= {**merged, md5: Source(md5, name, rows, rules.options)}
     return sources
@@ -145,31 +157,45 @@ def find_runs(root: Path) -> list[Path]:
     Raises:
         Refused: there is none.
     """
-    runs = find_files(root / paths.RUNS, ".db")
+    runs = find_files(root / paths.RUNS, DATABASES)
     if not runs:
         raise Refused(f"{paths.RUNS}/ holds no run", "dvc repro train")
     return runs
 
 
-def find_files(folder: Path, ending: str) -> list[Path]:
-    """Find the files below `folder` with an ending, in natural order of names; not hidden ones.
+def ends_with(file: Path, endings: Sequence[str]) -> bool:
+    """Tell whether a file has one of some endings; `X.PARQUET` has `.parquet`."""
+    return file.suffix.lower() in endings
+
+
+def find_files(folder: Path, endings: Sequence[str] = ()) -> list[Path]:
+    """Find the files below `folder`, in natural order of names; not hidden ones.
+
+    Args:
+        folder: where to look, and below it.
+        endings: those to look for; none: all files.
+
+    Parts are found as the folder that they are in.
 
     Raises:
         BadInput: a link that leads nowhere.
     """
     files = []
-    found = folder.rglob(f"*{ending}")
-    for path in sorted(found, key=natural):
+    found = sorted(folder.rglob("*"), key=natural)
+    whole = set(filter(is_parts, {path.parent for path in found}))
+    for path in found:
         parts = path.relative_to(folder).parts
         if path.is_dir() or any(part.startswith(".") for part in parts):
             continue
+        if endings and not ends_with(path, endings):
+            continue
         if not path.exists():
             raise BadInput(f"{path} is a link that leads nowhere", "dvc checkout   # or remove it")
-        files.append(path)
-    return files
+        files.append(path.parent if path.parent in whole else path)
+    return list(dict.fromkeys(files))
 
 
-def expand(patterns: Sequence[str], ending: str) -> list[Path]:
+def expand(patterns: Sequence[str], endings: Sequence[str]) -> list[Path]:
     """Turn files, folders and globs into files, in the order given; a folder's by name.
 
     Raises:
@@ -180,17 +206,17 @@ def expand(patterns: Sequence[str], ending: str) -> list[Path]:
         if not pattern:
             problem = "an empty word stands where a path belongs; is a variable not set?"
             raise BadInput(problem)
-        matched = _matches(pattern, ending)
+        matched = _matches(pattern, endings)
         if not matched:
-            raise BadInput(f"{pattern} matches no {ending} file")
+            raise BadInput(f"{pattern} matches no {' or '.join(endings)} file")
         files += matched
     return list(dict.fromkeys(files))
 
 
-def _matches(pattern: str, ending: str) -> list[Path]:
+def _matches(pattern: str, endings: Sequence[str]) -> list[Path]:
     path = Path(pattern)
-    if path.is_dir():
-        return find_files(path, ending)
+    if path.is_dir() and not is_parts(path):
+        return find_files(path, endings)
     if path.exists():
         return [path]
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern

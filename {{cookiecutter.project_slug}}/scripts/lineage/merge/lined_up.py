@@ -1,15 +1,21 @@
 """Which tables and columns several databases have, lined up by name; no row is read here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
-from lineage.tables.sql import RESERVED, fold
-from lineage.tables.sqlite_files import Column, Table, describe_tables, open_read_only
+from lineage.tables.sql import RESERVED, fold, quote
+from lineage.tables.sqlite_files import (
+    Column,
+    Table,
+    create_statement,
+    describe_tables,
+    open_read_only,
+)
 
 Found = dict[str, dict[int, Table]]
 """By the name of a table, and the number of each source that has it: the table there."""
@@ -47,6 +53,16 @@ class LinedUp:
         """The table with the columns of all sources."""
         return Table(self.name, tuple(self.columns.values()))
 
+    def create_statement(self) -> str:
+        """Write the CREATE TABLE where there is no base yet: that of the sources if they agree.
+
+        Otherwise, and where they compute a column, it says names, types and the key only.
+        """
+        made = {table.statement for table in self.found.values()}
+        is_computed = any(column.is_computed for column in self.columns.values())
+        [statement] = made if len(made) == 1 and not is_computed else [""]
+        return statement or create_statement(self.table)
+
     def lacking(self) -> dict[str, list[int]]:
         """Give, by a column's name, the numbers of the sources that have the table without it."""
         missing: dict[str, list[int]] = {}
@@ -83,19 +99,38 @@ def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path
     Raises:
         BadInput: the base cannot be read, or a source uses a name of ours.
     """
-    spelled: dict[str, str] = {}
+    known: dict[str, Table] = {}
     found: Found = {}
     if base is not None:
         with open_read_only(base) as connection:
-            spelled = {fold(name): name for name in describe_tables(connection)}
+            known = {fold(name): table for name, table in describe_tables(connection).items()}
     for number, file in enumerate(files):
         for name, table in file.tables.items():
             taken = RESERVED & set(map(fold, table.column_names))
             if taken:
                 problem = f"{sources[number]}: table {name!r} has a column {min(taken)!r}"
                 raise BadInput(f"{problem}, a name of ours", "rename it")
-            found.setdefault(spelled.setdefault(fold(name), name), {})[number] = table
+            there = known.setdefault(fold(name), Table(name, ()))
+            sent = _without_computed(table, there, sources[number])
+            found.setdefault(there.name, {})[number] = sent
     return found
+
+
+def _without_computed(table: Table, base: Table, source: Path) -> Table:
+    """Leave out the columns that the base computes itself.
+
+    Raises:
+        BadInput: the source holds values of its own for one.
+    """
+    computed = {fold(column.name) for column in base.columns if column.is_computed}
+    for column in table.columns:
+        if fold(column.name) in computed and not column.is_computed:
+            problem = f"column {column.name!r} of table {table.name!r} holds values"
+            drop = f"ALTER TABLE {quote(table.name)} DROP COLUMN {quote(column.name)}"
+            remedy = f"sqlite3 {source} '{drop}'"
+            raise BadInput(f"{source}: {problem}, and the base computes it", remedy)
+    kept = tuple(column for column in table.columns if fold(column.name) not in computed)
+    return replace(table, columns=kept)
 
 
 def line_up(

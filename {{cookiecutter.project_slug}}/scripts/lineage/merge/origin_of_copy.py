@@ -60,11 +60,11 @@ def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path 
         recorded = recorded_md5(root, name, commit)
         return None if recorded is None else obtain(root, recorded)
     merged = read_sources(source).keys()
-    if not merged and holds_all_rows(base, source):
+    if not merged and holds_all_rows([base], [source]):
         return None
     versions = _recorded_versions(root, name)
     alike = _most_alike(versions, merged) if merged else []
-    holding = (version for version in alike or versions if holds_all_rows(source, version))
+    holding = (version for version in alike or versions if holds_all_rows([source], [version]))
     return next(holding, next(iter(alike), None))
 
 
@@ -90,8 +90,7 @@ def _recorded_versions(root: Path, name: str) -> list[Path]:
 def _merge_base(root: Path, source: Path) -> str | None:
     """Find where the branch of the worktree with `source` left ours; None: no such worktree."""
     there = source.resolve().parent
-    shared = common_folder(root)
-    if shared is None or shared != common_folder(there):
+    if common_folder(root) != common_folder(there):
         return None
     top = ("rev-parse", "--show-toplevel")
     if git(root, *top) == git(there, *top):

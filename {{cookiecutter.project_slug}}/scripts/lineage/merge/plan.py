@@ -78,12 +78,12 @@ class Plan:
         if self.conflicts:
             problem = (
                 f"{self.name}: {self.conflicts} incoming rows have the identity of another row"
-                " and different contents (there | incoming):\n"
+                " and different contents (earlier | later):\n"
             )
             raise Refused(
                 problem + "\n".join(self.samples),
                 "correct the incoming file, or choose which wins"
-                " (on_conflict: base, incoming or newest), or rebase",
+                " (on_conflict, or --on-conflict: base, incoming or newest), or rebase",
             )
 
     def not_written(self) -> Refused:

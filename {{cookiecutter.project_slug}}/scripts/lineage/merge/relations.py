@@ -125,7 +125,7 @@ class Relations:
             ) AS "{OCCURRENCE}"
             FROM base
         """)
-        self.run(f"DROP {'TABLE' if self.is_coded else 'VIEW'} base")
+        self.run("DROP TABLE base")
         self.run("CREATE TEMP VIEW base AS SELECT * FROM numbered")
         self.identity = [*self.identity, OCCURRENCE]
         self.__dict__.pop("repeats", None)

@@ -51,6 +51,8 @@ class Rules:
         ancestors: for a source, the database that it began as a copy of: rows that it still has
             from there do not count as incoming.
         cast_text: numbers become text where other files hold text in the column.
+        layout: of the output for parquet: `file` or `parts`; by hand, None: as what is there.
+        key_option: where key columns are chosen, as messages call it.
     """
 
     strategy: str
@@ -62,6 +64,8 @@ class Rules:
     dry_run: bool = False
     ancestors: Mapping[Path, Path] = field(default_factory=dict)
     cast_text: bool = False
+    layout: str | None = None
+    key_option: str = "--key-columns"
 
     @property
     def options(self) -> str:
@@ -77,14 +81,25 @@ class Rules:
 def rules_for_data(params: "Merge") -> Rules:
     """Read the rules for training data from the section `merge` of params.yaml."""
     keys = tuple(params.data_key_columns)
-    return Rules(params.data_strategy, keys, on_conflict=params.data_on_conflict)
+    return Rules(
+        params.data_strategy,
+        keys,
+        on_conflict=params.data_on_conflict,
+        layout=params.data_layout,
+        key_option="merge.data_key_columns",
+    )
 
 
 def rules_for_results(params: "Merge") -> Rules:
     """Read the rules for results from the section `merge` of params.yaml."""
     keys = tuple(params.key_columns) if params.strategy == "rebase" else ()
-    tables = tuple(params.tables)
-    return Rules(params.strategy, keys, tables=tables, on_conflict=params.on_conflict)
+    return Rules(
+        params.strategy,
+        keys,
+        tables=tuple(params.tables),
+        on_conflict=params.on_conflict,
+        key_option="merge.key_columns",
+    )
 
 
 def merge_or_rebase(relations: Relations, rules: Rules) -> Plan:

@@ -14,7 +14,7 @@ order, so rows without a key are known by their values and occurrence.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.merge.relations import Relations
 from lineage.tables.sql import quote, quote_all, same, text
@@ -34,8 +34,7 @@ class Versions(Relations):
     all_columns: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Conflict:
+class Conflict(NamedTuple):
     """One cell that both sides changed, to different values.
 
     Attributes:

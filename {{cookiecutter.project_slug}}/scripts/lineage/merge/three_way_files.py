@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lineage.merge.changes_of_copy import table_of
 from lineage.merge.column_types import fit_columns
-from lineage.merge.data import copy_rows
+from lineage.merge.data_files import copy_rows
 from lineage.merge.databases import TableMerge, carry_rows, numbered_table, open_tables
 from lineage.merge.plan import Plan
 from lineage.merge.row_reader import RowReader
@@ -169,7 +169,7 @@ def _data_versions(
     for side, schema in zip(("ours", "theirs", "ancestor"), schemas):
         require_columns(schema, keys)
         check_exact(engine, schema, columns)
-        engine.execute(f"CREATE TEMP VIEW {side} AS {numbered_rows(schema, columns)}")
+        engine.execute(f"CREATE TEMP VIEW {side} AS {numbered_rows([schema], columns)}")
     known = [column for column in columns if column in schemas[1].columns]
     return Versions(engine, "", known, keys or known, all_columns=list(columns))
 

@@ -10,7 +10,7 @@
   beside them: kept by the stage, added and pruned by hand.
 - `show`: lists, cards and copies; nothing there changes the project.
 
-You may change the gate: `gate.objection` says when nothing may challenge, `gate.beats` what better
-means. No model is overwritten or dropped unless its bytes can be brought back, production is never
-seen half written, and a model whose bytes are not those that its run recorded is refused.
+You may change the gate: `gate.decide` says who may challenge, `gate.beats` what better means. No
+model is overwritten or dropped unless its bytes can be brought back, production is never seen half
+written, and a model whose bytes are not those that its run recorded is refused.
 """

@@ -11,16 +11,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lineage.core.console import Say, progress
+from lineage.core.console import progress, say
 from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
-from lineage.core.params import Promote
 from lineage.models.measure import measured_now, predicted_now
-from lineage.models.model_card import ModelCard, read_card
+from lineage.models.model_card import as_row, read_card
 from lineage.models.noise import margin_of_error, share_of_right
-from lineage.models.run_model import Models, with_code
-from lineage.results.chosen_by import best_on_validation, how_chosen
-from lineage.results.leaderboard import Row, measured
+from lineage.models.run_model import Models, missing_code
+from lineage.results.chosen_by import Row, best_on_validation, how_chosen
+from lineage.results.leaderboard import measured
 
 OTHER_WAYS = (
     "python scripts/model_manager.py promote --run-id {} && dvc repro   # replaces it\n"
@@ -48,14 +47,8 @@ class Decision:
     by_hand: bool = False
     compared: bool = False
 
-    def line(self) -> str:
-        """Say what was decided."""
-        if self.run is None:
-            return f"production: {self.why}"
-        return f"production: {self.run['track_id']} ({self.run['version']}) promoted — {self.why}"
 
-
-def decide(models: Models, runs: list[Row], strategy: str | None, say: Say) -> Decision:
+def decide(models: Models, runs: list[Row], strategy: str | None) -> Decision:
     """Let the best of the runs challenge the model in production.
 
     Args:
@@ -63,7 +56,6 @@ def decide(models: Models, runs: list[Row], strategy: str | None, say: Say) -> D
         runs: whose models may challenge, best first.
         strategy: `promote.strategy`; None: asked for by hand, and what has been compared with the
             model in production is compared again.
-        say: is told which runs do not take part, and why.
 
     Raises:
         Refused: there is no first model, or the one in production cannot be measured.
@@ -71,70 +63,67 @@ def decide(models: Models, runs: list[Row], strategy: str | None, say: Say) -> D
     metric = models.promote.metric
     incumbent = read_card(models.root)
     if incumbent is None:
-        chosen = best_on_validation(runs, metric)
-        return first_model(models, find_challengers(models, chosen, say))
-    stays = f"{incumbent.track_id} stays"
-    why_not = objection(models, strategy)
-    if why_not:
-        return Decision(None, f"{stays}{why_not}")
-    own = incumbent.track_id
+        return first_model(models, best_on_validation(runs, metric))
+    own = incumbent["track_id"]
+    if strategy == "merge":
+        reason = "(promote.strategy: merge keeps new models as candidates only)"
+        return Decision(None, f"{own} stays {reason}")
+    if models.promote.pinned:
+        return Decision(None, f"{own} stays; promote.pinned holds it")
     known = set[str]()
-    if strategy and incumbent.compared_under == models.rules:
-        known = {own, *incumbent.compared}
+    if strategy and incumbent["compared_under"] == models.rules:
+        known = {own, *incumbent["compared"]}
     new = [run for run in runs if run["track_id"] not in known]
     new = [run for run in best_on_validation(new, metric) if run["track_id"] != own]
-    challengers = find_challengers(models, new, say)
+    challengers = find_challengers(models, new)
     if not challengers:
         reason = f"there is no new model with a value of {metric}"
-        return Decision(None, f"{stays}; {reason}", compared=bool(new))
-    if incumbent.by_hand:
-        say(f"{incumbent.track_id} was put there by hand: {BY_HAND}")
-    return compare(models, incumbent, challengers, say)
+        return Decision(None, f"{own} stays; {reason}", compared=bool(new))
+    if incumbent["by_hand"]:
+        say(f"{own} was put there by hand: {BY_HAND}")
+    return compare(models, as_row(incumbent), challengers)
 
 
-def first_model(models: Models, challengers: list[Row]) -> Decision:
+def first_model(models: Models, runs: list[Row]) -> Decision:
     """Choose the first model of a project; raises `Refused` when there is none to choose."""
     metric = models.promote.metric
+    challengers = find_challengers(models, runs)
     if not challengers:
         problem = f"no run with a model has a value of {metric}"
         raise Refused(f"{problem}, so there is no first model for production")
     first = challengers[0]
-    why = f"first model of the project, {metric}={first[metric]:.4f}"
-    return Decision(first, why + how_chosen(first, metric))
+    value = f"{metric}={first[metric]:.4f}{how_chosen(first, metric)}"
+    return Decision(first, f"first model of the project, {value}")
 
 
-def objection(models: Models, strategy: str | None) -> str:
-    """Say why nothing challenges the model in production; an empty text when something may."""
-    if strategy == "merge":
-        return " (promote.strategy: merge keeps new models as candidates only)"
-    return "; promote.pinned holds it" if models.promote.pinned else ""
-
-
-def find_challengers(models: Models, runs: list[Row], say: Say) -> list[Row]:
-    """Compare runs under the present conditions.
+def find_challengers(models: Models, runs: list[Row]) -> list[Row]:
+    """Compare runs under the present conditions, and say which do not take part.
 
     Args:
         models: of the project.
-        runs: whose models take part, if they have a number to compare.
-        say: is told which do not, and for how many the best one stands.
+        runs: whose models take part, if their code is on this branch and they have a number to
+            compare.
 
     Returns:
         rows with their present metrics, best first, of equal ones the earliest.
     """
     metric = models.promote.metric
     challengers = []
-    for run in with_code(models, runs, say):
+    for run in runs:
         try:
+            if missing := missing_code(models.root, run):
+                raise Refused(f"it {missing.problem}", missing.remedy)
             now = measured_now(models, run)
             if measured(now.get(metric)) is not None:
                 challengers.append(now)
                 continue
             reason = f"its {metric} is {metric_text(now.get(metric))}, no number to compare"
         except Refused as error:
-            reason = error.problem
+            reason = str(error)
         say(f"run {run['track_id']} does not take part: {reason}")
-    sign = -1 if models.promote.mode == "max" else 1
-    challengers.sort(key=lambda run: (sign * run[metric], run["timestamp"], run["track_id"]))
+    challengers.sort(
+        key=lambda run: (models.gain(0, run[metric]), run["timestamp"], run["track_id"])
+    )
     tied = [run["track_id"] for run in challengers if run[metric] == challengers[0][metric]]
     if len(tied) > 1:
         value = f"{metric} {challengers[0][metric]:.4f}"
@@ -142,71 +131,68 @@ def find_challengers(models: Models, runs: list[Row], say: Say) -> list[Row]:
     return challengers
 
 
-def compare(models: Models, incumbent: ModelCard, challengers: list[Row], say: Say) -> Decision:
+def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
     """Promote the best challenger if it beats the model in production, and not by chance.
 
     Raises:
         Refused: the model in production cannot be measured under the present conditions.
     """
-    promote = models.promote
+    metric = models.promote.metric
     best = challengers[0]
-    value = best[promote.metric]
+    value = best[metric]
     now = measure_incumbent(models, incumbent, best)
-    old = measured(now.get(promote.metric))
-    against = f"{metric_text(old)} of {incumbent.track_id} ({incumbent.version})"
-    comparison = f"{promote.metric} {value:.4f} against {against}"
-    comparison += how_chosen(best, promote.metric)
-    stays = f"{incumbent.track_id} stays; {best['track_id']}"
+    old = measured(now.get(metric))
+    against = f"{metric_text(old)} of {now['track_id']} ({now['version']})"
+    comparison = f"{metric} {value:.4f} against {against}{how_chosen(best, metric)}"
+    stays = f"{now['track_id']} stays; {best['track_id']}"
     if old is None:
         return Decision(best, f"better: {comparison}")
-    if not beats(value, old, promote):
-        least = promote.min_improvement
+    gain = models.gain(value, old)
+    least = models.promote.min_improvement
+    if not beats(gain, least):
         need = f" by at least {least}" if least else ""
         tie = " (a tie)" if value == old else ""
         return Decision(None, f"{stays} does not beat it{need}: {comparison}{tie}", compared=True)
-    margin = find_margin(models, challengers, now, say)
-    if margin is None:
-        return Decision(best, f"better: {comparison}")
-    gain = abs(value - old)
-    interval = f"between {gain - margin:+.4f} and {gain + margin:+.4f}"
-    comparison += f", a gain {interval} at {promote.confidence:.0%}"
-    if len(challengers) > 1:
-        comparison += f" for the best of {len(challengers)}"
-    if margin < gain:
-        return Decision(best, f"better: {comparison}")
-    return Decision(None, f"{stays} is within noise: {comparison}", compared=True)
+    margin = find_margin(models, challengers, now)
+    if margin is not None:
+        interval = f"between {gain - margin:+.4f} and {gain + margin:+.4f}"
+        comparison += f", a gain {interval} at {models.promote.confidence:.0%}"
+        if len(challengers) > 1:
+            comparison += f" for the best of {len(challengers)}"
+        if margin >= gain:
+            return Decision(None, f"{stays} is within noise: {comparison}", compared=True)
+    return Decision(best, f"better: {comparison}")
 
 
-def beats(value: float, old: float, promote: Promote) -> bool:
-    """Tell whether a value is better, by at least `min_improvement`; a tie is not."""
-    gain = value - old if promote.mode == "max" else old - value
-    least = promote.min_improvement
+def beats(gain: float, least: float) -> bool:
+    """Tell whether a value is better, by at least `promote.min_improvement`; a tie is not."""
     return gain > 0 and (gain >= least or math.isclose(gain, least))
 
 
-def measure_incumbent(models: Models, incumbent: ModelCard, challenger: Row) -> Row:
+def measure_incumbent(models: Models, incumbent: Row, challenger: Row) -> Row:
     """Give the row of the model in production with its present metrics.
 
     Raises:
         Refused: it cannot be measured; names two ways to go on with the challenger.
     """
     try:
-        return measured_now(models, incumbent.as_row())
+        return measured_now(models, incumbent)
     except Refused as error:
         run_id = challenger["track_id"]
-        problem = f"production cannot be compared with run {run_id}: {error.problem}"
-        raise Refused(problem, OTHER_WAYS.format(run_id)) from error
+        raise Refused(
+            f"production cannot be compared with run {run_id}: {error.problem}",
+            OTHER_WAYS.format(run_id),
+        ) from error
 
 
-def find_margin(models: Models, challengers: list[Row], old: Row, say: Say) -> float | None:
-    """Estimate how much of the best challenger's gain may be noise.
+def find_margin(models: Models, challengers: list[Row], old: Row) -> float | None:
+    """Estimate how much of the best challenger's gain may be noise, or say why it cannot be known.
 
     Args:
         models: of the project.
         challengers: best first. The best of many is more often better by chance than the only one,
             so confidence is that in all of them together (Bonferroni's correction).
         old: the row of the model in production.
-        say: is told why `promote.confidence` is not applied, where it cannot be.
 
     Returns:
         half the width of the gain's confidence interval; None where nothing is known of it.

@@ -1,27 +1,23 @@
 """Measure a model again: load it, and evaluate it on the present test data by the present code."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lineage.core import paths
 from lineage.core.errors import LineageError, Refused
 from lineage.core.experiment_file import load_experiment
 from lineage.models.model_card import MODEL
 from lineage.models.run_model import Models, find_model
-from lineage.results.leaderboard import Row
+from lineage.results.chosen_by import Row
 from lineage.results.version_results import params_of
 from lineage.runs.active_run import ActiveRun, call_with_run
+from lineage.runs.run import Frame
 from lineage.runs.run_database import to_metrics
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
+def measure_again(models: Models, run: Row) -> tuple[Row, Frame]:
     """Measure the model of a run under the present test data and code. Nothing is written.
 
     Args:
@@ -43,8 +39,7 @@ def measure_again(models: Models, run: Row) -> tuple[Row, pd.DataFrame]:
         with TemporaryDirectory() as folder:
             experiment, model = load_model(models.root, source, Path(folder))
             test = experiment.load_data(models.root / paths.TEST_DATA)
-            params = params_of({**run, **run.get("params", {})})  # a card has them apart
-            kept_nowhere = ActiveRun(Path(folder, "run"), run["track_id"], params)
+            kept_nowhere = ActiveRun(Path(folder, "run"), run["track_id"], params_of(run))
             metrics, predictions = call_with_run(experiment.evaluate, model, test, kept_nowhere)
         return {**run, **models.present, **to_metrics(metrics)}, predictions
     except Exception as error:  # of the user's code
@@ -82,7 +77,7 @@ def measured_now(models: Models, run: Row) -> Row:
     return run if models.covers(run) else measure_again(models, run)[0]
 
 
-def predicted_now(models: Models, run: Row) -> pd.DataFrame:
+def predicted_now(models: Models, run: Row) -> Frame:
     """Read what a run predicts on the present test data, or have its model predict it again.
 
     Raises:

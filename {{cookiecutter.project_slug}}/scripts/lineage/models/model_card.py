@@ -1,69 +1,41 @@
-"""What the model in production says about itself: `models/production/model.json`."""
+"""What the model in production says about itself: `models/production/model.json`.
+
+It says of the model's run what the row of the run says, by the same names, and its `params` and
+`metrics` apart from that. Beside these it holds
+
+- `environment`: Python, the platform, and the packages that were loaded when it was promoted;
+- `input_signature`: columns and dtypes of the training data as `load_data` returns them; null: they
+  could not be read;
+- `promoted_at`: UTC, ISO 8601; `reason`;
+- `replaced`: run id of the model before; null: there was none;
+- `by_hand`: a user chose it, so no gate stood against it;
+- `compared`: run ids of the models that were compared with it, or that were there when it was
+  promoted. They do not challenge it again;
+- `compared_under`: test data, evaluation code and rules for which that holds.
+"""
 
 import json
 import platform
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
-from lineage.core.console import Say
+from lineage.core.console import say
 from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.remote import obtain
+from lineage.tracked.whole_file import write_text
 
 MODEL = "model.bin"
 CARD = "model.json"
+Card = dict[str, Any]
+"""The content of `model.json`."""
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """The content of `model.json`.
-
-    Attributes:
-        environment: Python, the platform, and the packages that were loaded when it was promoted.
-        input_signature: columns and dtypes of the training data as `load_data` returns them; None:
-            they could not be read.
-        promoted_at: UTC, ISO 8601.
-        replaced: run id of the model before; None: there was none.
-        by_hand: a user chose it, so no gate stood against it.
-        compared: run ids of the models that were compared with it, or that were there when it was
-            promoted. They do not challenge it again.
-        compared_under: test data, evaluation code and rules for which that holds.
-    """
-
-    track_id: str
-    version: str
-    git_commit: str | None
-    data_hash: str | None
-    test_hash: str | None
-    model_hash: str
-    params: dict[str, Any]
-    metrics: dict[str, float | None]
-    promoted_at: str
-    replaced: str | None
-    reason: str
-    git_dirty: int | None = None
-    evaluate_hash: str | None = None
-    by_hand: bool = False
-    compared: list[str] = field(default_factory=list)
-    compared_under: dict[str, Any] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    input_signature: dict[str, str] | None = None
-
-    def as_row(self) -> dict[str, Any]:
-        """Give what the row of its run says, by the same names."""
-        return {**self.metrics, **vars(self)}
-
-    def to_json(self) -> str:
-        """Write the file's text."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-
-def read_card(root: Path) -> ModelCard | None:
+def read_card(root: Path) -> Card | None:
     """Read the card of the model in production; None when there is none.
 
     Raises:
@@ -71,12 +43,24 @@ def read_card(root: Path) -> ModelCard | None:
     """
     path = root / paths.PRODUCTION / CARD
     try:
-        return ModelCard(**json.loads(path.read_text(encoding="utf-8")))
+        card: Card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        remedy = f"dvc checkout --force {paths.PRODUCTION}"
-        raise Refused(f"{path} is damaged: {error}", remedy) from None
+    except ValueError as error:
+        raise Refused(
+            f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}"
+        ) from None
+    return card
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write a card into the folder of its model, whole."""
+    write_text(folder / CARD, json.dumps(card, indent=2) + "\n")
+
+
+def as_row(card: Card) -> Card:
+    """Give what a card says as a row of `metrics` does: params and metrics by name."""
+    return {**card["params"], **card["metrics"], **card}
 
 
 def describe_environment() -> dict[str, Any]:
@@ -84,37 +68,38 @@ def describe_environment() -> dict[str, Any]:
     # packages_distributions() would be shorter, but misses most packages before Python 3.11
     from importlib.metadata import distributions
 
-    loaded = {name.partition(".")[0] for name in sys.modules}
     packages = {}
     for package in distributions():
         files = package.files or ()
         modules = {path.parts[0].removesuffix(".py") for path in files if path.suffix == ".py"}
-        if modules & loaded:
-            packages[package.metadata["Name"]] = package.version
+        if modules & sys.modules.keys():
+            packages[package.name] = package.version
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: packages[name] for name in sorted(packages, key=str.lower)},
+        "packages": dict(sorted(packages.items())),
     }
 
 
-def read_signature(root: Path, data_hash: str | None, say: Say) -> dict[str, str] | None:
+def read_signature(root: Path, data_hash: str | None) -> dict[str, str] | None:
     """Read columns and dtypes of training data, as `load_data` of `experiment.py` returns them.
 
     Args:
         root: the project's root.
         data_hash: of the training data that the model saw, which may be an earlier version.
-        say: is told why there is no signature.
+
+    Returns:
+        None where there is no signature; why is said.
     """
     try:
         if data_hash is None:
             raise Refused("its row names no training data")
-        present = root / paths.TRAIN_DATA
-        is_present = present.is_file() and file_md5(present) == data_hash
+        data = root / paths.TRAIN_DATA
+        is_present = data.exists() and path_md5(data) == data_hash
         with tempfile.TemporaryDirectory() as folder:
             # an object of the cache has no suffix to tell its format by
-            train = Path(folder) / present.name
-            train.symlink_to(present if is_present else obtain(root, data_hash))
+            train = Path(folder, data.name)
+            train.symlink_to(data if is_present else obtain(root, data_hash))
             frame = load_experiment(root).load_data(train)
         return {str(name): str(kind) for name, kind in frame.dtypes.items()}
     except Exception as error:  # load_data is the user's; without a signature it is still the model

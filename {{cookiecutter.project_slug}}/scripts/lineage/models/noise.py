@@ -5,35 +5,28 @@ from the predictions that both made for them. How much the difference varies bet
 its standard error (Efron and Tibshirani, “An Introduction to the Bootstrap”, 1993, chapter 6).
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 from lineage.core.errors import Refused
-
-if TYPE_CHECKING:
-    import pandas as pd
+from lineage.runs.run import Frame
 
 DRAWS = 400
 """With so many, the standard error is known to 3.5 %."""
 
-Score = Callable[["pd.DataFrame"], float]
+Score = Callable[[Frame], float]
 """Computes a metric from predictions."""
 
 
-def share_of_right(predictions: pd.DataFrame) -> float:
+def share_of_right(predictions: Frame) -> float:
     """Compute the accuracy: the metric for which no user has to say how it is computed."""
     right = predictions["actual"].to_numpy() == predictions["predicted"].to_numpy()
     return float(right.mean())
 
 
-def margin_of_error(
-    score: Score, new: pd.DataFrame, old: pd.DataFrame, gain: float, confidence: float
-) -> float:
+def margin_of_error(score: Score, new: Frame, old: Frame, gain: float, confidence: float) -> float:
     """Estimate how far the gain of a new model over an old one may be from the true one.
 
     Args:

@@ -3,55 +3,31 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from lineage.core import paths
-from lineage.core.console import Say
-from lineage.core.errors import Refused
+from lineage.core.console import say
 from lineage.core.param_names import is_param
-from lineage.models.gate import (
-    Decision,
-    decide,
-    metric_text,
-)
+from lineage.models.gate import Decision, decide, metric_text
 from lineage.models.model_card import (
     CARD,
     MODEL,
-    ModelCard,
+    Card,
     describe_environment,
     read_card,
     read_signature,
+    write_card,
 )
-from lineage.models.run_model import (
-    Models,
-    find_model,
-    find_run,
-    missing_code,
-    open_models,
-)
-from lineage.results.leaderboard import (
-    Row,
-    measured,
-    metric_names,
-)
-from lineage.results.measured_under import conditions_of
+from lineage.models.run_model import Models, find_model, find_run, missing_code, open_models
+from lineage.results.chosen_by import Row, conditions_of
+from lineage.results.leaderboard import measured, metric_names
 from lineage.runs.model_file import models_in
-from lineage.tracked.cache import (
-    cached_object,
-    copy_out,
-    read_listing,
-)
-from lineage.tracked.guarded_output import (
-    check_base,
-    keep_recoverable,
-    locked,
-)
+from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
+from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.whole_file import recover_folder, replace_folder, write_text
+from lineage.tracked.whole_file import recover_folder, replace_folder
 
 STAGE = "promote_model"
 COPIED = (
@@ -69,24 +45,14 @@ COPIED = (
 
 @contextmanager
 def locked_folders(root: Path) -> Iterator[None]:
-    """Hold the lock of the model folders, which are complete and as recorded.
-
-    Raises:
-        Refused: another process holds the lock for too long, or as `check_folders`.
-    """
-    with locked(root, paths.PRODUCTION):
-        check_folders(root)
-        yield
-
-
-def check_folders(root: Path) -> None:
-    """Complete what a killed process left in the model folders, and check them.
+    """Hold the lock of the model folders; complete what a killed process left in them.
 
     A process may have been killed after it changed a folder and before `dvc.lock` said so: such a
     folder is taken as it is.
 
     Raises:
-        Refused: a folder is neither as `dvc.lock` records it nor what follows from that.
+        Refused: another process holds the lock for too long, or a folder is neither as `dvc.lock`
+            records it nor what follows from that.
     """
 
     def may_differ(folder: Path, listing: Path) -> bool:
@@ -95,15 +61,16 @@ def check_folders(root: Path) -> None:
             return False
         if folder != root / paths.PRODUCTION:
             return True  # some were pruned, and their bytes can be brought back
-        card = read_card(root)
-        recorded = cached_object(root, files.get(CARD, ""))
-        if card is None or recorded is None or path_md5(folder / MODEL) != card.model_hash:
-            return False
-        return json.loads(recorded.read_bytes())["track_id"] in (card.track_id, card.replaced)
+        card = read_card(root) or {}
+        before = json.loads(object_path(root, files[CARD]).read_bytes())
+        follows = before["track_id"] in (card.get("track_id"), card.get("replaced"))
+        return follows and path_md5(folder / MODEL) == card["model_hash"]
 
-    for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
-        recover_folder(root / name)
-        check_base(root, name, may_differ)
+    with locked(root, paths.PRODUCTION):
+        for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
+            recover_folder(root / name)
+            check_base(root, name, may_differ)
+        yield
 
 
 def promote_by_hand(
@@ -112,7 +79,6 @@ def promote_by_hand(
     version: str | None,
     metric: str | None,
     mode: str | None,
-    say: Say,
 ) -> None:
     """Put a chosen run's model into production, or let the best run of a database try the gate.
 
@@ -122,7 +88,6 @@ def promote_by_hand(
         version: promote the best run of this version, without a gate: the rollback.
         metric: None: `promote.metric`.
         mode: None: `promote.mode`.
-        say: is told what was decided.
 
     Raises:
         BadInput: no such run, version or metric.
@@ -134,13 +99,14 @@ def promote_by_hand(
             kept = models_in(models.root / paths.CANDIDATES)
             runs = models.best_runs(where=["model_hash!=NULL"])
             there = [run for run in runs if models.covers(run) or run["track_id"] in kept]
-            decision = decide(models, there, None, say)
+            decision = decide(models, there, None)
         else:
             option = f"--run-id {run_id}" if run_id else f"--version {version}"
             run = find_run(models, run_id, version, metric, mode)
             decision = choose(models, run, option)
-        if carry_out(models, decision, say):
-            record_models(models.root, say)
+        carry_out(models, decision)
+        if decision.run:
+            record_models(models.root)
 
 
 def choose(models: Models, run: Row, option: str) -> Decision:
@@ -158,47 +124,42 @@ def choose(models: Models, run: Row, option: str) -> Decision:
         reason += f", {missing.problem} ({missing.remedy})"
     if before is None:
         return Decision(run, reason, by_hand=True)
-    if (before.track_id, before.model_hash) == (run["track_id"], run["model_hash"]):
-        return Decision(None, f"{before.track_id} ({before.version}) is there already")
-    reason += f" replaces {metric_text(before.metrics.get(metric))}"
-    conditions = conditions_of(before.as_row())
+    if all(before[name] == run[name] for name in ("track_id", "model_hash")):
+        return Decision(None, f"{before['track_id']} ({before['version']}) is there already")
+    reason += f" replaces {metric_text(before['metrics'].get(metric))}"
+    conditions = conditions_of(before)
     if conditions != conditions_of(run):
         reason += f", measured on {conditions}"
     return Decision(run, reason, by_hand=True)
 
 
-def carry_out(models: Models, decision: Decision, say: Say) -> bool:
+def carry_out(models: Models, decision: Decision) -> None:
     """Do and say what was decided.
 
     Args:
         models: of the project, whose folders are locked.
         decision: of the gate, or of a user.
-        say: is told what happens.
-
-    Returns:
-        whether production changed.
 
     Raises:
         Refused: the model is nowhere, or the one before could not be brought back.
         BadInput: the run's id or hash cannot be one.
     """
-    if decision.run is not None:
-        source = find_model(models.root, decision.run)
-        card = make_card(models, decision.run, decision, say)
-        put_into_production(models.root, source, card)
-    say(decision.line())
-    return decision.run is not None
+    run = decision.run
+    if run is None:
+        say(f"production: {decision.why}")
+        return
+    source = find_model(models.root, run)
+    put_into_production(models.root, source, make_card(models, run, decision))
+    say(f"production: {run['track_id']} ({run['version']}) promoted — {decision.why}")
 
 
 def note_comparison(models: Models) -> None:
     """Note in the card that the model in production was compared with all that are there."""
-    card = read_card(models.root)
-    if card:
-        card = replace(card, **compared_now(models))
-        write_text(models.root / paths.PRODUCTION / CARD, card.to_json())
+    card = read_card(models.root) or {}
+    write_card(models.root / paths.PRODUCTION, {**card, **compared_now(models)})
 
 
-def compared_now(models: Models) -> dict[str, Any]:
+def compared_now(models: Models) -> Card:
     """List the models that are there, and the rules by which models are compared now."""
     there: set[str] = set()
     for folder in (paths.TRAINED_MODELS, paths.CANDIDATES):
@@ -206,36 +167,35 @@ def compared_now(models: Models) -> dict[str, Any]:
     return {"compared": sorted(there), "compared_under": models.rules}
 
 
-def make_card(models: Models, run: Row, decision: Decision, say: Say) -> ModelCard:
+def make_card(models: Models, run: Row, decision: Decision) -> Card:
     """Collect what `model.json` says about a run's model."""
-    before = read_card(models.root)
+    before = read_card(models.root) or {}
     # the signature first: it loads the packages that experiment.py needs
-    signature = read_signature(models.root, run["data_hash"], say)
-    copied: Row = {name: run.get(name) for name in COPIED}
-    return ModelCard(
-        **copied,
-        params={name: value for name, value in run.items() if is_param(name)},
-        metrics={name: measured(run.get(name)) for name in metric_names(models.database)},
-        promoted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        replaced=before.track_id if before else None,
-        reason=decision.why,
-        by_hand=decision.by_hand,
-        input_signature=signature,
-        environment=describe_environment(),
+    signature = read_signature(models.root, run["data_hash"])
+    return {
+        **{name: run.get(name) for name in COPIED},
+        "params": {name: value for name, value in run.items() if is_param(name)},
+        "metrics": {name: measured(run.get(name)) for name in metric_names(models.database)},
+        "promoted_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "replaced": before.get("track_id"),
+        "reason": decision.why,
+        "by_hand": decision.by_hand,
+        "input_signature": signature,
+        "environment": describe_environment(),
         **compared_now(models),
-    )
+    }
 
 
-def put_into_production(root: Path, source: Path, card: ModelCard) -> None:
+def put_into_production(root: Path, source: Path, card: Card) -> None:
     """Swap a model and its card in together; the model before must be recoverable.
 
     Args:
         root: the project's root.
-        source: the model, a file or a folder.
-        card: names its hash.
+        source: the model, a file or a folder, as `find_model` finds it.
+        card: what `model.json` shall say.
 
     Raises:
-        Refused: it is not, or the source's bytes are not those that the card names.
+        Refused: it is not.
     """
     folder = root / paths.PRODUCTION
     if folder.exists():
@@ -243,22 +203,16 @@ def put_into_production(root: Path, source: Path, card: ModelCard) -> None:
 
     def build(new_folder: Path) -> None:
         copy_out(source, new_folder / MODEL)
-        if path_md5(new_folder / MODEL) != card.model_hash:
-            raise Refused(f"{source} is not the model that run {card.track_id} recorded")
-        (new_folder / CARD).write_text(card.to_json(), encoding="utf-8")
+        write_card(new_folder, card)
 
     replace_folder(folder, build)
 
 
-def record_models(root: Path, say: Say) -> None:
-    """Write the hashes of changed model folders into `dvc.lock`, and nothing else.
+def record_models(root: Path) -> None:
+    """Write the hashes of changed model folders into `dvc.lock`, and say how to go on.
 
     `dvc commit` would record the deps and params of the moment, too, and the stage would then not
     run for them.
-
-    Args:
-        root: the project's root.
-        say: is told how to go on.
     """
     if recorded_md5(root, paths.PRODUCTION) is None:
         say("next: dvc repro   # records it")

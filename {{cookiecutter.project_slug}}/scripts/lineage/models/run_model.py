@@ -9,16 +9,11 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.core.code_hash import code_files, code_hash
-from lineage.core.console import Say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
-from lineage.results.leaderboard import (
-    Row,
-    best_runs,
-    existing_database,
-)
-from lineage.results.measured_under import present_conditions
+from lineage.results.chosen_by import Row, present_conditions
+from lineage.results.leaderboard import best_runs, existing_database
 from lineage.results.version_results import find_results
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.code_at_commit import find_code
@@ -58,6 +53,10 @@ class Models:
     def rules(self) -> Row:
         """What a comparison of two models depends on; after a change of it, it says nothing."""
         return {**self.present, **self.promote.model_dump(exclude={"strategy", "keep", "pinned"})}
+
+    def gain(self, new: float, old: float) -> float:
+        """How much better a value of the metric is than another; negative where it is worse."""
+        return new - old if self.promote.mode == "max" else old - new
 
     def covers(self, run: Row) -> bool:
         """Tell whether a run was measured on the present test data by the present code."""
@@ -105,20 +104,22 @@ def find_run(
     """
     if (run_id is None) == (version is None):
         raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
-    asked = f"run {run_id}" if version is None else f"version {version}"
-    if version is not None:
+    if version is None:
+        runs = models.best_runs(where=[f"track_id={run_id}"])
+    else:
         own = models.database == models.root / paths.DATABASE
         database = None if own else models.database
         runs = find_results(models.root, version, database, metric, mode).runs
-    else:
-        runs = models.best_runs(where=[f"track_id={run_id}"])
-    if not runs:
-        remedy = f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first"
-        raise BadInput(f"{asked} has no row in {models.database.name}", remedy)
     for run in runs:
-        if run.get("model_hash") is not None:
+        if run.get("model_hash"):
             return run
-    raise Refused(f"{asked} has no model: its runs failed or saved none")
+    asked = f"version {version}" if version else f"run {run_id}"
+    if runs:
+        raise Refused(f"{asked} has no model: its runs failed or saved none")
+    raise BadInput(
+        f"{asked} has no row in {models.database.name}",
+        f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first",
+    )
 
 
 def find_model(root: Path, run: Row) -> Path:
@@ -150,8 +151,9 @@ def find_model(root: Path, run: Row) -> Path:
     try:
         return _folder(root, name, md5) if md5.endswith(".dir") else obtain(root, md5)
     except Refused as error:
-        problem = f"the model of run {run['track_id']} ({run['version']}): {error.problem}"
-        raise Refused(problem, error.remedy) from None
+        raise Refused(
+            f"the model of run {run['track_id']} ({run['version']}): {error.problem}", error.remedy
+        ) from None
 
 
 def _folder(root: Path, name: str, md5: str) -> Path:
@@ -163,14 +165,13 @@ def _folder(root: Path, name: str, md5: str) -> Path:
     for recorded in recorded_folders(root):
         with suppress(Refused):
             files = listing(root, recorded)
-            if hashes_by_name(files).get(name) != md5:
-                continue
-            place = root / ".dvc/tmp/lineage" / md5
-            remove(place)
-            for path, file_md5 in files.items():
-                if path.startswith(f"{name}/"):
-                    bring(root, file_md5, place / path.removeprefix(f"{name}/"))
-            return place
+            if hashes_by_name(files).get(name) == md5:
+                place = root / ".dvc/tmp/lineage" / md5
+                remove(place)
+                for path, file_md5 in files.items():
+                    if path.startswith(f"{name}/"):
+                        bring(root, file_md5, place / path)
+                return place / name
     raise Refused(f"no commit records the folder {md5}", "git fetch --all")
 
 
@@ -192,18 +193,8 @@ def missing_code(root: Path, run: Row) -> Refused | None:
     version = run["version"]
     commit = find_code(root, md5, "--all")
     if commit is None:
-        problem = f"needs the code of {version}, which no commit here has"
-        return Refused(problem, "git fetch --all --tags")
+        return Refused(
+            f"needs the code of {version}, which no commit here has", "git fetch --all --tags"
+        )
     tag = git(root, "tag", f"--contains={commit}", "--list", version)
     return Refused(f"needs the code of {version}", f"git merge {tag or commit[:10]}")
-
-
-def with_code(models: Models, runs: list[Row], say: Say) -> list[Row]:
-    """Leave out the runs whose models need code that is not on this branch, and say so."""
-    kept = []
-    for run in runs:
-        if missing := missing_code(models.root, run):
-            say(f"run {run['track_id']} does not take part: it {missing}")
-        else:
-            kept.append(run)
-    return kept

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from lineage.core import paths
-from lineage.core.console import Say
+from lineage.core.console import say
 from lineage.core.errors import BadInput, Refused
 from lineage.core.listing import print_rows
 from lineage.models.measure import measure_again
-from lineage.models.model_card import ModelCard, read_card
+from lineage.models.model_card import Card, as_row, read_card
 from lineage.models.run_model import (
     find_model,
     find_run,
@@ -36,16 +36,15 @@ def list_models(form: str) -> None:
     card = _card_of_present_folders(models.root)
     kept = dict.fromkeys(models_in(models.root / paths.CANDIDATES), "candidate")
     if card:
-        both = "production + candidate"
-        kept[card.track_id] = both if card.track_id in kept else "production"
+        own = card["track_id"]
+        kept[own] = "production + candidate" if own in kept else "production"
     runs = models.best_runs(track_ids=list(kept))
-    known = [run["track_id"] for run in runs]
-    for track_id in kept:
-        if track_id not in known:
-            runs.append({"track_id": track_id})
+    without_row = kept.keys() - {run["track_id"] for run in runs}
+    runs += [{"track_id": track_id} for track_id in sorted(without_row)]
     metric = models.promote.metric
     choice = choice_metric(metric_names(models.database), metric)
-    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *param_names(runs)]
+    params = param_names(set().union(*runs))
+    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *params]
     rows = []
     for run in runs:
         state = kept[run["track_id"]]
@@ -69,7 +68,7 @@ def show_model(run_id: str | None, form: str) -> None:
     if run_id is not None:
         content = find_run(open_models(), run_id, None)
     else:
-        content = vars(card_of_production(paths.find_root()))
+        content = card_of_production(paths.find_root())
     if form == "json":
         print(json.dumps(content, indent=2))
         return
@@ -94,7 +93,7 @@ def print_evaluation(run_id: str | None, version: str | None, form: str) -> None
     """
     models = open_models()
     if run_id is None and version is None:
-        run = card_of_production(models.root).as_row()
+        run = as_row(card_of_production(models.root))
     else:
         run = find_run(models, run_id, version)
     now, _ = measure_again(models, run)
@@ -103,14 +102,13 @@ def print_evaluation(run_id: str | None, version: str | None, form: str) -> None
     print_rows(["name", "recorded", "now"], rows, form)
 
 
-def download(run_id: str | None, version: str | None, output: Path, say: Say) -> None:
+def download(run_id: str | None, version: str | None, output: Path) -> None:
     """Copy the model of a run, or of a version's best run, out of the project.
 
     Args:
         run_id: the run.
         version: the version; give one of both.
         output: a path that does not exist yet, or a folder to copy it into.
-        say: is told what was copied.
 
     Raises:
         BadInput: no such run or version.
@@ -121,15 +119,14 @@ def download(run_id: str | None, version: str | None, output: Path, say: Say) ->
     md5 = run["model_hash"]
     source = find_model(models.root, run)
     target = output / model_name(run["track_id"]) if output.is_dir() else output
-    same = target.exists() and path_md5(target) == md5
-    if not same:
-        if target.exists() or target.is_symlink():
-            raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
+    if not target.exists() and not target.is_symlink():
         copy_out(source, target)
+    elif path_md5(target) != md5:
+        raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
 
 
-def card_of_production(root: Path) -> ModelCard:
+def card_of_production(root: Path) -> Card:
     """Read the card of the model in production; raises `Refused` where there is none."""
     card = _card_of_present_folders(root)
     if card is None:
@@ -137,10 +134,11 @@ def card_of_production(root: Path) -> ModelCard:
     return card
 
 
-def _card_of_present_folders(root: Path) -> ModelCard | None:
+def _card_of_present_folders(root: Path) -> Card | None:
     """Read the card of production; refuse to call nothing what only was not pulled."""
     for folder in (paths.PRODUCTION, paths.CANDIDATES):
         if recorded_md5(root, folder) is not None and not (root / folder).exists():
-            problem = f"{folder} is missing although dvc.lock records it"
-            raise BadInput(problem, f"dvc pull {folder}")
+            raise BadInput(
+                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
+            )
     return read_card(root)

@@ -1,8 +1,7 @@
 """Results read back: nothing in this room changes a run or a database.
 
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
-- `chosen_by`: which runs are chosen: on the validation side, where there is one.
-- `measured_under`: the test data and evaluation code of a run: equal ones can be compared.
+- `chosen_by`: how runs are compared, and chosen: under equal conditions, on the validation side.
 - `version_results`: the runs of a version, which are those that its tag holds.
 - `where`: what users write after `--where`, as SQL.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.

@@ -1,10 +1,40 @@
-"""By which metric a run is chosen: on the validation side where there is one, else the test set.
+"""How runs are compared and chosen: under equal conditions, and on the validation side if there is.
 
 Of equal runs the earliest is chosen, so test data break no tie of the validation side.
 """
 
-from lineage.results.measured_under import Row, conditions_of
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lineage.core.code_hash import evaluate_hash
+from lineage.core.errors import BadInput
+from lineage.core.paths import TEST_DATA
 from lineage.runs.validation import choice_metric
+from lineage.tracked.hashes import file_md5
+
+Row = dict[str, Any]
+"""A row of `metrics`: its columns by name."""
+
+
+def conditions_of(run: Row) -> str:
+    """Say under which conditions a run was measured.
+
+    Example: `test data 7ffe0c, evaluation code 8549af`, the first six digits of both hashes.
+    """
+    test = str(run.get("test_hash"))[:6]
+    return f"test data {test}, evaluation code {str(run.get('evaluate_hash'))[:6]}"
+
+
+def present_conditions(root: Path) -> Row:
+    """Hash the test data and the evaluation code that lie in the project now.
+
+    Returns:
+        `test_hash` and `evaluate_hash`; nothing when one of them is missing or cannot be read.
+    """
+    with suppress(OSError, BadInput):
+        return {"test_hash": file_md5(root / TEST_DATA), "evaluate_hash": evaluate_hash(root)}
+    return {}
 
 
 def choice_of(run: Row, metric: str) -> str:

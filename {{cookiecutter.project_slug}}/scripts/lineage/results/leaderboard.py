@@ -15,13 +15,12 @@ from lineage.core.errors import BadInput
 from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
 from lineage.core.paths import METRICS
-from lineage.results.chosen_by import choice_of
-from lineage.results.measured_under import Row, conditions_of, present_conditions
+from lineage.results.chosen_by import Row, choice_of, conditions_of, present_conditions
 from lineage.results.where import condition_sql, unknown_column
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.runs.validation import choice_metric
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import describe_tables, open_read_only
+from lineage.tables.sqlite_files import Table, describe_tables, open_read_only
 
 LOSS = re.compile(
     r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE
@@ -31,6 +30,9 @@ NUMBER = """
 CASE WHEN typeof({0}) IN ('integer', 'real') AND abs({0}) < 9e999 THEN {0} END
 """
 """The number that a metric is compared by, as `measured` has it."""
+
+ANY_CONDITIONS = {"test_hash": "", "evaluate_hash": ""}
+"""What a run is measured on, by which no run is."""
 
 
 def looks_like_loss(metric: str) -> bool:
@@ -64,9 +66,9 @@ def metric_names(database: Path) -> list[str]:
     return [name for name in table.column_names if name not in others and not is_param(name)]
 
 
-def param_names(rows: Iterable[Row]) -> list[str]:
-    """List the params that any of the rows names, sorted."""
-    return sorted(filter(is_param, set().union(*rows)))
+def param_names(columns: Iterable[str]) -> list[str]:
+    """List the params among the names of columns, sorted."""
+    return sorted(filter(is_param, columns))
 
 
 def best_runs(  # noqa: PLR0913 — what to read, and how to order it
@@ -110,44 +112,41 @@ def best_runs(  # noqa: PLR0913 — what to read, and how to order it
         if track_ids is not None:
             conditions.append("track_id IN (SELECT value FROM json_each(:track_ids))")
         choice = choice_metric(names, metric) if validated else metric
-        query = ranking_sql(" AND ".join(conditions) or "TRUE", choice, metric, mode)
-        values = {"track_ids": json.dumps(track_ids)}  # no more than 999 values
+        query = ranking_sql(table, " AND ".join(conditions) or "TRUE", choice, metric, mode)
+        values = {"track_ids": json.dumps(track_ids), **ANY_CONDITIONS, **(first or {})}
         connection.row_factory = sqlite3.Row
-        rows = list(map(dict, connection.execute(query, values)))
-    return ranked_first(rows, metric, first)
+        return list(map(dict, connection.execute(query, values)))
 
 
-def ranked_first(rows: list[Row], metric: str, first: Row | None) -> list[Row]:
-    """Put runs of one test set and one evaluation code first; others follow, by their conditions.
-
-    Within equal conditions the rows keep their order.
-    """
-    numbers = [row for row in rows if measured(row[metric]) is not None]
-    newest = max(numbers or rows, key=lambda row: str(row["timestamp"]), default={})
-    chosen = conditions_of(first or {})
-    if chosen not in map(conditions_of, rows):
-        chosen = conditions_of(newest)
-
-    def place(row: Row) -> tuple[bool, str]:
-        conditions = conditions_of(row)
-        return conditions != chosen, conditions
-
-    return sorted(rows, key=place)
-
-
-def ranking_sql(condition: str, choice: str, metric: str, mode: str) -> str:
+def ranking_sql(table: Table, condition: str, choice: str, metric: str, mode: str) -> str:
     """Write the query for the rows of `metrics` that meet a condition, best first.
 
-    Best is who is best by `choice`; runs without a number of it follow, by `metric`.
+    Runs under the conditions `:test_hash` and `:evaluate_hash` come first or, where there are none,
+    those under the conditions of the newest run with a number. Best is who is best by `choice`;
+    runs without a number of it follow, by `metric`.
     """
     first = NUMBER.format(quote(choice))
     second = NUMBER.format(quote(metric))
     direction = "DESC" if mode == "max" else "ASC"
+    known = [name if name in table.column_names else "NULL" for name in ANY_CONDITIONS]
+    conditions = ", ".join(known)
     return f"""
-        SELECT *
-        FROM metrics
+        WITH ranked (ranked_test, ranked_evaluate) AS (
+            SELECT {conditions}
+            FROM metrics
+            WHERE {condition}
+            ORDER BY
+                ({conditions}) IS (:test_hash, :evaluate_hash) DESC,
+                {second} IS NULL,
+                timestamp DESC
+            LIMIT 1
+        )
+        SELECT metrics.*
+        FROM metrics, ranked
         WHERE {condition}
         ORDER BY
+            ({conditions}) IS (ranked_test, ranked_evaluate) DESC,
+            {conditions},
             {first} {direction} NULLS LAST,
             CASE WHEN {first} IS NULL THEN {second} END {direction} NULLS LAST,
             timestamp,
@@ -190,7 +189,7 @@ def read_leaderboard(
     if rows and validated:
         metric = choice_of(rows[0], metric)
     add_seeds(rows, metric)
-    return rows, ["version", "track_id", *param_names(rows), *metrics]
+    return rows, ["version", "track_id", *param_names(rows[0] if rows else ()), *metrics]
 
 
 def add_seeds(rows: list[Row], metric: str) -> None:
@@ -202,19 +201,18 @@ def add_seeds(rows: list[Row], metric: str) -> None:
         rows: of `metrics`.
         metric: its name.
     """
-    alike: dict[str, list[float]] = {}
+    alike: dict[str, list[Row]] = {}
     for row in rows:
-        names = {"version", "data_hash", "code_hash", *param_names([row])} - {"model_seed"}
-        own = {name: row.get(name) for name in sorted(names)}
-        row["seeds"] = f"{conditions_of(row)} {own}"
-        row["sorted_by"] = metric
-        value = measured(row[metric])
-        if value is not None:
-            alike.setdefault(row["seeds"], []).append(value)
-    for row in rows:
-        values = alike.get(row["seeds"], [])
+        names = {"version", "data_hash", "code_hash", *param_names(row)} - {"model_seed"}
+        own = list(map(row.get, sorted(names)))
+        alike.setdefault(f"{conditions_of(row)} {own}", []).append(row)
+    for group in alike.values():
+        numbers = [measured(row[metric]) for row in group]
+        values = [number for number in numbers if number is not None]
         spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-        row["seeds"] = f"{statistics.fmean(values):.4f}{spread} ({len(values)})" if values else None
+        mean = f"{statistics.fmean(values):.4f}{spread} ({len(values)})" if values else None
+        for row in group:
+            row |= {"seeds": mean, "sorted_by": metric}
 
 
 def print_leaderboard(rows: list[Row], names: Sequence[str], form: str) -> None:
@@ -236,13 +234,15 @@ def print_leaderboard(rows: list[Row], names: Sequence[str], form: str) -> None:
     ranked = conditions.count(conditions[0]) if rows else 0
     others = sorted(set(conditions[ranked:]))
     why = f"not ranked, since measured on {'; '.join(others)}"
-    is_one_listing = form in ("json", "csv")
-    print_rows(names, shown if is_one_listing else shown[:ranked], form)
-    if rows and not is_one_listing:
+    if form in ("json", "csv"):
+        print_rows(names, shown, form)
+        if others:
+            warn(f"the last {len(rows) - ranked} runs are {why}")
+        return
+    print_rows(names, shown[:ranked], form)
+    if rows:
         say(f"\nbest first by {rows[0]['sorted_by']}")
-    if others and is_one_listing:
-        warn(f"the last {len(rows) - ranked} runs are {why}")
-    elif others:
+    if others:
         say(f"\n{why}:")
         print_rows(names, shown[ranked:], form)
 

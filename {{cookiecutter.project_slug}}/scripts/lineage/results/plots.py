@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
-from lineage.results.chosen_by import choice_of
-from lineage.results.leaderboard import Row, best_runs, metric_names
-from lineage.results.measured_under import conditions_of
+from lineage.results.chosen_by import Row, choice_of, conditions_of
+from lineage.results.leaderboard import best_runs, metric_names
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote
@@ -60,24 +58,39 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     text = json.dumps({name: best[name] for name in metrics}, indent=2)
     write_text(root / paths.METRICS_FILE, text + "\n")
 
-    plots = root / paths.PLOTS
-    columns = ["version", *metrics]
-    conditions = conditions_of(best)
-    runs = best_runs(database, metric, mode, first=best)
-    versions = {}
-    for run in reversed(runs):
-        if conditions_of(run) == conditions:
-            versions[run["version"]] = list(map(run.get, columns))
-    others = {run["version"] for run in runs} - versions.keys()
-    if others:
-        names = ", ".join(sorted(others, key=version_key))
-        say(f"not in the plot of versions, since not measured on {conditions}: {names}")
-    lines = [versions[version] for version in sorted(versions, key=version_key)]
-    write_csv(plots / "versions.csv", columns, lines)
-    write_csv(plots / "curves.csv", CURVE_COLUMNS, curve_points(database, track_ids))
     score = choice_of(best, metric)
-    write_csv(plots / "sweep.csv", SWEEP_COLUMNS, sweep_lines(database, newest, metrics, score))
-    write_csv(plots / "confusion.csv", CELL_COLUMNS, confusion_cells(root, best["track_id"]))
+    tables = {
+        "versions": [("version", *metrics), *version_lines(database, best, metric, mode)],
+        "curves": [CURVE_COLUMNS, *curve_points(database, track_ids)],
+        "sweep": [SWEEP_COLUMNS, *sweep_lines(database, newest, metrics, score)],
+        "confusion": [CELL_COLUMNS, *confusion_cells(root, best["track_id"])],
+    }
+    for name, lines in tables.items():
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows(lines)
+        write_text(root / paths.PLOTS / f"{name}.csv", table.getvalue())
+
+
+def version_lines(database: Path, best: Row, metric: str, mode: str) -> Lines:
+    """List each version and the metrics of its best run, in the order of versions.
+
+    Versions without a run that was measured as the best one was are left out, and named.
+    """
+    runs = best_runs(database, metric, mode, first=best)
+    best_of = {run["version"]: run for run in reversed(runs)}
+    conditions = conditions_of(best)
+    lines = []
+    others = []
+    for version in sorted(best_of, key=version_key):
+        run = best_of[version]
+        if conditions_of(run) == conditions:
+            lines.append([version, *map(run.get, metric_names(database))])
+        else:
+            others.append(version)
+    if others:
+        why = f"not in the plot of versions, since not measured on {conditions}"
+        say(f"{why}: {', '.join(others)}")
+    return lines
 
 
 def sweep_lines(database: Path, runs: list[Row], metrics: list[str], score: str) -> Lines:
@@ -92,15 +105,12 @@ def sweep_lines(database: Path, runs: list[Row], metrics: list[str], score: str)
     Returns:
         `SWEEP_COLUMNS` of each line. What a run has no value of is left out.
     """
-    scored = [run for run in runs if run[score] is not None]
-    track_ids = json.dumps([run["track_id"] for run in scored])
+    track_ids = json.dumps([run["track_id"] for run in runs])
     lines: list[Sequence[Any]] = []
     with open_read_only(database) as connection:
         for axis in [*filter(is_param, runs[0]), *metrics]:
-            values = {run[axis] for run in scored}
-            if len(values) > 1 or not is_param(axis):
-                bound = {"track_ids": track_ids, "axis": axis}
-                lines += connection.execute(axis_sql(axis, score), bound).fetchall()
+            bound = {"track_ids": track_ids, "axis": axis}
+            lines += connection.execute(axis_sql(axis, score), bound).fetchall()
     return lines
 
 
@@ -110,19 +120,21 @@ def axis_sql(axis: str, score: str) -> str:
     A metric has its place by its size, a param by its rank, since sweeps often go by factors of
     ten: 0.1, 1 and 10 are at 0, 0.5 and 1. An axis with one value has it at 0.5.
     """
-    column = f"metrics.{quote(axis)}"
-    place = f"dense_rank() OVER (ORDER BY {column})" if is_param(axis) else column
+    place = "dense_rank() OVER (ORDER BY value)" if is_param(axis) else "value"
+    least = 2 if is_param(axis) else 0  # values of an axis
     return f"""
-        WITH placed AS (
+        WITH scored AS (
             SELECT
                 run.key AS number,
-                track_id,
-                {place} AS place,
-                {column} AS value,
+                metrics.track_id,
+                metrics.{quote(axis)} AS value,
                 metrics.{quote(score)} AS score
             FROM json_each(:track_ids) AS run
-            JOIN metrics ON track_id = run.value
-            WHERE {column} IS NOT NULL
+            JOIN metrics ON metrics.track_id = run.value
+            WHERE metrics.{quote(score)} IS NOT NULL
+        ),
+        placed AS (
+            SELECT *, {place} AS place FROM scored WHERE value IS NOT NULL
         )
         SELECT
             track_id,
@@ -134,6 +146,7 @@ def axis_sql(axis: str, score: str) -> str:
             value,
             score
         FROM placed
+        WHERE (SELECT count(DISTINCT value) + max(value IS NULL) FROM scored) >= {least}
         ORDER BY number
     """
 
@@ -150,19 +163,32 @@ def curve_points(database: Path, track_ids: Sequence[str]) -> Lines:
     """
     lines: list[Sequence[Any]] = []
     with open_read_only(database) as connection:
-        names = connection.execute(LOGGED_NAMES).fetchall()
-        for (name,), track_id in product(names, track_ids):
-            column = quote(name)
-            statement = f"""
-                SELECT track_id, step, ? AS name, {column} AS value
-                FROM events
-                WHERE track_id = ? AND step IS NOT NULL AND {column} IS NOT NULL
-                ORDER BY timestamp
-            """
-            points = connection.execute(statement, (name, track_id)).fetchall()
-            every = len(points) // CURVE_POINTS + 1
-            lines += [*points[:-1:every], *points[-1:]]
+        for (name,) in connection.execute(LOGGED_NAMES).fetchall():
+            bound = {"track_ids": json.dumps(track_ids), "name": name}
+            lines += connection.execute(curve_sql(name), bound).fetchall()
     return lines
+
+
+def curve_sql(name: str) -> str:
+    """Write the query for the points of what runs logged by a name."""
+    return f"""
+        WITH points AS (
+            SELECT
+                run.key AS number,
+                track_id,
+                step,
+                events.{quote(name)} AS value,
+                row_number() OVER (PARTITION BY track_id ORDER BY timestamp) - 1 AS place,
+                count(*) OVER (PARTITION BY track_id) AS points
+            FROM json_each(:track_ids) AS run
+            JOIN events ON track_id = run.value
+            WHERE step IS NOT NULL AND events.{quote(name)} IS NOT NULL
+        )
+        SELECT track_id, step, :name, value
+        FROM points
+        WHERE place % (points / {CURVE_POINTS} + 1) = 0 OR place = points - 1
+        ORDER BY number, place
+    """
 
 
 def confusion_cells(root: Path, track_id: str) -> Lines:
@@ -191,10 +217,3 @@ def confusion_cells(root: Path, track_id: str) -> Lines:
             GROUP BY ALL
             ORDER BY ALL
         """).fetchall()
-
-
-def write_csv(path: Path, header: Sequence[str], lines: Lines) -> None:
-    """Write a CSV file whole."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
-    write_text(path, text.getvalue())

@@ -1,7 +1,7 @@
 """The results of a version: its runs, their database and their predictions."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,7 +11,6 @@ from lineage.core.param_names import is_param
 from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, PREDICTIONS, RUNS
 from lineage.core.version_numbers import parse
 from lineage.results.leaderboard import best_runs, existing_database
-from lineage.tracked.git import main_root
 from lineage.tracked.recorded import recorded_outputs, yaml_in_git
 from lineage.tracked.remote import listing, obtain
 from lineage.tracked.version_tags import Tag, tags
@@ -30,8 +29,9 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
         content = yaml_in_git(root, commit, PARAMS)
         content["promote"]["metric"], content["promote"]["mode"]
     except (yaml.YAMLError, TypeError, KeyError):
-        lacks = f"{PARAMS} of commit {commit[:7]} lacks promote.metric or promote.mode"
-        raise Refused(lacks) from None
+        raise Refused(
+            f"{PARAMS} of commit {commit[:7]} lacks promote.metric or promote.mode"
+        ) from None
     return dict(content)
 
 
@@ -92,34 +92,26 @@ def find_results(
     """
     parse(version)
     tag = tags(root).get(version)
-    params = params_at(root, tag.commit if tag else "HEAD")
-    named: object = database or root / DATABASE
+    promote = params_at(root, tag.commit if tag else "HEAD")["promote"]
+    place = str(database or root / DATABASE)
     outputs: dict[str, str] = {}
     chosen: dict[str, Any] = {"where": [f"version={version}"]}
     if tag:
-        outputs = _outputs(root, tag)
-        ids = [Path(name).stem for name in files_of(root, outputs, RUNS)]
-        chosen = {"track_ids": ids}
-    if tag and database is None:
-        named = f"{DATABASE} of {version}"
-        database = obtain(main_root(root), outputs[DATABASE], trusting=True)
-    database = database or root / DATABASE
-    promote = params["promote"]
-    metric = metric or promote["metric"]
-    runs = best_runs(existing_database(database), metric, mode or promote["mode"], **chosen)
+        outputs = recorded_outputs(root, tag.commit)
+        if not outputs.keys() >= {DATABASE, RUNS}:
+            lacks = f"no {DATABASE} in its {PIPELINE_LOCK}"
+            raise Refused(f"{version} has no results: {lacks}")
+        chosen = {"track_ids": [Path(name).stem for name in files_of(root, outputs, RUNS)]}
+        if database is None:
+            place = f"{DATABASE} of {version}"
+            database = obtain(root, outputs[DATABASE], trusting=True)
+    database = existing_database(database or root / DATABASE)
+    runs = best_runs(database, metric or promote["metric"], mode or promote["mode"], **chosen)
     if not runs:
-        remedy = "python scripts/experiment_explorer.py list"
-        raise Refused(f"{named} has no such run of {version}", remedy)
+        raise Refused(
+            f"{place} has no such run of {version}", "python scripts/experiment_explorer.py list"
+        )
     return Results(tag, database, runs, outputs)
-
-
-def _outputs(root: Path, tag: Tag) -> dict[str, str]:
-    """Read what DVC records at a tag; raises `Refused` where there are none of runs."""
-    outputs = recorded_outputs(root, tag.commit)
-    if outputs.keys() >= {DATABASE, RUNS}:
-        return outputs
-    lacks = f"no {DATABASE} in its {PIPELINE_LOCK}"
-    raise Refused(f"{tag.version} has no results: {lacks}")
 
 
 def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]:
@@ -128,14 +120,10 @@ def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]
     Raises:
         Refused: the listing is nowhere.
     """
-    return listing(main_root(root), outputs[folder]) if folder in outputs else {}
+    return listing(root, outputs[folder]) if folder in outputs else {}
 
 
-def find_predictions(
-    root: Path,
-    results: Results,
-    run: Run,
-) -> Path | None:
+def find_predictions(root: Path, results: Results, run: Run) -> Path | None:
     """Find the parquet file that holds the predictions of a run.
 
     Args:
@@ -153,6 +141,6 @@ def find_predictions(
     name = f"{run['track_id']}.parquet"
     if results.outputs:
         md5 = files_of(root, results.outputs, PREDICTIONS).get(name)
-        return obtain(main_root(root), md5, trusting=True) if md5 else None
-    beside = results.database.with_name(PurePosixPath(PREDICTIONS).name) / name
+        return obtain(root, md5, trusting=True) if md5 else None
+    beside = results.database.parent / Path(PREDICTIONS).name / name
     return beside if beside.is_file() else None

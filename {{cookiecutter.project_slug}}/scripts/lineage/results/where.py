@@ -25,19 +25,23 @@ def condition_sql(condition: str, table: Table) -> str:
     """
     found = CONDITION.fullmatch(condition)
     if found is None:
-        remedy = "write it as in --where model_C=1.0 --where 'f1_score>=0.9'"
-        raise BadInput(f"{condition!r} is not a condition", remedy)
+        raise BadInput(
+            f"{condition!r} is not a condition",
+            "write it as in --where model_C=1.0 --where 'f1_score>=0.9'",
+        )
     column, operator, value = found.groups()
     name = column.replace(".", "_")
-    kind = _kind_of(name, table)
+    kinds = {column.name: affinity(column.type) for column in table.columns}
+    if name not in kinds:
+        raise unknown_column(name, table.name, kinds)
     if value == "NULL" and operator in NULL_TESTS:
         return f"{sql.quote(name)} {NULL_TESTS[operator]}"
     is_number = NUMBER.fullmatch(value) is not None
-    if kind == "number" and not is_number:
+    if kinds[name] in ("number", "real") and not is_number:
         raise BadInput(f"{condition!r}: {name} holds numbers, and {value!r} is none")
-    if kind == "text" and operator not in NULL_TESTS:
+    if kinds[name] == "text" and operator not in NULL_TESTS:
         raise BadInput(f"{condition!r}: {name} holds text, which can be = or != only")
-    compared_as = "NUMERIC" if is_number and kind != "text" else "TEXT"
+    compared_as = "NUMERIC" if is_number and kinds[name] != "text" else "TEXT"
     return f"{sql.quote(name)} {operator} CAST({sql.text(value)} AS {compared_as})"
 
 
@@ -45,12 +49,3 @@ def unknown_column(name: str, place: str, known: Collection[str]) -> BadInput:
     """Make the error that a name is not a column; it names the nearest ones."""
     near = difflib.get_close_matches(name, known, 3, 0.4) or known
     return BadInput(f"{name!r} is not a column of {place}; it has: {', '.join(near)}")
-
-
-def _kind_of(name: str, table: Table) -> str:
-    """Tell what a column holds: `number`, `text` or `any`."""
-    kinds = {column.name: affinity(column.type) for column in table.columns}
-    if name not in kinds:
-        raise unknown_column(name, table.name, kinds)
-    kind = kinds[name]
-    return "number" if kind == "real" else kind

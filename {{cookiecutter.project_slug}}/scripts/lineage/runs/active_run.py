@@ -85,11 +85,12 @@ class ActiveRun:
         Raises:
             BadInput: the name leads out of the folder of the run's artifacts.
         """
-        folder = self.artifacts.resolve()
-        path = (folder / name).resolve()
-        if folder not in path.parents:
-            problem = f"artifact {name!r} is not inside the folder of the run's artifacts"
-            raise BadInput(problem, "give a name as in figures/roc.png")
+        path = (self.artifacts / name).resolve()
+        if self.artifacts.resolve() not in path.parents:
+            raise BadInput(
+                f"artifact {name!r} is not inside the folder of the run's artifacts",
+                "give a name as in figures/roc.png",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -113,9 +114,8 @@ class ActiveRun:
         """
         events: list[Event] = []
         for logged in Path(self._file.name).read_bytes().split(ANEW):
-            lines = [line for line in logged.splitlines() if line.endswith(b"}")]
-            new: list[Event] = [json.loads(line) for line in lines]
-            begins = {tuple(event): event["step"] for event in reversed(new) if "step" in event}
+            new = [json.loads(line) for line in logged.splitlines() if line.endswith(b"}")]
+            begins = {tuple(event): event.get("step", inf) for event in reversed(new)}
             events = [one for one in events if one.get("step", 0) < begins.get(tuple(one), inf)]
             events += new
         return events
@@ -137,4 +137,4 @@ def call_with_run(function: Callable[..., Any], *arguments: Any) -> Any:
     plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
     needed = [one for one in parameters.values() if one.kind is plain and one.default is one.empty]
     takes_run = "run" in parameters or len(needed) > 2
-    return function(*arguments[: 3 if takes_run else 2])
+    return function(*arguments[: 2 + takes_run])

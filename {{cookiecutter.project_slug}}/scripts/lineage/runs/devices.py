@@ -25,18 +25,18 @@ def find_devices(gpus: Any) -> list[str]:
         BadInput: the variable names fewer.
     """
     named = os.environ.get(DEVICES)
-    is_auto = gpus == "auto"
-    if named is None:
-        count = _count_devices() if is_auto else gpus
-        return [str(number) for number in range(count)]
-    seen = list(takewhile(SEEN.match, map(str.strip, named.split(","))))
-    if not is_auto and len(seen) < gpus:
-        problem = f"params.yaml: sweep.gpus: {gpus} is more than {DEVICES} names: {named!r}"
-        raise BadInput(problem, f"unset {DEVICES}   # or set sweep.gpus: auto")
-    return seen if is_auto else seen[:gpus]
-
-
-def _count_devices() -> int:
-    """Ask `nvidia-smi` how many devices there are: none, where that cannot be run."""
-    listed = subprocess.getoutput("nvidia-smi -L")
-    return len(re.findall("^GPU ", listed, re.MULTILINE))
+    if named is not None:
+        seen = list(takewhile(SEEN.match, map(str.strip, named.split(","))))
+    elif gpus == "auto":
+        listed = subprocess.getoutput("nvidia-smi -L")  # an error, where that cannot be run
+        seen = re.findall(r"^GPU (\d+):", listed, re.MULTILINE)
+    else:
+        seen = [str(number) for number in range(gpus)]
+    if gpus == "auto":
+        return seen
+    if len(seen) < gpus:
+        raise BadInput(
+            f"params.yaml: sweep.gpus: {gpus} is more than {DEVICES} names: {named!r}",
+            f"unset {DEVICES}   # or set sweep.gpus: auto",
+        )
+    return seen[:gpus]

@@ -32,18 +32,17 @@ def model_name(track_id: str) -> str:
         BadInput: the id could lead out of its folder, or would need quoting.
     """
     if not RUN_ID.fullmatch(track_id):
-        problem = f"run id {track_id!r} cannot be part of a file name"
-        raise BadInput(problem, "use letters, digits, '.', '_' and '-'")
+        raise BadInput(
+            f"run id {track_id!r} cannot be part of a file name",
+            "use letters, digits, '.', '_' and '-'",
+        )
     return f"{track_id}{MODEL_SUFFIX}"
 
 
 def models_in(folder: Path) -> dict[str, Path]:
     """Map the run ids of a folder's models to their paths."""
-    models: dict[str, Path] = {}
-    for path in sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}")):
-        track_id = path.name.removesuffix(MODEL_SUFFIX)
-        models[track_id] = path
-    return models
+    models = sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}"))
+    return {path.name.removesuffix(MODEL_SUFFIX): path for path in models}
 
 
 def hashes_by_name(files: Mapping[str, str]) -> dict[str, str]:
@@ -70,8 +69,9 @@ def checked_md5(root: Path, path: Path) -> str:
     target = path.resolve()
     cache = cache_folder(root).resolve()
     if path.is_symlink() and not target.is_relative_to(cache):
-        problem = f"{path} is a link to {target}, outside the DVC cache"
-        raise BadInput(problem, "give the file or folder itself")
+        raise BadInput(
+            f"{path} is a link to {target}, outside the DVC cache", "give the file or folder itself"
+        )
     if not path.exists():
         raise BadInput(f"{path} does not exist")
     if not any(file.stat().st_size for file in files_of_model(path)):
@@ -104,8 +104,10 @@ def save_alone(
         experiment.save_model(model, made)
         if not made.exists():
             others = ", ".join(other.name for other in Path(folder).iterdir())
-            problem = f"save_model() wrote {others or 'nothing'}, and no {path.name}"
-            raise BadInput(problem, "write to exactly the path that it is given")
+            raise BadInput(
+                f"save_model() wrote {others or 'nothing'}, and no {path.name}",
+                "write to exactly the path that it is given",
+            )
         for file in files_of_model(made):
             make_reproducible(file)
         made.replace(path)
@@ -131,14 +133,11 @@ def make_reproducible(path: Path) -> None:
     numbers: dict[str, str] = {}
 
     def number(found: re.Match[str]) -> str:
-        next_number = str(len(numbers))
-        return numbers.setdefault(found[0], next_number)
+        return numbers.setdefault(found[0], str(len(numbers)))
 
     schema = SKOPS_NAME.sub(number, files.pop(SCHEMA).decode())
-    renamed = {SCHEMA: schema.encode()}
-    for name, content in files.items():
-        new_name = STEM.sub(number, name)
-        renamed[new_name] = content
+    renamed = {STEM.sub(number, name): content for name, content in files.items()}
+    renamed[SCHEMA] = schema.encode()
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in sorted(renamed.items()):
             entry = zipfile.ZipInfo(name, FIXED_DATE)
@@ -152,7 +151,9 @@ def check_candidates(root: Path) -> Step:
         try:
             load_experiment(root).load_model(file)
         except Exception as error:  # whatever the user's code raises
-            problem = f"candidate {track_id} cannot be loaded: {type(error).__name__}: {error}"
-            remedy = "python scripts/model_manager.py list   # shows its version"
-            return failed("models", problem, remedy)
+            return failed(
+                "models",
+                f"candidate {track_id} cannot be loaded: {type(error).__name__}: {error}",
+                "python scripts/model_manager.py list   # shows its version",
+            )
     return done("models", f"{len(candidates)} candidates can be loaded")

@@ -1,26 +1,17 @@
 """Write the predictions of a run: a parquet file with one row per test item."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lineage.core.errors import BadInput
 from lineage.core.param_names import check_name, to_plain
+from lineage.runs.run import Frame
 from lineage.runs.run_database import check_distinct
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
 
 TRACK_ID = "track_id"
 
 
-def write_predictions(
-    path: Path,
-    track_id: str,
-    predictions: pd.DataFrame,
-) -> None:
+def write_predictions(path: Path, track_id: str, predictions: Frame) -> None:
     """Write the column `track_id` and the columns of a frame; equal frames give equal bytes.
 
     Numbers, truth values, times and lists keep their types, and NaN stays NaN. Categories become
@@ -42,12 +33,8 @@ def write_predictions(
     columns = {TRACK_ID: pyarrow.repeat(track_id, len(predictions))}
     for name, values in predictions.items():
         columns[str(name)] = _to_arrow(values)
-    parquet.write_table(
-        pyarrow.table(columns),
-        path,
-        compression="zstd",
-        store_schema=False,
-    )
+    table = pyarrow.table(columns)
+    parquet.write_table(table, path, compression="zstd", store_schema=False)
 
 
 def check_columns(names: list[str]) -> None:
@@ -60,12 +47,14 @@ def check_columns(names: list[str]) -> None:
         try:
             check_name(name).encode("utf-8")
         except ValueError as error:
-            problem = f"{name!r} cannot be a column of predictions: {error}"
-            raise BadInput(problem, "rename it") from None
+            raise BadInput(
+                f"{name!r} cannot be a column of predictions: {error}", "rename it"
+            ) from None
     check_distinct("predictions", [TRACK_ID, *names])
 
 
-def _to_arrow(values: pd.Series) -> pa.Array:
+def _to_arrow(values: Any) -> Any:
+    """Make a column for Arrow of one of a frame."""
     import pyarrow
     from pyarrow import types
 
@@ -75,22 +64,15 @@ def _to_arrow(values: pd.Series) -> pa.Array:
         return _to_text(values)
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    kind = array.type
-    is_changed = (
-        types.is_null(kind)
-        or types.is_struct(kind)
-        or types.is_duration(kind)
-        or types.is_interval(kind)
-        or isinstance(kind, pyarrow.BaseExtensionType)
-    )
-    return _to_text(values) if is_changed else array
+    would_change = (types.is_null, types.is_struct, types.is_duration, types.is_interval)
+    is_extension = isinstance(array.type, pyarrow.BaseExtensionType)
+    if is_extension or any(is_kind(array.type) for is_kind in would_change):
+        return _to_text(values)
+    return array
 
 
-def _to_text(values: pd.Series) -> pa.Array:
+def _to_text(values: Any) -> Any:
     import pyarrow
 
-    def write(value: Any) -> str:
-        return str(to_plain(value))
-
-    texts = values.astype(object).map(write, na_action="ignore")
+    texts = values.astype(object).map(lambda value: str(to_plain(value)), na_action="ignore")
     return pyarrow.array(texts, pyarrow.string(), from_pandas=True)

@@ -2,8 +2,9 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.core.console import say
@@ -16,17 +17,17 @@ from lineage.runs.validation import choice_metric
 Show = Callable[[list[Outcome]], None]
 
 
+@dataclass
 class NewestValues:
-    """What a run has logged last, as in `step=3, loss=0.41`; read when rich draws the line."""
+    """What a run of a project has logged last: `step=3, loss=0.41`; read when the line is drawn."""
 
-    def __init__(self, root: Path) -> None:
-        """Look into the folders of the runs that go on, in the project at `root`."""
-        self.folder = root / UNFINISHED_RUNS
+    root: Path
 
     def __rich__(self) -> str:
         """Write the newest values; nothing where no run that goes on has logged any."""
+        folder = self.root / UNFINISHED_RUNS
         with suppress(OSError, ValueError):  # there is no file, or its run has just ended
-            file = max(self.folder.glob(f"*/{EVENTS_FILE}"), key=lambda one: one.stat().st_mtime_ns)
+            file = max(folder.glob(f"*/{EVENTS_FILE}"), key=lambda one: one.stat().st_mtime_ns)
             whole_lines = file.read_bytes().rpartition(b"}")[0]
             event = json.loads(whole_lines.rpartition(b"\n")[2] + b"}")
             del event["timestamp"]
@@ -39,7 +40,7 @@ class NewestValues:
 def show_progress(
     root: Path,
     total: int,
-    workers: int,
+    workers: Sized,
     promote: Promote,
 ) -> Iterator[Show]:
     """Yield a function to call with all outcomes so far whenever a run has ended.
@@ -47,14 +48,14 @@ def show_progress(
     Args:
         root: the project's root.
         total: runs to do.
-        workers: how many run at the same time.
+        workers: those that there are, each with one run at a time; they may come and go.
         promote: its metric and mode say what is best.
     """
     from rich.progress import Progress, RenderableColumn, TextColumn, TimeRemainingColumn
 
     def describe(outcomes: list[Outcome]) -> str:
         done = len(outcomes)
-        running = min(workers, total - done)
+        running = min(len(workers), total - done)
         failed = sum(outcome.error is not None for outcome in outcomes)
         best = _best(outcomes, promote)
         return f"{done}/{total} done  {running} running  {failed} failed  best {best}  time left"
@@ -65,10 +66,9 @@ def show_progress(
         say(f"[{done}/{total}] {_line(outcomes[-1])}")
 
     text = TextColumn("{task.description}", markup=False)
-    time_left = TimeRemainingColumn()
     newest = RenderableColumn(NewestValues(root))
-    is_shown = sys.stdout.isatty() and total > 0
-    with Progress(text, time_left, newest, disable=not is_shown) as progress:
+    columns = (text, TimeRemainingColumn(), newest)
+    with Progress(*columns, disable=not sys.stdout.isatty() or total == 0) as progress:
         task = progress.add_task(describe([]), total=total)
         yield show
 
@@ -79,14 +79,8 @@ def _best(outcomes: list[Outcome], promote: Promote) -> str:
     metric = choice_metric(names, promote.metric)
     found = [outcome.metrics.get(metric) for outcome in outcomes]
     values = [value for value in found if value is not None]
-    if not values:
-        return f"{metric} –"
-    best = max(values) if promote.mode == "max" else min(values)
-    return f"{metric} {_number(best)}"
-
-
-def _number(metric: float | None) -> str:
-    return "NaN" if metric is None else f"{metric:.4f}"
+    best = max if promote.mode == "max" else min
+    return f"{metric} {best(values):.4f}" if values else f"{metric} –"
 
 
 def _line(outcome: Outcome) -> str:
@@ -94,6 +88,8 @@ def _line(outcome: Outcome) -> str:
     track_id = outcome.run.track_id
     if outcome.error is not None:
         return f"{track_id} failed: {outcome.error}"
-    metrics = outcome.metrics.items()
-    shown = [f"{name}={_number(value)}" for name, value in metrics]
+    shown = []
+    for name, value in outcome.metrics.items():
+        number = "NaN" if value is None else f"{value:.4f}"
+        shown.append(f"{name}={number}")
     return f"{track_id} {', '.join(shown)}"

@@ -10,6 +10,9 @@ from lineage.runs.model_file import model_name
 
 ARTIFACTS_SUFFIX = ".artifacts"
 CHECKPOINT = "checkpoint"
+Frame = Any
+"""A DataFrame of pandas, whose package is loaded only where it is used."""
+
 Row = dict[str, Value]
 Metrics = dict[str, float | None]
 """Values by name; NaN is None, as it is stored."""

@@ -75,8 +75,7 @@ def write_run(
     params = to_row(run.params)
     check_columns([*METRIC_ROW_COLUMNS, *params, *metrics])
     row = {**vars(run.facts), **params, **metrics}
-    types = dict.fromkeys(row, "TEXT")
-    types |= NUMBERS
+    types = dict.fromkeys(row, "TEXT") | NUMBERS
     types |= {name: run.param_types[name] for name in params}
     types |= dict.fromkeys(metrics, "REAL")
 
@@ -133,15 +132,15 @@ def _write_events(path: Path, track_id: str, events: Sequence[Event]) -> None:
 
     The time is part of the key, and clocks go back.
     """
-    names = dict.fromkeys(chain(["step"], *events))
-    del names["timestamp"]
-    types = {**dict.fromkeys(names, "REAL"), "step": "INTEGER"}
+    types = dict.fromkeys(chain(["step"], *events), "REAL")
+    types["step"] = "INTEGER"
+    del types["timestamp"]
     rows = []
     last = datetime.min
     for event in events:
         last += timedelta(microseconds=1)
         last = max(last, datetime.fromtimestamp(event["timestamp"]))
-        rows.append([*map(event.get, names), track_id, last.strftime(TIMESTAMP)])
+        rows.append([*map(event.get, types), track_id, last.strftime(TIMESTAMP)])
     _create_table(path, EVENTS, types, rows)
 
 
@@ -152,8 +151,7 @@ def to_row(params: Mapping[str, Any]) -> Row:
         BadInput: a name cannot be a column.
     """
     columns = list(flatten("model", params))
-    names = [name for name, _ in columns]
-    check_columns([*METRIC_ROW_COLUMNS, *names])
+    check_columns([*METRIC_ROW_COLUMNS, *(name for name, _ in columns)])
     return dict(columns)
 
 
@@ -188,13 +186,12 @@ def to_metrics(
     for name, value in measured.items():
         plain = to_plain(value)
         if isinstance(plain, str):
-            problem = f"metric {name!r} is {value!r}, not a number"
-            raise BadInput(problem, remedy)
+            raise BadInput(f"metric {name!r} is {value!r}, not a number", remedy)
         if is_param(str(name)):
-            problem = f"metric {name!r} would look like a param (they begin with model_)"
-            raise BadInput(problem, "rename it")
-        number = None if plain is None else float(plain)
-        metrics[str(name)] = number
+            raise BadInput(
+                f"metric {name!r} would look like a param (they begin with model_)", "rename it"
+            )
+        metrics[str(name)] = None if plain is None else float(plain)
     return metrics
 
 
@@ -207,9 +204,8 @@ def check_columns(names: list[str], table: str = METRICS) -> None:
     for name in names:
         is_plain = NAME.fullmatch(name) and table not in name
         if not is_plain or not _is_free_word(name):
-            problem = f"{name!r} cannot be a column of {table}"
             allowed = "letters, digits and _ (at most 64), no SQL keyword, and not the word"
-            raise BadInput(problem, f"use {allowed} {table!r}")
+            raise BadInput(f"{name!r} cannot be a column of {table}", f"use {allowed} {table!r}")
     check_distinct(table, names)
 
 
@@ -222,8 +218,10 @@ def check_distinct(table: str, names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if fold(name) in seen:
-            problem = f"{seen[fold(name)]!r} and {name!r} would be one column of {table}"
-            raise BadInput(problem, "rename one of them")
+            raise BadInput(
+                f"{seen[fold(name)]!r} and {name!r} would be one column of {table}",
+                "rename one of them",
+            )
         seen[fold(name)] = name
 
 

@@ -1,9 +1,7 @@
 """The plan of `train`: which runs params.yaml asks for, and what each of them depends on."""
 
 import copy
-import hashlib
 import itertools
-import json
 import platform
 import secrets
 from collections.abc import Iterable, Sequence
@@ -18,6 +16,7 @@ from lineage.core.code_hash import (
     code_files,
     code_hash,
     evaluate_hash,
+    hash_json,
     listed_paths,
 )
 from lineage.core.console import warn
@@ -161,7 +160,7 @@ def _hash_inputs(root: Path) -> Values:
     The template's own code is not among it: an update of the template makes no run another one.
     """
     for name in DATA:
-        if not (root / name).is_file():
+        if not (root / name).exists():
             raise BadInput(f"{name} is missing", f"dvc pull {name}")
     names = {paths.EXPERIMENT, *DATA, *listed_paths(root)}
     return {name: _hash_path(root / name) for name in names}
@@ -169,13 +168,6 @@ def _hash_inputs(root: Path) -> Values:
 
 def _hash_path(path: Path) -> str | None:
     return path_md5(path) if path.exists() else None
-
-
-def hash_json(content: Any) -> str:
-    """Hash content that JSON can hold; other values count as their text."""
-    text = json.dumps(content, sort_keys=True, default=str)
-    digest = hashlib.md5(text.encode("utf-8"), usedforsecurity=False)
-    return digest.hexdigest()
 
 
 def _known_facts(root: Path, version: str, inputs: Values) -> Facts:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import closing
+from typing import Any
 
 from lineage.core.console import say, warn
 from lineage.core.errors import Refused
@@ -19,7 +20,13 @@ REMEDY = """python scripts/train.py --debug   # shows where
   → dvc repro   # when the cause is mended: does what is missing"""
 
 
-def do_runs(plan: Plan, runs: Iterable[Run], total: int, debug: bool) -> None:
+def do_runs(
+    plan: Plan,
+    runs: Iterable[Run],
+    total: int,
+    debug: bool,
+    on_cluster: Any = None,
+) -> None:
     """Do runs of a plan, note in it how they end, and show how they go.
 
     Args:
@@ -27,6 +34,7 @@ def do_runs(plan: Plan, runs: Iterable[Run], total: int, debug: bool) -> None:
         runs: what is missing; the next is taken when one has ended and is noted.
         total: how many they are at most.
         debug: do them in this process, one after another, and let their exceptions through.
+        on_cluster: does them elsewhere, as `do_all` does them here; None: here.
 
     Raises:
         BadInput: there are fewer GPUs than `sweep.gpus`.
@@ -35,9 +43,11 @@ def do_runs(plan: Plan, runs: Iterable[Run], total: int, debug: bool) -> None:
     results = (train_run(plan.root, run) for run in runs)
     if debug:
         os.environ.update(*workers[:1])
+    elif on_cluster:
+        results = on_cluster(plan, runs, workers)
     else:
         results = do_all(plan.root, runs, workers)
-    progress = show_progress(plan.root, total, len(workers), plan.params.promote)
+    progress = show_progress(plan.root, total, workers, plan.params.promote)
     with progress as show, closing(results):
         for outcome in results:  # closing them ends the workers
             plan.outcomes.append(outcome)

@@ -67,8 +67,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     write_predictions(files.predictions, run.track_id, predictions)
     if files_of_model(active.artifacts):
         active.artifacts.replace(files.artifacts)
-    made = (files.model, files.artifacts, files.predictions)
-    for path in chain.from_iterable(map(files_of_model, made)):
+    for path in chain.from_iterable(map(files_of_model, files)):
         flush_to_disk(path)
     facts = replace(
         run.facts,
@@ -94,13 +93,17 @@ def _fit_and_evaluate(
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
-    model = _load_model(experiment, file)
-    validated: Any = {}
+    try:
+        model = experiment.load_model(file)
+    except Exception as error:
+        raise Refused(
+            f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
+        ) from error
+    validated: Metrics = {}
     if active.validation is not None:
         validated, _ = _evaluate(experiment, model, train, active.validation, active)
-    measured, predictions = _evaluate(experiment, model, train, test, active)
-    metrics = to_metrics(measured)
-    add_validated(metrics, to_metrics(validated))
+    metrics, predictions = _evaluate(experiment, model, train, test, active)
+    add_validated(metrics, validated)
     return metrics, predictions
 
 
@@ -136,16 +139,10 @@ def check_code(root: Path, run: Run) -> None:
         Refused: it was changed since.
     """
     if code_hash(code_files(root)) != run.facts.code_hash:
-        problem = f"{paths.EXPERIMENT}, or a module that it imports, was changed during the runs"
-        raise Refused(problem, "dvc repro   # all runs, by the code as it is now")
-
-
-def _load_model(experiment: ModuleType, path: Path) -> Any:
-    try:
-        return experiment.load_model(path)
-    except Exception as error:
-        problem = f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
-        raise Refused(problem) from error
+        raise Refused(
+            f"{paths.EXPERIMENT}, or a module that it imports, was changed during the runs",
+            "dvc repro   # all runs, by the code as it is now",
+        )
 
 
 def _load(experiment: ModuleType, root: Path, name: str) -> Any:
@@ -161,7 +158,7 @@ def _evaluate(
     train: Any,
     test: Any,
     active: ActiveRun,
-) -> tuple[Any, Any]:
+) -> tuple[Metrics, Any]:
     """Evaluate; when that fails, say too which columns only one of the data sets has."""
     try:
         metrics, predictions = call_with_run(experiment.evaluate, model, test, active)
@@ -170,9 +167,10 @@ def _evaluate(
         if not differ:
             raise
         names = ", ".join(sorted(map(str, differ)))
-        problem = f"{_describe(error)}; only one of training and test data has {names}"
-        raise Refused(problem) from error
-    return metrics, predictions
+        raise Refused(
+            f"{_describe(error)}; only one of training and test data has {names}"
+        ) from error
+    return to_metrics(metrics), predictions
 
 
 def _describe(error: BaseException) -> str:
@@ -180,6 +178,7 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, LineageError):
         return str(error)
     text = f"{type(error).__name__}: {error}"
-    steps = traceback.extract_tb(error.__traceback__)
-    lines = [step.lineno for step in steps if step.filename.endswith(paths.EXPERIMENT)]
-    return f"{text} ({paths.EXPERIMENT}, line {lines[-1]})" if lines else text
+    for step in reversed(traceback.extract_tb(error.__traceback__)):
+        if step.filename.endswith(paths.EXPERIMENT):
+            return f"{text} ({paths.EXPERIMENT}, line {step.lineno})"
+    return text

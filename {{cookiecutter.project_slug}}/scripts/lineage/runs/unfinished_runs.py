@@ -33,10 +33,15 @@ def find_done(root: Path) -> dict[str, str]:
     """
     for folder in (*UNFINISHED, *FINISHED):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    _take_back(root)
-    unfinished = _track_ids(root / paths.UNFINISHED_RUNS)
-    _remove_parts(root, unfinished)
-    done = {_run_hash_if_whole(root, track_id): track_id for track_id in unfinished}
+    track_ids = _track_ids(root / paths.UNFINISHED_RUNS)
+    for track_id in _track_ids(root / paths.RUNS):
+        database = run_files(root, FINISHED, track_id).database
+        if not cached_object(root, file_md5(database)):
+            track_ids.append(track_id)  # its stage was stopped before DVC cached it
+    for track_id in track_ids:
+        _move(root, track_id, FINISHED, UNFINISHED)
+    _remove_parts(root, track_ids)
+    done = {_run_hash_if_whole(root, track_id): track_id for track_id in track_ids}
     done.pop("", None)
     return done
 
@@ -64,16 +69,6 @@ def finish(root: Path, track_ids: Iterable[str]) -> None:
         _move(root, track_id, UNFINISHED, FINISHED)
 
 
-def _take_back(root: Path) -> None:
-    """Take finished runs back that DVC has not cached: their stage was stopped before its end."""
-    for track_id in _track_ids(root / paths.UNFINISHED_RUNS):
-        _move(root, track_id, FINISHED, UNFINISHED)  # what had been moved already
-    for track_id in _track_ids(root / paths.RUNS):
-        database = run_files(root, FINISHED, track_id).database
-        if not cached_object(root, file_md5(database)):
-            _move(root, track_id, FINISHED, UNFINISHED)
-
-
 def _move(
     root: Path,
     track_id: str,
@@ -81,9 +76,8 @@ def _move(
     target: Folders,
 ) -> None:
     """Move the files that a run has, its database last."""
-    old_files = run_files(root, source, track_id)
     new_files = run_files(root, target, track_id)
-    for old, new in zip(old_files, new_files):
+    for old, new in zip(run_files(root, source, track_id), new_files):
         if old.exists():
             old.replace(new)
 
@@ -96,8 +90,7 @@ def _remove_parts(root: Path, whole: list[str]) -> None:
     """Remove what killed runs left: temporary files, models and predictions without a database."""
     for folder in UNFINISHED:
         for path in (root / folder).iterdir():
-            stem = path.name.partition(".")[0]
-            track_id = stem.removesuffix("_model")
+            track_id = path.name.partition(".")[0].removesuffix("_model")
             if path.suffix in PARTS and track_id not in whole:
                 remove(path)
 

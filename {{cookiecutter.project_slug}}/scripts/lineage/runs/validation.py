@@ -4,19 +4,13 @@ A row's side follows from its own values alone, so it is the same whatever other
 which order, and on which machine. Values that are equal, as 1 and 1.0, are on one side.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lineage.core.errors import BadInput
-from lineage.runs.run import Metrics
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from lineage.core.params import Validation
+from lineage.core.params import Validation
+from lineage.runs.run import Frame, Metrics
 
 PREFIX = "val_"
 """What the names of metrics begin with that were measured on the validation side."""
@@ -37,7 +31,7 @@ def choice_metric(names: Collection[str], metric: str) -> str:
     return PREFIX + metric if PREFIX + metric in names else metric
 
 
-def split(data: Any, validation: Validation | None) -> tuple[Any, pd.DataFrame | None]:
+def split(data: Any, validation: Validation | None) -> tuple[Any, Frame | None]:
     """Split training data.
 
     Args:
@@ -57,8 +51,9 @@ def split(data: Any, validation: Validation | None) -> tuple[Any, pd.DataFrame |
     if validation is None:
         return data, None
     if not isinstance(data, pandas.DataFrame):
-        problem = f"validation splits a DataFrame, and load_data() returned {type(data).__name__}"
-        raise BadInput(problem, OFF)
+        raise BadInput(
+            f"validation splits a DataFrame, and load_data() returned {type(data).__name__}", OFF
+        )
     by = validation.by or list(data.columns)
     for name in by:
         if name not in data:
@@ -73,7 +68,7 @@ def split(data: Any, validation: Validation | None) -> tuple[Any, pd.DataFrame |
     return data[~aside], data[aside]
 
 
-def share(data: pd.DataFrame) -> Any:
+def share(data: Frame) -> Any:
     """Place each row between 0 and 1, evenly, by a hash of its values.
 
     NULL counts as if its column was not there, so a column that comes later moves no old row.
@@ -102,7 +97,7 @@ def _as_number(value: Any) -> float:
         return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
-def is_later(times: pd.Series, after: Any) -> Any:
+def is_later(times: Any, after: Any) -> Any:
     """Tell which times are later than a moment. Those without a time zone are in UTC.
 
     Raises:

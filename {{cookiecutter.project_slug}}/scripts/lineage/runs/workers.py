@@ -85,13 +85,13 @@ def do_all(
                     continue
                 workers[number] = _new_worker(environments[number], all_workers)
                 if run in died_once:
-                    yield _record_death(root, run, str(future.exception()))
+                    yield record_death(root, run, str(future.exception()))
                 else:
                     died_once.append(run)
                     waiting = chain(waiting, [run])
 
 
-def _record_death(root: Path, run: Run, error: str) -> Outcome:
+def record_death(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed; loky's message says how its process ended: `SIGKILL(-9)`."""
     codes = ", ".join(re.findall(r"exit codes of the workers are \{(.*)\}", error))
     question = "is there memory for sweep.jobs runs at a time?"
@@ -110,14 +110,14 @@ def _new_worker(environment: dict[str, str], all_workers: ExitStack) -> Any:
         1,
         context=get_context("loky"),
         env={"PYTHONHASHSEED": "0", **environment},
-        initializer=_begin,
+        initializer=begin,
         initargs=(os.getpid(),),
     )
     all_workers.callback(worker.shutdown, kill_workers=True)
     return worker
 
 
-def _begin(parent: int) -> None:
+def begin(parent: int) -> None:
     """Leave Ctrl-C to the parent, and end when it is killed: an orphan would write its run yet."""
 
     def watch() -> None:

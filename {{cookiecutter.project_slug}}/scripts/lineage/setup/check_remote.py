@@ -8,6 +8,7 @@ from typing import Any
 from lineage.core.check_result import Step, done, skipped
 from lineage.core.errors import BadInput, Refused
 from lineage.setup.s3 import check_s3
+from lineage.tracked.git import git
 
 CHANGE = "dvc remote modify {name} url FOLDER && make setup"
 
@@ -82,12 +83,16 @@ def _ask_s3(config: Any, name: str, profile: str | None) -> Step:
 
 
 def make_folder(folder: str, remedy: str) -> None:
-    """Make a folder, unless it is there.
+    """Make a folder, unless it is there. Where it lies in a Git repository, that ignores it.
 
     Raises:
         Refused: it cannot be made.
     """
+    place = Path(folder)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not place.is_dir():
+            place.mkdir(parents=True)
+            if git(place, "rev-parse", "--git-dir"):  # as the remote beside a project in a monorepo
+                (place / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise Refused(f"{folder}: {error.strerror}", remedy) from None

@@ -12,7 +12,14 @@ from lineage.core.check_result import Step, done, skipped
 from lineage.core.errors import BadInput, Refused
 from lineage.runs.model_file import check_candidates
 from lineage.setup.check_remote import check_remote, dvc_config
-from lineage.setup.project import MERGE_DRIVER, check_secrets, link_types, run_step
+from lineage.setup.project import (
+    MERGE_DRIVER,
+    NOT_TOP,
+    check_secrets,
+    is_repository,
+    run_step,
+)
+from lineage.setup.shared_cache import check_links, link_types
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
 from lineage.tracked.git import git, run
 from lineage.tracked.history import check_history, check_tracked
@@ -96,6 +103,8 @@ def _numbers(text: str) -> list[int]:
 
 
 def _merge_driver(root: Path) -> Step:
+    if not is_repository(root):
+        return skipped("merge", NOT_TOP)
     if git(root, "config", "merge.dvc.driver") != MERGE_DRIVER:
         raise Refused("git merge cannot merge dvc.lock", "make setup")
     return done("merge", "git merge knows dvc.lock")
@@ -105,6 +114,7 @@ def _links(root: Path) -> Step:
     """Ask DVC which of the configured link types work between cache and workspace."""
     cache = dvc_config(root)["cache"]
     configured = cache.get("type") or ["reflink"]
+    check_links(configured)
     about = run(root, sys.executable, "-m", "dvc", "version")
     works = re.search(r"^Cache types: (.*)$", about.stdout, re.MULTILINE)
     working = works[1].split(", ") if works else []
@@ -142,7 +152,7 @@ def _outputs(root: Path) -> Step:
     absent = [path for path, place in cached.items() if place is None]
     if absent:
         problem = f"not in the cache: {', '.join(absent)}"
-        raise Refused(problem, "dvc fetch   # or here, if made here: dvc commit")
+        raise Refused(problem, "dvc fetch   # or here, if made here: dvc commit --force")
     hashes = with_files(root, recorded.values())
     wrong = [md5 for md5 in hashes if not _is_sound(root, md5)]
     if wrong:
@@ -166,9 +176,9 @@ def _worktrees(root: Path) -> Step:
             continue
         other = cache_folder(Path(tree))
         if other.resolve() != cache:
-            remedy = (
-                f"cd {tree} && dvc commit && dvc push && dvc cache dir --local {cache} && dvc pull"
-            )
+            keep = f"mkdir -p {other} && cp -rn {other}/. {cache}"
+            share = f"cp {root}/.dvc/config.local {tree}/.dvc"
+            remedy = f"{keep} && {share} && cd {tree} && dvc checkout --allow-missing"
             raise Refused(f"{tree} uses another cache: {other}", remedy)
     return done("trees", f"{len(trees)} with one cache")
 

@@ -3,27 +3,25 @@
 Nothing but the standard library is imported at the top: the Python that bakes may have no DVC.
 """
 
-import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lineage.core.check_result import Step, done, failed, skipped
-from lineage.core.errors import LineageError, Refused
-from lineage.setup.check_remote import check_remote, dvc_config, make_folder, make_remote
+from lineage.core.errors import LineageError, Refused, not_installed
+from lineage.setup.check_remote import check_remote, make_remote
 from lineage.setup.secrets import REMEDY, find_secrets
-from lineage.tracked.cache import cached_object, object_path, store_object
+from lineage.setup.shared_cache import make_cache, pyproject
+from lineage.tracked.cache import cached_object, store
 from lineage.tracked.git import git, must_git, run
-from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.history import check_tracked
-from lineage.tracked.whole_file import write_text
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from the experiment template"
+NOT_TOP = "the project is not the top of its Git repository"
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'
 """What `merge=dvc` in .gitattributes means to Git."""
 
@@ -60,7 +58,7 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     steps: dict[str, Callable[[], Step]] = {
         "git": partial(_git, root),
         "secrets": partial(check_secrets, root),
-        "cache": partial(_cache, root, setup.cache_dir),
+        "cache": partial(make_cache, root, setup.cache_dir),
         "remote": partial(check_remote, root, setup.profile),
         "data": partial(_data, root),
         "hooks": partial(_hooks, root),
@@ -74,8 +72,8 @@ def run_setup(setup: Setup) -> Iterator[Step]:
     for name, step in steps.items():
         result = run_step(name, step)
         yield result
-        if name == "secrets" and result.failed:
-            return  # the first commit would take it in
+        if result.failed and (name == "secrets" or result.text.startswith("fatal: ")):
+            return  # the first commit would take it in; or no step works, since Git does not
 
 
 def run_step(name: str, step: Callable[[], Step]) -> Step:
@@ -86,8 +84,7 @@ def run_step(name: str, step: Callable[[], Step]) -> Step:
         problem = error.problem
         remedy = error.remedy
     except ModuleNotFoundError as error:
-        problem = f"{error.name} is not installed in the Python that runs this"
-        return skipped(name, problem, "make setup   # installs it")
+        return skipped(name, not_installed(error).problem, "make setup   # installs it")
     except Exception as error:  # a broken configuration, say, breaks DVC too
         problem = f"{type(error).__name__}: {error}"
         remedy = None
@@ -104,14 +101,6 @@ def check_secrets(root: Path) -> Step:
     return done("secrets", "none in .dvc/config")
 
 
-def link_types() -> str:
-    """Say how tracked files are linked to the cache: without duplicates, where that is safe.
-
-    DVC makes hard links read-only, which does not keep root from writing through one.
-    """
-    return "reflink,copy" if os.geteuid() == 0 else "reflink,hardlink,copy"
-
-
 def repository_top(root: Path) -> Path | None:
     """Find the top of the Git work tree that `root` is in; None outside Git, or without Git."""
     top = git(root, "rev-parse", "--show-toplevel")
@@ -120,16 +109,17 @@ def repository_top(root: Path) -> Path | None:
     return Path(top).resolve()
 
 
-def _is_repository(root: Path) -> bool:
+def is_repository(root: Path) -> bool:
+    """Tell whether the project is the top of its Git repository, and no folder of a larger one."""
     return repository_top(root) == root.resolve()
 
 
 def _git(root: Path) -> Step:
     if git(root, "version") is None:
         raise Refused("git is not installed", "install git, then: make setup")
-    if _is_repository(root):
-        return done("git", "repository is there")
     top = repository_top(root)
+    if top == root.resolve():
+        return done("git", "repository is there")
     is_ignored = git(root, "check-ignore", "--quiet", ".") is not None
     if top is not None and not is_ignored:
         text = f"inside the repository {top}: nothing initialised"
@@ -137,48 +127,6 @@ def _git(root: Path) -> Step:
     must_git(root, "init", "--quiet")
     must_git(root, "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch is newer
     return done("git", "repository initialised, branch main")
-
-
-def _cache(root: Path, answer: str | None) -> Step:
-    """Make the shared cache, and name it in `.dvc/config.local`; what is set there stays."""
-    local = root / ".dvc/config.local"
-    known: dict[str, str] = {}
-    if local.exists():
-        known = dvc_config(root).load_one("local")["cache"]
-    if answer is None:
-        tools = _pyproject(root)["tool"]
-        answer = tools["lineage"]["shared_cache_dir"]
-    default = root / Path(answer).expanduser()
-    wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
-    folder = wanted["dir"]
-    remedy = "dvc cache dir --local FOLDER && make setup"
-    make_folder(folder, remedy)
-    if not os.access(folder, os.W_OK):
-        raise Refused(f"{folder} is not writable", remedy)
-    if not local.exists():
-        text = "[cache]\n"
-        for name, value in wanted.items():
-            text += f"    {name} = {quoted(value)}\n"
-        write_text(local, text)
-    elif known != wanted:
-        with dvc_config(root).edit("local") as config:
-            config["cache"] = wanted
-    return done("cache", f"{folder} (shared; set in .dvc/config.local)")
-
-
-def quoted(value: str) -> str:
-    """Quote a value of a DVC configuration file as DVC does, so that no DVC is needed for it."""
-    if not re.search(r"[,#]|^[\s\"']|[\s\"']$", value):
-        return value
-    quote = next(quote for quote in ('"', "'", "'''") if quote not in value)
-    return f"{quote}{value}{quote}"
-
-
-def _pyproject(root: Path) -> Any:
-    import tomlkit
-
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    return tomlkit.parse(text).unwrap()
 
 
 def _data(root: Path) -> Step:
@@ -199,7 +147,7 @@ def _data(root: Path) -> Step:
         if path_md5(path) != md5:
             changed.append(name)
             continue
-        _store(root, path, md5)
+        store(root, path)
         stored.append(name)
     if changed:
         problem = f"changed since it was recorded: {', '.join(changed)}"
@@ -210,23 +158,16 @@ def _data(root: Path) -> Step:
     return done("data", "nothing new for the cache")
 
 
-def _store(root: Path, path: Path, md5: str) -> None:
-    """Copy a file, or the files of a folder and its listing, into the cache."""
-    if path.is_file():
-        store_object(root, path, md5)
-        return
-    manifest = folder_manifest(path)
-    for name, file_md5 in manifest.items():
-        store_object(root, path / name, file_md5)
-    listing = object_path(root, md5)
-    write_text(listing, write_listing(manifest))
-    listing.chmod(0o444)
-
-
 def _hooks(root: Path) -> Step:
-    if not _is_repository(root):
-        return skipped("hooks", "the project is not the top of its Git repository")
+    if not is_repository(root):
+        return skipped("hooks", NOT_TOP)
     must_git(root, "config", "merge.dvc.driver", MERGE_DRIVER)
+    elsewhere = git(root, "config", "--show-scope", "--show-origin", "core.hooksPath")
+    if elsewhere:
+        scope, origin, folder = elsewhere.split("\t")
+        text = f"Git runs those of {folder} only: core.hooksPath is set ({origin})"
+        remedy = f"git config --{scope} --unset-all core.hooksPath && make setup"
+        return skipped("hooks", text, remedy)
     types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
     install = (sys.executable, "-m", "pre_commit", "install")
     result = run(root, *install, *types)
@@ -238,27 +179,27 @@ def _hooks(root: Path) -> Step:
 
 
 def _commit(root: Path, author: str) -> Step:
-    if not _is_repository(root):
-        return skipped("commit", "not a repository of its own")
+    if not is_repository(root):
+        return skipped("commit", NOT_TOP)
     if git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         return done("commit", "the repository has commits")
     identity: list[str] = []
-    text = "first commit made"
-    known = os.environ.get("GIT_AUTHOR_EMAIL") or git(root, "config", "user.email")
-    if not known:
+    if not git(root, "config", "user.email"):  # the environment, if it names somebody, wins
         author = author or _configured_author(root)
         name, _, mail = author.rstrip(">").rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail}"]
-        text += f" as {author} (Git knows nobody yet: git config --global user.name …)"
     remedy = f'git add --all && git commit -m "{FIRST_COMMIT}"'
     must_git(root, "add", "--all", remedy=remedy)
     commit = ("commit", "--quiet", "--no-verify", "--message", FIRST_COMMIT)
     must_git(root, *identity, *commit, remedy=remedy)
+    text = "first commit made as " + must_git(root, "log", "--format=%cn <%ce>")
+    if identity and text.endswith(author):
+        text += " (Git knows nobody yet: git config --global user.name …)"
     return done("commit", text)
 
 
 def _configured_author(root: Path) -> str:
-    author = _pyproject(root)["project"]["authors"][0]
+    author = pyproject(root)["project"]["authors"][0]
     return f"{author['name']} <{author['email']}>"
 
 

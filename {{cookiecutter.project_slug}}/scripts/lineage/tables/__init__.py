@@ -3,6 +3,7 @@
     engine          the DuckDB engine: its memory, its temporary folder, its errors as ours
     sql             names and strings quoted as SQL, and rows compared so that NULL equals NULL
     parquet_files   parquet files described, lined up by the names of their columns, written
+    parts           a folder of parquet parts: its names, their order, what else may lie there
     arrow_metadata  types that parquet has no word for, and what pandas noted, through a merge
     sqlite_files    SQLite files opened without side effects, described, copied, checked
     sqlite_rows     rows of SQLite files read into the engine, each value as a code

@@ -1,12 +1,14 @@
-"""DuckDB files and tables WITHOUT ROWID, copied to SQLite files whose rows have numbers.
+"""Databases of other forms, copied to SQLite files in UTF-8 whose rows have numbers.
 
-A SQLite file is one already. A DuckDB file, and a table WITHOUT ROWID, are copied first.
+Most SQLite files are that already. A DuckDB file is copied, a table WITHOUT ROWID, text in UTF-16,
+and what a killed program left in a write-ahead log.
 """
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from lineage.tables.sqlite_files import (
     create_statement,
     describe_tables,
     has_row_numbers,
+    is_utf_8,
+    log_of,
     open_read_only,
     starts_with,
 )
@@ -33,9 +37,8 @@ STORED_AS = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTE
 """DuckDB types that SQLite stores as they are, besides whole numbers; others become text."""
 
 DUCKDB_TABLES = """
-    SELECT table_name FROM duckdb_tables()
-    WHERE schema_name = 'main'
-    ORDER BY table_name
+    SELECT schema_name, table_name FROM duckdb_tables()
+    ORDER BY schema_name, table_name
 """
 
 DUCKDB_COLUMNS = """
@@ -80,27 +83,48 @@ def as_sqlite(source: Path, copy: Path) -> SqliteFile:
     """
     if is_duckdb(source):
         _copy_duckdb(source, copy)
-        return _described(copy)
+        source = copy
+    elif log_of(source).exists() and not source.with_name(f"{source.name}-shm").exists():
+        source = _with_log(source, copy.with_suffix(".log"))
     with open_read_only(source) as connection:
         tables = describe_tables(connection)
         suspects = count_rows(connection, WITHOUT_NUMBERS)
-        if not suspects or all(has_row_numbers(connection, one) for one in tables.values()):
+        is_numbered = not suspects or all(
+            has_row_numbers(connection, table) for table in tables.values()
+        )
+        if is_numbered and is_utf_8(connection):
             return SqliteFile(source, tables)
-    with (
-        closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection,
-        attached(connection, source),
-    ):
+        _copy_tables(connection, source, tables, copy)
+    plain = {name: replace(table, statement="") for name, table in tables.items()}
+    return SqliteFile(copy, plain)
+
+
+def _with_log(source: Path, copy: Path) -> Path:
+    """Copy a database with its write-ahead log, and let SQLite put both together."""
+    shutil.copyfile(source, copy)
+    shutil.copyfile(log_of(source), log_of(copy))
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return copy
+
+
+def _copy_tables(
+    reader: sqlite3.Connection, source: Path, tables: dict[str, Table], copy: Path
+) -> None:
+    """Copy the rows of all tables; SQLite attaches no file whose text is encoded otherwise."""
+    with closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection:
         for table in tables.values():
+            connection.execute(create_statement(table))
             name = quote(table.name)
             columns = quote_all(table.column_names)
-            connection.execute(create_statement(table))
-            connection.execute(f"INSERT INTO main.{name} SELECT {columns} FROM source.{name}")
-    return _described(copy)
-
-
-def _described(copy: Path) -> SqliteFile:
-    with open_read_only(copy) as connection:
-        return SqliteFile(copy, describe_tables(connection))
+            if is_utf_8(reader):
+                with attached(connection, source):
+                    insert = f"INSERT INTO main.{name} SELECT {columns} FROM source.{name}"
+                    connection.execute(insert)
+                continue
+            marks = ", ".join("?" * len(table.columns))
+            rows = reader.execute(f"SELECT {columns} FROM {name}")
+            connection.executemany(f"INSERT INTO main.{name} VALUES ({marks})", rows)
 
 
 def _copy_duckdb(source: Path, target: Path) -> None:
@@ -113,8 +137,14 @@ def _copy_duckdb(source: Path, target: Path) -> None:
             copy,
         ):
             duck.execute("SET TimeZone = 'UTC'")  # or a time would be another text elsewhere
-            for (name,) in duck.execute(DUCKDB_TABLES).fetchall():
-                _copy_table(duck, copy, name)
+            tables = duck.execute(DUCKDB_TABLES).fetchall()
+            if not tables:
+                raise BadInput(f"{source}: it has no tables")
+            for schema, name in tables:
+                if schema != "main":
+                    problem = f"table {name!r} is in schema {schema!r}, and only 'main' is merged"
+                    raise BadInput(f"{source}: {problem}", _to_main(schema, name))
+                _copy_table(duck, copy, name, source)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{source}: {reason}", "close the program that writes to it") from error
@@ -123,12 +153,24 @@ def _copy_duckdb(source: Path, target: Path) -> None:
         raise BadInput(problem) from error
 
 
-def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str) -> None:
+def _to_main(schema: str, name: str) -> str:
+    """Write what moves a table of a DuckDB file into its schema `main`."""
+    table = f"{quote(schema)}.{quote(name)}"
+    return f"CREATE TABLE main.{quote(name)} AS FROM {table}; DROP TABLE {table}   # in DuckDB"
+
+
+def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str, source: Path) -> None:
     columns = []
     values = []
     for column, kind, key_position in duck.execute(DUCKDB_COLUMNS, [name]).fetchall():
         declared = _declared_type(kind)
         columns.append(Column(column, declared, key_position))
+        is_nan = f"isnan({quote(column)})"
+        table = f"{quote(name)} WHERE {is_nan}"
+        if declared == "REAL" and duck.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall():
+            problem = f"table {name!r}, column {column!r} holds NaN, which SQLite cannot store"
+            remedy = f"UPDATE {quote(name)} SET {quote(column)} = NULL WHERE {is_nan}"
+            raise BadInput(f"{source}: {problem}", f"{remedy}   # in DuckDB")
         values.append(f"{quote(column)}::VARCHAR" if declared == "TEXT" else quote(column))
     copy.execute(create_statement(Table(name, tuple(columns))))
     sqlite3.register_adapter(Decimal, str)

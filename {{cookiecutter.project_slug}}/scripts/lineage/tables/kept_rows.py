@@ -1,10 +1,11 @@
-"""A file of tables is asked whether it still holds every row of another one."""
+"""Files of tables are asked whether they still hold every row of others."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from lineage.tables.engine import open_engine
-from lineage.tables.parquet_files import read_schemas, scan
+from lineage.tables.parquet_files import common_columns, numbered_rows, read_schemas
 from lineage.tables.sql import quote, quote_all
 from lineage.tables.sqlite_files import (
     Table,
@@ -15,11 +16,16 @@ from lineage.tables.sqlite_files import (
 )
 
 
-def holds_all_rows(file: Path, recorded: Path) -> bool:
-    """Tell whether a database or parquet file has every row of `recorded`, equal rows as often."""
-    if is_sqlite(recorded):
-        return _database_holds(file, recorded)
-    return _parquet_holds(file, recorded)
+def holds_all_rows(files: Sequence[Path], recorded: Sequence[Path]) -> bool:
+    """Tell whether a database or parquet files have every row of `recorded`, equal ones as often.
+
+    Args:
+        files: a database, or parquet files.
+        recorded: the same, of an earlier time.
+    """
+    if is_sqlite(recorded[0]):
+        return _database_holds(files[0], recorded[0])
+    return _parquet_holds(files, recorded)
 
 
 def _database_holds(database: Path, recorded: Path) -> bool:
@@ -46,16 +52,19 @@ def _lacks_rows(connection: sqlite3.Connection, table: Table) -> bool:
     return missing.fetchone() is not None
 
 
-def _parquet_holds(file: Path, recorded: Path) -> bool:
+def _parquet_holds(files: Sequence[Path], recorded: Sequence[Path]) -> bool:
     with open_engine() as engine:
-        have, need = read_schemas(engine, [file, recorded])
-        if not set(need.columns) <= set(have.columns):
+        schemas = read_schemas(engine, [*files, *recorded])
+        have = schemas[: len(files)]
+        need = schemas[len(files) :]
+        columns = common_columns(schemas, cast_text=True)
+        names = common_columns(need, cast_text=True)
+        if not files or not names.keys() <= common_columns(have, cast_text=True).keys():
             return False
-        columns = quote_all(need.columns)
         missing = engine.execute(f"""
-            SELECT {columns} FROM {scan(recorded)}
+            SELECT {quote_all(names)} FROM ({numbered_rows(need, columns)})
             EXCEPT ALL
-            SELECT {columns} FROM {scan(file)}
+            SELECT {quote_all(names)} FROM ({numbered_rows(have, columns)})
             LIMIT 1
         """)
         return missing.fetchone() is None

@@ -1,12 +1,15 @@
 """Parquet files are described as DuckDB reads them, lined up by column name, and written."""
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 from lineage.core.errors import BadInput
+from lineage.tables.parts import parts_of
 from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
 
 INTEGERS = (
@@ -49,26 +52,37 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of one parquet file."""
+    """The columns of one of several parquet files.
+
+    Attributes:
+        path: the file, or a part of a folder.
+        columns: names and types.
+        number: of the file among all that are read together.
+        source: number of the path that was given: the file, or the folder that it is a part of.
+    """
 
     path: Path
     columns: Columns
+    number: int = 0
+    source: int = 0
 
 
-def scan(path: Path, numbered: bool = False) -> str:
-    """Write what reads a file, to stand behind FROM.
+def scan(paths: Path | Sequence[Path], numbered: bool = False) -> str:
+    """Write what reads a file, or several with the same columns, to stand behind FROM.
 
     Args:
-        path: the file. Folders named `a=b` in it are no columns.
-        numbered: with the place of each row in the file as `file_row_number`.
+        paths: the files. Folders named `a=b` in them are no columns.
+        numbered: with the place of each row in its file as `file_row_number`.
     """
     number = ", file_row_number = true" if numbered else ""
-    return f"read_parquet({escaped(path)}, hive_partitioning = false{number})"
+    return f"read_parquet({escaped(paths)}, hive_partitioning = false{number})"
 
 
-def escaped(path: Path) -> str:
-    """Write a path as a string in SQL, in which DuckDB reads no glob."""
-    return text(glob.escape(str(path)))
+def escaped(paths: Path | Sequence[Path]) -> str:
+    """Write a path as a string in SQL, in which DuckDB reads no glob; several as a list."""
+    if isinstance(paths, Path):
+        return text(glob.escape(str(paths)))
+    return f"[{', '.join(map(escaped, paths))}]"
 
 
 def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
@@ -81,44 +95,72 @@ def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
 def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
     """Describe files. Names that differ in case only are one name; the first spelling counts.
 
+    Args:
+        engine: to any database.
+        paths: files, or folders of parts, of which each part is described.
+
     Raises:
         BadInput: a file is not parquet, or has a column that cannot be told from another one.
     """
     spelled: dict[str, str] = {}
-    return [_read_schema(engine, path, spelled) for path in paths]
+    known: dict[str, Columns] = {}  # of files that are stored alike, as the parts of a folder
+    schemas: list[Schema] = []
+    for source, path in _files_of(paths):
+        stored = _ask(
+            engine,
+            path,
+            f"""
+            SELECT name, logical_type, precision, repetition_type = 'REPEATED',
+                   * EXCLUDE (file_name, repetition_type)
+            FROM parquet_schema({escaped(path)})
+            """,
+        )
+        signature = repr(stored)
+        if signature not in known:
+            known[signature] = _read_columns(engine, path, stored, spelled)
+        schemas.append(Schema(path, known[signature], len(schemas), source))
+    return schemas
 
 
-def _read_schema(engine: Engine, path: Path, spelled: dict[str, str]) -> Schema:
+def _files_of(paths: Sequence[Path]) -> Iterator[tuple[int, Path]]:
+    """Yield the files, or the parts of folders, with the number of the path that each is of."""
+    for source, path in enumerate(paths):
+        for part in parts_of(path):
+            yield source, part
+
+
+def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
+    """Run a query about a file; raise `BadInput` where it is not parquet."""
     import duckdb
 
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder, not a parquet file")
     try:
-        described = engine.execute(f"DESCRIBE SELECT * FROM {scan(path)}").fetchall()
-        raw = engine.execute(f"""
-            SELECT name, count(*) = 1 AND max(logical_type) = 'NullType()', max(precision)
-            FROM parquet_schema({escaped(path)})
-            GROUP BY name
-        """).fetchall()
+        return engine.execute(query).fetchall()
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         reason = str(error).splitlines()[0].partition("Error: ")[2]
         problem = f"{path} is not a readable parquet file: {reason}"
         raise BadInput(problem, f"replace or remove {path}") from None
-    only_null = {}
-    for name, is_null, precision in raw:
-        only_null[name] = is_null
+
+
+def _read_columns(
+    engine: Engine, path: Path, stored: Sequence[Any], spelled: dict[str, str]
+) -> Columns:
+    """Find the DuckDB types of a file's columns, from what is stored of each."""
+    only_null: dict[str, bool] = {}
+    for name, logical_type, precision, *_ in stored:
+        # of equal names, which fields of structs may have, none is a column of NULL
+        only_null[name] = name not in only_null and logical_type == "NullType()"
         if precision and precision > DIGITS:
             problem = f"{path}: decimals of {name!r} have more than {DIGITS} digits"
             raise BadInput(f"{problem}, which DuckDB would round")
     columns = {}
-    for name, kind, *_ in described:
+    for name, kind, *_ in _ask(engine, path, f"DESCRIBE SELECT * FROM {scan(path)}"):
         if name not in only_null or fold(name) in TAKEN:
             raise _clash(path, name)
         is_null = only_null[name] and kind == "INTEGER"  # as DuckDB 1 calls it
         columns[spelled.setdefault(fold(name), name)] = NULL_TYPE if is_null else kind
-    return Schema(path, columns)
+    return columns
 
 
 def _clash(path: Path, name: str) -> BadInput:
@@ -127,22 +169,46 @@ def _clash(path: Path, name: str) -> BadInput:
     return BadInput(problem, "rename one of them in the file")
 
 
-def numbered_rows(schema: Schema, columns: Columns, file: int = 0) -> str:
-    """Write the query that gives a number and then every column for each row of a file.
+def count_rows_of(engine: Engine, files: Sequence[Path]) -> dict[Path, int]:
+    """Read from the footers of files how many rows each has."""
+    counted = engine.execute(f"""
+        SELECT file_name, num_rows FROM parquet_file_metadata({escaped(files)})
+    """).fetchall()
+    return {Path(name): rows for name, rows in counted}
+
+
+def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
+    """Write the query that gives a number and then every column for each row of some files.
+
+    Files in a row with the same columns are read together, as the parts of a folder are.
 
     Args:
-        schema: of the file.
-        columns: names and types of all files; one that this file lacks is NULL.
-        file: number of the file; rows of later files have higher numbers.
+        schemas: of the files; rows of one with a higher number have higher numbers.
+        columns: names and types of all files; one that a file lacks is NULL.
     """
-    values = []
-    for name, kind in columns.items():
-        value = quote(name) if name in schema.columns else "NULL"
-        values.append(f"{value}::{kind} AS {quote(name)}")
-    return f"""
-        SELECT file_row_number + {file * ROWS_PER_FILE} AS "{ROW}", {", ".join(values)}
-        FROM {scan(schema.path, numbered=True)}
+    queries = []
+    for _, group in groupby(schemas, key=_read_together):
+        files = list(group)
+        values = []
+        for name, kind in columns.items():
+            value = quote(name) if name in files[0].columns else "NULL"
+            values.append(f"{value}::{kind} AS {quote(name)}")
+        numbers = [schema.number for schema in files]
+        number = f"{numbers}[file_index::BIGINT + 1]" if len(files) > 1 else numbers[0]
+        queries.append(f"""
+            SELECT file_row_number + {number} * {ROWS_PER_FILE} AS "{ROW}", {", ".join(values)}
+            FROM {scan([schema.path for schema in files], numbered=True)}
+        """)
+    return " UNION ALL ".join(queries)
+
+
+def _read_together(schema: Schema) -> Columns | Path:
+    """Tell which files in a row one scan reads: those with equal columns.
+
+    A column of the name would hide DuckDB's `file_index`, the number of the file in the list.
     """
+    is_hidden = "file_index" in map(fold, schema.columns)
+    return schema.path if is_hidden else schema.columns
 
 
 def require_columns(schema: Schema, names: Sequence[str]) -> None:
@@ -150,7 +216,7 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
     for name in names:
         if name not in schema.columns:
             known = shorten(", ".join(schema.columns), 200)
-            remedy = "add it to the file, or change merge.data_key_columns in params.yaml"
+            remedy = "add it to the file, or choose other key columns"
             problem = f"{schema.path} has no column {name!r}; it has: {known}"
             raise BadInput(problem, f"{remedy} (now {list(names)})")
 

@@ -1,7 +1,7 @@
 """The record of what was merged into a file: kept in the file itself, in order of arrival.
 
-A parquet file has it in its metadata, as JSON under `lineage_sources`; a database in a table of its
-own, `lineage_sources`. A copy of the file carries it along.
+A parquet file has it in its metadata, as JSON under `lineage_sources`, a folder of parts in one
+of them; a database in a table of its own, `lineage_sources`. A copy carries it along.
 """
 
 import json
@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.tables.engine import open_engine
-from lineage.tables.parquet_files import escaped
-from lineage.tables.sql import quote
+from lineage.tables.parquet_files import count_rows_of, escaped
+from lineage.tables.parts import is_parts, parts_of
+from lineage.tables.sql import Engine, quote
 from lineage.tables.sqlite_files import (
     RECORD,
     count_rows,
@@ -62,16 +63,20 @@ def count_and_read(path: Path) -> tuple[int, Sources]:
                     record = connection.execute(f"SELECT * FROM {RECORD} ORDER BY rowid").fetchall()
                 else:
                     rows += count_rows(connection, quote(name))
-    elif starts_with(path, b"PAR1"):
-        file = escaped(path)
+    elif is_parts(path) or starts_with(path, b"PAR1"):
+        parts = parts_of(path)
         with suppress(BadInput), open_engine() as engine:  # the merge says why
-            about = engine.execute(f"SELECT num_rows FROM parquet_file_metadata({file})")
-            [(rows,)] = about.fetchall()
-            notes = engine.execute(f"""
-                SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({file})
-            """)
-            record = json.loads(dict(notes.fetchall()).get(METADATA_KEY, "[]"))
+            rows = sum(count_rows_of(engine, parts).values())
+            record = json.loads(read_notes(engine, parts[-1]).get(METADATA_KEY, "[]"))
     return rows, {entry[0]: Source(*entry) for entry in record}
+
+
+def read_notes(engine: Engine, file: Path) -> dict[str, str]:
+    """Read the metadata of a parquet file, the record among it."""
+    notes = engine.execute(f"""
+        SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({escaped(file)})
+    """)
+    return dict(notes.fetchall())
 
 
 def as_metadata(sources: Sources) -> dict[str, str]:

@@ -14,6 +14,9 @@ from pathlib import Path
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import fold, quote, quote_all
 
+WAL_OFFSET = 18
+"""Where a file says that it keeps a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
+
 RECORD = "lineage_sources"
 """The table that records what was merged into a database; see `sources`."""
 
@@ -32,19 +35,22 @@ class Column:
         name: its name.
         type: its declared type; may be empty.
         key_position: its place in the primary key, from 1; 0: it is not part of it.
+        is_computed: SQLite computes it from others (GENERATED ALWAYS AS), and takes no values.
     """
 
     name: str
     type: str
     key_position: int
+    is_computed: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its name and its columns in order."""
+    """A table: its name, its columns in order, and the statement that made it, if it is known."""
 
     name: str
     columns: tuple[Column, ...]
+    statement: str = ""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -59,8 +65,23 @@ class Table:
 
 
 def read_only_uri(path: Path) -> str:
-    """Write the SQLite URI that opens `path` without creating or changing it."""
-    return path.absolute().as_uri() + "?mode=ro"
+    """Write the SQLite URI that opens `path` without creating or changing a file.
+
+    SQLite would make files beside one that keeps a write-ahead log and is open nowhere.
+    """
+    keeps_log = starts_with(path, b"\2\2", WAL_OFFSET)
+    is_closed = keeps_log and not log_of(path).exists()
+    return f"{path.absolute().as_uri()}?{'immutable=1' if is_closed else 'mode=ro'}"
+
+
+def is_utf_8(connection: sqlite3.Connection) -> bool:
+    """Tell how a database encodes text; the other encoding is UTF-16."""
+    return bool(connection.execute("PRAGMA encoding").fetchone() == ("UTF-8",))
+
+
+def log_of(path: Path) -> Path:
+    """Name the write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def starts_with(path: Path, magic: bytes, offset: int = 0) -> bool:
@@ -133,7 +154,9 @@ def unreadable(path: Path, reason: str) -> BadInput:
     """Make the error of a database that SQLite cannot read."""
     if "locked" in reason:
         return BadInput(f"{path}: {reason}", "close the program that writes to it, then try again")
-    return BadInput(f"{path}: {reason}", f"sqlite3 {path} 'PRAGMA integrity_check'")
+    is_damaged = "malformed" in reason or "not a database" in reason
+    remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
+    return BadInput(f"{path}: {reason}", remedy if is_damaged else None)
 
 
 def check_not_interrupted(error: sqlite3.Error) -> None:
@@ -180,24 +203,35 @@ def count_rows(connection: sqlite3.Connection, rows: str) -> int:
 def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dict[str, Table]:
     """Read the tables of a database, without SQLite's own and the record of what was merged.
 
+    Virtual tables are not among them, nor the shadow tables that hold their index.
+
     Args:
         connection: open connection.
         schema: `main` or the name under which a file is attached.
     """
     # ANY is the type of a column of a STRICT table that has none
     statement = f"""
-        SELECT tables.name, columns.name,
-               CASE columns.type WHEN 'ANY' THEN '' ELSE columns.type END, columns.pk
-        FROM {quote(schema)}.sqlite_master AS tables
-        JOIN pragma_table_info(tables.name, ?) AS columns
-        WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!'
-          AND tables.name <> '{RECORD}'
+        SELECT tables.name, made.sql, columns.name,
+               CASE columns.type WHEN 'ANY' THEN '' ELSE columns.type END,
+               columns.pk, columns.hidden > 0
+        FROM pragma_table_list AS tables
+        JOIN {quote(schema)}.sqlite_master AS made
+          ON made.name = tables.name AND made.type = 'table'
+        JOIN pragma_table_xinfo(tables.name, ?) AS columns
+        WHERE tables.schema = ? AND tables.type = 'table'
+          AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND tables.name <> '{RECORD}'
         ORDER BY tables.name, columns.cid
     """
-    columns: dict[str, list[Column]] = {}
-    for table, *column in connection.execute(statement, (schema,)):
-        columns.setdefault(table, []).append(Column(*column))
-    return {name: Table(name, tuple(found)) for name, found in columns.items()}
+    columns: dict[tuple[str, str], list[Column]] = {}
+    for table, made, *column in connection.execute(statement, (schema, schema)):
+        columns.setdefault((table, made), []).append(Column(*column))
+    return {name: Table(name, tuple(found), made) for (name, made), found in columns.items()}
+
+
+def is_strict(connection: sqlite3.Connection, name: str) -> bool:
+    """Tell whether a table is STRICT: it takes values of its columns' types only."""
+    statement = "SELECT max(strict) FROM pragma_table_list(?) WHERE schema = 'main'"
+    return bool(connection.execute(statement, (name,)).fetchone()[0])
 
 
 def row_alias(table: Table) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import parse_yaml
 from lineage.core.paths import PIPELINE_LOCK
-from lineage.tracked.cache import store_object
+from lineage.tracked.cache import store
 from lineage.tracked.git import git, must_git
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
 
 
@@ -18,10 +18,10 @@ def where_recorded(root: Path, name: str) -> str:
 
     Args:
         root: the project's root.
-        name: the output, relative to it; a file.
+        name: the output, relative to it.
     """
-    md5 = file_md5(root / name)
-    tags = git(root, "tag", "--sort=-creatordate") or ""
+    md5 = path_md5(root / name)
+    tags = git(root, "tag --sort=-creatordate") or ""
     for revision in [*tags.split(), "HEAD"]:
         if recorded_md5(root, name, revision) == md5:
             return f"that of {revision}: dvc get . {name} --rev {revision}"
@@ -45,23 +45,22 @@ def pin(
         Refused: outside a Git repository with a commit.
     """
     output = root / name
-    if not output.is_file():
+    if not output.exists():
         problem = f"{name} does not exist, so there is nothing to back up"
         raise BadInput(problem, "leave --backup-tag out")
-    if git(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+    if git(root, "rev-parse --verify --quiet HEAD") is None:
         raise Refused("a tag needs a Git repository with a commit", "git add --all && git commit")
     ref = f"refs/tags/{tag}"
     wrong = git(root, "check-ref-format", ref) is None
-    if wrong or git(root, "rev-parse", "--quiet", "--verify", ref):
+    if wrong or git(root, "rev-parse --quiet --verify", ref):
         problem = f"--backup-tag {tag!r}: there is such a tag, or Git takes no such name"
         raise BadInput(problem, "choose another name")
-    md5 = file_md5(output)
-    store_object(root, output, md5)
+    md5 = store(root, output)
     commit = "HEAD"
     if recorded_md5(root, name, commit) != md5:
         commit = _commit_beside(root, name, md5, f"Back up {name} as {tag}")
     message = f"{name} before it was rebased"
-    must_git(root, "tag", "--annotate", f"--message={message}", "--", tag, commit)
+    must_git(root, "tag --annotate", f"--message={message}", "--", tag, commit)
 
 
 def _commit_beside(
@@ -77,12 +76,12 @@ def _commit_beside(
     with TemporaryDirectory() as folder:
         file = Path(folder, "pointer")
         file.write_text(dumps_yaml(content), encoding="utf-8")
-        blob = must_git(root, "hash-object", "-w", "--no-filters", str(file))
-        prefix = must_git(root, "rev-parse", "--show-prefix")
+        blob = must_git(root, "hash-object -w --no-filters", str(file))
+        prefix = must_git(root, "rev-parse --show-prefix")
         entry = f"100644,{blob},{prefix}{pointer}"
         index = Path(folder, "index")
-        must_git(root, "read-tree", "HEAD", index=index)
-        must_git(root, "update-index", "--add", "--cacheinfo", entry, index=index)
+        must_git(root, "read-tree HEAD", index=index)
+        must_git(root, "update-index --add --cacheinfo", entry, index=index)
         tree = must_git(root, "write-tree", index=index)
     return must_git(root, "commit-tree", tree, "-p", "HEAD", "-m", message)
 
@@ -97,14 +96,14 @@ def _pointer_to(
     Returns:
         the path of that file, and what it has to hold.
     """
-    size = (root / name).stat().st_size
-    entry = {"hash": "md5", "md5": md5, "size": size}
+    entry = {"hash": "md5", "md5": md5}
     lock = root / PIPELINE_LOCK
     content = parse_yaml(lock.read_bytes()) if lock.is_file() else {}
     for stage in content.get("stages", {}).values():
         for out in stage.get("outs", []):
             if out["path"] == name:
-                out.update(entry)
+                out.clear()
+                out.update(path=name, **entry)
                 return PIPELINE_LOCK, content
     entry["path"] = Path(name).name
     return f"{name}.dvc", {"outs": [entry]}

@@ -5,11 +5,12 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_listing
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
@@ -57,11 +58,13 @@ def cached_object(root: Path, md5: str) -> Path | None:
 
 
 def recorded_manifest(root: Path, md5: str) -> dict[str, str] | None:
-    """Read which files (relative path to md5) a recorded folder has.
+    """Read which files (relative path to md5) a recorded folder has; a file alone has no name.
 
     Returns:
         None when the cache does not hold its listing.
     """
+    if not md5.endswith(".dir"):
+        return {"": md5}
     listing = cached_object(root, md5)
     return None if listing is None else read_listing(listing)
 
@@ -71,24 +74,64 @@ def read_listing(path: Path) -> dict[str, str]:
     return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
 
 
+def store(root: Path, path: Path) -> str:
+    """Copy a file, or the files of a folder and its listing, into the cache; return its hash."""
+    manifest = manifest_of(path)
+    for name, md5 in manifest.items():
+        store_object(root, path / name, md5)
+    if path.is_file():
+        return manifest[""]
+    md5 = listing_md5(manifest)
+    listing = write_listing(manifest)
+    write_object(root, md5, lambda temporary: temporary.write_text(listing, encoding="utf-8"))
+    return md5
+
+
 def store_object(
     root: Path,
     file: Path,
     md5: str,
 ) -> None:
-    """Copy a file into DVC's cache under its hash, whole and read-only as DVC does it."""
+    """Copy a file into DVC's cache under its hash."""
+    write_object(root, md5, lambda temporary: shutil.copyfile(file, temporary))
 
-    def build(temporary: Path) -> bool:
-        shutil.copyfile(file, temporary)
+
+def write_object(
+    root: Path,
+    md5: str,
+    build: Callable[[Path], object],
+) -> Path:
+    """Build an object of DVC's cache, whole and read-only as DVC does it; return its place.
+
+    New folders get the mode of the one around them, which may be open to a group (`cache.shared`).
+
+    Args:
+        root: the project's root.
+        md5: the hash.
+        build: writes the object to the path that it is given.
+    """
+    path = object_path(root, md5)
+    folder = cache_folder(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in path.parent.relative_to(folder).parts:
+        mode = folder.stat().st_mode
+        folder /= part
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode & 0o2777)
+
+    def build_read_only(temporary: Path) -> bool:
+        build(temporary)
         temporary.chmod(0o444)
         return True
 
-    write_whole(object_path(root, md5), build, locked=False)
+    write_whole(path, build_read_only, locked=False)
+    return path
 
 
 def is_whole(path: Path, md5: str) -> bool:
     """Tell whether the bytes of a file have a hash; that of a folder's listing ends in `.dir`."""
-    return file_md5(path) == md5.removesuffix(".dir")
+    return bytes_md5(path) == md5.removesuffix(".dir")
 
 
 def copy_out(source: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ CODE = ("*.py", PIPELINE, ":(exclude)scripts")
 @cache
 def code_hash_at(root: Path, commit: str) -> str:
     """Hash the code of a commit as `code_hash` does; an empty text where that cannot be."""
-    archive = git_bytes(root, "archive", "--format=tar", commit, "--", *CODE) or b""
+    archive = git_bytes(root, "archive --format=tar", commit, "--", *CODE) or b""
     with TemporaryDirectory() as folder, suppress(BadInput, tarfile.ReadError):
         with tarfile.open(fileobj=BytesIO(archive)) as files:
             files.extractall(folder)  # Git writes no path that leads out of it
@@ -34,6 +34,6 @@ def find_code(root: Path, md5: str, *revisions: str) -> str | None:
         md5: from `code_hash`.
         revisions: as `git log` takes them, such as `--all`.
     """
-    listed = git(root, "log", "--format=%H", *revisions, "--", *CODE) or ""
+    listed = git(root, "log --format=%H", *revisions, "--", *CODE) or ""
     commits = listed.split()
     return next((commit for commit in commits if code_hash_at(root, commit) == md5), None)

@@ -1,10 +1,12 @@
 """DVC, run as a command that waits for its turn."""
 
+import json
 import sys
 import time
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
 
+from lineage.core.errors import Refused
 from lineage.tracked.git import run
 
 WAITS = (0, 1, 2, 4, 8, 16)
@@ -18,6 +20,7 @@ TORN = "Unable to read RWLock-file"
 
 def run_dvc(
     root: Path,
+    command: str,
     *arguments: str,
     show: bool = False,
 ) -> CompletedProcess[str]:
@@ -25,17 +28,30 @@ def run_dvc(
 
     Args:
         root: the working tree.
-        arguments: of dvc.
+        command: of dvc, words with spaces between them, as in `status --json`.
+        arguments: what follows, each of them one word.
         show: let the user see what it prints; else the result holds all of it.
     """
-    command = [sys.executable, "-m", "dvc", *arguments]
+    words = [sys.executable, "-m", "dvc", *command.split(), *arguments]
     for wait in WAITS:
         time.sleep(wait)
-        done = run(root, *command, stdout=None if show else PIPE)
+        done = run(root, *words, stdout=None if show else PIPE)
         if TORN in done.stderr:
             (root / ".dvc/tmp/rwlock").unlink(missing_ok=True)
-        elif not any(words in done.stderr for words in BUSY):
+        elif not any(reason in done.stderr for reason in BUSY):
             break
     if show:
         print(done.stderr, file=sys.stderr, end="", flush=True)
     return done
+
+
+def changed_stages(root: Path) -> list[str]:
+    """Name the stages and `.dvc` files that `dvc status` finds changed.
+
+    Raises:
+        Refused: it fails.
+    """
+    status = run_dvc(root, "status --json")
+    if status.returncode:
+        raise Refused(f"dvc status failed: {' '.join(status.stderr.split())[:200]}", "dvc status")
+    return list(json.loads(status.stdout))

@@ -11,16 +11,14 @@ from typing import Any
 
 from lineage.core.errors import Refused
 
-LOCATION = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-)
-"""Variables by which Git tells what it starts, as a hook, of a repository: not always ours."""
+OURS = re.compile("GIT_(?!AUTHOR|COMMITTER|CONFIG_|SSH|SSL|ASKPASS|TERMINAL|HTTP|PROXY|TRACE)")
+"""Variables by which Git tells what it starts, as a hook, of a repository: not always ours.
+
+The others say who commits, what is configured, and how a remote is reached.
+"""
+
+FATAL = 128
+"""Git's exit code where it cannot work at all: outside a repository, or in one that it refuses."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,8 @@ def run(
         FileNotFoundError: the program is not installed.
         TimeoutExpired: it took longer.
     """
-    environment = dict(os.environ)
-    for name in LOCATION:
-        environment.pop(name, None)
+    environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    environment["LANGUAGE"] = "en"  # Git's words are looked at
     environment["GIT_OPTIONAL_LOCKS"] = "0"  # looking must not rewrite the index
     if index:
         environment["GIT_INDEX_FILE"] = str(index)
@@ -76,17 +73,42 @@ def run(
     )
 
 
-def git_bytes(root: Path, *arguments: str, **options: Any) -> bytes | None:
+def git_bytes(root: Path, command: str, *arguments: str, **options: Any) -> bytes | None:
     """Run git in `root`, with options of `run`, and return what it printed.
+
+    Args:
+        root: the working folder.
+        command: of git, words with spaces between them, as in `rev-parse --verify HEAD`.
+        arguments: what follows, each of them one word.
+        options: of `run`.
 
     Returns:
         None when it fails, takes too long, or is not installed.
+
+    Raises:
+        Refused: as `check_repository`.
     """
     try:
-        done = run(root, "git", *arguments, text=False, **options)
+        done = run(root, "git", *command.split(), *arguments, text=False, **options)
     except (FileNotFoundError, TimeoutExpired):
         return None
+    if done.returncode == FATAL:
+        check_repository(root)
     return None if done.returncode else done.stdout
+
+
+@cache
+def check_repository(root: Path) -> None:
+    """Check that Git works in a folder, or that there is no repository around it.
+
+    Raises:
+        Refused: there is one that Git refuses (another owner, a broken configuration, …); in Git's
+            own words, with the command that it advises.
+    """
+    said = run(root, "git", "rev-parse", "--git-dir").stderr
+    if said and "not a git repository (or any" not in said:
+        advice = re.search("^\t(.+)$", said, re.MULTILINE)
+        raise Refused(said.splitlines()[0], advice[1] if advice else "git status")
 
 
 def git(root: Path, *arguments: str, **options: Any) -> str | None:
@@ -97,6 +119,7 @@ def git(root: Path, *arguments: str, **options: Any) -> str | None:
 
 def must_git(
     root: Path,
+    command: str,
     *arguments: str,
     remedy: str | None = None,
     index: Path | None = None,
@@ -105,18 +128,22 @@ def must_git(
 
     Args:
         root: the working folder.
-        arguments: of git.
+        command: as in `git_bytes`.
+        arguments: what follows, each of them one word.
         remedy: what helps when it fails.
         index: a Git index to use instead of the repository's.
 
     Raises:
         Refused: it fails; in Git's own words.
     """
-    done = run(root, "git", *arguments, index=index, text=False)
+    words = [*command.split(), *arguments]
+    done = run(root, "git", *words, index=index, text=False)
+    if done.returncode == FATAL:
+        check_repository(root)
     if done.returncode:
         reason = " ".join(os.fsdecode(done.stderr or done.stdout).split())
-        command = next(word for word in arguments if word[0] != "-" and "=" not in word)
-        raise Refused(f"git {command} failed: {reason}", remedy)
+        name = next(word for word in words if word[0] != "-" and "=" not in word)
+        raise Refused(f"git {name} failed: {reason}", remedy)
     return os.fsdecode(done.stdout).rstrip("\n")
 
 
@@ -124,13 +151,13 @@ def has_commit(root: Path, commit: object) -> bool:
     """Tell whether a value from a database, which may be anything, names a commit of this clone."""
     if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", str(commit)):
         return False
-    return git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+    return git(root, "cat-file -e", f"{commit}^{{commit}}") is not None
 
 
-def common_folder(root: Path) -> Path | None:
-    """Find Git's folder that all working trees share; None outside Git."""
-    common = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    return Path(common) if common else None
+def common_folder(root: Path) -> Path:
+    """Find Git's folder that all working trees share; outside Git, where it would be."""
+    common = git(root, "rev-parse --path-format=absolute --git-common-dir")
+    return Path(common or root / ".git")
 
 
 @cache
@@ -141,10 +168,9 @@ def main_root(root: Path) -> Path:
         its root there; `root` itself where that has such a file, or the main tree has none.
     """
     local = ".dvc/config.local"
-    common = common_folder(root)
-    if common is None or (root / local).exists():
+    if (root / local).exists():
         return root
-    main = common.parent / (git(root, "rev-parse", "--show-prefix") or "")
+    main = common_folder(root).parent / (git(root, "rev-parse --show-prefix") or "")
     return main if (main / local).exists() else root
 
 
@@ -155,7 +181,7 @@ def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> Code
         root: the project's root.
         written_by_pipeline: paths that `dvc repro` itself rewrites; they say nothing of the code.
     """
-    commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    commit = git(root, "rev-parse --verify --quiet HEAD")
     if commit is None:
         return CodeState(None, None)
     excluded = [f":(exclude){path}" for path in written_by_pipeline]

@@ -19,12 +19,13 @@ from pathlib import Path
 from lineage.core.errors import Refused
 from lineage.core.paths import METRICS_FILE, PIPELINE_LOCK
 from lineage.tables.kept_rows import holds_all_rows
+from lineage.tables.parts import is_parts
 from lineage.tables.sources import Sources, read_sources
-from lineage.tracked.cache import cached_object, read_listing, store_object
+from lineage.tracked.cache import cached_object, recorded_manifest, store_object
 from lineage.tracked.git import git
-from lineage.tracked.hashes import folder_manifest, path_md5
+from lineage.tracked.hashes import manifest_of, path_md5
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
-from lineage.tracked.whole_file import Draft, draft_of
+from lineage.tracked.whole_file import Draft, draft_of, recover_folder
 
 LOCK_SECONDS = 600.0
 
@@ -133,9 +134,11 @@ def locked(
             raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        recover_folder(root / path)
         yield
     finally:
         holder.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)  # who waits for it sees that it is gone, and takes a new one
         lock.release()
 
 
@@ -235,13 +238,19 @@ def _holds_recorded(
     """Tell whether a changed base holds all that is recorded, as after a kill before `dvc.lock`."""
     base = root / path
     known = cached_object(root, recorded)
-    if known is None:
+    then = recorded_manifest(root, recorded) or {}
+    now = manifest_of(base)
+    lost = then.items() - now.items()
+    is_data = base.is_file() or is_parts(base)
+    objects = [cached_object(root, md5) for _, md5 in lost]
+    if known is None or (is_data and None in objects):
         reason = "differs from what dvc.lock records, and the recorded version is not in the cache"
         raise Refused(f"{path} {reason} to compare", f"dvc fetch {path}")
-    if not base.is_dir():
-        return holds_all_rows(base, known)
-    if read_listing(known).items() <= folder_manifest(base).items():
+    if not lost:
         return True
+    if is_data:
+        come = [base / name for name, _ in now.items() - then.items()]
+        return holds_all_rows(come, list(filter(None, objects)))
     return may_differ is not None and may_differ(base, known)
 
 
@@ -259,7 +268,7 @@ def keep_recoverable(root: Path, path: str) -> None:
         Refused: the bytes are recorded nowhere.
     """
     target = root / path
-    manifest = folder_manifest(target) if target.is_dir() else {"": path_md5(target)}
+    manifest = manifest_of(target)
     missing = {name: md5 for name, md5 in manifest.items() if not cached_object(root, md5)}
     if not missing:
         return
@@ -270,7 +279,7 @@ def keep_recoverable(root: Path, path: str) -> None:
             f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
         )
     if recorded != path_md5(target):
-        remedy = "dvc commit   # records it; by hand --backup-tag NAME pins it"
+        remedy = "dvc commit --force   # records it; by hand --backup-tag NAME pins it"
         raise Refused(
             f"{path} would lose rows or files, and its present bytes are recorded nowhere",
             f"{remedy}\n  → dvc checkout --force {path}   # or goes back",

@@ -30,8 +30,8 @@ def check_history(root: Path) -> Step:
             return skipped("history", f"Git remote {remote} does not answer", ask)
         there.update(listed.split()[::2])  # a hash and a name in each line
     sent = ("--ignore-missing", "--branches", "--tags", "--not", *there)
-    commits = git(root, "rev-list", "--count", *sent)
-    named = (git(root, "show-ref", "--tags") or "").splitlines()
+    commits = git(root, "rev-list --count", *sent)
+    named = (git(root, "show-ref --tags") or "").splitlines()
     tags = [line for line in named if line.split()[0] not in there]
     if commits is None:
         return skipped("history", NO_REPOSITORY)

@@ -80,8 +80,8 @@ def way_back(root: Path) -> list[str]:
 
     There is none where that has recorded no outputs.
     """
-    commit = git(root, "rev-parse", "--short", "HEAD")
-    listed = git(root, "ls-tree", "--name-only", "HEAD", *PIPELINE_WRITES) or ""
+    commit = git(root, "rev-parse --short HEAD")
+    listed = git(root, "ls-tree --name-only HEAD", *PIPELINE_WRITES) or ""
     names = listed.split()
     if PIPELINE_LOCK not in names:
         return []

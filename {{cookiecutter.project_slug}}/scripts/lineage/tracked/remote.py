@@ -14,8 +14,9 @@ from lineage.tracked.cache import (
     is_whole,
     object_path,
     read_listing,
+    write_object,
 )
-from lineage.tracked.whole_file import write_whole
+from lineage.tracked.git import main_root
 
 Remote = Any
 """A `dvc_data.hashfile.db.HashFileDB`; DVC ships no types."""
@@ -30,14 +31,15 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
     A damaged object in the cache is replaced from the remote.
 
     Args:
-        root: the project's root.
+        root: the project's root. Of a worktree without a cache of its own, main's is meant.
         md5: the hash.
         trusting: a read-only object of the cache counts as whole, as it does for DVC.
 
     Raises:
         Refused: it is in neither, or only a damaged one is.
     """
-    path = object_path(root, md5)
+    storage = root if cached_object(root, md5) else main_root(root)
+    path = object_path(storage, md5)
     damaged = path.is_file()
     is_trusted = trusting and damaged and not path.stat().st_mode & 0o222
     if is_trusted or (damaged and is_whole(path, md5)):
@@ -48,7 +50,7 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
         remedy = "dvc remote add --default storage URL"
         raise Refused(f"{problem}, and no remote is configured", remedy)
 
-    def build(temporary: Path) -> bool:
+    def build(temporary: Path) -> None:
         with _answering():
             try:
                 remote.fs.get_file(remote.oid_to_path(md5), str(temporary))
@@ -58,11 +60,8 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
         if not is_whole(temporary, md5):
             remedy = "dvc push   # from a machine that has it"
             raise Refused(f"{problem} and damaged in the remote", remedy)
-        temporary.chmod(0o444)
-        return True
 
-    write_whole(path, build, locked=False)
-    return path
+    return write_object(root, md5, build)
 
 
 def bring(
@@ -111,7 +110,7 @@ def open_remote(root: Path) -> Remote | None:
     from dvc.repo import Repo
 
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(main_root(root))) as repo:
             return repo.cloud.get_remote_odb()
     except NoRemoteError:
         return None

@@ -83,7 +83,7 @@ def find_tag(root: Path, version: str) -> Tag:
     if version in known:
         return known[version]
     near = difflib.get_close_matches(version, known, 3, 0) or ["none"]
-    is_shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
+    is_shallow = git(root, "rev-parse --is-shallow-repository") == "true"
     colleague = "git fetch --tags   # if a colleague made it"
     raise Refused(
         f"there is no tag {version}; the nearest: {', '.join(near)}",
@@ -102,16 +102,16 @@ def check_open(root: Path, version: str) -> None:
     """
     around = [folder.parent for folder in root.parents if folder.name == ".dvc"]
     project = [*around, root][0]
-    if git(project, "show-ref", "--verify", f"refs/tags/{version}"):
+    if git(project, "show-ref --verify", f"refs/tags/{version}"):
         problem = f"{find_tag(project, version).whose()}, so it takes no new runs"
         raise Refused(problem, f"{START}   # or --start patch, minor, major; then: dvc repro")
 
 
 def git_remote(root: Path) -> str | None:
     """Name the remote that Git pushes tags to: that of the branch, else `origin`, if it exists."""
-    branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    branch = git(root, "symbolic-ref --quiet --short HEAD")
     name = git(root, "config", f"branch.{branch}.remote") or "origin"
-    return name if git(root, "remote", "get-url", name) else None
+    return name if git(root, "remote get-url", name) else None
 
 
 def remote_tags(root: Path, remote: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ def remote_tags(root: Path, remote: str) -> dict[str, str]:
     Returns:
         the object of each tag, by name.
     """
-    listed = git(root, "ls-remote", "--refs", remote, "refs/tags/e*", seconds=SECONDS)
+    listed = git(root, "ls-remote --refs", remote, "refs/tags/e*", seconds=SECONDS)
     if listed is None:
         warn(f"Git's remote {remote} does not answer; only the tags that are here are known")
     lines = [line.split("\trefs/tags/") for line in (listed or "").splitlines()]

@@ -19,11 +19,10 @@ RENAME_EXCHANGE = 2
 
 @dataclass(frozen=True)
 class Draft:
-    """A file that is being written beside the output whose place it takes when it is published.
+    """A file or folder that is written beside the output whose place it takes when published.
 
     Attributes:
-        output: the file to make or replace. A link to the DVC cache is replaced, never written
-            through.
+        output: what to make or replace. A link to the DVC cache is replaced, never written through.
         path: where to write.
         before: what the output was like when the draft was opened; None: that does not matter.
     """
@@ -43,23 +42,21 @@ class Draft:
             Refused: another program wrote to the output meanwhile.
         """
         output = self.output
-        if output.is_file() and same_bytes(self.path, output):
+        if same_bytes(self.path, output):
             return False
-        flush_to_disk(self.path)
         if self.is_locked and _state(output) != self.before:
             problem = f"{output} was changed by another program meanwhile; it is as that left it"
             raise Refused(problem, "try again")
-        self.path.replace(output)
-        flush_to_disk(output.parent)
+        swap_in(self.path, output)
         return True
 
 
 @contextmanager
 def draft_of(output: Path, *, locked: bool = True) -> Iterator[Draft]:
-    """Open a draft of a file; unless it is published, it is gone at the end.
+    """Open a draft of a file or folder; unless it is published, it is gone at the end.
 
     Args:
-        output: the file to make or replace.
+        output: what to make or replace.
         locked: the caller holds the output's lock, so what killed processes left beside it can go.
 
     Raises:
@@ -114,7 +111,7 @@ def _sweep(output: Path, process: str = "[0-9]+") -> None:
             remove(file)
 
 
-def _state(output: Path) -> tuple[int, ...] | None:
+def _state(output: Path) -> tuple[int, ...]:
     """Read what changes when a file is written to or replaced.
 
     Raises:
@@ -126,15 +123,22 @@ def _state(output: Path) -> tuple[int, ...] | None:
         problem = "has rows in its write-ahead log; a program has it open, or was killed"
         remedy = f"sqlite3 {output} 'PRAGMA journal_mode = DELETE'"
         raise Refused(f"{output} {problem}", remedy)
-    if not output.exists():
-        return None
-    about = output.stat()
-    return about.st_ino, about.st_size, about.st_mtime_ns
+    state: list[int] = []
+    for path in (output, *sorted(output.glob("*"))):
+        if path.exists():
+            about = path.stat()
+            state += [about.st_ino, about.st_size, about.st_mtime_ns]
+    return tuple(state)
 
 
 def same_bytes(left: Path, right: Path) -> bool:
-    """Compare two files by size, then by content."""
-    return filecmp.cmp(left, right, shallow=False)
+    """Compare two files by size, then by content; two folders by the names and files in them."""
+    if left.is_file() and right.is_file():
+        return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
+    names = {path.name for path in left.glob("*")}
+    if not (left.is_dir() and right.is_dir()) or names != {path.name for path in right.glob("*")}:
+        return False
+    return all(same_bytes(left / name, right / name) for name in names)
 
 
 def flush_to_disk(path: Path) -> None:
@@ -167,14 +171,25 @@ def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
     new = _new_name(folder)
     new.mkdir(parents=True)
     build(new)
+    swap_in(new, folder)
+    recover_folder(folder)
+
+
+def swap_in(new: Path, output: Path) -> None:
+    """Flush a file or folder, and let it take the place of one beside it, or of none.
+
+    What was there may be under the name of the new one then.
+    """
     for path in (*new.rglob("*"), new):
         flush_to_disk(path)
-    if folder.exists() and not exchange(new, folder):
-        folder.rename(_old_name(folder))
-    if not folder.exists():
-        new.rename(folder)
-    flush_to_disk(folder.parent)
-    recover_folder(folder)
+    if new.is_file() and not output.is_dir():
+        new.replace(output)
+    elif output.exists() and not exchange(new, output):
+        output.rename(_old_name(output))
+    if new.exists() and not output.exists():
+        new.rename(output)
+    flush_to_disk(output.parent)
+    remove(_old_name(output))
 
 
 def exchange(left: Path, right: Path) -> bool:
@@ -191,7 +206,7 @@ def exchange(left: Path, right: Path) -> bool:
 
 
 def recover_folder(folder: Path) -> None:
-    """Bring a folder back to a whole state after a killed `replace_folder`.
+    """Bring a folder back to a whole state after a killed swap.
 
     That is the old state, unless the new one is in place. After an exchange, what was old lies
     under the name of the new.
@@ -200,7 +215,7 @@ def recover_folder(folder: Path) -> None:
     if old.exists() and not folder.exists():
         old.rename(folder)
     for leftover in (_new_name(folder), old):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
 
 
 def _new_name(folder: Path) -> Path:

@@ -1,19 +1,13 @@
 """Check a version out as a folder beside the project, list such folders, and clean them up."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from lineage.branches.worktree import (
-    add_worktree,
-    check_outputs,
-    remove_worktree,
-    unsaved,
-)
+from lineage.branches.worktree import add_worktree, fill_worktree, remove_worktree, unsaved
 from lineage.core.errors import Refused
-from lineage.tracked.git import common_folder, git, main_root, must_git
+from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import obtain, with_files
 from lineage.tracked.version_tags import find_tag
 
 COMMAND = "python scripts/experiment_explorer.py"
@@ -21,8 +15,7 @@ MARKER = "lineage-explore"
 """A file in Git's own folder of a worktree that `checkout` made; it goes when the worktree goes."""
 
 
-@dataclass(frozen=True)
-class Worktree:
+class Worktree(NamedTuple):
     """A worktree that `checkout` made.
 
     Attributes:
@@ -44,47 +37,31 @@ def checkout(root: Path, version: str) -> Path:
             left behind.
     """
     tag = find_tag(root, version)
-    top = git(root, "rev-parse", "--show-toplevel")
+    top = git(root, "rev-parse --show-toplevel")
     folder = Path(top or root).with_name(f"explore-{version}")
     if folder.exists():
         is_ours = folder in [made.folder for made in worktrees(root)]
-        cleanup_it = f"{COMMAND} cleanup --version {version}"
         raise Refused(
             f"{folder} exists",
-            cleanup_it if is_ours else f"mv {folder} {folder}.old",
+            f"{COMMAND} cleanup --version {version}" if is_ours else f"mv {folder} {folder}.old",
         )
     project = add_worktree(root, folder, "--detach", tag.commit)
     try:
-        own = git(folder, "rev-parse", "--absolute-git-dir") or ""
+        own = git(folder, "rev-parse --absolute-git-dir") or ""
         Path(own, MARKER).write_text(f"{version} {tag.commit}", encoding="utf-8")
-        _fill(root, project)
+        fill_worktree(root, project)
     except BaseException:
         remove_worktree(root, folder)
         raise
     return project
 
 
-def _fill(root: Path, project: Path) -> None:
-    """Check the outputs of a worktree out, and verify each."""
-    from dvc.repo import Repo
-
-    storage = main_root(root)
-    for md5 in with_files(storage, recorded_outputs(project).values()):
-        obtain(storage, md5)
-    if (project / ".dvc").is_dir():  # else the commit is older than DVC in this project
-        with Repo(str(project)) as repo:
-            repo.checkout(force=True, allow_missing=True)
-    check_outputs(project)
-
-
 def worktrees(root: Path) -> list[Worktree]:
     """List the worktrees that `checkout` made and that still exist."""
-    shared = common_folder(root) or root
     found = []
-    for marker in sorted(shared.glob(f"worktrees/*/{MARKER}")):
+    for marker in sorted(common_folder(root).glob(f"worktrees/*/{MARKER}")):
         version, commit = marker.read_text(encoding="utf-8").split()
-        link = marker.with_name("gitdir").read_text(encoding="utf-8")
-        folder = Path(link.strip()).parent
+        folder = Path(marker.with_name("gitdir").read_text(encoding="utf-8").strip()).parent
         if (folder / ".git").is_file():
             found.append(Worktree(version, folder, _changes(root, folder, commit)))
     return found
@@ -99,10 +76,10 @@ def _changes(
 
     Those are commits, changed and new files, also those that Git ignores, and changed outputs.
     """
-    prefix = git(root, "rev-parse", "--show-prefix") or ""
+    prefix = git(root, "rev-parse --show-prefix") or ""
     project = folder / prefix
     changed, unknown = unsaved(folder, prefix)
-    if git(folder, "rev-parse", "HEAD") != commit:
+    if git(folder, "rev-parse HEAD") != commit:
         changed.insert(0, "commits")
     outputs = []
     for path, md5 in recorded_outputs(project, commit).items():
@@ -138,8 +115,7 @@ def cleanup(
             changes = ", ".join(made.changes[:5])
             raise Refused(f"{made.folder} has changes: {changes}", "save them, or cleanup --force")
         if root.is_relative_to(made.folder):
-            main = (common_folder(root) or root).parent
-            raise Refused(f"{made.folder} is where you are", f"cd {main}")
+            raise Refused(f"{made.folder} is where you are", f"cd {common_folder(root).parent}")
     for made in chosen:
-        must_git(root, "worktree", "remove", "--force", str(made.folder))
+        must_git(root, "worktree remove --force", str(made.folder))
     return chosen

@@ -1,9 +1,8 @@
 """Compare two parquet files: rows of data by their key columns, predictions by their items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
@@ -13,8 +12,7 @@ ITEM_COLUMNS = {"track_id", "item_id", "predicted"}
 """What predictions must have, so that they can be compared."""
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One line of a comparison; what cannot be known is None.
 
     Attributes:

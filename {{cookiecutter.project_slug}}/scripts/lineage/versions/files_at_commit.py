@@ -1,24 +1,22 @@
 """The files of a commit, read from Git and hashed as DVC would hash them."""
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from lineage.tracked.git import git, git_bytes, must_git
 from lineage.tracked.hashes import listing_md5
 
 DVC = "dvc"
 LINK = "120000"
-SUBMODULE = "160000"
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file as it is stored.
 
     Attributes:
-        mode: as Git writes it (`100644`, `LINK`, `SUBMODULE`), or `DVC`.
+        mode: as Git writes it (`100644`, `LINK`), or `DVC`.
         name: of the blob in Git, or the md5 in DVC's cache.
     """
 
@@ -31,19 +29,23 @@ def files_in_git(
     commit: str,
     folder: str = ".",
 ) -> dict[str, StoredFile]:
-    """List the files that Git stores of a commit, by their paths relative to `root`."""
-    listed = git(root, "ls-tree", "-r", "-z", commit, "--", folder) or ""
+    """List the files that Git stores of a commit, by their paths relative to `root`.
+
+    Submodules are none of them.
+    """
+    listed = git(root, f"ls-tree -r -z {commit} --", folder) or ""
     files = {}
     for entry in listed.split("\0")[:-1]:
         about, _, path = entry.partition("\t")
-        mode, _, blob = about.split()
-        files[path] = StoredFile(mode, blob)
+        mode, kind, name = about.split()
+        if kind == "blob":
+            files[path] = StoredFile(mode, name)
     return files
 
 
 def blob_bytes(root: Path, blob: str) -> bytes:
     """Read a blob of Git."""
-    return git_bytes(root, "cat-file", "blob", blob) or b""
+    return git_bytes(root, f"cat-file blob {blob}") or b""
 
 
 @cache
@@ -72,7 +74,7 @@ def md5_in_git(
     files = files_in_git(root, commit, path)
     if path in files:
         return blob_md5(root, files[path].name)
-    patterns = git(root, "show", f"{commit}:./.dvcignore") or ""
+    patterns = git(root, f"show {commit}:./.dvcignore") or ""
     kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
     hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
     return listing_md5(hashes) if hashes else None
@@ -93,5 +95,5 @@ def changed_files(
     Raises:
         Refused: there is no such commit.
     """
-    options = ("--name-only", "--no-ext-diff", "--relative", commit, "--")
-    return must_git(root, "diff", *options, *paths).splitlines()
+    command = f"diff --name-only --no-ext-diff --relative {commit} --"
+    return must_git(root, command, *paths).splitlines()

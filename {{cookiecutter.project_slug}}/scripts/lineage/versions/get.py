@@ -2,38 +2,35 @@
 
 import difflib
 import os
+import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from lineage.branches.worktree import add_worktree, remove_worktree
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import PIPELINE_LOCK
-from lineage.tracked.git import common_folder, git, main_root
+from lineage.tracked.git import main_root, must_git
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
 from lineage.tracked.version_tags import find_tag
-from lineage.tracked.whole_file import exchange
 from lineage.versions.files_at_commit import (
     DVC,
     LINK,
-    SUBMODULE,
     StoredFile,
     blob_bytes,
     blob_md5,
     files_in_git,
 )
 
+PLAIN = re.compile(r"(?!(.*/)?\.(\.|git)(/|$))[^-:/\0-\x1f][^\0-\x1f]*")
+"""A path that stays in the project, outside `.git`, and is no option and no pathspec of Git."""
+
 
 def get(
-    root: Path,
-    version: str,
-    artifact: str,
-    output: Path | None,
-    strategy: str,
-    force: bool,
+    root: Path, version: str, artifact: str, output: Path | None, strategy: str, force: bool
 ) -> Path:
     """Bring back a file or folder of a version. HEAD, index, stash and working tree are left alone.
 
@@ -58,7 +55,7 @@ def get(
     commit = find_tag(root, version).commit
     target = output or root / "build" / version / path
     if output and target.is_dir():
-        target /= PurePosixPath(path).name
+        target /= Path(path).name
     _check_target(root, target, force)
     wanted = Wanted(root, version, commit, path, recorded_outputs(root, commit))
     wanted.check_exists()
@@ -72,7 +69,9 @@ def get(
             except Refused as error:
                 problems.append(error)
                 continue
-            _put_in_place(made, target)
+            if os.path.lexists(target):
+                target.rename(made.with_name("old"))
+            made.replace(target)
             return target
     raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
 
@@ -89,28 +88,16 @@ def _check_target(
             f"--output {target} would replace the project",
             "give a path that does not exist yet",
         )
-    if not os.path.lexists(target):
-        return
-    if not force:
+    if os.path.lexists(target) and not force:
         raise Refused(
             f"{target} exists, and nothing is overwritten",
             "give another --output, or --force to replace it",
         )
-    if not (target.is_file() or target.is_dir() or target.is_symlink()):
+    if target.exists() and not (target.is_file() or target.is_dir()):
         raise BadInput(f"--output {target} is neither a file nor a folder", "give another --output")
 
 
-def _put_in_place(made: Path, target: Path) -> None:
-    """Rename what was made to the target; what was there stays in the temporary folder."""
-    if exchange(made, target):
-        return
-    if os.path.lexists(target) and (made.is_dir() or target.is_dir()):
-        target.rename(made.with_name("old"))
-    made.replace(target)
-
-
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A path of the project at a version, with all outputs that DVC records there."""
 
     root: Path
@@ -133,7 +120,7 @@ class Wanted:
         for name, md5 in self.recorded(path).items():
             inside = {name: md5}
             if md5.endswith(".dir"):
-                listed = listing(main_root(self.root), md5)
+                listed = listing(self.root, md5)
                 inside = {f"{name}/{file}": each for file, each in listed.items()}
             for file, each in inside.items():
                 if _within(check_path(file), path):
@@ -145,7 +132,7 @@ class Wanted:
         try:
             found = self.files(self.path)
             modes = {stored.mode for stored in found.values()}
-            if self.path in self.outputs or modes - {LINK, SUBMODULE}:
+            if self.path in self.outputs or modes - {LINK}:
                 return
             known = set(self.files("."))
         except Refused:  # a folder's listing is nowhere; the other strategies may know more
@@ -164,11 +151,7 @@ class Wanted:
             f"{show}   # lists its artifacts",
         )
 
-    def place(
-        self,
-        made: Path,
-        name: str,
-    ) -> Path:
+    def place(self, made: Path, name: str) -> Path:
         """Return the place of one of the files in what was made: a file, or a folder of files."""
         return Path(f"{made}{name.removeprefix(self.path)}")
 
@@ -176,22 +159,21 @@ class Wanted:
         """Raise `Refused` unless every file that DVC made is what DVC or Git recorded."""
         for name, stored in self.files(self.path).items():
             file = self.place(made, name)
-            is_link = file.is_symlink()
-            if stored.mode in (LINK, SUBMODULE):
-                is_whole = is_link == (stored.mode == LINK)
-            else:
+            is_whole = file.is_symlink() == (stored.mode == LINK)
+            if is_whole and stored.mode != LINK:
                 md5 = stored.name if stored.mode == DVC else blob_md5(self.root, stored.name)
-                is_whole = file.is_file() and not is_link and file_md5(file) == md5
+                is_whole = file.is_file() and file_md5(file) == md5
             if not is_whole:
-                problem = f"{name} of {self.version} did not come back as it was recorded"
-                raise Refused(f"{problem} ({stored.name})")
+                raise Refused(
+                    f"{name} of {self.version} did not come back as it was recorded ({stored.name})"
+                )
 
 
 def _near(path: str, known: set[str]) -> str:
     """Name the files and folders that may have been meant."""
     for name in list(known):
-        known.update(parent.as_posix() for parent in PurePosixPath(name).parents if parent.name)
-    near = sorted(name for name in known if PurePosixPath(name).name == PurePosixPath(path).name)
+        known.update(map(str, list(PurePosixPath(name).parents)[:-1]))
+    near = sorted(name for name in known if Path(name).name == Path(path).name)
     near += difflib.get_close_matches(path, known, 5)
     return f"; near matches: {', '.join(dict.fromkeys(near))}" if near else ""
 
@@ -203,9 +185,7 @@ def check_path(artifact: str) -> str:
         BadInput: it is absolute, leads out of the project, or could be an option.
     """
     path = PurePosixPath(artifact)
-    is_plain = path.parts and not path.is_absolute() and artifact[0] not in "-:"
-    strange = {"..", ".git"}.intersection(path.parts)
-    if not is_plain or strange or any(ord(character) < 32 for character in artifact):
+    if not path.parts or not PLAIN.fullmatch(artifact):
         raise BadInput(
             f"{artifact!r} is not a path inside the project",
             "give it as in models/production/model.bin",
@@ -228,10 +208,10 @@ def _from_objects(wanted: Wanted, target: Path) -> None:
         file = wanted.place(target, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         if stored.mode == DVC:
-            bring(main_root(wanted.root), stored.name, file)
+            bring(wanted.root, stored.name, file)
         elif stored.mode == LINK:
             file.symlink_to(os.fsdecode(blob_bytes(wanted.root, stored.name)))
-        elif stored.mode != SUBMODULE:
+        else:
             file.write_bytes(blob_bytes(wanted.root, stored.name))
             file.chmod(int(stored.mode[-3:], 8))
 
@@ -239,10 +219,12 @@ def _from_objects(wanted: Wanted, target: Path) -> None:
 def _from_dvc(wanted: Wanted, target: Path) -> None:
     from dvc.repo import Repo
 
-    top = (common_folder(wanted.root) or wanted.root).parent
-    prefix = git(wanted.root, "rev-parse", "--show-prefix") or ""
+    where = must_git(main_root(wanted.root), "rev-parse --show-toplevel --show-prefix")
+    top, _, prefix = where.partition("\n")
+    unlinked = {"cache": {"type": ["copy"]}}  # else DVC hands out a link into its cache
     try:
-        Repo.get(str(top), prefix + wanted.path, out=str(target), rev=wanted.commit)
+        path = prefix + wanted.path
+        Repo.get(top, path, out=str(target), rev=wanted.commit, config=unlinked)
     except Exception as error:  # DVC's libraries have exceptions of their own
         raise Refused(f"dvc get: {error}") from None
     wanted.check(target)

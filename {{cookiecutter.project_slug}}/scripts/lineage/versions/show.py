@@ -1,49 +1,53 @@
-"""Print versions: the list of all, one of them, or what differs between two."""
+"""Show versions: the list of all, one of them, or what differs between two."""
 
 import json
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
+from lineage.core.errors import LineageError
 from lineage.core.listing import print_rows
 from lineage.core.params import read_params
 from lineage.results.leaderboard import metric_names
-from lineage.results.version_results import Results, find_results, params_of
+from lineage.results.version_results import Results, find_predictions, find_results, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
-from lineage.tracked.git import git
-from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.git import git, has_commit
+from lineage.tracked.remote import obtain
 from lineage.tracked.version_tags import Tag, tags
-from lineage.versions.compare import change, compare
-
-HEADER = (
-    "section",
-    "name",
-    "v1",
-    "v2",
-    "delta",
-    "percent",
+from lineage.versions.compare_files import (
+    NOT_RECORDED,
+    Difference,
+    compare_data,
+    compare_predictions,
 )
+
+HASHES = {
+    "data_hash": paths.TRAIN_DATA,
+    "test_hash": paths.TEST_DATA,
+}
+"""Columns of `metrics` that name data by their md5."""
 
 
 def print_versions(root: Path, form: str) -> None:
     """Print all versions with the metrics of their best run, as `results/metrics.json` has them."""
     known = {tag: _metrics(root, tag) for tag in tags(root).values()}
-    names: dict[str, None] = {}
+    names: dict[str, Any] = {}
     for metrics in known.values():
-        names |= dict.fromkeys(metrics)
+        names |= metrics
     rows = []
     for tag, metrics in known.items():
-        values = map(metrics.get, names)
-        rows.append([tag.version, tag.day, tag.commit[:7], *values, tag.text])
+        rows.append((tag.version, tag.day, tag.commit[:7], *map(metrics.get, names), tag.text))
     print_rows(["version", "day", "commit", *names, "description"], rows, form)
 
 
 def _metrics(root: Path, tag: Tag) -> dict[str, Any]:
-    text = git(root, "show", f"{tag.commit}:./{paths.METRICS_FILE}") or "{}"
+    text = git(root, f"show {tag.commit}:./{paths.METRICS_FILE}") or "{}"
     with suppress(ValueError, TypeError):  # a merge conflict, committed, is no JSON object
         return dict(json.loads(text))
     return {}
@@ -63,20 +67,18 @@ def print_version(
     run = results.runs[0]
     sections: dict[str, dict[str, Any]] = {
         "tag": {"commit": None},
-        "run": {
-            "runs": len(results.runs),
-            **{name: run.get(name) for name in METRIC_ROW_COLUMNS},
-        },
+        "run": {"runs": len(results.runs)},
         "params": params_of(run),
         "metrics": {name: run[name] for name in metric_names(results.database)},
+        "artifacts": results.outputs,
     }
+    sections["run"] |= {name: run.get(name) for name in METRIC_ROW_COLUMNS}
     if tag := results.tag:
         sections["tag"] = {
             "commit": tag.commit,
             "day": tag.day,
             "description": tag.text,
         }
-        sections["artifacts"] = recorded_outputs(root, tag.commit)
     rows = []
     for section, pairs in sections.items():
         rows += [(section, name, value) for name, value in pairs.items()]
@@ -89,8 +91,7 @@ def _merged_files(root: Path, results: Results) -> Iterator[tuple[str, str, str]
     train = root / paths.TRAIN_DATA
     if md5 := results.outputs.get(paths.TRAIN_DATA):
         train = object_path(root, md5)
-    merged = read_sources(train) | read_sources(results.database)
-    for source in merged.values():
+    for source in (read_sources(train) | read_sources(results.database)).values():
         if not source.name.startswith(paths.RUNS):
             yield "merged", source.name, f"{source.rows} rows {source.rule}"
 
@@ -103,26 +104,108 @@ def print_difference(
     limit: int,
     form: str,
 ) -> None:
-    """Print what differs between two versions.
+    """Print what differs between two versions. In tables for people deltas have a sign.
 
-    Args and errors: as in `find_results` and `compare`. In tables for people deltas have a sign.
+    Args:
+        root: the project's root.
+        left, right: the versions.
+        database: as in `find_results`, whose errors this has.
+        limit: at most so many flipped predictions are named; all are counted.
+        form: as in `print_rows`.
     """
-    keys = read_params(root / paths.PARAMS).merge.data_key_columns
     before = find_results(root, left, database)
     after = find_results(root, right, database)
     rows = []
-    for line in compare(root, before, after, keys, limit):
+    for line in compare(root, before, after, limit):
         delta: Any = None
         percent: Any = None
         if line.section != "predictions":  # its counts are no measurements
             delta, percent = change(line.v1, line.v2)
-        if form in ("table", "md"):
-            delta = _signed("{:+.4f}", delta)
-            percent = _signed("{:+.2f} %", percent)
-        rows.append([line.section, line.name, line.v1, line.v2, delta, percent])
-    print_rows(HEADER, rows, form)
+        if form in ("table", "md") and delta is not None:
+            delta = f"{delta:+.4f}".removesuffix(".0000")
+            percent = percent if percent is None else f"{percent:+.2f} %"
+        rows.append((*line, delta, percent))
+    print_rows(("section", "name", "v1", "v2", "delta", "percent"), rows, form)
 
 
-def _signed(pattern: str, number: float | None) -> str | None:
-    """Write a change for people, as in `+0.0042` or `+2`."""
-    return None if number is None else pattern.format(number).removesuffix(".0000")
+def compare(root: Path, left: Results, right: Results, limit: int) -> Iterator[Difference]:
+    """Compare the best runs of two versions; `limit` as in `print_difference`."""
+    before = left.runs[0]
+    after = right.runs[0]
+    params = params_of(before)
+    new_params = params_of(after)
+    for name in params | new_params:
+        line = Difference("params", name, params.get(name), new_params.get(name))
+        if line.v1 != line.v2:
+            yield line
+    for name in dict.fromkeys(metric_names(left.database) + metric_names(right.database)):
+        yield Difference("metrics", name, before.get(name), after.get(name))
+    keys = read_params(root / paths.PARAMS).merge.data_key_columns
+    for column, path in HASHES.items():
+        yield from _data(root, path, before.get(column), after.get(column), keys)
+    yield from _predictions(root, left, right, limit)
+    yield from _code(root, left.commit, right.commit)
+
+
+def change(before: Any, after: Any) -> tuple[float | None, float | None]:
+    """Return the difference of two numbers, and in per cent of the first.
+
+    None stands for what there is not: of NULL, text and infinities, and per cent of zero.
+    """
+    for value in (before, after):
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            return None, None
+    delta = after - before
+    if delta == 0:
+        return delta, 0.0
+    return delta, delta / abs(before) * 100 if before else None
+
+
+def _data(
+    root: Path,
+    path: str,
+    left: str | None,
+    right: str | None,
+    keys: Sequence[str],
+) -> Iterator[Difference]:
+    yield Difference("data", path, left and left[:6], right and right[:6])
+    if left == right or not re.fullmatch("[0-9a-f]{64}", f"{left}{right}"):
+        return
+    try:
+        old = obtain(root, str(left))
+        new = obtain(root, str(right))
+        for name, pair in compare_data(old, new, keys).items():
+            yield Difference("data", f"{path}: {name}", *pair)
+    except LineageError as error:
+        yield Difference("data", f"{path}: {error.problem}")
+
+
+def _predictions(
+    root: Path,
+    left: Results,
+    right: Results,
+    limit: int,
+) -> list[Difference]:
+    """Compare what both best runs predicted for the items that both know."""
+    try:
+        before = find_predictions(root, left, left.runs[0])
+        after = find_predictions(root, right, right.runs[0])
+        return compare_predictions(before, after, limit) if before and after else [NOT_RECORDED]
+    except LineageError as error:
+        return [Difference("predictions", error.problem)]
+
+
+def _code(
+    root: Path,
+    left: str | None,
+    right: str | None,
+) -> Iterator[Difference]:
+    """Count the lines removed from and added to each file, as `git diff --numstat` does."""
+    yield Difference("code", "commit", left and left[:7], right and right[:7])
+    if not (has_commit(root, left) and has_commit(root, right)):
+        yield Difference("code", "not in this clone (git fetch --unshallow)")
+        return
+    command = f"diff --numstat --no-ext-diff --no-renames --relative -z {left}..{right}"
+    for line in (git(root, command) or "").split("\0")[:-1]:
+        added, removed, name = line.split("\t", 2)
+        yield Difference("code", name, f"-{removed}", f"+{added}")

@@ -7,7 +7,6 @@ tags of other branches nothing is compared, but their names are taken.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +15,9 @@ from lineage.core.errors import LineageError, Refused
 from lineage.core.params import Params, read_params, with_version
 from lineage.core.paths import DATABASE, INCOMING_DATA, PARAMS, RUNS, TEST_DATA, TRAIN_DATA
 from lineage.core.version_numbers import Part, following, parse
-from lineage.results.leaderboard import best_runs
+from lineage.results.leaderboard import best_runs, existing_database
 from lineage.results.version_results import Run, find_results, params_at, params_of
-from lineage.tracked.git import main_root
+from lineage.tracked.dvc import changed_stages
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import obtain
 from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
@@ -94,8 +93,7 @@ def start_version(root: Path, part: Part | None) -> None:
     Raises:
         BadInput: params.yaml is wrong, or the version cannot be changed there.
     """
-    params = read_params(root / PARAMS)
-    version = find_next(root, params, taken_versions(root), part).name
+    version = find_next(root, read_params(root / PARAMS), taken_versions(root), part).name
     set_version(root, version)
     say(f"{PARAMS} says {version}; no tag has closed it")
     say(f"  → git commit --all --message 'Start {version}'; dvc repro")
@@ -104,8 +102,7 @@ def start_version(root: Path, part: Part | None) -> None:
 def set_version(root: Path, version: str) -> None:
     """Change `experiment.version` in params.yaml, and no other byte."""
     file = root / PARAMS
-    text = file.read_bytes().decode("utf-8")
-    write_text(file, with_version(text, version))
+    write_text(file, with_version(file.read_bytes().decode("utf-8"), version))
 
 
 def find_next(
@@ -126,7 +123,7 @@ def find_next(
     last = newest_tag(root)
     reasons = [FIRST]
     if last:
-        reasons = sorted(_changes(root, params, last, changed), key=itemgetter(0)) or [UNCHANGED]
+        reasons = sorted(_changes(root, params, last, changed)) or [UNCHANGED]
     raised = part or reasons[0][0]
     name = params.experiment.version
     base = last.version if last else name
@@ -140,22 +137,6 @@ def find_next(
 def holds_runs(root: Path, tag: Tag) -> bool:
     """Tell whether the newest runs are those that a tag holds."""
     return recorded_md5(root, RUNS, tag.commit) == recorded_md5(root, RUNS)
-
-
-def changed_stages(root: Path) -> list[str]:
-    """Name the stages and `.dvc` files that `dvc status` finds changed.
-
-    Raises:
-        Refused: it fails.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(root)) as repo:
-            return list(repo.status())
-    except DvcException as error:
-        raise Refused(f"dvc status failed: {error}", "dvc status") from None
 
 
 def _changes(
@@ -190,8 +171,7 @@ def _data_change(
     keys: Sequence[str],
 ) -> Reason:
     """Say how a data set changed from one hash to another."""
-    storage = main_root(root)
-    found = compare_data(obtain(storage, before), obtain(storage, now), keys)
+    found = compare_data(obtain(root, before), obtain(root, now), keys)
     counts = ", ".join(f"{name}: {after}" for name, (_, after) in found.items())
     if path == TEST_DATA or found["rows removed"][1] or found["rows changed"][1]:
         return "major", f"{path} replaced ({counts})"
@@ -229,36 +209,27 @@ def describe(
     if last := newest_tag(root):
         with suppress(LineageError):  # results that are nowhere: all params are told
             before = params_of(find_results(root, last.version).runs[0])
-    parts = [f"model={now['name']}"] if "name" in now else []
-    for name, value in now.items():
-        if name != "name" and before.get(name) != value:
-            parts.append(f"{name}={value}")
+    parts = [f"model={now.pop('name')}"] if "name" in now else []
+    parts += [f"{name}={value}" for name, value in now.items() if before.get(name) != value]
     metric = params.promote.metric
     value = run[metric]
     parts.append(f"{metric}=NULL" if value is None else f"{metric}={value:.4f}")
     parts.append(f"data={str(run['data_hash'])[:6]}")
-    words = " ".join((text or params.experiment.description).split())
-    return " | ".join([*parts, words] if words else parts)
+    parts.append(" ".join((text or params.experiment.description).split()))
+    return " | ".join(filter(None, parts))
 
 
 def newest_run(root: Path, params: Params) -> Run:
     """Read the best of the runs that `dvc repro` did last."""
     version = params.experiment.version
-    ids = [path.stem for path in (root / RUNS).glob("*.db")]
     promote = params.promote
-    where = [f"version={version}"]
-    runs = []
-    if (root / DATABASE).exists():
-        runs = best_runs(
-            root / DATABASE,
-            promote.metric,
-            promote.mode,
-            track_ids=ids,
-            where=where,
-        )
+    runs = best_runs(
+        existing_database(root / DATABASE),
+        promote.metric,
+        promote.mode,
+        track_ids=[path.stem for path in (root / RUNS).glob("*.db")],
+        where=[f"version={version}"],
+    )
     if not runs:
-        raise Refused(
-            f"{DATABASE} holds no results of {version} from the last run",
-            "dvc repro",
-        )
+        raise Refused(f"{DATABASE} holds no results of {version} from the last run", "dvc repro")
     return runs[0]

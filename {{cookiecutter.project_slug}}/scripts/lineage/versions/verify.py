@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lineage.core.console import warn
@@ -39,9 +40,6 @@ from lineage.versions.verify_code import other_code, other_data
 LINKS = ("commit", "dvc.lock", "cache", "remote", "md5", "row", "model", "data", "code")
 """The chain from a row to all that it names."""
 
-Whole = dict[str, bool]
-"""Of objects in the cache: whether their bytes are whole."""
-
 
 @dataclass
 class Proof:
@@ -49,8 +47,7 @@ class Proof:
 
     Attributes:
         tag: of the version.
-        outputs: path and hash of all that DVC records at it.
-        objects: the hashes of all objects behind the outputs.
+        objects: the hashes of all objects behind what DVC records at it.
         sent: the hashes of those that belong into the remote.
         problems: by link, what is wrong; empty when it holds. A link that is not there could not be
             looked at.
@@ -58,9 +55,13 @@ class Proof:
 
     tag: Tag
     problems: dict[str, str]
-    outputs: dict[str, str]
     objects: set[str]
     sent: set[str]
+
+    def note(self, link: str, hashes: set[str], state: str) -> None:
+        """Note that a link holds, unless there are objects in a state that they must not be in."""
+        text = f"{len(hashes)} objects are {state}, as {min(hashes)}" if hashes else ""
+        self.problems[link] = text
 
     def broken(self) -> list[str]:
         """Name the links that do not hold, in the order of the chain."""
@@ -112,77 +113,62 @@ def verify(root: Path, chosen: Sequence[Tag]) -> list[Proof]:
     Raises:
         Refused: the remote does not answer.
     """
-    storage = main_root(root)
-    remote = open_remote(storage)
-    whole: Whole = {}
-    proofs = [_read(root, tag, whole) for tag in chosen]
+    remote = open_remote(root)
+    proofs = [_read(root, tag) for tag in chosen]
     objects = set[str]().union(*(proof.objects for proof in proofs))
-    absent = None if remote is None else missing_in_remote(storage, remote, objects)
+    absent = None if remote is None else missing_in_remote(root, remote, objects)
     for proof in proofs:
-        if proof.outputs:
-            _check_objects(proof, whole, absent)
+        if proof.objects:
+            _check_objects(root, proof, absent)
             _check_runs(root, proof)
     return proofs
 
 
-def _read(
-    root: Path,
-    tag: Tag,
-    whole: Whole,
-) -> Proof:
-    """Read what a tag records, and note whether its objects in the cache are whole."""
-    storage = main_root(root)
+def _read(root: Path, tag: Tag) -> Proof:
+    """Read what a tag records."""
     problems = {"commit": "", "dvc.lock": ""}
     if not has_commit(root, tag.commit):
         problems["commit"] = f"{tag.commit[:7]} is not in this clone"
-    if git(root, "cat-file", "-e", f"{tag.commit}:./{PIPELINE_LOCK}") is None:
+    if git(root, f"cat-file -e {tag.commit}:./{PIPELINE_LOCK}") is None:
         problems["dvc.lock"] = "there is none: it was tagged without results"
     try:
-        outputs = recorded_outputs(root, tag.commit)
-        sent = recorded_outputs(root, tag.commit, pushed=True)
+        sent = _objects(root, tag.commit, pushed=True)
+        return Proof(tag, problems, _objects(root, tag.commit), sent)
     except BadInput as error:
         problems["dvc.lock"] = error.problem
-        return Proof(tag, problems, {}, set(), set())
-    _look(storage, set(outputs.values()), whole)  # before a damaged listing is fetched anew
-    objects = _with_files(storage, outputs)
-    _look(storage, objects, whole)
-    return Proof(tag, problems, outputs, objects, _with_files(storage, sent))
+        return Proof(tag, problems, set(), set())
 
 
-def _look(
-    storage: Path,
-    hashes: set[str],
-    whole: Whole,
-) -> None:
-    for md5 in hashes - whole.keys():
-        if known := cached_object(storage, md5):
-            whole[md5] = is_whole(known, md5)
-
-
-def _with_files(storage: Path, outputs: dict[str, str]) -> set[str]:
-    hashes = set(outputs.values())
+def _objects(root: Path, commit: str, pushed: bool = False) -> set[str]:
+    """Find the hashes of all objects behind what a commit records, or behind what is pushed."""
+    hashes = set(recorded_outputs(root, commit, pushed=pushed).values())
+    for md5 in hashes:
+        _in_cache(root, md5)  # before a damaged listing is fetched anew
     with suppress(Refused):  # a listing that is nowhere is among the lost objects
-        hashes = with_files(storage, hashes)
+        hashes = with_files(root, hashes)
     return hashes
 
 
+@cache
+def _in_cache(root: Path, md5: str) -> bool | None:
+    """Tell whether the object in the cache is whole, when it is asked first; None: it is absent."""
+    known = cached_object(main_root(root), md5)
+    return is_whole(known, md5) if known else None
+
+
 def _check_objects(
+    root: Path,
     proof: Proof,
-    whole: Whole,
     absent: set[str] | None,
 ) -> None:
     """Look at cache, md5 and remote; `absent` is what the remote lacks, None without a remote."""
-    lost = proof.objects - whole.keys()
+    damaged = {md5 for md5 in proof.objects if _in_cache(root, md5) is False}
+    lost = {md5 for md5 in proof.objects if _in_cache(root, md5) is None}
     if absent is not None:
         lost &= absent
-        proof.problems["remote"] = _count(proof.sent & absent, "not there")
-    damaged = {md5 for md5 in proof.objects if not whole.get(md5, True)}
-    proof.problems["cache"] = _count(lost, "nowhere")
-    proof.problems["md5"] = _count(damaged, "damaged in the cache")
-
-
-def _count(hashes: set[str], state: str) -> str:
-    return f"{len(hashes)} objects are {state}, as {min(hashes)}" if hashes else ""
+        proof.note("remote", proof.sent & absent, "not there")
+    proof.note("cache", lost, "nowhere")
+    proof.note("md5", damaged, "damaged in the cache")
 
 
 def _check_runs(root: Path, proof: Proof) -> None:
@@ -190,19 +176,18 @@ def _check_runs(root: Path, proof: Proof) -> None:
     problems = proof.problems
     try:
         results = find_results(root, proof.tag.version)
-        models = hashes_by_name(files_of(root, proof.outputs, TRAINED_MODELS))
-        predictions = files_of(root, proof.outputs, PREDICTIONS)
+        models = hashes_by_name(files_of(root, results.outputs, TRAINED_MODELS))
+        predictions = files_of(root, results.outputs, PREDICTIONS)
     except LineageError as error:
         problems["row"] = error.problem
         return
-    claims = _false_claims(proof.tag.text, results.runs[0])
-    problems |= {"row": next(claims, ""), "model": ""}
+    problems["row"] = next(_false_claims(proof.tag.text, results.runs[0]), "")
+    problems["model"] = ""
     for run in reversed(results.runs):
         name = run["track_id"]
         if models.get(model_name(name)) != run["model_hash"]:
             problems["model"] = f"run {name} recorded another model"
-        recorded = run.get("predictions_hash")
-        if recorded and predictions.get(f"{name}.parquet") != recorded:
+        if run.get("predictions_hash") not in (None, predictions.get(f"{name}.parquet")):
             problems["row"] = f"{PREDICTIONS} does not hold what run {name} recorded"
     problems["data"] = next(other_data(root, results), "")
     code = next(other_code(root, results), "")

@@ -13,8 +13,8 @@ from lineage.results.version_results import Results
 from lineage.tracked.code_at_commit import code_hash_at
 from lineage.tracked.git import git
 from lineage.tracked.recorded import yaml_in_git
-from lineage.versions.compare import HASHES
 from lineage.versions.files_at_commit import changed_files, md5_in_git
+from lineage.versions.show import HASHES
 
 
 def other_data(
@@ -39,21 +39,11 @@ def other_code(
     """Say which command, param or file of a tagged version is not the one that ran."""
     commit = results.commit
     yield from _other_settings(root, commit)
-    recorded = git(
-        root,
-        "log",
-        "-1",
-        "--format=%H",
-        commit,
-        "--",
-        PIPELINE_LOCK,
-    )
+    recorded = git(root, f"log -1 --format=%H {commit} -- {PIPELINE_LOCK}")
     for _, path, md5 in _dependencies(root, commit):
-        if path in results.outputs:
-            continue
-        if md5_in_git(root, commit, path) not in (None, md5):
-            changed = changed_files(root, f"{recorded}..{commit}", path)
-            yield f"{[*changed, path][0]} is not what {PIPELINE_LOCK} says ran"
+        if path not in results.outputs and md5_in_git(root, commit, path) not in (None, md5):
+            name = [*changed_files(root, f"{recorded}..{commit}", path), path][0]
+            yield f"{name} is not what {PIPELINE_LOCK} says ran"
     for run in results.runs:
         if run.get("code_hash") not in (None, code_hash_at(root, commit)):
             yield f"run {run['track_id']} had other code"
@@ -66,24 +56,15 @@ def _other_settings(
     """Say which command of `dvc.yaml` or param differs from what `dvc.lock` says."""
     declared = yaml_in_git(root, commit, PIPELINE).get("stages") or {}
     params = yaml_in_git(root, commit, PARAMS)
-    for name, stage in _stages(root, commit).items():
+    for name, stage in yaml_in_git(root, commit, PIPELINE_LOCK)["stages"].items():
         ran = stage["cmd"]
-        about = declared.get(name) or {}
-        says = about.get("cmd", ran)
+        says = (declared.get(name) or {}).get("cmd", ran)
         if says != ran and "${" not in says:  # a template would have to be filled in
             yield f"stage {name} ran {ran!r}, and {PIPELINE} says {says!r}"
-        files = stage.get("params") or {}
-        for key, value in files.get(PARAMS, {}).items():
+        for key, value in stage.get("params", {}).get(PARAMS, {}).items():
             now = _param(params, key)
             if now != value:
                 yield f"{name} ran with {key}: {value}, and {PARAMS} says {now}"
-
-
-def _stages(
-    root: Path,
-    commit: str,
-) -> dict[str, Any]:
-    return yaml_in_git(root, commit, PIPELINE_LOCK)["stages"]
 
 
 def _dependencies(
@@ -91,7 +72,7 @@ def _dependencies(
     commit: str,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield stage, path and hash of each dependency that `dvc.lock` names."""
-    for name, stage in _stages(root, commit).items():
+    for name, stage in yaml_in_git(root, commit, PIPELINE_LOCK)["stages"].items():
         for dependency in stage.get("deps") or []:
             yield name, dependency["path"], dependency.get("md5")
 

@@ -11,12 +11,13 @@ import numpy
 import optuna
 from optuna.trial import TrialState
 
+from lineage.core.code_hash import hash_json
 from lineage.core.console import warn
 from lineage.core.params import Params
 from lineage.core.paths import UNFINISHED_RUNS
 from lineage.extras.search.space import Values, find_drawn, read_space, samples, to_point
 from lineage.runs.run import UNFINISHED, Run, run_files
-from lineage.runs.run_plan import Plan, hash_json
+from lineage.runs.run_plan import Plan
 from lineage.runs.validation import choice_metric
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text

@@ -1,0 +1,193 @@
+"""Clusters that cannot be reached, are lost, or whose workers cannot do runs: what is said, and that it helps."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import Project, copy_project
+from dask_processes import cluster
+from toy_runs import UNFINISHED, databases, new_rows, start, toy, wait_for
+
+QUICK = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"}
+
+
+@pytest.fixture
+def project(light_original: Project, tmp_path: Path) -> Project:
+    copied = copy_project(light_original, tmp_path)
+    copied.set_param("sweep.backend", "dask")
+    return copied
+
+
+def on(project: Project, address: str) -> Project:
+    project.set_param("sweep.address", address)
+    return project
+
+
+def remedy(output: str) -> list[str]:
+    """The command of the last line with an arrow, without its comment."""
+    return shlex.split(output.rpartition("→ ")[2].splitlines()[0].partition("#")[0])
+
+
+MISTAKES = {
+    "nobody there": (
+        {"address": "tcp://127.0.0.1:9"},
+        1,
+        "no Dask scheduler answers at tcp://127.0.0.1:9: Timed out trying to connect to tcp://127.0.0.1:9 after 2 s\n"
+        "  → dask scheduler   # there, and workers beside it",
+    ),
+    "no address": (
+        {"address": "scheduler:8786"},
+        2,
+        "'scheduler:8786' is no address of a Dask scheduler; allowed: as tcp://scheduler:8786, or tls://…",
+    ),
+    "gpus": (
+        {"gpus": 2},
+        2,
+        "params.yaml: sweep.gpus: 2 is not allowed; allowed: 0 with backend: dask, whose workers see what they were given",
+    ),
+}
+
+
+def test_mistakes_are_explained(project: Project) -> None:
+    toy(project)
+    params = project.path / "params.yaml"
+    before = params.read_text()
+    for settings, code, message in MISTAKES.values():
+        for key, value in settings.items():
+            project.set_param(f"sweep.{key}", value)
+        assert project.script("train", code=code, **QUICK) == f"error: {message}\n"
+        params.write_text(before)
+    assert new_rows(project) == new_rows(project, UNFINISHED) == []
+    on(project, "tcp://127.0.0.1:9")
+    assert "[1/1]" in project.script("train", "--debug"), "a debugged run is done here"
+
+
+def test_a_scheduler_that_dies_costs_no_run_that_has_ended(project: Project, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.touch()
+    toy(project, f"if x > 2 and Path({str(slow)!r}).exists():\n    time.sleep(60)", xs=[1, 2, 3, 4])
+    with cluster(tmp_path / "nodes", workers=1) as made:
+        address = made.address
+        running = start(on(project, address))
+        wait_for(lambda: len(new_rows(project, UNFINISHED)) == 2)
+        made.kill("scheduler")
+        output = running.communicate(timeout=60)[0]
+        assert running.returncode == 1
+        lost = (
+            f"error: the Dask scheduler at {address} was lost\n  → dvc repro   # when the cluster is well: does what is"
+        )
+        assert lost in output and "Traceback" not in output, output
+        done = {path.name for path in databases(project, UNFINISHED)}
+        made.kill("worker-0")
+        slow.unlink()
+        made.start_scheduler(port=address.rpartition(":")[2])
+        made.start_worker("worker-1")
+        output = project.run(*remedy(output), "train").stdout
+        assert "2 of 4 runs are there already" in output and "[2/2]" in output
+    assert {path.name for path in databases(project)} > done and len(new_rows(project)) == 4
+
+
+def test_workers_that_cannot_do_runs_are_named_and_one_that_can_does_them(project: Project, tmp_path: Path) -> None:
+    toy(project, xs=[1, 2])
+    old = tmp_path / "old/distributed-2020.1.0.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: distributed\nVersion: 2020.1.0\n")
+    missing = tmp_path / "missing/xetrack.py"
+    missing.parent.mkdir()
+    missing.write_text("raise ModuleNotFoundError(\"No module named 'xetrack'\", name='xetrack')\n")
+    with cluster(tmp_path / "nodes", workers=0) as made:
+        on(project, made.address)
+        made.start_worker("old", PYTHONPATH=str(old.parent))
+        made.wait_for_workers(1)
+        output = project.script("train", code=1)
+        assert output.startswith("error: Mismatched versions found\n"), output
+        assert re.search(r"\| distributed +\| \S+ +\| \S+ +\| 2020\.1\.0 +\|", output)
+        assert remedy(output) == ["make", "setup", "EXTRAS=cluster"]
+        made.kill("old")
+
+        made.start_worker("missing", PYTHONPATH=str(missing.parent))
+        output = project.script("train", code=1)
+        named = r"error: a worker cannot do runs: tcp://127\.0\.0\.1:\d+: No module named 'xetrack'\n  → make setup "
+        assert re.search(named, output), output
+        made.kill("missing")
+
+        made.start_worker("good")
+        output = project.script("train")
+        assert "[2/2]" in output
+    assert len(new_rows(project)) == 2
+
+
+def test_a_scheduler_that_asks_for_tls_gets_it(project: Project, tmp_path: Path) -> None:
+    """As Dask's own configuration says."""
+    toy(project, xs=[1, 2])
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made_by = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=cluster -keyout {key} -out {certificate}"
+    project.run(*made_by.split())
+    roles = {
+        f"{role}__{what}": str(file)
+        for role in ("CLIENT", "SCHEDULER", "WORKER")
+        for what, file in (("KEY", key), ("CERT", certificate))
+    }
+    tls = {
+        f"DASK_DISTRIBUTED__COMM__TLS__{name}": value for name, value in {**roles, "CA_FILE": str(certificate)}.items()
+    }
+    with cluster(tmp_path / "nodes", workers=0) as made:
+        made.kill("scheduler")
+        made.start_scheduler("--protocol", "tls", **tls)
+        made.start_worker("worker", "--protocol", "tls", **tls)
+        assert made.address.startswith("tls://127.0.0.1:")
+        on(project, made.address)
+        output = project.script("train", code=1, **QUICK)
+        assert "TLS" in output and "Traceback" not in output
+        assert "[2/2]" in project.script("train", **tls)
+
+
+SBATCH = """#!/bin/sh
+cp "$1" {folder}/job.sh
+setsid sh {folder}/job.sh >{folder}/job.log 2>&1 &
+echo $! >{folder}/pid
+echo "Submitted batch job 7"
+"""
+
+
+def test_batch_jobs_of_slurm_are_the_workers(project: Project, tmp_path: Path) -> None:
+    """`sbatch` is a program that starts the job here."""
+    toy(project, xs=[1, 2])
+    project.set_param("sweep.scheduler", "slurm")
+    project.set_param("sweep.jobs", 1)
+    output = project.script("train", code=2)
+    assert "error: jobqueue.slurm in Dask's configuration: You must specify how much cores and memory" in output
+    set_by = dict(pair.split("=") for pair in remedy(output)[1:])
+    assert set_by == {"DASK_JOBQUEUE__SLURM__CORES": "4", "DASK_JOBQUEUE__SLURM__MEMORY": "16GB"}
+
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    for name, text in (
+        ("sbatch", SBATCH.format(folder=tmp_path)),
+        ("scancel", f"#!/bin/sh\necho $1 >{tmp_path}/cancelled\nkill -9 -$(cat {tmp_path}/pid)\n"),
+    ):
+        (bin_folder / name).write_text(text)
+        (bin_folder / name).chmod(stat.S_IRWXU)
+    asked = {
+        "CORES": "2",
+        "MEMORY": "2GB",
+        "PROCESSES": "1",
+        "QUEUE": "short",
+        "WALLTIME": "00:10:00",
+        "INTERFACE": "lo",
+    }
+    environment = {f"DASK_JOBQUEUE__SLURM__{name}": value for name, value in asked.items()}
+    output = project.script("train", **environment, PATH=f"{bin_folder}:{os.environ['PATH']}")
+    assert "[2/2]" in output
+    script = (tmp_path / "job.sh").read_text()
+    directives = set(re.findall(r"^#SBATCH (.*)$", script, re.MULTILINE))
+    assert {"-n 1", "--cpus-per-task=2", "--mem=2G", "-t 00:10:00", "-p short"} <= directives, script
+    [command] = re.findall(r"^.*dask_worker.*$", script, re.MULTILINE)
+    assert re.search(r"python -m distributed.cli.dask_worker tcp://127\.0\.0\.1:\d+ .*--nthreads 2 ", command), command
+    wait_for(lambda: (tmp_path / "cancelled").exists())
+    assert (tmp_path / "cancelled").read_text() == "7\n", "the job ends with the sweep"

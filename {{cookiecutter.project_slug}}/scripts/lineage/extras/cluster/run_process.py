@@ -1,0 +1,77 @@
+"""A process that does runs for a worker of the cluster, one after another."""
+
+import os
+import pickle
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+
+def main(connection: Connection) -> None:
+    """Say what keeps runs from being done here, or nothing; then read runs, and answer each.
+
+    The current folder is the project's root: a copy of what runs need.
+    """
+    root = Path.cwd()
+    try:
+        import xetrack  # noqa: F401  # needed last, when hours may have gone by
+
+        from lineage.core.experiment_file import load_experiment
+        from lineage.runs.workers import begin
+
+        begin(os.getppid())
+        load_experiment(root)
+    except Exception as error:  # whatever importing raises
+        connection.send_bytes(str(error).partition("\n")[0].encode())
+        return
+    connection.send_bytes(b"")
+    while True:
+        answer = _do(root, connection.recv_bytes())
+        connection.send_bytes(answer)
+
+
+def _do(root: Path, content: bytes) -> bytes:
+    """Do a run, and take its files away.
+
+    Args:
+        root: the project's root.
+        content: a `Run`, pickled.
+
+    Returns:
+        an `Outcome`, and content by path relative to the root, pickled.
+    """
+    from filelock import FileLock
+
+    from lineage.runs.run import UNFINISHED, run_files, work_folder
+    from lineage.runs.train_run import train_or_fail
+    from lineage.tracked.whole_file import remove
+
+    run = pickle.loads(content)
+    run = replace(run, facts=replace(run.facts, platform=platform.platform()))
+    made = run_files(root, UNFINISHED, run.track_id)
+    lock = Path(f"{work_folder(root, run)}.lock")
+    with FileLock(lock):  # the process of a worker that was killed may live half a second longer
+        outcome = train_or_fail(root, run)
+        files = read_files(root, made)
+        for path in (*made, lock):
+            remove(path)
+    return pickle.dumps((outcome, files))
+
+
+def read_files(root: Path, places: Iterable[Path]) -> dict[str, bytes]:
+    """Read files, and all that lies in folders, by path relative to the root."""
+    from lineage.runs.model_file import files_of_model
+
+    files = {}
+    for place in places:
+        for path in files_of_model(place):
+            if path.is_relative_to(root):
+                files[path.relative_to(root).as_posix()] = path.read_bytes()
+    return files
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))
