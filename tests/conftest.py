@@ -178,7 +178,7 @@ def load_hook(name: str, folder: Path, **answers: str) -> ModuleType:
     return module
 
 
-PIPELINES = {"trained_original", "light_original", "forked_original", "versions"}
+PIPELINES = {"trained_original", "light_original", "weak_original", "forked_original", "versions"}
 """Fixtures that run a pipeline. A test that uses one, itself or through other fixtures, is slow."""
 
 
@@ -202,10 +202,25 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make_bakery(tmp_path_factory.mktemp("baked"))()
 
 
+@pytest.fixture(scope="session")
+def compiled(baked: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """As `baked`, with its scripts compiled, to copy only."""
+    return compile_scripts(copy_project(baked, tmp_path_factory.mktemp("compiled")))
+
+
+def compile_scripts(project: Project) -> Project:
+    """Compile the scripts, as their first use does outside of tests: each of some thousand starts is 50 ms shorter.
+
+    What was compiled counts for the same content only: a test may change code twice within a second.
+    """
+    project.run("python", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "scripts")
+    return project
+
+
 @pytest.fixture
-def fresh(baked: Project, tmp_path: Path) -> Project:
+def fresh(compiled: Project, tmp_path: Path) -> Project:
     """A project of this test's own, as it was baked with the default answers, with a cache of its own."""
-    return copy_project(baked, tmp_path)
+    return copy_project(compiled, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -245,8 +260,14 @@ def make_once(factory: pytest.TempPathFactory, name: str, work: Callable[[Projec
     with FileLock(base / f"{name}.lock"):
         if not made.exists():
             shutil.rmtree(base / name, ignore_errors=True)  # of a process that failed half-way
-            made.write_bytes(pickle.dumps(work(make_bakery(base / name)())))
+            made.write_bytes(pickle.dumps(work(compile_scripts(make_bakery(base / name)()))))
     return pickle.loads(made.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A variable that makes the tests of this process read the types of libraries once; that takes ten seconds."""
+    return {"MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy")}
 
 
 @pytest.fixture
@@ -275,6 +296,53 @@ def light_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def light_trained(light_original: Project, tmp_path: Path) -> Project:
     """As `trained`, with an experiment that takes no time: for tests that ask nothing of what is learned."""
     return copy_project(light_original, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tagged_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """As `light_original`, and its version has a tag."""
+    project = copy_project(light_original, tmp_path_factory.mktemp("tagged"))
+    project.script("version_tag", "--version", "e0.1.0")
+    return project
+
+
+@pytest.fixture
+def tagged(tagged_original: Project, tmp_path: Path) -> Project:
+    """As `light_trained`, with its results tagged e0.1.0."""
+    return copy_project(tagged_original, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def grown_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """As `light_original`, with a second version on a second batch, after the tag of the first; there are no hooks."""
+    from clones_project import next_version
+
+    project = copy_project(light_original, tmp_path_factory.mktemp("grown"))
+    project.git("tag", "e0.1.0")
+    project.drop_batch(2)
+    next_version(project)
+    project.repro()
+    project.commit("second")
+    return project
+
+
+@pytest.fixture
+def grown(grown_original: Project, tmp_path: Path) -> Project:
+    return copy_project(grown_original, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def weak_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """As `light_original`, with a model that more data make better by more than noise."""
+    from light_project import train_weak
+
+    return make_once(tmp_path_factory, "weak", train_weak)
+
+
+@pytest.fixture
+def weak_trained(weak_original: Project, tmp_path: Path) -> Project:
+    """As `light_trained`, for tests in which a better model has to come."""
+    return copy_project(weak_original, tmp_path)
 
 
 @pytest.fixture(scope="session")

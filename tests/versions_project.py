@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from conftest import Project
+from light_project import lighten
 
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import open_remote, send, with_files
@@ -46,6 +47,7 @@ def written(version: str) -> str:
 
 def make_versions(project: Project) -> Versions:
     """Make the versions as their user does: change, run, tag; five runs and seven patches of words."""
+    lighten(project)
     seen = {}
     for name in ("name", "email"):
         project.git("config", f"user.{name}", project.environment[f"GIT_AUTHOR_{name.upper()}"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import SOURCE, Bakery, Project
 from environments import make_environment, set_up
+from light_project import train_light
 from versions_project import Versions
 
 NOTEBOOK = SOURCE / "notebooks/explore.ipynb"
@@ -75,8 +76,7 @@ def test_make_setup_makes_it_work_in_every_folder_of_every_project(bake: Bakery,
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
     (one.path / ".venv").symlink_to(environment)
-    one.repro()
-    one.commit("first results")
+    train_light(one)
     one.script("worktree", "setup_worktree.sh", "side")
     side = one.path.parent / "exp-side"
     there = one.run(str(side / ".venv/bin/python"), "-c", f"{WHERE}; print(len(lineage.runs()))", cwd=side).stdout

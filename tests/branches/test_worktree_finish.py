@@ -37,9 +37,9 @@ def trained(light_trained: Project) -> Project:
 
 
 @pytest.fixture(scope="module")
-def branched_original(trained_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def branched_original(weak_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project and its experiment `a`: a run with a new batch, committed, tagged; nothing is home yet."""
-    project = copy_project(trained_original, tmp_path_factory.mktemp("branched"))
+    project = copy_project(weak_original, tmp_path_factory.mktemp("branched"))
     sh(project, "setup", "a")
     worktree(project, "a").drop_batch(2)
     work_in(project, "a", "e0.2.0", C=0.5)

@@ -34,12 +34,17 @@ def batch(project: Project) -> pd.DataFrame:
     return pd.read_parquet(project.path / "examples/batches/batch_002.parquet")
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 @pytest.fixture(scope="module")
-def unchanging(trained_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def unchanging(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One trained project for many refusals, since a refusal must change nothing."""
     from conftest import copy_project
 
-    return copy_project(trained_original, tmp_path_factory.mktemp("refusals"))
+    return copy_project(light_original, tmp_path_factory.mktemp("refusals"))
 
 
 PARAMS = {
@@ -275,7 +280,7 @@ def test_an_evaluation_that_does_not_work_fails_the_run(unchanging: Project, bod
 
 def test_numpy_values_paths_and_nan_are_recorded_as_plain_values(trained: Project) -> None:
     path = trained.path / "experiment.py"
-    body = "    import numpy as np\n    metrics['gain'] = np.float32(0.5)\n    metrics['broken'] = float('nan')\n"
+    body = "    metrics['gain'] = np.float32(0.5)\n    metrics['broken'] = float('nan')\n"
     text = path.read_text(encoding="utf-8").replace(
         "    return metrics, predictions\n", body + "    return metrics, predictions\n"
     )

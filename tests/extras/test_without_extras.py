@@ -47,7 +47,9 @@ def searches(project: Project) -> bool:
     return "[2/2]" in project.script("train")
 
 
-def test_without_the_folders_everything_else_works_and_they_come_back(trained: Project) -> None:
+def test_without_the_folders_everything_else_works_and_they_come_back(
+    trained: Project, mypy_cache: dict[str, str]
+) -> None:
     for extra in EXTRAS:
         shutil.rmtree(trained.path / "scripts/lineage/extras" / extra)
     for extra in EXTRAS:
@@ -69,7 +71,7 @@ def test_without_the_folders_everything_else_works_and_they_come_back(trained: P
     ):
         trained.script(*command)
     trained.run("make", "test", f"VENV={sys.prefix}")
-    trained.run("mypy")
+    trained.run("mypy", **mypy_cache)
     refused(trained, "search", "lineage.extras")
     set_up(trained, "search")
     assert searches(trained), "deleted by a commit"

@@ -20,6 +20,11 @@ from conftest import SOURCE, Project
 INSERT = "INSERT INTO metrics (track_id, timestamp, version, f1_score) VALUES (?, '2026-01-01 00:00:00.000000', ?, ?)"
 
 
+@pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
 def change(path: Path, statement: str, *values: Any) -> None:
     copy = path.with_name("copy.db")  # never through a link to the cache
     shutil.copyfile(path, copy)
@@ -134,9 +139,13 @@ while line := sys.stdin.readline():  # one child per line, killed by its parent
     if child == 0:
         merge_databases_by_hand(Request(str(folder / "base.db"), [str(folder / "new.db")], folder / "base.db", Rules("merge"), lambda _: True))
         os._exit(0)
-    time.sleep(float(line))
-    os.kill(child, 9)
-    os.waitpid(child, 0)
+    moment, ended = time.monotonic() + float(line), 0
+    while not ended and time.monotonic() < moment:
+        time.sleep(0.002)
+        ended, _ = os.waitpid(child, os.WNOHANG)
+    if not ended:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
     print("killed", flush=True)
 """
 

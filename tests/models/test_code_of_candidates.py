@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import Project
+from conftest import Project, copy_project
 from models_project import card, models, rows
 
 from lineage.setup.project import MERGE_DRIVER
@@ -12,15 +14,21 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(trained: Project) -> Project:
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
+@pytest.fixture(scope="module")
+def deep_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Main, with a candidate of e2.0.0, whose code is on the branch `deep` and in its tag."""
+    trained = copy_project(light_original, tmp_path_factory.mktemp("deep"))
     trained.set_param("promote.confidence", None)  # a small gain promotes it
     trained.commit("any gain counts")
     trained.git("switch", "--quiet", "--create", "deep")
     path = trained.path / "experiment.py"
     text = path.read_text(encoding="utf-8")
-    text = text.replace("skops.io.dump(model, path)", 'path.mkdir()\n    skops.io.dump(model, path / "m.skops")')
-    path.write_text(text.replace("skops.io.load(path)", 'skops.io.load(path / "m.skops")'), encoding="utf-8")
+    text = text.replace("path.write_text(", 'path.mkdir()\n    (path / "m.json").write_text(')
+    path.write_text(text.replace("path.read_text()", '(path / "m.json").read_text()'), encoding="utf-8")
     trained.set_param("experiment.version", "e2.0.0")
     trained.set_param("model.C", 0.1)
     trained.repro()
@@ -40,6 +48,11 @@ def project(trained: Project) -> Project:
     trained.git("add", "--all")
     trained.commit("their results and model")
     return trained
+
+
+@pytest.fixture
+def project(deep_original: Project, tmp_path: Path) -> Project:
+    return copy_project(deep_original, tmp_path)
 
 
 def test_it_names_the_merge_that_makes_it_usable_and_then_it_is(project: Project) -> None:

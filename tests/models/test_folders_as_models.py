@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
+from conftest import Project, copy_project
 from models_project import candidates, card, models, object_of, rows
 from versions_project import proof
 from worktrees_project import sh, work_in
@@ -17,17 +17,23 @@ from lineage.tracked.hashes import folder_manifest, path_md5
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def project(trained: Project) -> Project:
+@pytest.fixture(scope="module")
+def folder_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose newest model, the best, is a folder with a folder in it."""
+    trained = copy_project(light_original, tmp_path_factory.mktemp("folder"))
     path = trained.path / "experiment.py"
     text = path.read_text(encoding="utf-8")
     save = '(path / "deep").mkdir(parents=True)\n    (path / "about.json").write_text("{}")\n    '
-    text = text.replace("skops.io.dump(model, path)", f'{save}skops.io.dump(model, path / "deep/model.skops")')
-    path.write_text(text.replace("skops.io.load(path)", 'skops.io.load(path / "deep/model.skops")'), encoding="utf-8")
+    text = text.replace("path.write_text(", f'{save}(path / "deep/model.json").write_text(')
+    path.write_text(text.replace("path.read_text()", '(path / "deep/model.json").read_text()'), encoding="utf-8")
     trained.set_param("promote.confidence", None)  # a small gain promotes it
-    run_version(trained, "e0.2.0", 0.02)
+    run_version(trained, "e0.2.0", 0.2)
     return trained
+
+
+@pytest.fixture
+def project(folder_original: Project, tmp_path: Path) -> Project:
+    return copy_project(folder_original, tmp_path)
 
 
 def run_version(project: Project, version: str, strength: float) -> str:
@@ -42,7 +48,7 @@ def test_it_goes_into_production_and_comes_back_from_cache_and_remote(project: P
     run = rows(project)[-1]
     kept = project.path / f"models/candidates/{run['track_id']}_model.bin"
     production = project.path / "models/production/model.bin"
-    assert sorted(folder_manifest(production)) == ["about.json", "deep/model.skops"]
+    assert sorted(folder_manifest(production)) == ["about.json", "deep/model.json"]
     assert path_md5(production) == path_md5(kept) == card(project)["model_hash"] == run["model_hash"]
     listed = hashes_by_name(folder_manifest(project.path / "models/candidates"))
     assert listed[kept.name] == run["model_hash"] and len(listed) == 2
@@ -73,7 +79,7 @@ def test_it_goes_into_production_and_comes_back_from_cache_and_remote(project: P
     project.git("checkout", "dvc.lock")
     project.dvc("checkout", "--force")
     for md5 in folder_manifest(target / kept.name).values():
-        if md5 == folder_manifest(tmp_path / "got")["deep/model.skops"]:
+        if md5 == folder_manifest(tmp_path / "got")["deep/model.json"]:
             object_of(project, md5).unlink()  # it is in the remote only
     models(project, "promote", "--run-id", run["track_id"])
     assert path_md5(production) == run["model_hash"]

@@ -13,6 +13,12 @@ from models_project import card, md5, models, rows
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def trained(weak_trained: Project) -> Project:
+    """Another batch makes a better model, C=5 a worse one, and C=50 a bad one."""
+    return weak_trained
+
+
 def change(project: Project, name: str, old: str, new: str) -> None:
     path = project.path / name
     text = path.read_text(encoding="utf-8")
@@ -39,8 +45,8 @@ def test_a_changed_evaluate_does_not_promote_a_worse_model(trained: Project) -> 
     """The metric is 0.3 more now, whichever model it is: the incumbent is measured again."""
     first = card(trained)
     old = first["metrics"]["f1_score"]
-    change(trained, "experiment.py", '"f1_score": f1_score(', '"f1_score": 0.3 + f1_score(')
-    trained.set_param("model.C", 0.001)
+    change(trained, "experiment.py", '"f1_score": float(', '"f1_score": 0.3 + float(')
+    trained.set_param("model.C", 5.0)
     said = trained.repro()
     worse = newest(trained)
     assert worse["f1_score"] > old, "the numbers alone would promote it"
@@ -74,7 +80,7 @@ def test_a_changed_evaluate_does_not_promote_a_worse_model(trained: Project) -> 
 
 def test_a_comment_in_evaluate_changes_nothing(trained: Project) -> None:
     first = card(trained)
-    change(trained, "experiment.py", "    probabilities = model", "    # of each class\n    probabilities = model")
+    change(trained, "experiment.py", "    predicted = scores", "    # of each class\n    predicted = scores")
     said = trained.repro()
     again = newest(trained)
     assert again["evaluate_hash"] == first["evaluate_hash"] and again["model_hash"] == first["model_hash"]
@@ -83,7 +89,7 @@ def test_a_comment_in_evaluate_changes_nothing(trained: Project) -> None:
 
 def test_any_model_can_be_measured_again_and_nothing_changes(trained: Project) -> None:
     first = rows(trained)[0]
-    change(trained, "experiment.py", '"f1_score": f1_score(', '"f1_score": 0.3 + f1_score(')
+    change(trained, "experiment.py", '"f1_score": float(', '"f1_score": 0.3 + float(')
     before = {path: md5(path) for path in trained.path.rglob("*") if path.is_file() and ".git" not in path.parts}
     expected = {"f1_score": first["f1_score"] + 0.3, "accuracy": first["accuracy"], "log_loss": first["log_loss"]}
     for words in ((), ("--version", "e0.1.0"), ("--run-id", first["track_id"])):
@@ -116,7 +122,7 @@ def test_a_candidate_that_was_brought_home_challenges_once(trained: Project, tmp
 
     trained.git("switch", "--quiet", "main")
     trained.dvc("checkout")
-    trained.set_param("model.C", 0.001)
+    trained.set_param("model.C", 50.0)
     trained.repro()
     ours = newest(trained)
     trained.set_param("model.C", 1.0)
@@ -149,7 +155,7 @@ def test_a_model_put_there_by_hand_gives_way_to_a_better_one_only(trained: Proje
     said = trained.repro("--single-item", "--force", "promote_model")
     assert "there is no new model" in gate(said), "the second, a candidate, does not come back by itself"
 
-    trained.set_param("model.C", 0.001)
+    trained.set_param("model.C", 50.0)
     said = trained.repro()
     by_hand = f"{first['track_id']} was put there by hand: a better model replaces it (promote.pinned: true holds it)"
     assert by_hand in said and "does not beat it" in gate(said)
@@ -163,7 +169,8 @@ def test_a_model_put_there_by_hand_gives_way_to_a_better_one_only(trained: Proje
     assert f"{newest(trained)['track_id']} (e0.2.0) promoted — better" in gate(said)
 
 
-def test_a_gain_that_may_be_noise_does_not_promote(trained: Project) -> None:
+def test_a_gain_that_may_be_noise_does_not_promote(light_trained: Project) -> None:
+    trained = light_trained
     first = card(trained)
     trained.set_param("model.C", 0.1)
     said = trained.repro()

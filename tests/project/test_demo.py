@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import TEMPLATE, Project, clean_environment
+from light_project import WEAK_EXPERIMENT
 
 VENV = Path(sys.executable).parents[1]
 NEITHER_COPIED = shutil.ignore_patterns(".venv", "build", ".git", ".*_cache", "__pycache__")
@@ -30,6 +31,12 @@ def template(tmp_path: Path) -> Project:
     return copied
 
 
+def lighten_template(template: Project) -> None:
+    """Let the demo show a model that takes no time: what the sample learns, one demo shows."""
+    code = template.path / "{{cookiecutter.project_slug}}/experiment.py"
+    code.write_text(WEAK_EXPERIMENT, encoding="utf-8")
+
+
 def leaderboard(demo: Project) -> list[dict[str, object]]:
     return json.loads(demo.script("experiment_explorer", "list", "--format", "json"))
 
@@ -38,7 +45,9 @@ def assert_went_well(template: Project, printed: str, name: str = "digit-experim
     """Check the project that the demo leaves, and that what it printed is what is there."""
     demo = Project(template.path / "build" / name, template.environment)
     newest, oldest = runs = leaderboard(demo)
-    assert 0.95 < newest["f1_score"] < 0.98 and 0.92 < oldest["f1_score"] < 0.95
+    light = (demo.path / "experiment.py").read_text(encoding="utf-8") == WEAK_EXPERIMENT
+    low, middle, high = (0.86, 0.89, 0.92) if light else (0.92, 0.95, 0.98)
+    assert middle < newest["f1_score"] < high and low < oldest["f1_score"] < middle
     rows = [line for line in printed.splitlines() if re.match(r"\s*e0\.1\.0\s", line)]
     for run, row in zip(runs, rows[-2:]):
         assert run["track_id"] in row and f"{run['f1_score']:.4f}" in row
@@ -79,6 +88,7 @@ def test_make_demo_shows_the_leaderboard_and_can_be_run_again(template: Project)
     assert template.git("status", "--porcelain", "--ignored", "--", "build") == "!! build/"
     assert {path.name for path in Path(template.environment["HOME"]).rglob("*") if "dvc" in path.name} <= {"dvc"}
     (demo.path / "thesis.txt").write_text("three years of work")
+    lighten_template(template)
     again = template.run("make", "demo")
     second = assert_went_well(template, again.stdout, "digit-experiments-2")
     assert before.isdisjoint(run["track_id"] for run in leaderboard(second))
@@ -89,6 +99,7 @@ def test_make_demo_shows_the_leaderboard_and_can_be_run_again(template: Project)
 
 @pytest.mark.slow
 def test_make_demo_with_s3_pushes_to_a_real_server(template: Project) -> None:
+    lighten_template(template)
     printed = template.run("make", "demo", "S3=1").stdout
     demo = assert_went_well(template, printed)
     assert "– remote  s3://experiments/digit-experiments is not looked at yet\n    → make setup" in printed
@@ -119,6 +130,7 @@ def test_the_demo_removes_nothing_that_it_did_not_make(template: Project) -> Non
     mine = template.path / "build/digit-experiments/thesis.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("three years of work")
+    lighten_template(template)
     done = template.run("make", "demo")
     assert_went_well(template, done.stdout, "digit-experiments-2")
     assert mine.read_text() == "three years of work" and list(mine.parent.iterdir()) == [mine]

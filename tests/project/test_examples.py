@@ -112,11 +112,10 @@ def test_an_example_does_not_mix_with_results_of_the_project(trained: Project) -
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "neural-net/torch"])
 def test_a_project_passes_its_own_checks_with_an_example_in_place(
-    fresh: Project, name: str, tmp_path_factory: pytest.TempPathFactory
+    fresh: Project, name: str, mypy_cache: dict[str, str]
 ) -> None:
     put(fresh, name)
-    cache = tmp_path_factory.getbasetemp() / "mypy_of_examples"  # types of libraries are read once
-    assert "Success: no issues found" in fresh.run("make", "lint", MYPY_CACHE_DIR=str(cache)).stdout
+    assert "Success: no issues found" in fresh.run("make", "lint", **mypy_cache).stdout
     if name != "neural-net/torch":  # make test-torch
         assert " passed" in fresh.run("make", "test").stdout
 

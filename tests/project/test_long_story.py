@@ -20,6 +20,11 @@ from lineage.setup.project import MERGE_DRIVER
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def trained(weak_trained: Project) -> Project:
+    return weak_trained
+
+
 @dataclass
 class Seen:
     """What lies in a working tree.
@@ -156,8 +161,8 @@ def test_a_month_of_two_people(trained: Project, tmp_path: Path) -> None:
     # A third branch changes evaluate(): what is in production is measured again before anything replaces it.
     ada.git("switch", "--quiet", "--create", "strict")
     start(ada, "minor")
-    change(ada, "experiment.py", 'average="macro"', 'average="weighted"')
-    change(ada, "params.yaml", "  C: 0.05 ", "  C: 0.0001 ")
+    change(ada, "experiment.py", "f1[both > 0].mean()", "np.median(f1[both > 0])")
+    change(ada, "params.yaml", "  C: 0.05 ", "  C: 50.0 ")
     said = run(ada, "another average")
     strict = look(ada)
     [new] = strict.of("e0.5.0")
@@ -174,7 +179,7 @@ def test_a_month_of_two_people(trained: Project, tmp_path: Path) -> None:
     assert look(ada).production == first.production
     ada.commit("back to the first model")
     start(ada, "patch")
-    change(ada, "params.yaml", "  C: 0.0001 ", "  C: 0.0002 ")
+    change(ada, "params.yaml", "  C: 50.0 ", "  C: 60.0 ")
     said = run(ada, "worse again")
     assert look(ada).production == first.production and "was put there by hand" in said
     close(ada, "e0.5.1", "--push")

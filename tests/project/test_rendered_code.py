@@ -28,8 +28,8 @@ def test_ruff_would_see_a_mistake(bake: object, baked: Project, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_type_checker_finds_no_mistake(baked: Project, tmp_path: Path) -> None:
-    done = baked.run("mypy", "--cache-dir", str(tmp_path))
+def test_the_type_checker_finds_no_mistake(baked: Project, mypy_cache: dict[str, str]) -> None:
+    done = baked.run("mypy", **mypy_cache)
     assert done.stdout.startswith("Success: no issues found in ")
 
 
@@ -48,9 +48,9 @@ def test_shellcheck_finds_no_mistake(baked: Project) -> None:
 
 
 @pytest.mark.slow
-def test_the_projects_own_tests_and_lint_pass(trained: Project) -> None:
+def test_the_projects_own_tests_and_lint_pass(trained: Project, mypy_cache: dict[str, str]) -> None:
     assert " passed" in trained.run("make", "test").stdout
-    assert "Success" in trained.run("make", "lint").stdout
+    assert "Success" in trained.run("make", "lint", **mypy_cache).stdout
 
 
 @pytest.mark.slow

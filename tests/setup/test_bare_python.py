@@ -146,7 +146,7 @@ def test_what_the_bake_prints_as_next_works_as_it_stands(python: Path, tmp_path:
     caches = Path.home() / ".cache"
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))},
-        **IDENTITY, "HOME": str(home), "PATH": str(tools), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+        **IDENTITY, "HOME": str(home), "PATH": str(tools), "LANG": "C.UTF-8",
         "UV_CACHE_DIR": str(caches / "uv"), "PIP_CACHE_DIR": str(caches / "pip"), "GIT_CONFIG_NOSYSTEM": "1",
     }  # fmt: skip
     shell = Project(work, environment)

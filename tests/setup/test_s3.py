@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import IDENTITY, TEMPLATE, Project, clean_environment, copy_project, make_bakery
+from light_project import lighten, train_light
 
 from lineage.setup.secrets import find_secrets
 from lineage.tracked.recorded import recorded_outputs
@@ -119,9 +120,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="module")
 def pushed(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with results, committed and pushed to S3, to clone from."""
-    project = bake_on_s3(tmp_path_factory.mktemp("pushed"), server)
-    project.repro()
-    project.commit("first results")
+    project = train_light(bake_on_s3(tmp_path_factory.mktemp("pushed"), server))
     assert "files pushed" in project.dvc("push")
     return project
 
@@ -348,7 +347,8 @@ def test_a_server_killed_in_mid_push_comes_back_and_the_push_is_completed(tmp_pa
             stderr=subprocess.STDOUT,
             text=True,
         )
-        while push.poll() is None and count(own) < 12:
+        client = own.client()  # to make one takes longer than to ask
+        while push.poll() is None and client.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)["KeyCount"] < 12:
             time.sleep(0.02)
         own.kill()
         printed, _ = push.communicate(timeout=120)
@@ -365,10 +365,6 @@ def test_a_server_killed_in_mid_push_comes_back_and_the_push_is_completed(tmp_pa
         fresh.dvc("cache", "dir", "--local", str(tmp_path / "another-cache"))
         fresh.dvc("pull", "data/images")
         assert files(fresh.path / "data/images") == files(images)
-
-
-def count(server: S3Server) -> int:
-    return server.client().list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)["KeyCount"]
 
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------
@@ -464,7 +460,22 @@ def hooked(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def guarded(hooked: Project, tmp_path: Path) -> Project:
     """A project of this test's own, with its Git hooks and a watcher that records network connections."""
-    project = copy_project(hooked, tmp_path)
+    return watched(copy_project(hooked, tmp_path), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def hooked_results(hooked: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """As `hooked`, after the first run, to copy only."""
+    return train_light(copy_project(hooked, tmp_path_factory.mktemp("hooked_results")))
+
+
+@pytest.fixture
+def guarded_results(hooked_results: Project, tmp_path: Path) -> Project:
+    """As `guarded`, after the first run."""
+    return watched(copy_project(hooked_results, tmp_path), tmp_path)
+
+
+def watched(project: Project, tmp_path: Path) -> Project:
     watcher = tmp_path / "watcher"
     watcher.mkdir()
     (watcher / "sitecustomize.py").write_text(
@@ -528,7 +539,7 @@ def test_the_commit_hook_stops_other_secrets_too(guarded: Project) -> None:
 
 @pytest.mark.slow
 def test_a_clean_commit_passes_every_hook_without_a_network(guarded: Project) -> None:
-    guarded.repro()
+    lighten(guarded).repro()
     guarded.set_param("experiment.description", "a first look")
     guarded.git("add", "--all")
     guarded.run("git", "commit", "--message", "first results")
@@ -584,10 +595,10 @@ def test_git_push_pushes_data_and_results_to_s3_first(server: S3Server, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ran", [False, True], ids=["before the first run", "with results"])
-def test_switching_branches_brings_the_data_and_results_of_that_branch(guarded: Project, ran: bool) -> None:
-    if ran:
-        guarded.repro()
-        guarded.commit("first results")
+def test_switching_branches_brings_the_data_and_results_of_that_branch(
+    request: pytest.FixtureRequest, ran: bool
+) -> None:
+    guarded = request.getfixturevalue("guarded_results" if ran else "guarded")
     first = hashes(guarded)
     assert ("results/experiments.db" in first) == ran
     guarded.git("checkout", "--quiet", "-b", "more-data")
@@ -614,9 +625,8 @@ def test_a_new_branch_keeps_a_batch_that_was_just_dropped(guarded: Project) -> N
 
 
 @pytest.mark.slow
-def test_a_branch_whose_data_is_not_on_this_machine_says_so(guarded: Project) -> None:
-    guarded.repro()
-    guarded.commit("first results")
+def test_a_branch_whose_data_is_not_on_this_machine_says_so(guarded_results: Project) -> None:
+    guarded = guarded_results
     guarded.git("checkout", "--quiet", "-b", "more-data")
     bring_a_batch(guarded)
     pointer = yaml.safe_load((guarded.path / "data/incoming.dvc").read_text())["outs"][0]["md5"]

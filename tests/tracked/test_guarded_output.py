@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from clones_project import DATABASE, clone, md5, next_version, versions
-from conftest import Project
+from conftest import Project, copy_project
 
 pytestmark = pytest.mark.slow
 TRAIN = "data/train.parquet"
@@ -25,8 +25,39 @@ def trained(light_trained: Project) -> Project:
     return light_trained
 
 
-def test_fresh_clone_without_pull_refuses_to_start_over(trained: Project, tmp_path: Path) -> None:
-    colleague = clone(trained, tmp_path / "colleague")
+@pytest.fixture(scope="module")
+def cloned_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A colleague's clone of a project that was pushed; nothing is pulled yet."""
+    project = copy_project(light_original, tmp_path_factory.mktemp("cloned"))
+    return clone(project, project.path.parent / "colleague")
+
+
+@pytest.fixture(scope="module")
+def pulled_original(cloned_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A colleague's clone with all data."""
+    colleague = copy_project(cloned_original, tmp_path_factory.mktemp("pulled"))
+    colleague.dvc("pull")
+    return colleague
+
+
+@pytest.fixture(scope="module")
+def second_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with two versions, of which the first is tagged, on the second."""
+    project = copy_project(light_original, tmp_path_factory.mktemp("second"))
+    project.git("tag", "e0.1.0")
+    next_version(project)
+    project.repro()
+    project.commit("second")
+    return project
+
+
+@pytest.fixture
+def second(second_original: Project, tmp_path: Path) -> Project:
+    return copy_project(second_original, tmp_path)
+
+
+def test_fresh_clone_without_pull_refuses_to_start_over(cloned_original: Project, tmp_path: Path) -> None:
+    colleague = copy_project(cloned_original, tmp_path)
     lock = (colleague.path / "dvc.lock").read_bytes()
     next_version(colleague)
     said = colleague.repro(code=255)  # DVC's own words, before any stage
@@ -48,9 +79,10 @@ def test_fresh_clone_without_pull_refuses_to_start_over(trained: Project, tmp_pa
 
 
 @pytest.mark.parametrize("missing", [TRAIN, DATABASE, "models/production", "models/candidates"])
-def test_clone_that_pulled_only_a_part_refuses_to_start_over(trained: Project, tmp_path: Path, missing: str) -> None:
-    colleague = clone(trained, tmp_path / "colleague")
-    colleague.dvc("pull")
+def test_clone_that_pulled_only_a_part_refuses_to_start_over(
+    pulled_original: Project, tmp_path: Path, missing: str
+) -> None:
+    colleague = copy_project(pulled_original, tmp_path)
     target = colleague.path / missing
     shutil.rmtree(target) if target.is_dir() else target.unlink()
     shutil.rmtree(colleague.path / ".dvc/cache", ignore_errors=True)
@@ -99,62 +131,49 @@ def test_training_does_not_start_when_its_results_could_not_be_merged(trained: P
     assert "failed to reproduce 'train'" in output and "f1_score=" not in output
 
 
-def test_old_tag_without_checkout_refuses_to_build_on_newer_results(trained: Project) -> None:
-    trained.git("tag", "e0.1.0")
-    next_version(trained)
-    trained.repro()
-    trained.commit("second")
-    newer = md5(trained.path / DATABASE)
-    trained.git("checkout", "--quiet", "e0.1.0")
-    next_version(trained, "e0.9.0")
-    output = trained.repro(code=255)
+def test_old_tag_without_checkout_refuses_to_build_on_newer_results(second: Project) -> None:
+    newer = md5(second.path / DATABASE)
+    second.git("checkout", "--quiet", "e0.1.0")
+    next_version(second, "e0.9.0")
+    output = second.repro(code=255)
     assert (
         f"error: {DATABASE} is not the version that dvc.lock records but another one, left behind by a git"
         " checkout\n  → dvc checkout\n" in output
     )
-    assert md5(trained.path / DATABASE) == newer
-    trained.dvc("checkout")
-    trained.repro()
-    assert versions(trained) == ["e0.1.0", "e0.9.0"]
-    trained.git("checkout", "--quiet", "--force", "main")
-    trained.dvc("checkout", "--force")
-    assert versions(trained) == ["e0.1.0", "e0.2.0"]
+    assert md5(second.path / DATABASE) == newer
+    second.dvc("checkout")
+    second.repro()
+    assert versions(second) == ["e0.1.0", "e0.9.0"]
+    second.git("checkout", "--quiet", "--force", "main")
+    second.dvc("checkout", "--force")
+    assert versions(second) == ["e0.1.0", "e0.2.0"]
 
 
-def test_the_remedy_for_an_old_tag_takes_the_batches_of_main_out_again(trained: Project) -> None:
+def test_the_remedy_for_an_old_tag_takes_the_batches_of_main_out_again(grown: Project) -> None:
     """`dvc repro` writes what lies in data/incoming into its pointer before any stage can refuse."""
-    trained.git("tag", "e0.1.0")
-    trained.drop_batch(2)
-    next_version(trained)
-    trained.repro()
-    trained.commit("second")
-    trained.git("checkout", "--quiet", "e0.1.0")
-    next_version(trained, "e0.9.0")
-    output = trained.repro(code=255)
+    grown.git("checkout", "--quiet", "e0.1.0")
+    next_version(grown, "e0.9.0")
+    output = grown.repro(code=255)
     assert (
         f"error: {TRAIN} is not the version that dvc.lock records but another one, left behind by a git checkout\n"
         "  → git checkout -- data/incoming.dvc && dvc checkout\n" in output
     )
-    trained.run("sh", "-c", "git checkout -- data/incoming.dvc && dvc checkout")
-    trained.repro()
-    assert versions(trained) == ["e0.1.0", "e0.9.0"]
-    assert len(pd.read_parquet(trained.path / TRAIN)) == 537
+    grown.run("sh", "-c", "git checkout -- data/incoming.dvc && dvc checkout")
+    grown.repro()
+    assert versions(grown) == ["e0.1.0", "e0.9.0"]
+    assert len(pd.read_parquet(grown.path / TRAIN)) == 537
 
 
-def test_back_on_main_without_checkout_refuses_to_build_on_older_results(trained: Project) -> None:
-    trained.git("tag", "e0.1.0")
-    next_version(trained)
-    trained.repro()
-    trained.commit("second")
-    trained.git("checkout", "--quiet", "e0.1.0")
-    trained.dvc("checkout")
-    trained.git("checkout", "--quiet", "main")
-    next_version(trained, "e0.3.0")
-    output = trained.repro(code=255)
+def test_back_on_main_without_checkout_refuses_to_build_on_older_results(second: Project) -> None:
+    second.git("checkout", "--quiet", "e0.1.0")
+    second.dvc("checkout")
+    second.git("checkout", "--quiet", "main")
+    next_version(second, "e0.3.0")
+    output = second.repro(code=255)
     assert "another one, left behind by a git checkout\n  → dvc checkout\n" in output
-    trained.dvc("checkout")
-    trained.repro()
-    assert versions(trained) == ["e0.1.0", "e0.2.0", "e0.3.0"]
+    second.dvc("checkout")
+    second.repro()
+    assert versions(second) == ["e0.1.0", "e0.2.0", "e0.3.0"]
 
 
 def edit_database(project: Project, statement: str) -> None:
@@ -300,7 +319,7 @@ def test_rebase_refuses_to_drop_rows_that_are_recorded_nowhere(trained: Project)
 
 def test_two_merges_at_once_lose_nothing(trained: Project, tmp_path: Path) -> None:
     next_version(trained)
-    trained.repro("train")
+    trained.script("train")
     databases = []
     for number in range(6):
         copy = tmp_path / f"run_{number}.db"

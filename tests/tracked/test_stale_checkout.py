@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from clones_project import clone, next_version, versions
+from clones_project import clone, versions
 from conftest import Project, stages_run
 
 pytestmark = pytest.mark.slow
@@ -35,17 +35,6 @@ def check_old_state(project: Project) -> None:
     project.git("checkout", "--quiet", "main")
     project.dvc("checkout")
     assert stages_run(project.repro()) == []
-
-
-@pytest.fixture
-def grown(trained: Project) -> Project:
-    """A second version on a second batch, after the tag of the first; there are no hooks."""
-    trained.git("tag", "e0.1.0")
-    trained.drop_batch(2)
-    next_version(trained)
-    trained.repro()
-    trained.commit("second")
-    return trained
 
 
 def test_old_tag_after_a_batch(grown: Project) -> None:

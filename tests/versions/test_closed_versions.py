@@ -20,11 +20,6 @@ from lineage.core.params import with_version
 START = "python scripts/version_tag.py --start"
 
 
-@pytest.fixture
-def trained(light_trained: Project) -> Project:
-    return light_trained
-
-
 def tag(project: Project, *arguments: str, code: int = 0) -> str:
     return run(project, "version_tag", *arguments, code=code)
 
@@ -37,13 +32,6 @@ def versions_of_rows(project: Project) -> list[tuple[str, int]]:
 
 def runs_of(project: Project) -> list[str]:
     return sorted(path.stem for path in (project.path / "results/runs").glob("*.db"))
-
-
-@pytest.fixture
-def tagged(trained: Project) -> Project:
-    """A project with results, tagged e0.1.0."""
-    tag(trained, "--version", "e0.1.0")
-    return trained
 
 
 # --- Train -----------------------------------------------------------------------------------------------------------

@@ -10,15 +10,21 @@ from conftest import Project, copy_project
 from versions_project import proof, tag_by_hand
 
 
-@pytest.fixture
-def project(trained_original: Project, tmp_path: Path) -> Project:
-    """A project whose experiment.py imports a module, which dvc.yaml lists."""
-    made = copy_project(trained_original, tmp_path)
+@pytest.fixture(scope="module")
+def helped_original(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose experiment.py imports a module, which dvc.yaml lists, after a run that is not committed."""
+    made = copy_project(light_original, tmp_path_factory.mktemp("helped"))
     path = made.path / "experiment.py"
-    path.write_text(path.read_text().replace("TARGET = ", "from helper import X  # noqa: E402, F401\n\nTARGET = "))
+    path.write_text(path.read_text().replace("import numpy", "from helper import X  # noqa: F401\nimport numpy"))
     (made.path / "helper.py").write_text("X = 1\n")
     made.run("bash", "-c", made.repro(code=255).split("  → ")[1].splitlines()[0])
+    made.repro()
     return made
+
+
+@pytest.fixture
+def project(helped_original: Project, tmp_path: Path) -> Project:
+    return copy_project(helped_original, tmp_path)
 
 
 def remedy(said: str) -> str:
@@ -28,7 +34,6 @@ def remedy(said: str) -> str:
 
 
 def test_code_that_did_not_run_is_not_tagged(project: Project) -> None:
-    project.repro()
     project.commit("with a helper")
     (project.path / "helper.py").write_text("X = 2\n")
     project.git("commit", "--quiet", "--no-verify", "--all", "--message", "another helper")
@@ -44,7 +49,6 @@ def test_code_that_did_not_run_is_not_tagged(project: Project) -> None:
 
 
 def test_a_tag_of_other_code_is_found_by_what_the_runs_recorded(project: Project) -> None:
-    project.repro()
     (project.path / "helper.py").write_text("X = 2\n")
     project.dvc("commit", "--force")
     tag_by_hand(project, "e0.1.0")
@@ -60,7 +64,6 @@ def test_a_tag_of_other_code_is_found_by_what_the_runs_recorded(project: Project
 
 def test_a_module_that_is_committed_after_the_run_is_what_ran(project: Project) -> None:
     """As people work: run first, then commit."""
-    project.repro()
     project.script("version_tag", "--list")
     project.git("add", "helper.py")
     project.script("version_tag", "--version", "e0.1.0", "--commit", "with a helper")

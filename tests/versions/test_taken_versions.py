@@ -36,6 +36,11 @@ def try_param(project: Project, value: float) -> None:
 
 
 @pytest.fixture
+def trained(light_trained: Project) -> Project:
+    return light_trained
+
+
+@pytest.fixture
 def two(trained: Project, tmp_path: Path) -> tuple[Project, Project]:
     """Ada, who has pushed e0.1.0, and Bob, who cloned it."""
     return ada_and_bob(trained, tmp_path)
@@ -47,7 +52,7 @@ def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(
     ada, bob = two
     try_param(ada, 0.1)
     tag(ada, "--version", "e0.2.0", "--commit", "results", "--push")
-    try_param(bob, 0.3)
+    try_param(bob, 0.2)
     day = ada.git("for-each-ref", "--format=%(creatordate:short)", "refs/tags/e0.2.0")
     commit = ada.git("rev-parse", "--short=7", "HEAD")
     before = rows(bob.path / "results/experiments.db")
@@ -72,7 +77,7 @@ def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(
 
     said = bob.run("sh", "-c", remedy.removeprefix("  → ")).stdout
     assert "1 runs said e0.2.0, and say e0.3.0 now\n" in said
-    assert said.splitlines()[-1].startswith("tagged e0.3.0: model=logistic_regression | C=0.3 | f1_score=")
+    assert said.splitlines()[-1].startswith("tagged e0.3.0: model=logistic_regression | C=0.2 | f1_score=")
     assert said.splitlines()[-1].endswith(" | it's Bob's")
     [track_id] = [name for name, row in before.items() if row["version"] == "e0.2.0"]
     wanted = {**before, track_id: {**before[track_id], "version": "e0.3.0"}}

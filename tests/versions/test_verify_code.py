@@ -14,11 +14,6 @@ from lineage.versions.files_at_commit import md5_in_git
 MERGE = "scripts/lineage/merge"
 
 
-@pytest.fixture
-def trained(light_trained: Project) -> Project:
-    return light_trained
-
-
 def test_a_folder_in_git_has_the_hash_that_dvc_gives_it(baked: Project, tmp_path: Path) -> None:
     project = copy_project(baked, tmp_path)
     folder = project.path / MERGE
@@ -39,13 +34,6 @@ def test_a_folder_in_git_has_the_hash_that_dvc_gives_it(baked: Project, tmp_path
     project.git("add", "--force", MERGE)
     project.commit("what .dvcignore leaves out")
     assert md5_in_git(project.path, project.git("rev-parse", "HEAD"), MERGE) == known
-
-
-@pytest.fixture
-def tagged(trained: Project) -> Project:
-    """A project with results, tagged e0.1.0, whose Git has a name to commit with."""
-    trained.script("version_tag", "--version", "e0.1.0")
-    return trained
 
 
 def append(project: Project, name: str, text: str = "\n# changed\n") -> None:
