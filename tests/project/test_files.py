@@ -54,6 +54,7 @@ FILES = [
     "docs/python.md",
     "docs/quickstart.md",
     "docs/runs.md",
+    "docs/scale.md",
     "docs/search.md",
     "docs/tracking.md",
     "docs/troubleshooting.md",
