@@ -66,6 +66,7 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead,
 	python benchmarks/python_access.py
 	python benchmarks/pipeline.py
 	python benchmarks/growth.py
+	python benchmarks/growth_of_data.py
 	python benchmarks/cluster_sweep.py
 	python benchmarks/gate.py
 	python benchmarks/cluster.py

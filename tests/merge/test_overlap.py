@@ -11,7 +11,7 @@ import pytest
 from conftest import Project, stages_run
 
 from lineage.core.errors import Refused
-from lineage.merge.data import line_up, union_all_by_name, write_rows
+from lineage.merge.data import line_up, merge_data, union_all_by_name, write_rows
 from lineage.merge.overlap import keep_apart
 from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.engine import open_engine
@@ -30,8 +30,9 @@ def merged(
     """Merge three frames of columns as the stage does; return the training data and what the line says."""
     files = []
     for name, columns in (("base", base), ("incoming", incoming), ("test", test)):
-        files.append(folder / f"{name}.parquet")
-        pd.DataFrame(columns).to_parquet(files[-1])
+        files.append(columns if isinstance(columns, Path) else folder / f"{name}.parquet")
+        if not isinstance(columns, Path):
+            pd.DataFrame(columns).to_parquet(files[-1])
     output = folder / "output.parquet"
     output.unlink(missing_ok=True)
     with open_engine() as engine:
@@ -89,6 +90,16 @@ def test_a_test_set_without_the_key_is_compared_by_what_both_have(tmp_path: Path
     _, said = merged(tmp_path, BASE, INCOMING, {"x": [0.4, 0.9], "other": [1, 1]}, "allow")
     assert said == "; 1 rows are in data/test.parquet, too (by x), and stay"
     assert merged(tmp_path, BASE, INCOMING, {"other": [1, 1]}, "fail")[1] == "", "nothing to compare"
+
+
+def test_a_test_set_in_parts_is_looked_at_as_a_whole(tmp_path: Path) -> None:
+    for number in (4, 1):
+        pd.DataFrame({"id": [number]}).to_parquet(tmp_path / f"{number}.parquet")
+    parts = Rules("merge", ("id",), layout="parts")
+    merge_data([], [tmp_path / "4.parquet"], tmp_path / "first", parts, "test")
+    merge_data([tmp_path / "first"], [tmp_path / "1.parquet"], tmp_path / "both", parts, "test")
+    rows, said = merged(tmp_path, BASE, INCOMING, tmp_path / "both", "exclude")
+    assert list(rows["id"]) == [2, 3, 5] and said.startswith("; 2 rows are in data/test.parquet")
 
 
 def test_other_types_and_spellings_of_a_key_are_compared_by_value(tmp_path: Path) -> None:

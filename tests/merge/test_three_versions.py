@@ -16,8 +16,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from lineage.branches.merge_outputs import Hashes, merge_training_data
+from lineage.core.paths import TRAIN_DATA
 from lineage.merge.three_way import Conflict
 from lineage.merge.three_way_files import merge_three_data_files, merge_three_databases
+from lineage.tables.parts import RECORD, part_name, parts_of
+from lineage.tracked.cache import store
+from lineage.tracked.hashes import file_md5
+from lineage.tracked.remote import listing, recorded_data
 
 EXAMPLES = int(os.environ.get("MERGE_EXAMPLES", "500"))
 """Random histories for each kind of file: 1,000 in all."""
@@ -100,7 +106,7 @@ def parquet(path: Path, rows: Rows, keyed: bool, names: list[str]) -> Path:
     for name in names:
         kind = pa.string() if name == "t" else pa.int64()
         columns[name] = pa.array([row.get(name) for row in rows.values()], kind)
-    pq.write_table(pa.table(columns), path)
+    pq.write_table(pa.table(columns), path, store_schema=False)  # as DuckDB, which writes parts
     return path
 
 
@@ -130,7 +136,8 @@ def merged_files(folder: Path, kind: str, keyed: bool, sides: list[Rows]) -> tup
     ]
     output = folder / f"merged.{kind}"
     if kind == "parquet":
-        return output, merge_three_data_files(*files, output, ("id",) if keyed else (), "data")
+        ancestor, *others = files
+        return output, merge_three_data_files([*others, ancestor], output, ("id",) if keyed else (), "data")
     return output, merge_three_databases(*files, output)
 
 
@@ -158,6 +165,60 @@ def test_rows_of_two_branches_are_merged_as_the_oracle_says_whichever_side_is_ou
         if not conflicts:
             rows = Counter(full({"id": key, **row}) for key, row in expected.items())
             assert Counter(map(full, read(output))) == rows
+
+
+def parts(path: Path, rows: Rows, keyed: bool, names: list[str]) -> Path:
+    """Three neighbouring keys to a part: equal rows are equal bytes, as in parts that a merge has left alone."""
+    path.mkdir()
+    for place in {RECORD, *(f"{1 + key // 3:06}" for key in rows)}:
+        own = {key: row for key, row in rows.items() if f"{1 + key // 3:06}" == place}
+        file = parquet(path / "new", own, keyed, names)
+        file.rename(path / part_name(place, file_md5(file)))
+    return path
+
+
+@examples(EXAMPLES // 10)
+@given(history=histories(), keyed=st.booleans(), layouts=st.tuples(*[st.booleans()] * 3))
+def test_parts_give_the_rows_of_the_file_in_its_order_whatever_layout_each_version_has(
+    history: tuple[Rows, Rows, Rows], keyed: bool, layouts: tuple[bool, bool, bool]
+) -> None:
+    """As Git's merge driver merges them; parts that no side has touched stay, and so do ours that do not change."""
+    key_columns = ("id",) if keyed else ()
+    sides = [dict(sorted(rows.items())) for rows in history]
+    with TemporaryDirectory() as name:
+        root = Path(name)
+        hashes = []
+        for number, (rows, in_parts) in enumerate(zip(sides, layouts)):
+            names = columns_of(rows, sides[0])
+            file = parquet(root / f"{number}.file", rows, keyed, names)
+            path = parts(root / f"{number}.parts", rows, keyed, names) if in_parts else file
+            hashes.append(store(root, path))
+        conflicts: list[Conflict] = []
+        merged = merge_training_data(root, Hashes(*hashes), conflicts, key_columns)
+        files = [root / f"{number}.file" for number in (1, 2, 0)]
+        assert merge_three_data_files(files, root / "merged", key_columns, TRAIN_DATA) == conflicts
+        if conflicts:
+            assert merged == hashes[1]
+            return
+        assert merged.endswith(".dir") == layouts[1], "as ours is"
+        with recorded_data(root, merged) as data:
+            found = pq.read_table(data)
+            assert found.to_pylist() == read(root / "merged") and found.column_names == columns_in(root / "merged")
+            assert len(parts_of(data)) <= 4 + 1 + layouts[1]
+        if layouts[1] and keyed:
+            kept = listing(root, hashes[1]).items() & listing(root, merged).items()
+            assert {name for name, _ in kept} >= untouched(root / "1.parts", root / "merged")
+
+
+def columns_in(file: Path) -> list[str]:
+    return list(pq.read_schema(file).names)
+
+
+def untouched(ours: Path, merged: Path) -> set[str]:
+    """The names of our parts whose rows are all in the result as they are, where that has no other columns."""
+    parts_with_rows = parts_of(ours)[:-1] if columns_in(parts_of(ours)[-1]) == columns_in(merged) else []
+    rows = read(merged)
+    return {part.name for part in parts_with_rows if all(row in rows for row in read(part))}
 
 
 @pytest.mark.slow
@@ -192,7 +253,7 @@ def test_a_file_that_lacks_a_column_says_nothing_about_it(kind: str, tmp_path: P
     ]
     output = tmp_path / f"merged.{kind}"
     if kind == "parquet":
-        assert merge_three_data_files(*files, output, ("id",), "data") == []
+        assert merge_three_data_files([*files[1:], files[0]], output, ("id",), "data") == []
     else:
         assert merge_three_databases(*files, output) == []
     found = {row["id"]: (row["n"], row["shared"]) for row in read(output)}

@@ -335,7 +335,7 @@ def test_types_of_arrow(tmp_path: Path, kind: str) -> None:
 
 def test_three_versions_of_a_file_become_one_that_keeps_its_types(tmp_path: Path) -> None:
     old, now, other = (write(tmp_path / f"{ids}.parquet", frame(*ids)) for ids in ((1, 2), (1, 2, 3), (1, 4)))
-    assert merge_three_data_files(old, now, other, tmp_path / "new.parquet", (), "data") == []
+    assert merge_three_data_files([now, other, old], tmp_path / "new.parquet", (), "data") == []
     new = pd.read_parquet(tmp_path / "new.parquet")
     pd.testing.assert_frame_equal(new, frame(1, 3, 4), check_categorical=False)
 

@@ -96,11 +96,15 @@ def get(
         Strategy, Option(help="auto: cache and remote, then dvc get, then a worktree.")
     ] = "auto",
     force: Annotated[bool, Option("--force", help="Replace what is there.")] = False,
+    as_file: Annotated[bool, Option("--as-file", help="Parts of data become one file.")] = False,
 ) -> None:
     """Bring a file or folder of a version back."""
-    from lineage.versions.get import get as get_artifact
+    from lineage.versions import get as retrieval
 
-    say(f"wrote {get_artifact(find_root(), version, artifact, output, strategy, force)}")
+    made = retrieval.get(find_root(), version, artifact, output, strategy, force)
+    if as_file and made.is_dir():
+        retrieval.fold_parts(made)
+    say(f"wrote {made}")
 
 
 @app.command()

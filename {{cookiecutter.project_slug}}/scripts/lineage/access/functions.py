@@ -13,7 +13,7 @@ from lineage.core.paths import TRAIN_DATA, find_root
 from lineage.results.leaderboard import read_leaderboard
 from lineage.results.version_results import find_results
 from lineage.tables.engine import connect
-from lineage.tracked.remote import obtain
+from lineage.tracked.remote import recorded_data
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
@@ -86,15 +86,17 @@ def data(version: str | None = None) -> DataFrame:
     import pandas
 
     root = find_root()
-    file = root / TRAIN_DATA
-    if version is not None:
-        recorded = find_results(root, version).outputs
-        if TRAIN_DATA not in recorded:
-            raise Refused(f"no tag {version} records {TRAIN_DATA}", "git tag   # the others")
-        file = obtain(root, recorded[TRAIN_DATA], trusting=True)
-    elif not file.is_file():
-        raise BadInput(f"{file} does not exist", "dvc repro   # or, in a fresh clone: dvc pull")
-    return pandas.read_parquet(file)
+    present = root / TRAIN_DATA
+    if version is None:
+        if not present.exists():
+            remedy = "dvc repro   # or, in a fresh clone: dvc pull"
+            raise BadInput(f"{present} does not exist", remedy)
+        return pandas.read_parquet(present)
+    recorded = find_results(root, version).outputs
+    if TRAIN_DATA not in recorded:
+        raise Refused(f"no tag {version} records {TRAIN_DATA}", "git tag   # the others")
+    with recorded_data(root, recorded[TRAIN_DATA], trusting=True) as data:
+        return pandas.read_parquet(data)
 
 
 def load_model(which: str) -> Any:

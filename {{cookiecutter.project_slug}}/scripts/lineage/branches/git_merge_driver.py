@@ -11,13 +11,12 @@ from lineage.branches.merge_outputs import (
     MERGED,
     Hashes,
     merge_folders,
-    merge_rows,
+    merge_training_data,
     three_way,
 )
 from lineage.core import paths
 from lineage.core.errors import LineageError, Refused
 from lineage.merge.three_way import Conflict
-from lineage.merge.three_way_files import merge_three_data_files
 from lineage.tracked.git import git
 from lineage.tracked.whole_file import write_text
 
@@ -117,8 +116,7 @@ class RecordMerge:
         elif path == paths.TRAIN_DATA:
             params = stage.get("params", {}).get(paths.PARAMS, {})
             keys = params.get("merge.data_key_columns", ())
-            merge_files = partial(merge_three_data_files, key_columns=keys, name=path)
-            merge = partial(merge_rows, merge=merge_files)
+            merge = partial(merge_training_data, key_columns=keys)
         elif path == paths.PRODUCTION:
             _tell(f"both sides changed {path}: ours stays, until dvc repro compares both models")
         return with_hash(ours, merge(self.root, hashes, self.conflicts)) if merge else ours

@@ -4,8 +4,7 @@ Each `merge_…` takes three versions by their hashes, puts the merged one into 
 returns its hash.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -13,10 +12,9 @@ from typing import Any, NamedTuple
 from lineage.core import paths
 from lineage.core.errors import Refused
 from lineage.merge.three_way import Conflict
-from lineage.merge.three_way_files import merge_three_databases
-from lineage.tracked.cache import store_object
-from lineage.tracked.hashes import file_md5, write_listing
-from lineage.tracked.remote import listing, obtain
+from lineage.merge.three_way_files import merge_three_data_files, merge_three_databases
+from lineage.tracked.cache import store, store_listing
+from lineage.tracked.remote import link_objects, listing, obtain
 
 ByName = Mapping[str, Any]
 
@@ -99,46 +97,53 @@ def merge_folders(root: Path, hashes: Hashes, _: list[Conflict]) -> str:
     merged = three_way(refuse, base, ours, theirs)
     for md5 in merged.values():
         obtain(root, md5)
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "listing")
-        file.write_text(write_listing(merged), encoding="utf-8")
-        return _store(root, file, ".dir")
+    return store_listing(root, merged)
 
 
 def merge_results(root: Path, hashes: Hashes, conflicts: list[Conflict]) -> str:
-    """Merge results databases, row by row and cell by cell; see `merge.three_way`."""
-    merge = partial(merge_three_databases, may_drop=hashes.may_drop)
-    return merge_rows(root, hashes, conflicts, merge)
-
-
-def merge_rows(
-    root: Path,
-    hashes: Hashes,
-    conflicts: list[Conflict],
-    merge: Callable[[Path | None, Path, Path, Path], list[Conflict]],
-) -> str:
-    """Merge three versions of a file with rows.
+    """Merge results databases, row by row and cell by cell; see `merge.three_way`.
 
     Args:
         root: the project's root.
-        hashes: of the three versions.
+        hashes: of the three versions of the database.
         conflicts: what both sides changed differently is added here, and ours stays.
-        merge: merges base, ours and theirs into a fourth file, and returns what is in conflict.
     """
     base = obtain(root, hashes.base) if hashes.base else None
     ours = obtain(root, hashes.ours)
     theirs = obtain(root, hashes.theirs)
     with TemporaryDirectory() as folder:
         merged = Path(folder, "merged")
-        found = merge(base, ours, theirs, merged)
+        found = merge_three_databases(base, ours, theirs, merged, hashes.may_drop)
         conflicts += found
-        return hashes.ours if found else _store(root, merged)
+        return hashes.ours if found else store(root, merged)
 
 
-def _store(root: Path, file: Path, ending: str = "") -> str:
-    md5 = file_md5(file) + ending
-    store_object(root, file, md5)
-    return md5
+def merge_training_data(
+    root: Path, hashes: Hashes, conflicts: list[Conflict], key_columns: Sequence[str]
+) -> str:
+    """Merge training data as results are merged; parts that all versions have are not read.
+
+    Args:
+        root: the project's root.
+        hashes: of the three versions, each a file or a folder of parts.
+        conflicts: what both sides changed differently is added here, and ours stays.
+        key_columns: what makes two rows the same row; empty: all columns.
+    """
+    sides = [listing(root, md5) for md5 in (hashes.ours, hashes.theirs, hashes.base) if md5]
+    ours = sides[0]
+    alike = {}
+    for name in sorted(ours)[:-2]:  # without the record and the last part: new ones follow
+        if all(side.get(name) == ours[name] for side in sides):
+            alike[name] = ours[name]
+    with TemporaryDirectory() as folder:
+        places = []
+        for place, side in zip(("ours", "theirs", "base"), sides):
+            places.append(Path(folder, place))
+            link_objects(root, dict(side.items() - alike.items()), places[-1])
+        merged = Path(folder, ".ours.merged")  # as a draft of ours, which links the parts that stay
+        found = merge_three_data_files(places, merged, key_columns, paths.TRAIN_DATA)
+        conflicts += found
+        return hashes.ours if found else store(root, merged, alike)
 
 
 MERGED = {

@@ -166,6 +166,7 @@ def make_base(relations: DataRelations) -> None:
     by_size = sorted(relations.base, key=lambda schema: -schema.path.stat().st_size)
     rows = numbered_rows(by_size, relations.written) or nothing
     relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
+    relations.run("CREATE TEMP VIEW patched AS SELECT * FROM base_rows WHERE FALSE")
     relations.base_rows = relations.count("base_rows")
     again = f"SEMI JOIN incoming ON {relations.same_identity('incoming')}"
     found = relations.engine.execute(f"""

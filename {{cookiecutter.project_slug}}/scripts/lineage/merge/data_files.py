@@ -80,15 +80,20 @@ def write_rows(
 
 
 def _staying(relations: "DataRelations", files: Sequence[Schema]) -> str:
-    """Write the query of the rows of some files of the base that stay, as they lie."""
+    """Write the query of the rows of some files of the base that stay or are patched, in place."""
     rows = numbered_rows(files, relations.written) or "FROM base_rows"
-    stays = f"SELECT {quote_all(relations.written)} FROM ({rows})"
-    if relations.count("leaving"):
-        stays += """
-            WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
-            ORDER BY "lineage row"
-        """
-    return stays
+    columns = quote_all(relations.written)
+    if not relations.count("leaving"):
+        return f"SELECT {columns} FROM ({rows})"
+    numbers = ", ".join(str(schema.number) for schema in files)
+    return f"""
+        SELECT {columns} FROM (
+            FROM ({rows}) WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
+            UNION ALL BY NAME
+            FROM patched WHERE "lineage row" // {ROWS_PER_FILE} IN ({numbers})
+        )
+        ORDER BY "lineage row"
+    """
 
 
 def copy_rows(

@@ -7,6 +7,7 @@ from lineage.core.paths import TEST_DATA
 from lineage.merge.data import DataRelations
 from lineage.merge.plan import Plan
 from lineage.tables.parquet_files import read_schemas, scan
+from lineage.tables.parts import parts_of
 from lineage.tables.sql import fold, quote, quote_all, same
 
 REMEDY = (
@@ -24,7 +25,7 @@ def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) ->
     Args:
         relations: with `leaving` and `arriving`, from `merge_or_rebase`; `exclude` changes both.
         plan: the counts, which `exclude` changes, too.
-        test: the test data.
+        test: the test data, a file or a folder of parts.
         choice: `fail`, `exclude` or `allow`.
 
     Returns:
@@ -34,7 +35,7 @@ def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) ->
         BadInput: the test data are not parquet.
         Refused: rows are in both, and the choice is `fail`.
     """
-    [schema] = read_schemas(relations.engine, [test])
+    schema, *_ = read_schemas(relations.engine, [test])
     there = set(map(fold, schema.columns))
     key = [name for name in relations.identity if fold(name) in there]
     columns = key or [name for name in relations.written if fold(name) in there]
@@ -65,16 +66,19 @@ def _find(relations: DataRelations, test: Path, columns: list[str]) -> list[str]
     values = [f"TRY_CAST({quote(name)} AS {kinds[name]}) AS {quote(name)}" for name in columns]
     names = quote_all(columns)
     relations.run(f"""
+        CREATE TEMP TABLE test AS
+        SELECT {", ".join(values)} FROM {scan(parts_of(test))}
+    """)
+    filled = [name for name in columns if not relations.count(f"test WHERE {quote(name)} IS NULL")]
+    relations.run(f"""
         CREATE TEMP TABLE in_both AS
-        WITH test AS (
-            SELECT {", ".join(values)} FROM {scan(test)}
-        ), train AS (
+        WITH train AS (
             SELECT "lineage row", TRUE AS is_base, {names} FROM base_rows
             WHERE "lineage row" NOT IN (SELECT base_row FROM leaving)
             UNION ALL
             SELECT "lineage row", FALSE, {names} FROM arriving
         )
-        SELECT train.* FROM train SEMI JOIN test ON {same("train", "test", columns)}
+        SELECT train.* FROM train SEMI JOIN test ON {same("train", "test", columns, filled)}
     """)
     shown = f"SELECT left(concat_ws(', ', {names}), 90) FROM in_both ORDER BY {names} LIMIT 5"
     return [row for [row] in relations.engine.execute(shown).fetchall()]

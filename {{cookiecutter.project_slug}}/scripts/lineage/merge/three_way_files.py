@@ -1,12 +1,12 @@
 """Three versions of a file become one: of a results database, or of the training data."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from lineage.merge.changes_of_copy import table_of
 from lineage.merge.column_types import fit_columns
-from lineage.merge.data_files import copy_rows
+from lineage.merge.data import DataRelations
+from lineage.merge.data_files import write_rows
 from lineage.merge.databases import TableMerge, carry_rows, numbered_table, open_tables
 from lineage.merge.plan import Plan
 from lineage.merge.row_reader import RowReader
@@ -23,10 +23,11 @@ from lineage.tables.parquet_files import (
     read_schemas,
     require_columns,
 )
-from lineage.tables.sources import add_sources, arrive, as_metadata, read_sources
-from lineage.tables.sql import Engine, fold, quote, quote_all, text
+from lineage.tables.sources import add_sources, arrive, read_sources
+from lineage.tables.sql import Engine, fold, quote, text
 from lineage.tables.sqlite_files import attached, describe_tables, row_alias
 from lineage.tables.sqlite_rows import make_relation, read_codes
+from lineage.tracked.cache import copy_out
 
 
 def merge_three_databases(
@@ -116,20 +117,15 @@ def _take_cells(table: TableMerge, versions: Versions) -> None:
 
 
 def merge_three_data_files(
-    ancestor: Path | None,
-    ours: Path,
-    theirs: Path,
-    output: Path,
-    key_columns: Sequence[str],
-    name: str,
+    sides: Sequence[Path], output: Path, key_columns: Sequence[str], name: str
 ) -> list[Conflict]:
-    """Write `output`: our parquet file, with what theirs added, changed and dropped.
+    """Write `output`: our training data, with what theirs added, changed and dropped.
 
     Args:
-        ancestor: the common version; None: there is none.
-        ours: our version.
-        theirs: their version.
-        output: a path that does not exist; it is not written where there are conflicts.
+        sides: our version, theirs, and the common one if there is one; each may be a parquet file
+            or a folder of parts.
+        output: a path that does not exist, written as ours is: of parts those without a change
+            stay. It is not written where there are conflicts.
         key_columns: what makes two rows the same row; empty: all their values.
         name: what messages call the data.
 
@@ -140,76 +136,70 @@ def merge_three_data_files(
         BadInput: a file cannot be read, lacks a key column, or has a column that does not fit.
         Refused: the output cannot be written.
     """
+    ours, theirs, *_ = sides
     with open_engine() as engine:
-        schemas = read_schemas(engine, [ours, theirs, ancestor or ours])
+        schemas = read_schemas(engine, sides)
         columns = common_columns(schemas)
         versions = _data_versions(engine, schemas, columns, key_columns)
         versions.name = name
-        if ancestor is None:
-            versions.run("CREATE OR REPLACE TEMP VIEW ancestor AS SELECT * FROM ours WHERE FALSE")
         conflicts = compare_versions(versions)
         changes = sum(map(versions.count, ("cells", "leaving", "arriving")))
         merged = read_sources(ours)
-        record = arrive(merged, read_sources(theirs))
-        if not changes and record == merged:
-            shutil.copyfile(ours, output)
+        arriving = read_sources(theirs)
+        if not changes and arrive(merged, arriving) == merged:
+            copy_out(ours, output)
         elif not conflicts:
-            metadata = merged_metadata(engine, schemas[:1], schemas[1:], columns)
-            metadata |= as_metadata(record)
-            copy_rows(engine, _merged_rows(versions), output, name, metadata)
+            mine = _of_side(schemas, 0)
+            relations = DataRelations(engine, name, versions.columns, versions.identity)
+            relations.written = columns
+            relations.metadata = merged_metadata(engine, mine, schemas[len(mine) :], columns)
+            relations.base = mine
+            relations.merged = merged
+            relations.is_parts = ours.is_dir()
+            layout = "parts" if relations.is_parts else "file"
+            write_rows(relations, _plan_rows(versions), output, arriving, layout)
         return conflicts
+
+
+def _of_side(schemas: Sequence[Schema], number: int) -> list[Schema]:
+    """Pick the file of one version, or its parts."""
+    return [schema for schema in schemas if schema.source == number]
 
 
 def _data_versions(
     engine: Engine, schemas: Sequence[Schema], columns: Columns, key_columns: Sequence[str]
 ) -> Versions:
-    """Make the relations of three files: ours, theirs, and the common version."""
+    """Make the relations of three versions: ours, theirs, and the common one."""
     spelled = {fold(column): column for column in columns}
     keys = [spelled.get(fold(key), key) for key in key_columns]
-    for side, schema in zip(("ours", "theirs", "ancestor"), schemas):
+    for schema in schemas:
         require_columns(schema, keys)
         check_exact(engine, schema, columns)
-        engine.execute(f"CREATE TEMP VIEW {side} AS {numbered_rows([schema], columns)}")
-    known = [column for column in columns if column in schemas[1].columns]
-    return Versions(engine, "", known, keys or known, all_columns=list(columns))
+    for number, side in enumerate(("ours", "theirs", "ancestor")):
+        rows = numbered_rows(_of_side(schemas, number), columns)
+        rows = rows or "SELECT * FROM ours WHERE FALSE"
+        engine.execute(f"CREATE TEMP VIEW {side} AS {rows}")
+    engine.execute("CREATE TEMP VIEW base_rows AS SELECT * FROM ours")
+    theirs = _of_side(schemas, 1)[0].columns
+    known = [column for column in columns if column in theirs]
+    versions = Versions(engine, "", known, keys or known, all_columns=list(columns))
+    versions.base_rows = versions.count("ours")
+    return versions
 
 
-def _merged_rows(versions: Versions) -> str:
-    """Write the query of our rows that stay, as they lie, and then theirs, by identity."""
-    changed = changed_columns(versions)
-    values = []
-    joins = []
-    for number, column in enumerate(versions.all_columns):
-        name = quote(column)
-        if column not in changed:
-            values.append(f"ours.{name}")
-            continue
-        cell = f"cell{number}"
-        taken = f"CASE WHEN {cell}.our_row IS NULL THEN ours.{name} ELSE {cell}.value END"
-        values.append(f"{taken} AS {name}")
-        joins.append(_join_of_cells(column, cell))
-    return f"""
-        SELECT * FROM (
-            SELECT {", ".join(values)}
-            FROM ours
-            {"".join(joins)}
-            WHERE ours."lineage row" NOT IN (SELECT base_row FROM leaving)
-            ORDER BY ours."lineage row"
-        )
-        UNION ALL BY NAME SELECT * FROM (
-            SELECT {quote_all(versions.all_columns)} FROM arriving
-            ORDER BY {versions.order("arriving")}
-        )
-    """
-
-
-def _join_of_cells(column: str, cell: str) -> str:
-    """Write the join of our rows with the cells of a column that theirs changed."""
-    return f"""
-        LEFT JOIN (
-            SELECT our_row, theirs.{quote(column)} AS value
-            FROM cells
-            JOIN theirs ON theirs."lineage row" = their_row
-            WHERE cells.name = {text(column)}
-        ) AS {cell} ON {cell}.our_row = ours."lineage row"
-    """
+def _plan_rows(versions: Versions) -> Plan:
+    """Make `patched`, our rows with the cells that theirs changed, which take our rows' places."""
+    plan = _plan(versions)
+    versions.run("""
+        CREATE TEMP TABLE patched AS
+        SELECT * FROM ours WHERE "lineage row" IN (SELECT our_row FROM cells)
+    """)
+    for column in changed_columns(versions):
+        versions.run(f"""
+            UPDATE patched SET {quote(column)} = theirs.{quote(column)}
+            FROM cells JOIN theirs ON theirs."lineage row" = their_row
+            WHERE our_row = patched."lineage row" AND cells.name = {text(column)}
+        """)
+    versions.run('INSERT INTO leaving SELECT "lineage row" FROM patched')
+    plan.replaced = versions.count("leaving")
+    return plan

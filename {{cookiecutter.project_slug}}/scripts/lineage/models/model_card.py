@@ -17,7 +17,7 @@ It says of the model's run what the row of the run says, by the same names, and 
 import json
 import platform
 import sys
-import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from lineage.core.console import say
 from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.remote import obtain
+from lineage.tracked.remote import recorded_data
 from lineage.tracked.whole_file import write_text
 
 MODEL = "model.bin"
@@ -96,10 +96,7 @@ def read_signature(root: Path, data_hash: str | None) -> dict[str, str] | None:
             raise Refused("its row names no training data")
         data = root / paths.TRAIN_DATA
         is_present = data.exists() and path_md5(data) == data_hash
-        with tempfile.TemporaryDirectory() as folder:
-            # an object of the cache has no suffix to tell its format by
-            train = Path(folder, data.name)
-            train.symlink_to(data if is_present else obtain(root, data_hash))
+        with nullcontext(data) if is_present else recorded_data(root, data_hash) as train:
             frame = load_experiment(root).load_data(train)
         return {str(name): str(kind) for name, kind in frame.dtypes.items()}
     except Exception as error:  # load_data is the user's; without a signature it is still the model

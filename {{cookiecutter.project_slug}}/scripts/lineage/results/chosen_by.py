@@ -11,7 +11,7 @@ from lineage.core.code_hash import evaluate_hash
 from lineage.core.errors import BadInput
 from lineage.core.paths import TEST_DATA
 from lineage.runs.validation import choice_metric
-from lineage.tracked.hashes import file_md5
+from lineage.tracked.hashes import path_md5
 
 Row = dict[str, Any]
 """A row of `metrics`: its columns by name."""
@@ -33,7 +33,7 @@ def present_conditions(root: Path) -> Row:
         `test_hash` and `evaluate_hash`; nothing when one of them is missing or cannot be read.
     """
     with suppress(OSError, BadInput):
-        return {"test_hash": file_md5(root / TEST_DATA), "evaluate_hash": evaluate_hash(root)}
+        return {"test_hash": path_md5(root / TEST_DATA), "evaluate_hash": evaluate_hash(root)}
     return {}
 
 

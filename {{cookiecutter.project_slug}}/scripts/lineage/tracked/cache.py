@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -74,15 +74,26 @@ def read_listing(path: Path) -> dict[str, str]:
     return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
 
 
-def store(root: Path, path: Path) -> str:
-    """Copy a file, or the files of a folder and its listing, into the cache; return its hash."""
+def store(root: Path, path: Path, others: Mapping[str, str] | None = None) -> str:
+    """Copy a file, or the files of a folder and its listing, into the cache; return its hash.
+
+    Args:
+        root: the project's root.
+        path: the file or folder.
+        others: files of the folder that lie in the cache only, name to md5.
+    """
     manifest = manifest_of(path)
     for name, md5 in manifest.items():
         store_object(root, path / name, md5)
     if path.is_file():
         return manifest[""]
-    md5 = listing_md5(manifest)
-    listing = write_listing(manifest)
+    return store_listing(root, {**(others or {}), **manifest})
+
+
+def store_listing(root: Path, files: Mapping[str, str]) -> str:
+    """Write the object of a folder, from its files, into the cache; return its hash."""
+    md5 = listing_md5(files)
+    listing = write_listing(files)
     write_object(root, md5, lambda temporary: temporary.write_text(listing, encoding="utf-8"))
     return md5
 

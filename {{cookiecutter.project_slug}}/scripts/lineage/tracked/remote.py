@@ -1,10 +1,11 @@
 """DVC's remote: objects fetched and verified, missing ones found, objects sent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.errors import LineageError, Refused
@@ -79,12 +80,50 @@ def bring(
 
 @cache
 def listing(root: Path, md5: str) -> dict[str, str]:
-    """Read the files (relative path to md5) of a recorded folder, whose hash ends in `.dir`.
+    """Read the files (relative path to md5) of a recorded folder; a file alone has no name.
 
     Raises:
         Refused: as `obtain`.
     """
-    return read_listing(obtain(root, md5))
+    return read_listing(obtain(root, md5)) if md5.endswith(".dir") else {"": md5}
+
+
+def link_objects(
+    root: Path, files: Mapping[str, str], place: Path, *, trusting: bool = False
+) -> None:
+    """Make a file or a folder of links to objects, only to be read.
+
+    Args:
+        root: the project's root.
+        files: as `listing` has them.
+        place: what to make.
+        trusting: as in `obtain`.
+
+    Raises:
+        Refused: as `obtain`.
+    """
+    for name, md5 in files.items():
+        link = place / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(obtain(root, md5, trusting=trusting))
+
+
+@contextmanager
+def recorded_data(root: Path, md5: str, *, trusting: bool = False) -> Iterator[Path]:
+    """Give recorded data, a file or a folder of parts, a path for a while, only to be read.
+
+    Args:
+        root: the project's root.
+        md5: the hash; an object of the cache has no suffix to tell its format by.
+        trusting: as in `obtain`.
+
+    Raises:
+        Refused: as `obtain`.
+    """
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        place = Path(folder, "data.parquet")
+        link_objects(root, listing(root, md5), place, trusting=trusting)
+        yield place
 
 
 def with_files(root: Path, hashes: Iterable[str]) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
+from lineage.tables.parts import parts_of
 from lineage.tables.sql import Engine, quote, quote_all
 
 ITEM_COLUMNS = {"track_id", "item_id", "predicted"}
@@ -66,7 +67,7 @@ def compare_data(
     Where the types of a column differ, numbers are compared by value and everything else as text.
 
     Args:
-        left, right: parquet files.
+        left, right: parquet files, or folders of parts; parts of both are not read.
         keys: columns that make two rows the same row; empty, or not in both files: the whole row.
 
     Returns:
@@ -77,16 +78,20 @@ def compare_data(
         BadInput: a file is not parquet.
     """
     with open_engine() as engine:
-        old = _column_types(engine, left)
-        new = _column_types(engine, right)
+        files = parts_of(left)
+        others = parts_of(right)
+        old = _column_types(engine, files[-1])
+        new = _column_types(engine, others[-1])
         shared = [name for name in old if name in new]
         columns = [_comparable(name, old[name] == new[name]) for name in shared]
         selected = ", ".join(columns) or "1 AS nothing"
-        engine.execute(f"CREATE TEMP VIEW before AS SELECT {selected} FROM {scan(left)}")
-        engine.execute(f"CREATE TEMP VIEW after AS SELECT {selected} FROM {scan(right)}")
+        gone = scan(_unlike(files, others))
+        come = scan(_unlike(others, files))
+        engine.execute(f"CREATE TEMP VIEW before AS SELECT {selected} FROM {gone}")
+        engine.execute(f"CREATE TEMP VIEW after AS SELECT {selected} FROM {come}")
         key = quote_all(keys if keys and set(keys) <= set(shared) else shared) or "*"
         whole = quote_all(shared) or "*"
-        found = _count_rows(engine, key, whole)
+        found = _count_rows(engine, key, whole, scan(files), scan(others))
     for name in old | new:
         if old.get(name) != new.get(name):
             found[f"column {name}"] = (old.get(name), new.get(name))
@@ -133,16 +138,24 @@ def compare_predictions(
     return lines
 
 
+def _unlike(parts: Sequence[Path], others: Sequence[Path]) -> list[Path]:
+    """Leave out parts that are among the others, bytes and number; not the last, without rows."""
+    known = {part.name for part in others}
+    *more, record = parts
+    return [*(part for part in more if part.name not in known), record]
+
+
 def _count_rows(
     engine: Engine,
     key: str,
     whole: str,
+    *files: str,
 ) -> dict[str, tuple[Any, Any]]:
-    """Count the rows of the views `before` and `after`, and those that only one of them has."""
+    """Count all rows of both sides, and those that only one of `before` and `after` has."""
     before, after, added, removed, new = engine.execute(f"""
         SELECT
-            (SELECT count(*) FROM before),
-            (SELECT count(*) FROM after),
+            (SELECT count(*) FROM {files[0]}),
+            (SELECT count(*) FROM {files[1]}),
             (SELECT count(*) FROM (SELECT {key} FROM after EXCEPT ALL SELECT {key} FROM before)),
             (SELECT count(*) FROM (SELECT {key} FROM before EXCEPT ALL SELECT {key} FROM after)),
             (SELECT count(*) FROM (SELECT {whole} FROM after EXCEPT ALL SELECT {whole} FROM before))

@@ -11,11 +11,14 @@ from typing import NamedTuple
 from lineage.branches.worktree import add_worktree, remove_worktree
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import PIPELINE_LOCK
+from lineage.merge.data import merge_data
+from lineage.merge.rules import Rules
 from lineage.tracked.git import main_root, must_git
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
 from lineage.tracked.version_tags import find_tag
+from lineage.tracked.whole_file import write_whole
 from lineage.versions.files_at_commit import (
     DVC,
     LINK,
@@ -76,6 +79,20 @@ def get(
     raise Refused("\n".join(error.problem for error in problems), problems[0].remedy)
 
 
+def fold_parts(data: Path) -> None:
+    """Let one parquet file take the place of a folder of parts: the same rows, order and record.
+
+    Raises:
+        BadInput: the folder is none of parts.
+    """
+
+    def build(file: Path) -> bool:
+        merge_data([data], [], file, Rules("merge"), data.name)
+        return True
+
+    write_whole(data, build, locked=False)
+
+
 def _check_target(
     root: Path,
     target: Path,
@@ -118,13 +135,10 @@ class Wanted(NamedTuple):
         """Find every file of a path: of Git, and of DVC, also inside folders that Git tracks."""
         found = files_in_git(self.root, self.commit, path)
         for name, md5 in self.recorded(path).items():
-            inside = {name: md5}
-            if md5.endswith(".dir"):
-                listed = listing(self.root, md5)
-                inside = {f"{name}/{file}": each for file, each in listed.items()}
-            for file, each in inside.items():
-                if _within(check_path(file), path):
-                    found[file] = StoredFile(DVC, each)
+            for file, each in listing(self.root, md5).items():
+                place = str(PurePosixPath(name, file))
+                if _within(check_path(place), path):
+                    found[place] = StoredFile(DVC, each)
         return found
 
     def check_exists(self) -> None:

@@ -18,7 +18,7 @@ from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
 from lineage.tracked.git import git, has_commit
-from lineage.tracked.remote import obtain
+from lineage.tracked.remote import listing, recorded_data
 from lineage.tracked.version_tags import Tag, tags
 from lineage.versions.compare_files import (
     NOT_RECORDED,
@@ -90,7 +90,8 @@ def _merged_files(root: Path, results: Results) -> Iterator[tuple[str, str, str]
     """Say which files came in, and how; the runs of `train` are rows anyway."""
     train = root / paths.TRAIN_DATA
     if md5 := results.outputs.get(paths.TRAIN_DATA):
-        train = object_path(root, md5)
+        files = listing(root, md5)
+        train = object_path(root, files[max(files)])  # the record, of parts
     for source in (read_sources(train) | read_sources(results.database)).values():
         if not source.name.startswith(paths.RUNS):
             yield "merged", source.name, f"{source.rows} rows {source.rule}"
@@ -169,13 +170,12 @@ def _data(
     keys: Sequence[str],
 ) -> Iterator[Difference]:
     yield Difference("data", path, left and left[:6], right and right[:6])
-    if left == right or not re.fullmatch("[0-9a-f]{64}", f"{left}{right}"):
+    if left == right or not re.fullmatch(r"([0-9a-f]{32}(\.dir)?){2}", f"{left}{right}"):
         return
     try:
-        old = obtain(root, str(left))
-        new = obtain(root, str(right))
-        for name, pair in compare_data(old, new, keys).items():
-            yield Difference("data", f"{path}: {name}", *pair)
+        with recorded_data(root, str(left)) as old, recorded_data(root, str(right)) as new:
+            for name, pair in compare_data(old, new, keys).items():
+                yield Difference("data", f"{path}: {name}", *pair)
     except LineageError as error:
         yield Difference("data", f"{path}: {error.problem}")
 

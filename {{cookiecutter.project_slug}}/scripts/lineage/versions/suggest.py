@@ -19,7 +19,7 @@ from lineage.results.leaderboard import best_runs, existing_database
 from lineage.results.version_results import Run, find_results, params_at, params_of
 from lineage.tracked.dvc import changed_stages
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.remote import obtain
+from lineage.tracked.remote import recorded_data
 from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
 from lineage.tracked.whole_file import write_text
 from lineage.versions.compare_files import compare_data
@@ -171,12 +171,16 @@ def _data_change(
     keys: Sequence[str],
 ) -> Reason:
     """Say how a data set changed from one hash to another."""
-    found = compare_data(obtain(root, before), obtain(root, now), keys)
+    with recorded_data(root, before) as old, recorded_data(root, now) as new:
+        found = compare_data(old, new, keys)
     counts = ", ".join(f"{name}: {after}" for name, (_, after) in found.items())
     if path == TEST_DATA or found["rows removed"][1] or found["rows changed"][1]:
         return "major", f"{path} replaced ({counts})"
-    what = "grew" if found["rows added"][1] else "has other columns"
-    return "minor", f"{path} {what} ({counts})"
+    if found["rows added"][1]:
+        return "minor", f"{path} grew ({counts})"
+    if any(name.startswith("column ") for name in found):
+        return "minor", f"{path} has other columns ({counts})"
+    return "patch", f"{path} has the same rows in other files"
 
 
 def _training_settings(params: dict[str, Any]) -> dict[str, Any]:

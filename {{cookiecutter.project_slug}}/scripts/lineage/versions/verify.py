@@ -30,9 +30,9 @@ from lineage.tracked.git import (
 from lineage.tracked.history import check_history
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import (
+    listing,
     missing_in_remote,
     open_remote,
-    with_files,
 )
 from lineage.tracked.version_tags import START, Tag, find_tag, tags
 from lineage.versions.verify_code import other_code, other_data
@@ -47,20 +47,21 @@ class Proof:
 
     Attributes:
         tag: of the version.
-        objects: the hashes of all objects behind what DVC records at it.
-        sent: the hashes of those that belong into the remote.
+        objects: the hash and path of each object behind what DVC records at it.
+        sent: those that belong into the remote.
         problems: by link, what is wrong; empty when it holds. A link that is not there could not be
             looked at.
     """
 
     tag: Tag
     problems: dict[str, str]
-    objects: set[str]
-    sent: set[str]
+    objects: dict[str, str]
+    sent: dict[str, str]
 
     def note(self, link: str, hashes: set[str], state: str) -> None:
         """Note that a link holds, unless there are objects in a state that they must not be in."""
-        text = f"{len(hashes)} objects are {state}, as {min(hashes)}" if hashes else ""
+        found = sorted(self.objects[md5] for md5 in hashes)
+        text = f"{len(found)} objects are {state}, as {found[0]}" if found else ""
         self.problems[link] = text
 
     def broken(self) -> list[str]:
@@ -136,17 +137,19 @@ def _read(root: Path, tag: Tag) -> Proof:
         return Proof(tag, problems, _objects(root, tag.commit), sent)
     except BadInput as error:
         problems["dvc.lock"] = error.problem
-        return Proof(tag, problems, set(), set())
+        return Proof(tag, problems, {}, {})
 
 
-def _objects(root: Path, commit: str, pushed: bool = False) -> set[str]:
-    """Find the hashes of all objects behind what a commit records, or behind what is pushed."""
-    hashes = set(recorded_outputs(root, commit, pushed=pushed).values())
-    for md5 in hashes:
+def _objects(root: Path, commit: str, pushed: bool = False) -> dict[str, str]:
+    """Find the paths of all objects behind what a commit records, or is pushed, by their hashes."""
+    objects = {}
+    for path, md5 in recorded_outputs(root, commit, pushed=pushed).items():
+        objects[md5] = path
         _in_cache(root, md5)  # before a damaged listing is fetched anew
-    with suppress(Refused):  # a listing that is nowhere is among the lost objects
-        hashes = with_files(root, hashes)
-    return hashes
+        with suppress(Refused):  # a listing that is nowhere is among the lost objects
+            for name, file_md5 in listing(root, md5).items():
+                objects[file_md5] = str(Path(path, name))
+    return objects
 
 
 @cache
@@ -166,7 +169,7 @@ def _check_objects(
     lost = {md5 for md5 in proof.objects if _in_cache(root, md5) is None}
     if absent is not None:
         lost &= absent
-        proof.note("remote", proof.sent & absent, "not there")
+        proof.note("remote", proof.sent.keys() & absent, "not there")
     proof.note("cache", lost, "nowhere")
     proof.note("md5", damaged, "damaged in the cache")
 
