@@ -89,14 +89,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """Run a scheduler and workers while the block runs."""
+def cluster(folder: Path, workers: int = 2, shared_disk: Path | None = None) -> Iterator[Cluster]:
+    """Run a scheduler and workers while the block runs; each has files of its own, or all on a disk that they share."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Cluster(folder)
     try:
         made.start_scheduler()
         for number in range(workers):
-            made.start_worker(f"worker-{number}")
+            made.start_worker(f"worker-{number}", "--local-directory", str(shared_disk or folder / f"worker-{number}"))
         yield made
     finally:
         for name in reversed(list(made.processes)):

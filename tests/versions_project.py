@@ -36,7 +36,9 @@ def files_of(folder: Path) -> Files:
     """Every file below a folder but those of Git and DVC themselves."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     return {
-        name: path.read_bytes() for name, path in paths.items() if not name.startswith((".git/", ".dvc/", "build/"))
+        name: path.read_bytes()
+        for name, path in paths.items()
+        if not name.startswith((".git/", ".dvc/", "build/")) and "/__pycache__/" not in name
     }
 
 

@@ -79,7 +79,7 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One cluster for what harms it not; NOTES is where runs leave word of themselves."""
     folder = tmp_path_factory.mktemp("cluster")
     os.environ["NOTES"] = str(folder / "notes")
-    with cluster(folder) as made:
+    with cluster(folder, shared_disk=folder / "disk") as made:
         yield made
 
 

@@ -182,7 +182,7 @@ def test_batch_jobs_of_slurm_are_the_workers(project: Project, tmp_path: Path) -
         "INTERFACE": "lo",
     }
     environment = {f"DASK_JOBQUEUE__SLURM__{name}": value for name, value in asked.items()}
-    output = project.script("train", **environment, PATH=f"{bin_folder}:{os.environ['PATH']}")
+    output = project.script("train", **environment, PATH=f"{bin_folder}:{project.environment['PATH']}")
     assert "[2/2]" in output
     script = (tmp_path / "job.sh").read_text()
     directives = set(re.findall(r"^#SBATCH (.*)$", script, re.MULTILINE))

@@ -109,9 +109,10 @@ def follow(project: Project, page: str, **environment: str) -> None:
     site = project.path.parent / "site"
     site.mkdir(exist_ok=True)
     shutil.copyfile(project.path / "scripts/lineage/setup/import_lineage.py", site / "lineage.py")
-    printed = ""
+    printed = None
     for block in blocks(read(project, page)):
         if block.language == "output":
+            assert printed
             for line in block.text.splitlines():
                 pattern = ".*".join(re.escape(piece) for piece in line.split("…"))
                 assert re.search(f"^{pattern}", printed, re.MULTILINE), f"{page}: {line!r} is not in\n{printed}"
@@ -122,7 +123,7 @@ def follow(project: Project, page: str, **environment: str) -> None:
         printed = done.stdout + done.stderr
         for text in block.texts:
             assert text in printed, f"{page}: {text!r} is not in the output of\n{block.text}\n---\n{printed}"
-    assert printed, f"{page} has no commands"
+    assert printed is not None, f"{page} has no commands"
 
 
 def test_expectations_are_read_as_written() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lineage.core.errors import Refused
 
-OURS = re.compile("GIT_(?!AUTHOR|COMMITTER|CONFIG_|SSH|SSL|ASKPASS|TERMINAL|HTTP|PROXY|TRACE)")
+OURS = re.compile("GIT_(?!AUTHOR|COMMITTER|CONFIG_|SSH|SSL|ASKPASS|TERMINAL|HTTP|PROXY|TEST|TRACE)")
 """Variables by which Git tells what it starts, as a hook, of a repository: not always ours.
 
 The others say who commits, what is configured, and how a remote is reached.

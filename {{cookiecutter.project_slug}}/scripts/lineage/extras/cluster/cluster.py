@@ -34,6 +34,8 @@ def connect(address: str = "", scheduler: str = "", workers: int = 1) -> Client:
         BadInput: the address is none, or Dask's configuration does not say what jobs ask for.
         Refused: no scheduler answers, or it or a worker has other versions of packages.
     """
+    for name in ("distributed", "distributed.client"):  # our messages say it
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)
         if address:
@@ -46,7 +48,7 @@ def connect(address: str = "", scheduler: str = "", workers: int = 1) -> Client:
                 threads_per_worker=1,
                 host=LOOPBACK,
                 dashboard_address=DASHBOARD,
-                silence_logs=logging.CRITICAL,
+                silence_logs=logging.CRITICAL + 1,
             )
     check_versions(client)
     return client
