@@ -116,7 +116,8 @@ class Session(WorkerPlugin):
         while not ended:
             ended = connection.poll(SECONDS)
             if task.state == "cancelled":
-                self.processes[connection].kill()
+                self.processes.pop(connection).kill()
+                raise RuntimeError("nobody waits for this run")  # nor for another try of it
             events = file.read_bytes() if file.exists() else b""
             if events[told:]:
                 worker.log_event(TOPIC, (folder, told, events[told:]))
