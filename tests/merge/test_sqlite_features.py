@@ -210,9 +210,20 @@ def test_a_duckdb_file_with_other_schemas_nan_or_nothing_is_named(tmp_path: Path
                 connection.execute(statement)
         return path
 
-    with pytest.raises(BadInput, match=r"e\.duckdb: table 'z' is in schema 's2'"):
-        merged(None, write("CREATE TABLE t(id INT)", "CREATE SCHEMA s2", "CREATE TABLE s2.z(a INT)"))
-    with pytest.raises(BadInput, match=r"e\.duckdb: table 't', column 'm' holds NaN, which SQLite cannot store"):
-        merged(None, write("CREATE TABLE t(id INT, m DOUBLE)", "INSERT INTO t VALUES (1, 'nan')"))
+    def paste_remedy(error: BadInput) -> None:
+        assert error.remedy
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(error.remedy)
+
+    with pytest.raises(BadInput, match=r"e\.duckdb: table 'z' is in schema 's2'") as refused:
+        merged(None, write("CREATE TABLE t(id INT)", "CREATE SCHEMA s2", "CREATE TABLE s2.z AS SELECT 7 AS a"))
+    paste_remedy(refused.value)
+    assert query(merged(None, path), "SELECT a FROM z") == [(7,)]
+    with pytest.raises(
+        BadInput, match=r"e\.duckdb: table 't', column 'm' holds NaN, which SQLite cannot store"
+    ) as refused:
+        merged(None, write("CREATE TABLE t(id INT, m DOUBLE)", "INSERT INTO t VALUES (1, 'nan'), (2, 0.5)"))
+    paste_remedy(refused.value)
+    assert query(merged(None, path), "SELECT id, m FROM t") == [(1, None), (2, 0.5)]
     with pytest.raises(BadInput, match=r"e\.duckdb: it has no tables"):
         merged(None, write())

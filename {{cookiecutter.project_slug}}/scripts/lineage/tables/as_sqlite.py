@@ -156,7 +156,7 @@ def _copy_duckdb(source: Path, target: Path) -> None:
 def _to_main(schema: str, name: str) -> str:
     """Write what moves a table of a DuckDB file into its schema `main`."""
     table = f"{quote(schema)}.{quote(name)}"
-    return f"CREATE TABLE main.{quote(name)} AS FROM {table}; DROP TABLE {table}   # in DuckDB"
+    return f"CREATE TABLE main.{quote(name)} AS FROM {table}; DROP TABLE {table}   -- in DuckDB"
 
 
 def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str, source: Path) -> None:
@@ -170,7 +170,7 @@ def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str, source: Path)
         if declared == "REAL" and duck.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall():
             problem = f"table {name!r}, column {column!r} holds NaN, which SQLite cannot store"
             remedy = f"UPDATE {quote(name)} SET {quote(column)} = NULL WHERE {is_nan}"
-            raise BadInput(f"{source}: {problem}", f"{remedy}   # in DuckDB")
+            raise BadInput(f"{source}: {problem}", f"{remedy}   -- in DuckDB")
         values.append(f"{quote(column)}::VARCHAR" if declared == "TEXT" else quote(column))
     copy.execute(create_statement(Table(name, tuple(columns))))
     sqlite3.register_adapter(Decimal, str)
