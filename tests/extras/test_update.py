@@ -109,6 +109,8 @@ def test_an_older_project_becomes_a_new_one_and_what_is_mine_stays(bake: Bakery,
     assert contents(project) == before, "rows, models, data and tags are untouched"
     project.commit("the same results by the newer code")
     assert "nothing to do: the template has nothing new" in update(project)
+    suggested = project.script("version_tag", "--suggest")
+    assert suggested.startswith("e0.1.1   patch since e0.1.0\n"), "keys that hold what held before change no version"
 
     project.script("version_tag", "--start", "minor")
     project.set_param("validation.fraction", 0.2)

@@ -46,6 +46,7 @@ FILES = [
     "data/incoming.dvc",
     "data/test.parquet.dvc",
     "docs/cluster.md",
+    "docs/completion.sh",
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",
