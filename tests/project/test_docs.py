@@ -38,6 +38,7 @@ DOCS = (
     "examples",
     "versions",
     "worktrees",
+    "updating",
     "troubleshooting",
 )
 PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))
