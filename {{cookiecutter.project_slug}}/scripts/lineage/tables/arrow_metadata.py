@@ -96,7 +96,7 @@ def _read(path: Path) -> Any:
     """Read the Arrow schema of a parquet file."""
     from pyarrow.parquet import read_schema
 
-    with pyarrow_reads(path, "the metadata"):
+    with pyarrow_reads(path):
         return read_schema(path)
 
 

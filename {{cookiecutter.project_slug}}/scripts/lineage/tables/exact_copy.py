@@ -41,10 +41,10 @@ def exact_file(engine: Engine, path: Path, described: str) -> Path:
         return path
     from pyarrow.parquet import ParquetFile, ParquetWriter
 
-    with pyarrow_reads(path, "the values"):
+    with pyarrow_reads(path):
         unit = _unit_of_int96(path) if INT96 in described else "ns"
         source = ParquetFile(path, coerce_int96_timestamp_unit=unit)
-        if unit == "us" and not is_misread and "tz=" not in str(source.schema_arrow):
+        if unit == "us" and not is_misread:
             return path
         lost = LOST.search(described)
         if lost:
@@ -59,14 +59,15 @@ def exact_file(engine: Engine, path: Path, described: str) -> Path:
 
 
 @contextmanager
-def pyarrow_reads(path: Path, what: str) -> Iterator[None]:
-    """Raise `BadInput` where pyarrow cannot read something of a file."""
+def pyarrow_reads(path: Path) -> Iterator[None]:
+    """Raise `BadInput` where pyarrow cannot read a file."""
     from pyarrow import ArrowException
 
     try:
         yield
     except (ArrowException, OSError) as error:
-        raise BadInput(f"{path}: {what} cannot be read: {error}", "write the file anew") from None
+        problem = f"{path} cannot be read by pyarrow: {error}"
+        raise BadInput(problem, "write the file anew") from None
 
 
 def _unit_of_int96(path: Path) -> str:
