@@ -129,7 +129,6 @@ def union_all_by_name(relations: DataRelations) -> DataRelations:
     make_incoming(relations, relations.incoming)
     relations.filled = _without_null(relations)
     make_base(relations)
-    tell_values_apart(relations)
     if relations.identity is relations.columns and _repeats(relations):
         relations.tell_equal_rows_apart()
     return relations
@@ -185,6 +184,7 @@ def make_base(relations: DataRelations) -> None:
     having = [schema for schema in relations.base if (schema.number,) in found]
     rows = numbered_rows(having, relations.written) or nothing
     relations.run(f"CREATE TEMP TABLE base AS SELECT * FROM ({rows}) AS base {again}")
+    tell_values_apart(relations)
 
 
 def tell_values_apart(relations: DataRelations) -> None:
@@ -201,7 +201,8 @@ def tell_values_apart(relations: DataRelations) -> None:
     for relation in ("incoming", "base"):
         relations.run(f"""
             CREATE OR REPLACE TEMP TABLE {relation} AS
-            SELECT *, {exact} AS "lineage exact" FROM {relation}
+            SELECT COLUMNS(lambda name: name <> 'lineage exact'), {exact} AS "lineage exact"
+            FROM {relation}
         """)
     is_whole_row = relations.identity is relations.columns
     relations.columns = [*relations.columns, EXACT]
