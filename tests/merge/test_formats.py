@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,9 @@ def test_a_cell_that_does_not_fit_is_named_with_its_line_and_column() -> None:
     refused(f"id,day\n3,{zone}\n", f", line 2: column 'day' holds '{zone}', which is no TIMESTAMP")
     no_zone = "2020-01-01 00:00:00"
     kind = "TIMESTAMP WITH TIME ZONE"
-    refused(f"id,seen\n3,{no_zone}\n", f", line 2: column 'seen' holds '{no_zone}', which is no {kind}", name="x.csv.gz")
+    refused(
+        f"id,seen\n3,{no_zone}\n", f", line 2: column 'seen' holds '{no_zone}', which is no {kind}", name="x.csv.gz"
+    )
     refused('{"id": 3}\n\n{"id": "4"}\n', ", line 3: column 'id' holds '4', which is no BIGINT", name="new.jsonl")
     refused('{"id": 3, "code": 7}\n', ", line 1: column 'code' holds '7', which is no VARCHAR", name="new.jsonl")
     refused('[{"id": 3},\n{"id": [4]}]', ", record 2: column 'id' holds '[4]', which is no BIGINT", name="new.json")
@@ -265,7 +268,7 @@ def test_a_csv_batch_is_merged_once_by_the_stage_and_by_hand(fresh: Project) -> 
     problem = "b3.csv asks for an extra that is not here: No module named 'lineage.extras.formats'"
     assert problem in said and "→ make setup EXTRAS=formats\n" in said
     (fresh.path / "data/incoming/b3.csv").unlink()
+    fresh.run("make", "setup", "EXTRAS=formats", f"VENV={sys.prefix}")
+    assert (fresh.path / "scripts/lineage/extras/formats/cells.py").exists()
     fresh.drop_batch(3)
     assert "1 new file, 2 already merged" in fresh.script("merge_data")
-
-

@@ -256,7 +256,9 @@ def test_a_room_imports_only_from_itself_and_below() -> None:
     for name, text in FILES.items():
         room = Path(name).parts[1:-1][:1]
         if room and room[0] in ROOMS:
-            above = imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1]) - ({"extras"} if name == DOOR else set())
+            above = (
+                imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1]) - ({"extras"} if name == DOOR else set())
+            )
             assert not above, f"{name} imports from {above}"
 
 

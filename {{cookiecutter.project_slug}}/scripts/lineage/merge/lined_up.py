@@ -1,21 +1,27 @@
 """Which tables and columns several databases have, lined up by name; no row is read here."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.paths import EVENTS
+from lineage.core.paths import EVENTS, METRICS, PREDICTIONS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold, quote
 from lineage.tables.sqlite_files import (
     Column,
     Table,
+    count_rows,
     create_statement,
     describe_tables,
     open_read_only,
 )
+
+DEFAULT = "default"
+"""The table of xetrack where it is told no other."""
 
 Found = dict[str, dict[int, Table]]
 """By the name of a table, and the number of each source that has it: the table there."""
@@ -145,6 +151,7 @@ def line_up(
         return []
     spelled = {fold(name): name for name in found}
     known = ", ".join(sorted(found)) or "no tables"
+    _check_left_out(found, sources, files, set(map(fold, rules.tables)))
     for name in rules.tables:
         is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
         if fold(name) not in spelled and not is_optional:
@@ -165,3 +172,25 @@ def line_up(
         problem = f"no incoming table has the key column {unknown[0]!r}; tables: {known}"
         raise BadInput(problem, "name one that they have")
     return tables
+
+
+def _check_left_out(
+    found: Found, sources: Sequence[Path], files: Sequence[Path], names: set[str]
+) -> None:
+    """Warn of tables with rows that the rules do not name, if they name any.
+
+    Raises:
+        BadInput: a source has no other table, as one that xetrack was not told a table for.
+    """
+    for number, source in enumerate(sources if names else ()):
+        there = {fold(name) for name, tables in found.items() if number in tables}
+        left = there - names - {Path(PREDICTIONS).name}
+        if left == there and (left == {DEFAULT} or len(sources) > 1):
+            problem = f"{source} has no table of those that are merged: {', '.join(sorted(names))}"
+            rename = f"ALTER TABLE {quote(min(left, default=DEFAULT))} RENAME TO {METRICS}"
+            command = shlex.join(["sqlite3", str(source), rename])
+            raise BadInput(problem, f"{command}   # if its rows are such")
+        with open_read_only(files[number]) as connection:
+            for name in sorted(left if left != there else ()):
+                if count_rows(connection, quote(name)):
+                    warn(f"{source}: table {name!r} is not merged")

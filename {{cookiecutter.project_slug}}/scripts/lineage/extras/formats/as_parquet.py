@@ -41,7 +41,7 @@ def as_parquet(engine: Engine, files: Sequence[Path], cast_text: bool) -> None:
     """
     folder = Path(mkdtemp(prefix="lineage-"))
     finalize(engine, rmtree, folder, ignore_errors=True)
-    tables = []
+    tables: list[Cells] = []
     for file in filter(is_other, dict.fromkeys(files)):
         READ_FOR[file] = folder / f"{len(tables)}.parquet"
         cells = read_cells(engine, file) if ends_with(file, TEXT) else Cells(file)

@@ -70,7 +70,7 @@ class Cells:
             records = csv.reader(file, delimiter=self.delimiter) if self.delimiter else file
             before = 0
             for record in records:
-                is_row = record if self.delimiter else record.strip()
+                is_row = "".join(record).strip() or len(record) > 2
                 if blank or is_row or (self.delimiter and len(self.columns) == 1):
                     yield before + 1
                 before = getattr(records, "line_num", before + 1)
