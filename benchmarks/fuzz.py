@@ -117,17 +117,17 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
         end = len(changed)
         if not end:
             break
-        region = chance.choice(((0, end), (max(0, end - 600), end), (0, min(end, 200))))
+        region = chance.choice(((0, end), (0, end), (max(0, end - 2000), end), (0, min(end, 200))))
         place = chance.randrange(*region)
-        how = chance.randrange(7)
-        if how <= 2:
+        how = chance.randrange(12)
+        if how <= 6:
             changed[place] ^= 1 << chance.randrange(8)
-        elif how == 3:
+        elif how == 7:
             del changed[place:]
-        elif how == 4:
+        elif how == 8:
             length = chance.choice((1, 4, 16, 100))
             changed[place : place + length] = bytes(len(changed[place : place + length]))
-        elif how == 5:
+        elif how == 9:
             changed[place : place + 4] = chance.choice((b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\x80\x00\x00\x00"))
         else:
             changed[place:place] = changed[place : place + chance.choice((1, 8, 64))]
@@ -199,13 +199,13 @@ def make_seeds(folder: Path) -> None:
                 CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
                 CREATE TABLE t (id INTEGER NOT NULL, text TEXT, real REAL, blob BLOB, parent REFERENCES parents (id), {keys});
                 CREATE TABLE plain (a, b); CREATE INDEX by_text ON t (text); CREATE VIEW v AS SELECT * FROM t;
-                CREATE TABLE numberless (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+                CREATE TABLE more (k TEXT PRIMARY KEY, v) {"WITHOUT ROWID" if number else ""};
             """)
             connection.executemany("INSERT INTO parents VALUES (?, ?)", [(one, f"p{one}") for one in range(5)])
             rows = [(one, f"text {one}" * 9, one / 3, bytes(one), one % 5) for one in range(60)]
             connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO plain VALUES (?, ?)", [(1, 2), (1, 2), (None, "x")])
-            connection.executemany("INSERT INTO numberless VALUES (?, ?)", [("a", 1), ("b", None)])
+            connection.executemany("INSERT INTO more VALUES (?, ?)", [("a", 1), ("b", None)])
 
 
 def merge_files(folder: Path, base: Path, incoming: Path) -> str:
@@ -242,7 +242,11 @@ def attempt(work: Callable[[], str]) -> str:
     try:
         return work()
     except LineageError as error:
-        is_clear = error.problem.strip() and "Traceback" not in error.problem and "INTERNAL" not in error.problem
+        is_clear = (
+            not error.problem.strip().endswith(":")
+            and "Traceback" not in error.problem
+            and "INTERNAL" not in error.problem
+        )
         return "refused" if is_clear else f"message: {error.problem}"
 
 
