@@ -264,7 +264,7 @@ def try_merge(seeds: Path, folder: Path, kind: str, chance: random.Random) -> st
         shutil.copyfile(incoming, base)
         shutil.copyfile(seed, incoming)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    how, told = in_a_fork(lambda: attempt(lambda: merge_files(folder, base, incoming)), seconds=30)
+    how, told = in_a_fork(lambda: attempt(lambda: merge_files(folder, base, incoming)), seconds=120)
     outcome = str(told) if how == "done" else f"{how}: {told}"
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "out"}
     if {name: after.get(name) for name in before} != before:
@@ -282,7 +282,7 @@ def try_params(folder: Path, chance: random.Random) -> str:
         file.write_bytes(damaged(content.encode(), chance))
     else:
         file.write_text(damaged_lines(content, chance), "utf-8")
-    how, told = in_a_fork(lambda: attempt(lambda: "right" if read_params(file) else ""), seconds=30)
+    how, told = in_a_fork(lambda: attempt(lambda: "right" if read_params(file) else ""), seconds=120)
     return str(told) if how == "done" else f"{how}: {told}"
 
 

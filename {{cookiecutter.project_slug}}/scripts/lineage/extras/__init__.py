@@ -5,6 +5,6 @@
 - `formats` reads training data that are no parquet: CSV, JSON, Feather, partition folders.
 
 What may be changed: everything. Nothing imports from here but a stage script and `merge.data`, and
-that only when params.yaml, or a file that comes, asks for what is here. A folder comes back, with the packages that it needs, by
-`make setup EXTRAS=search`.
+that only when params.yaml, or a file that comes, asks for what is here. A folder comes back, with
+the packages that it needs, by `make setup EXTRAS=search`.
 """
