@@ -31,6 +31,7 @@ def printed(*words: str, code: int = 0) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_corpus_is_merged_and_compared_cell_by_cell(tmp_path: Path) -> None:
     table = pa.table({"n": [1, 1, None], "x": [0.0, -0.0, float("nan")], "s": ["a", None, ""], "l": [[1], [], None]})
     pq.write_table(table, tmp_path / "right.parquet")
@@ -61,14 +62,15 @@ def test_a_row_that_a_merge_loses_is_seen(tmp_path: Path, monkeypatch: pytest.Mo
     assert in_a_fork(lambda: os.read(os.pipe()[0], 1), seconds=0.3)[0] == "hang"
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused_or_right_and_the_base_is_whole(tmp_path: Path) -> None:
     kinds = ("parquet", "sqlite", "text", "base", "params")
-    told = printed("benchmarks/fuzz.py", "--minutes", "0.1", "--seed", "3", "--keep", str(tmp_path), "--kinds", *kinds)
-    tries = int(re.search(r"^(\d+) tries with seed 3 in 0.1 minutes$", told, re.M)[1])
+    told = printed("benchmarks/fuzz.py", "--minutes", "0.05", "--seed", "3", "--keep", str(tmp_path), "--kinds", *kinds)
+    tries = int(re.search(r"^(\d+) tries with seed 3 in 0.05 minutes$", told, re.M)[1])
     counted = dict(line.split("\t") for line in told.splitlines() if "\t" in line)
     assert list(counted) == list(kinds)
     assert tries == sum(int(number) for outcomes in counted.values() for number in re.findall(r" (\d+)", outcomes))
-    assert tries >= 5 and "refused" in told
+    assert tries >= 2 and "refused" in told
     assert not {"traceback", "base", "beside", "message"} & set(
         re.findall(r"[\t ](\w+) \d", "\n".join(counted.values()))
     )

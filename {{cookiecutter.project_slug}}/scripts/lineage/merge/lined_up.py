@@ -7,14 +7,13 @@ from pathlib import Path
 
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.paths import EVENTS, METRICS, PREDICTIONS
+from lineage.core.paths import EVENTS, METRICS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold, quote
 from lineage.tables.sqlite_files import (
     Column,
     Table,
-    count_rows,
     create_statement,
     describe_tables,
     open_read_only,
@@ -151,7 +150,7 @@ def line_up(
         return []
     spelled = {fold(name): name for name in found}
     known = ", ".join(sorted(found)) or "no tables"
-    _check_left_out(found, sources, files, set(map(fold, rules.tables)))
+    _check_left_out(found, sources, set(map(fold, rules.tables)))
     for name in rules.tables:
         is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
         if fold(name) not in spelled and not is_optional:
@@ -174,23 +173,19 @@ def line_up(
     return tables
 
 
-def _check_left_out(
-    found: Found, sources: Sequence[Path], files: Sequence[Path], names: set[str]
-) -> None:
-    """Warn of tables with rows that the rules do not name, if they name any.
+def _check_left_out(found: Found, sources: Sequence[Path], names: set[str]) -> None:
+    """Warn of tables that the rules do not name, if they name any.
 
     Raises:
         BadInput: a source has no other table, as one that xetrack was not told a table for.
     """
     for number, source in enumerate(sources if names else ()):
-        there = {fold(name) for name, tables in found.items() if number in tables}
-        left = there - names - {Path(PREDICTIONS).name}
-        if left == there and (left == {DEFAULT} or len(sources) > 1):
+        there = {name for name, tables in found.items() if number in tables}
+        left = sorted(name for name in there if fold(name) not in {*names, "predictions"})
+        if len(left) == len(there) and (left == [DEFAULT] or len(sources) > 1):
             problem = f"{source} has no table of those that are merged: {', '.join(sorted(names))}"
-            rename = f"ALTER TABLE {quote(min(left, default=DEFAULT))} RENAME TO {METRICS}"
+            rename = f"ALTER TABLE {quote(left[0] if left else DEFAULT)} RENAME TO {METRICS}"
             command = shlex.join(["sqlite3", str(source), rename])
             raise BadInput(problem, f"{command}   # if its rows are such")
-        with open_read_only(files[number]) as connection:
-            for name in sorted(left if left != there else ()):
-                if count_rows(connection, quote(name)):
-                    warn(f"{source}: table {name!r} is not merged")
+        if left and len(left) < len(there):
+            warn(f"{source}: not merged: {', '.join(left)}")
