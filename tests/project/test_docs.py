@@ -34,6 +34,7 @@ DOCS = (
     "dvc-setup",
     "data_versioning",
     "parts",
+    "formats",
     "use-cases",
     "examples",
     "versions",

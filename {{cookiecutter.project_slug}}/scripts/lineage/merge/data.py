@@ -4,13 +4,14 @@ What already has an order is never sorted: the base is written as it lies, then 
 ordered by their identity. So the same inputs give the same bytes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.core.errors import BadInput
+from lineage.core.errors import READ_FOR, BadInput, explain_missing
 from lineage.core.paths import INCOMING_DATA
 from lineage.merge.data_files import write_rows
+from lineage.merge.inbox import is_other
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
@@ -56,7 +57,7 @@ def merge_data(
     output: Path,
     rules: Rules,
     name: str,
-    arriving: Sources | None = None,
+    arriving: Callable[[], Sources] = dict,
 ) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
@@ -67,7 +68,7 @@ def merge_data(
         output: a path that does not exist.
         rules: strategy, key columns, layout of the output.
         name: what messages call the data.
-        arriving: the sources, for the record of what was merged.
+        arriving: describes the sources, for the record of what was merged.
 
     Returns:
         what changed.
@@ -80,7 +81,7 @@ def merge_data(
         relations = line_up(engine, base, sources, rules, name)
         plan = merge_or_rebase(union_all_by_name(relations), rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output, arriving, rules.layout)
+            write_rows(relations, plan, output, arriving(), rules.layout)
         return plan
 
 
@@ -92,8 +93,10 @@ def line_up(
     Args and errors: as in `merge_data`. Without sources nothing arrives.
     """
     base = list(base)
-    _check([*base, *sources], rules, name)
-    schemas = read_schemas(engine, [*base, *sources])
+    files = [*base, *sources]
+    _check(files, rules, name)
+    _read_as_parquet(engine, files, rules)
+    schemas = read_schemas(engine, [READ_FOR.get(file, file) for file in files])
     known = [schema for schema in schemas if schema.source < len(base)]
     incoming = schemas[len(known) :]
     in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given
@@ -122,6 +125,15 @@ def check_columns(
         require_columns(schema, keys)
         check_exact(engine, schema, columns)
     return keys
+
+
+def _read_as_parquet(engine: Engine, files: Sequence[Path], rules: Rules) -> None:
+    """Let an extra write files that are no plain parquet anew; `READ_FOR` has the new ones."""
+    others = list(filter(is_other, files))
+    if others:
+        with explain_missing("formats", str(others[0])):
+            from lineage.extras.formats.as_parquet import as_parquet
+        as_parquet(engine, files, rules.cast_text)
 
 
 def union_all_by_name(relations: DataRelations) -> DataRelations:

@@ -1,11 +1,13 @@
 """Which tables and columns several databases have, lined up by name; no row is read here."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.paths import EVENTS
+from lineage.core.paths import EVENTS, METRICS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.parquet_types import CAST_OPTION
@@ -17,6 +19,9 @@ from lineage.tables.sqlite_files import (
     describe_tables,
     open_read_only,
 )
+
+DEFAULT = "default"
+"""The table of xetrack where it is told no other."""
 
 Found = dict[str, dict[int, Table]]
 """By the name of a table, and the number of each source that has it: the table there."""
@@ -148,6 +153,7 @@ def line_up(
         return []
     spelled = {fold(name): name for name in found}
     known = ", ".join(sorted(found)) or "no tables"
+    _check_left_out(found, sources, set(map(fold, rules.tables)))
     for name in rules.tables:
         is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
         if fold(name) not in spelled and not is_optional:
@@ -171,3 +177,21 @@ def line_up(
         problem = f"no incoming table has the key column {unknown[0]!r}; tables: {known}"
         raise BadInput(problem, "name one that they have")
     return tables
+
+
+def _check_left_out(found: Found, sources: Sequence[Path], names: set[str]) -> None:
+    """Warn of tables that the rules do not name, if they name any.
+
+    Raises:
+        BadInput: a source has no other table, as one that xetrack was not told a table for.
+    """
+    for number, source in enumerate(sources if names else ()):
+        there = {name for name, tables in found.items() if number in tables}
+        left = sorted(name for name in there if fold(name) not in {*names, "predictions"})
+        if len(left) == len(there) and (left == [DEFAULT] or len(sources) > 1):
+            problem = f"{source} has no table of those that are merged: {', '.join(sorted(names))}"
+            rename = f"ALTER TABLE {quote(left[0] if left else DEFAULT)} RENAME TO {METRICS}"
+            command = shlex.join(["sqlite3", str(source), rename])
+            raise BadInput(problem, f"{command}   # if its rows are such")
+        if left and len(left) < len(there):
+            warn(f"{source}: not merged: {', '.join(left)}")

@@ -122,7 +122,7 @@ def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0].partition("Error: ")[2]
+        reason = str(error).splitlines()[0].rpartition("Error: ")[2]
         problem = f"{path} is not a readable parquet file: {reason}"
         raise BadInput(problem, f"replace or remove {path}") from None
 
