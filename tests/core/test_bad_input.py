@@ -297,6 +297,10 @@ def test_a_metric_that_no_run_has(trained: Project) -> None:
     trained.set_param("promote.metric", "auc")
     output = trained.repro(code=255)
     assert "error: metric 'auc' is not in experiments.db; it has: f1_score, accuracy, log_loss" in output
+    assert trained.git("status", "--porcelain") == " M params.yaml", (
+        "DVC removes no metrics before a stage that refuses"
+    )
+    assert "0.95" in trained.dvc("metrics", "show")
 
 
 LIMITED = """
