@@ -131,7 +131,7 @@ def test_several_wrong_params_are_all_named(unchanging: Project) -> None:
 def test_outside_a_project(unchanging: Project, tmp_path: Path) -> None:
     done = unchanging.run("python", str(unchanging.path / "scripts/train.py"), cwd=tmp_path, code=2)
     assert done.stderr == (
-        f"error: {tmp_path} is not inside a project (no params.yaml beside a dvc.yaml here or above)\n  → cd into the project\n"
+        f"error: {tmp_path} is not inside a project (no params.yaml beside a dvc.yaml here or above)\n  → cd {unchanging.path}\n"
     )
 
 
