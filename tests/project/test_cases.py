@@ -58,7 +58,7 @@ TO_COME = {
 """Cases of files of parquet and other forms that have no test yet: each gets one in `tests/merge/` or `tests/tables/`."""
 
 
-def tests_of(name: str) -> Iterator[str]:
+def names_in(name: str) -> Iterator[str]:
     """Yield the names of the tests of a file."""
     for node in ast.parse((TEMPLATE / "tests" / name).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -68,7 +68,7 @@ def tests_of(name: str) -> Iterator[str]:
 @pytest.mark.parametrize("case", CASES)
 def test_every_case_has_its_test(case: str) -> None:
     file, _, test = CASES[case].partition("::")
-    assert test in tests_of(file)
+    assert test in names_in(file)
 
 
 def test_no_case_is_forgotten() -> None:

@@ -148,7 +148,8 @@ def _summarise(shared: Shared) -> None:
     plans = shared.plans
     recommended = recommend(plans) if shared.dry_run else None
     if not plans:
-        raise BadInput("nothing to merge: give --exp-db or --exp-data", f"python {sys.argv[0]} --help")
+        problem = "nothing to merge: give --exp-db or --exp-data"
+        raise BadInput(problem, f"python {sys.argv[0]} --help")
     if shared.format == "json":
         told = {"plans": [plan.summary() for plan in plans], "recommended": recommended}
         say(json.dumps(told, indent=2))

@@ -97,8 +97,7 @@ def _line(outcomes: list[Outcome]) -> str:
     Example: `20260101T120000-0a1b2c3d model.C=0.1 f1_score=0.9409, accuracy=0.9417`.
     """
     *before, outcome = outcomes
-    run = outcome.run
-    which = f"{run.track_id} {run.described()}" if run.point else run.track_id
+    which = f"{outcome.run.track_id} {outcome.run.described()}".rstrip()
     if outcome.error is not None:
         is_known = any(outcome.error == one.error for one in before)
         return f"{which} failed: {'as before' if is_known else outcome.error}"

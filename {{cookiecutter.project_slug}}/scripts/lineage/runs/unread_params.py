@@ -7,7 +7,6 @@ The code is searched, not run, and a doubt counts as a read: where params are ha
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from lineage.core.console import warn
@@ -33,14 +32,8 @@ def warn_of_unread(model: Mapping[str, Any], files: Mapping[str, bytes]) -> None
         files: content of `experiment.py` and of the modules that it imports, by path.
     """
     code = "\n".join(ast.unparse(ast.parse(content)) for content in files.values())
-    keys = re.findall(f"{LOOKUP}([^']+)", code)
-    shown = []
-    for key in unread(model, code):
-        close = get_close_matches(key.rpartition(".")[2], keys, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        shown.append(f"model.{key}{hint}")
-    if shown:
-        warn(f"params.yaml: the code never reads {', '.join(shown)}")
+    if keys := unread(model, code):
+        warn(f"params.yaml: the code never reads {', '.join(keys)}")
 
 
 def unread(model: Mapping[str, Any], code: str) -> list[str]:
@@ -57,7 +50,7 @@ def unread(model: Mapping[str, Any], code: str) -> list[str]:
     takers = "|".join(re.findall(rf"(?m)^def (\w+)\([^\n]*\b{name}\b", code))
     uses = re.sub(rf"{NO_USE}|\b(?:{takers})\([^()]*\)", "", code)
     params = rf"(?<!' in )(?<!' not in )\b(?:{name}|params)\b"
-    return [*_unread(model, params, code, uses)]
+    return [f"model.{key}" for key in _unread(model, params, code, uses)]
 
 
 def _unread(section: Mapping[str, Any], holder: str, code: str, uses: str) -> Iterator[str]:
