@@ -25,7 +25,7 @@ from lineage.merge.databases import merge_databases
 from lineage.merge.inbox import DATABASES, expand
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
-from lineage.tables.parquet_files import widest
+from lineage.tables.parquet_types import widest
 
 MERGE = Rules("merge")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.merge.lined_up import LinedUp
-from lineage.tables.parquet_files import EXACT_INTEGER
 from lineage.tables.sql import fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -22,6 +21,8 @@ from lineage.tables.sqlite_files import (
 )
 
 MARKER = "lineage_marker"
+EXACT_INTEGER = 1 << 53
+"""Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
 BLANKS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 """What may stand between two words of SQL."""
 
@@ -180,7 +181,7 @@ def _text_and_numbers(
     here = "text" if is_text else "numbers"
     others = "numbers" if is_text else "text"
     problem = f"{source}: table {incoming.name!r}, column {column.name!r} holds {here}"
-    remedy = "give the column one type in all sources, or: merge_artifacts.py … --cast text"
+    remedy = f"give the column one type in all sources, or: {incoming.cast_option}"
     return BadInput(f"{problem}, others {others}", remedy)
 
 

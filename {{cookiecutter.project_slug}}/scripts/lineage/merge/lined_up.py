@@ -8,6 +8,7 @@ from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
+from lineage.tables.parquet_types import CAST_OPTION
 from lineage.tables.sql import RESERVED, fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -32,6 +33,7 @@ class LinedUp:
         files: the SQLite files that hold their rows: the sources themselves, or copies.
         columns: by folded name; their order does not depend on that of the sources.
         types: by folded name, every declared type that a column has in some source.
+        cast_option: as in `Rules`.
     """
 
     name: str
@@ -40,6 +42,7 @@ class LinedUp:
     files: list[Path]
     columns: dict[str, Column] = field(default_factory=dict)
     types: dict[str, set[str]] = field(default_factory=dict)
+    cast_option: str = CAST_OPTION
 
     def __post_init__(self) -> None:
         """Line the columns up."""
@@ -157,7 +160,10 @@ def line_up(
     names = sorted(name for name in found if fold(name) not in rules.left_out)
     if rules.tables:
         names = [spelled[fold(name)] for name in rules.tables if fold(name) in spelled]
-    tables = [LinedUp(name, found.get(name, {}), sources, files) for name in names]
+    tables = [
+        LinedUp(name, found.get(name, {}), sources, files, cast_option=rules.cast_option)
+        for name in names
+    ]
     columns = set[str]()
     for table in tables:
         columns |= table.columns.keys()
