@@ -173,7 +173,9 @@ def _classes(connection: sqlite3.Connection, statement: str) -> set[str]:
 def _text_and_numbers(
     incoming: LinedUp, column: Column, values: dict[int | None, set[str]]
 ) -> BadInput:
-    number = next(number for number, classes in values.items() if classes)
+    held = values.get(None) or next(filter(None, values.values()))
+    unlike = (one for one, has in values.items() if has and ("text" in has) != ("text" in held))
+    number = next(unlike, next(iter(values)))
     source = incoming.sources[number or 0]
     is_text = "text" in values[number]
     here = "text" if is_text else "numbers"

@@ -179,7 +179,7 @@ def find_runs(root: Path) -> list[Path]:
     """
     runs = find_files(root / paths.RUNS, DATABASES)
     if not runs:
-        raise Refused(f"{paths.RUNS}/ holds no run", "dvc repro train")
+        raise Refused(f"{paths.RUNS}/ holds no run", f"dvc checkout {paths.RUNS}   # or: dvc repro")
     return runs
 
 

@@ -116,8 +116,12 @@ def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path
         for name, table in file.tables.items():
             taken = RESERVED & set(map(fold, table.column_names))
             if taken:
-                problem = f"{sources[number]}: table {name!r} has a column {min(taken)!r}"
-                raise BadInput(f"{problem}, a name of ours", "rename it")
+                column = min(taken)
+                problem = f"{sources[number]}: table {name!r} has a column {column!r}"
+                names = f"{quote(column)} TO {quote(column + '_')}"
+                rename = f"ALTER TABLE {quote(name)} RENAME COLUMN {names}"
+                remedy = f"sqlite3 {sources[number]} '{rename}'"
+                raise BadInput(f"{problem}, a name of ours", remedy)
             there = known.setdefault(fold(name), Table(name, ()))
             sent = _without_computed(table, there, sources[number])
             found.setdefault(there.name, {})[number] = sent
@@ -175,7 +179,7 @@ def line_up(
     unknown = [name for name in rules.key_columns if fold(name) not in columns]
     if rules.strategy == "rebase" and unknown:
         problem = f"no incoming table has the key column {unknown[0]!r}; tables: {known}"
-        raise BadInput(problem, "name one that they have")
+        raise BadInput(problem, f"sqlite3 {sources[0]} .schema   # shows what there is")
     return tables
 
 

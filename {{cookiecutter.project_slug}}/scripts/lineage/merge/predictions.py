@@ -199,7 +199,7 @@ def _run_of(engine: Engine, file: Path) -> str:
         ids = engine.execute(f"SELECT DISTINCT {RUN_ID} FROM {scan(file)} LIMIT 2").fetchall()
     if ids and ids != [(file.stem,)]:
         problem = f"{file} should hold predictions of one run, {file.stem}; it names {ids[0][0]}"
-        raise BadInput(problem, f"rename it to {ids[0][0]}{SUFFIX}")
+        raise BadInput(problem, f"mv {file} {file.with_stem(ids[0][0])}")
     if RUN_ID not in columns:
         raise BadInput(f"{file} has no column {RUN_ID}, so these are no predictions of a run")
     return file.stem
