@@ -10,7 +10,6 @@ from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS, METRICS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
-from lineage.tables.parquet_types import CAST_OPTION
 from lineage.tables.sql import RESERVED, fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -36,18 +35,18 @@ class LinedUp:
         found: the table in each source that has it, by the number of the source.
         sources: the paths of all sources, for messages.
         files: the SQLite files that hold their rows: the sources themselves, or copies.
+        cast_option: as in `Rules`.
         columns: by folded name; their order does not depend on that of the sources.
         types: by folded name, every declared type that a column has in some source.
-        cast_option: as in `Rules`.
     """
 
     name: str
     found: Mapping[int, Table]
     sources: Sequence[Path]
     files: list[Path]
+    cast_option: str
     columns: dict[str, Column] = field(default_factory=dict)
     types: dict[str, set[str]] = field(default_factory=dict)
-    cast_option: str = CAST_OPTION
 
     def __post_init__(self) -> None:
         """Line the columns up."""
@@ -166,10 +165,8 @@ def line_up(
     names = sorted(name for name in found if fold(name) not in rules.left_out)
     if rules.tables:
         names = [spelled[fold(name)] for name in rules.tables if fold(name) in spelled]
-    tables = [
-        LinedUp(name, found.get(name, {}), sources, files, cast_option=rules.cast_option)
-        for name in names
-    ]
+    cast = rules.cast_option
+    tables = [LinedUp(name, found.get(name, {}), sources, files, cast) for name in names]
     columns = set[str]()
     for table in tables:
         columns |= table.columns.keys()
