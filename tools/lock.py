@@ -15,7 +15,12 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
-PROJECT_LOCKS = ("requirements.lock", "requirements-search.lock", "requirements-cluster.lock")
+PROJECT_LOCKS = (
+    "requirements.lock",
+    "requirements-search.lock",
+    "requirements-cluster.lock",
+    "requirements-report.lock",
+)
 TEMPLATE_LOCK = ROOT / "requirements-dev.lock"
 OPTIONS = ("--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-emit-index-url")
 

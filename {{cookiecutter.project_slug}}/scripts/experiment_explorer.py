@@ -1,9 +1,10 @@
-"""Look at runs and versions: list, show, diff, evaluate, verify, get, checkout; at conflicts."""
+"""Look at runs and versions: list, report, plot, show, diff, evaluate, verify, and so on."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from lineage.core.console import Format, Mode, Option, new_app, say
+from lineage.core.console import Argument, Format, Mode, Option, new_app, say
+from lineage.core.errors import explain_missing
 from lineage.core.paths import find_root
 
 app = new_app("Look at past experiments and bring them back; the working tree is left alone.")
@@ -14,6 +15,8 @@ DB = Annotated[
 VERSION = Annotated[str, Option(help="As in e0.1.0.")]
 FORMAT = Annotated[Format, Option(help="How to print.")]
 Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
+Chart = Literal["versions", "sweeps", "curves", "confusion"]
+RUN = Annotated[list[str] | None, Option(help="A run's id, as in list; again for more.")]
 
 
 @app.command("list")
@@ -39,6 +42,37 @@ def list_runs(  # noqa: PLR0913 — options
 
     rows, names = read_leaderboard(db, sort, mode, where or ())
     print_leaderboard(rows[:limit], columns.split(",") if columns else names, format)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, Option("--output", "-o", help="The page.")] = Path("report.html"),
+    run: RUN = None,
+    open: Annotated[bool, Option("--open", help="Show it in a browser.")] = False,
+) -> None:
+    """Write one page that shows everything, and opens without a network."""
+    with explain_missing("report", "experiment_explorer.py report"):
+        from lineage.extras.report.page import write_report
+
+        write_report(find_root(), output, run or (), open)
+
+
+@app.command()
+def plot(
+    chart: Annotated[Chart, Argument(help="What to draw.")] = "versions",
+    output: Annotated[Path, Option("--output", "-o", help=".png or .svg.")] = Path("plot.png"),
+    metric: Annotated[str | None, Option(help="Of versions; default: promote.metric.")] = None,
+    version: Annotated[str | None, Option(help="Of the sweep; default: the newest.")] = None,
+    logged: Annotated[str | None, Option(help="Of curves: the name of what was logged.")] = None,
+    run: RUN = None,
+) -> None:
+    """Draw a chart of the report into a file."""
+    with explain_missing("report", "experiment_explorer.py plot"):
+        from lineage.extras.report.picture import write_picture
+
+        given = {"metric": metric, "version": version, "logged": logged}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        write_picture(find_root(), chart, output, run or (), chosen)
 
 
 @app.command()

@@ -36,7 +36,7 @@ def explain_missing(extra: str, key: str) -> Iterator[None]:
 
     Args:
         extra: its name, as in `make setup EXTRAS=search`.
-        key: of params.yaml that asks for it.
+        key: what asks for it, as `sweep.search in params.yaml`, or a command.
 
     Raises:
         BadInput: a module is not there.
@@ -44,7 +44,7 @@ def explain_missing(extra: str, key: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        problem = f"{key} in params.yaml asks for an extra that is not here: {error}"
+        problem = f"{key} asks for an extra that is not here: {error}"
         raise BadInput(problem, f"make setup EXTRAS={extra}") from None
 
 
