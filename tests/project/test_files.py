@@ -102,6 +102,7 @@ FILES = [
     "params.yaml",
     "pyproject.toml",
     "requirements-cluster.lock",
+    "requirements-report.lock",
     "requirements-search.lock",
     "requirements.lock",
     "results/.gitignore",
@@ -128,6 +129,7 @@ FILES = [
     "tests/test_task.py",
 ]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
+FILES += [f"scripts/lineage/extras/report/page.{kind}" for kind in ("css", "html", "js")]
 UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
 
 HOSTILE = {
@@ -236,7 +238,7 @@ def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
 
 
 PROJECT_LOCK = SOURCE / "requirements.lock"
-EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster")}
+EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster", "report")}
 TEMPLATE_LOCK = TEMPLATE / "requirements-dev.lock"
 
 
@@ -263,7 +265,9 @@ def test_the_template_pins_what_the_project_pins() -> None:
     assert pins(PROJECT_LOCK).union(*map(pins, EXTRA_LOCKS.values())) <= pins(TEMPLATE_LOCK)
 
 
-@pytest.mark.parametrize(("extra", "package", "most"), [("search", "optuna", 10), ("cluster", "distributed", 20)])
+@pytest.mark.parametrize(
+    ("extra", "package", "most"), [("search", "optuna", 10), ("cluster", "distributed", 20), ("report", "altair", 20)]
+)
 def test_what_an_extra_needs_goes_beside_what_is_there_already(extra: str, package: str, most: int) -> None:
     """`make setup EXTRAS=search` installs its lock on top of the others, and resolves nothing."""
     lock = EXTRA_LOCKS[extra]

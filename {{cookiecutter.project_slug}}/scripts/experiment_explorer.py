@@ -60,19 +60,17 @@ def report(
 @app.command()
 def plot(
     chart: Annotated[Chart, Argument(help="What to draw.")] = "versions",
+    of: Annotated[
+        str | None, Argument(help="The metric, version, or name that was logged.")
+    ] = None,
     output: Annotated[Path, Option("--output", "-o", help=".png or .svg.")] = Path("plot.png"),
-    metric: Annotated[str | None, Option(help="Of versions; default: promote.metric.")] = None,
-    version: Annotated[str | None, Option(help="Of the sweep; default: the newest.")] = None,
-    logged: Annotated[str | None, Option(help="Of curves: the name of what was logged.")] = None,
     run: RUN = None,
 ) -> None:
     """Draw a chart of the report into a file."""
     with explain_missing("report", "experiment_explorer.py plot"):
         from lineage.extras.report.picture import write_picture
 
-        given = {"metric": metric, "version": version, "logged": logged}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        write_picture(find_root(), chart, output, run or (), chosen)
+        write_picture(find_root(), chart, of, output, run or ())
 
 
 @app.command()

@@ -31,6 +31,9 @@ MOST_PREDICTIONS = 2_000_000
 MOST_CELLS = 1600
 """So many pairs of actual and predicted a run has in the page: the most frequent."""
 
+MOST_COMPARED = 60
+"""The items of so many of them are in the page, for runs side by side."""
+
 MOST_FLIPS = 50_000
 """So many predictions of items are in the page on which runs do not agree."""
 
@@ -63,6 +66,7 @@ WITH
             predicted
         FROM predictions
         JOIN chosen USING (track_id)
+        WHERE place_of_run <= {MOST_COMPARED}
     ),
     disputed AS (
         SELECT test, item_id, place
@@ -100,7 +104,7 @@ def add_details(
         for track_id, *point in curve_points(root / DATABASE, list(numbers)[:MOST_CURVES]):
             curves.append((numbers[track_id], *point))
     if len(runs) > MOST_CURVES and curves:
-        notes["curves"] = f"Curves of at most {MOST_CURVES} runs are in this page. {MORE}"
+        notes["curves"] = f"Curves of at most {MOST_CURVES} runs are in this page. Others: {MORE}"
     tables: dict[str, Table] = {"curves": (("run", *CURVE_COLUMNS[1:]), curves)}
     tables["files"] = (("run", "name", "bytes", "image"), list(files_of(root, numbers)))
     cells: list[Sequence[Any]] = []
@@ -108,7 +112,7 @@ def add_details(
     try:
         cells, items = read_predictions(root, notes, runs, order)
     except LineageError as error:
-        notes["predictions"] = f"Predictions cannot be read together: {error.problem}"
+        notes["cells"] = f"Predictions cannot be read together: {error.problem}"
     tables["cells"] = (("run", "actual", "predicted", "items"), cells)
     tables["items"] = (("run", "item", "place", "actual", "predicted"), items)
     return tables
@@ -133,7 +137,7 @@ def read_predictions(
         fitting = sum(total <= MOST_PREDICTIONS for total in totals)
         taken = files[: max(2, fitting)]
         if len(taken) < len(runs):
-            notes["predictions"] = (
+            notes["cells"] = (
                 f"Predictions of {len(taken)} of {len(runs)} runs are in this page: promoted ones, "
                 f"the best of each version, and the best. Others: {MORE}"
             )
@@ -162,8 +166,9 @@ def open_predictions(
     tests = [str(run.get("test_hash")) for run, _ in chosen]
     engine.execute(
         "CREATE TEMP TABLE chosen AS "
-        "SELECT unnest(?) AS track_id, unnest(?) AS test, unnest(?) AS number",
-        [ids, tests, [number for _, number in chosen]],
+        "SELECT unnest(?) AS track_id, unnest(?) AS test, unnest(?) AS number, "
+        "generate_subscripts(?, 1) AS place_of_run",
+        [ids, tests, [number for _, number in chosen], ids],
     )
     source = f"read_parquet({escaped(files)}, union_by_name = true, hive_partitioning = false)"
     engine.execute(f"CREATE TEMP VIEW predictions AS FROM {source}")

@@ -32,8 +32,7 @@ function name(run) {
 }
 
 function fill(id, ...nodes) {
-  const note = content.notes[id];
-  place(id).replaceChildren(...nodes, ...(note ? [Object.assign(make("p", note), { className: "note" })] : []));
+  place(id).replaceChildren(...nodes);
 }
 
 function none(text) {
@@ -119,7 +118,7 @@ function compare() {
     const better = row.actual === row.predicted ? "right now" : old.actual === old.predicted ? "wrong now" : "wrong both times";
     flips.push([row.item, row.actual, old.predicted, row.predicted, better]);
   }
-  const known = new Set(content.cells.rows.map((row) => row[0]));
+  const known = new Set((content.items.rows.length ? content.items : content.cells).rows.map((row) => row[0]));
   if (!known.has(left) || !known.has(right)) fill("flips", none("The predictions of both runs are not in this page."));
   else if (!flips.length) fill("flips", none("No prediction flipped."));
   else bigTable("flips", ["item", "actual", name(left), name(right), "what flipped"], flips, {});
@@ -130,7 +129,7 @@ function showFiles() {
   fill("files", ...own.map((row) => {
     const caption = make("figcaption", `${name(row.run)}: ${row.name}, ${row.bytes} bytes`);
     if (!row.image) return make("figure", caption);
-    return make("figure", Object.assign(make("img"), { src: row.image, alt: row.name, loading: "lazy" }), caption);
+    return make("figure", Object.assign(make("img"), { src: row.image, alt: row.name }), caption);
   }), ...(own.length ? [] : [none("The chosen runs kept no files.")]));
 }
 
@@ -178,6 +177,9 @@ place("theme").addEventListener("click", () => {
   setTheme(!document.documentElement.classList.contains("dark"));
   drawAll();
 });
+for (const [id, text] of Object.entries(content.notes)) {
+  place(id).after(Object.assign(make("p", text), { className: "note" }));
+}
 document.title = `${content.project}: report`;
 place("project").textContent = content.project;
 showLeaderboard();

@@ -26,7 +26,7 @@ READ = {
 
 
 def write_picture(
-    root: Path, name: str, output: Path, asked: Sequence[str], chosen: dict[str, str]
+    root: Path, name: str, of: str | None, output: Path, asked: Sequence[str]
 ) -> None:
     """Draw a chart into a file.
 
@@ -36,9 +36,9 @@ def write_picture(
     Args:
         root: the project's root.
         name: one of `READ`.
+        of: what is chosen in the chart: a metric, a version, a name; None: as in the report.
         output: a path that ends in `.png` or `.svg`.
         asked: ids of runs whose curves or predictions are drawn; empty: the first of the report.
-        chosen: what is chosen in the chart, as `metric` or `version`.
 
     Raises:
         BadInput: there is nothing to draw, no such run or choice, or it is no such file.
@@ -56,7 +56,7 @@ def write_picture(
     spec["datasets"] = {table: records(content, table, runs) for table in READ[name]}
     if not spec["datasets"][READ[name][0]]:
         raise BadInput(f"there is nothing to draw as {name} yet")
-    choose(spec, chosen)
+    choose(spec, of)
     config = {**themes()["light"], "background": "white"}
     if output.suffix == ".svg":
         output.write_text(vegalite_to_svg(spec, config=config), encoding="utf-8")
@@ -65,14 +65,14 @@ def write_picture(
     say(f"wrote {output}")
 
 
-def choose(spec: Spec, chosen: dict[str, str]) -> None:
-    """Set what is chosen in a chart; raises `BadInput` where it cannot be chosen there."""
+def choose(spec: Spec, of: str | None) -> None:
+    """Choose in the list of a chart, if it has one; raises `BadInput` where it is not in it."""
     for param in spec.get("params", []):
-        value = chosen.get(param["name"], param["value"])
-        options = param.get("bind", {}).get("options")
-        if options and value not in options:
-            raise BadInput(f"{value!r} is not drawn; there is: {', '.join(options)}")
-        param["value"] = value
+        options = param.get("bind", {}).get("options", [])
+        if of is not None and options:
+            if of not in options:
+                raise BadInput(f"{of!r} is not drawn; there is: {', '.join(options)}")
+            param["value"] = of
 
 
 def records(content: Spec, table: str, runs: set[int]) -> list[Spec]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def add_provenance(root: Path, content: dict[str, Any]) -> list[str]:
     """
     known = tags(root)
     cards = list(cards_of(root, list(known.values())))
-    links = list(chain(root, cards[0], known)) if cards else []
+    links = list(links_behind(root, cards[0], known)) if cards else []
     lines = [
         (card["promoted_at"], card["track_id"], card["version"], card["reason"]) for card in cards
     ]
@@ -45,8 +46,8 @@ def add_provenance(root: Path, content: dict[str, Any]) -> list[str]:
     content["tags"] = {"columns": TAG_COLUMNS, "rows": listed[::-1]}
     content["chain"] = {"columns": LINK_COLUMNS, "rows": links}
     content["cards"] = {"columns": CARD_COLUMNS, "rows": lines}
-    ids = [name for card in cards for name in (card["track_id"], card["replaced"]) if name]
-    return list(dict.fromkeys(ids))
+    ids = chain.from_iterable((card["track_id"], card["replaced"]) for card in cards)
+    return [name for name in dict.fromkeys(ids) if name]
 
 
 def cards_of(root: Path, known: list[Tag]) -> Iterator[Card]:
@@ -68,7 +69,7 @@ def card_at(root: Path, tag: Tag) -> Card | None:
     return None
 
 
-def chain(root: Path, card: Card, known: dict[str, Tag]) -> Iterator[tuple[Any, ...]]:
+def links_behind(root: Path, card: Card, known: dict[str, Tag]) -> Iterator[tuple[Any, ...]]:
     """Yield the links from a model to its run, code and data: what it is, its hash, its state."""
     model = f"{PRODUCTION}/{MODEL}"
     present = {**present_conditions(root), "data_hash": recorded_md5(root, TRAIN_DATA)}
