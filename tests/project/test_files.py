@@ -28,6 +28,7 @@ FILES = [
     ".dvc/plots/by_version.json",
     ".dvc/plots/confusion_counts.json",
     ".dvc/plots/curves.json",
+    ".dvc/plots/page.html",
     ".dvc/plots/parallel.json",
     ".dvcignore",
     ".gitattributes",
