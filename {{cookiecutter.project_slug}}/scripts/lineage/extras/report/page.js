@@ -139,7 +139,7 @@ function showLeaderboard() {
   const hidden = content.runs.columns.flatMap((title, number) => (usual.includes(title) ? [] : [number + 1]));
   const group = column("group") + 1;
   const table = bigTable("runs", content.runs.columns, runs, {
-    first: [{ data: null, orderable: false, render: DataTable.render.select(), className: "select-checkbox" }],
+    first: [{ data: null, orderable: false, render: DataTable.render.select() }],
     select: { style: "multi", selector: "td:first-child", headerCheckbox: false },
     orderFixed: { pre: [[group, "asc"]] },
     rowGroup: { dataSrc: column("group"), startRender: (rows, value) => escaped(`Measured on ${content.groups[value]}`) },
