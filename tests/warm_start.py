@@ -103,7 +103,7 @@ def client(name: str, sockets: list[str], real: str) -> None:
         cold(name, real)
     server = socket.socket(socket.AF_UNIX)
     try:
-        server.connect(sockets[os.getpid() % len(sockets)])
+        server.connect(sockets[os.urandom(1)[0] % len(sockets)])
     except OSError:
         cold(name, real)
     request = {
@@ -230,7 +230,7 @@ def run(script: str, main: object) -> int:
     """Run a script as Python does; return its exit code."""
     try:
         with open(script, "rb") as source:
-            code = compile(source.read(), script, "exec")
+            code = compile(source.read(), script, "exec", dont_inherit=True)
         exec(code, main.__dict__)
     except SystemExit as exit:
         if exit.code is None or isinstance(exit.code, int):

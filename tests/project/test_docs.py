@@ -35,10 +35,12 @@ DOCS = (
     "dvc-setup",
     "data_versioning",
     "parts",
+    "formats",
     "use-cases",
     "examples",
     "versions",
     "worktrees",
+    "updating",
     "troubleshooting",
 )
 PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))
@@ -279,8 +281,11 @@ def test_every_option_of_a_script_exists(baked: Project) -> None:
 def test_every_option_of_a_merge_by_hand_is_explained(baked: Project) -> None:
     page = read(baked, "docs/merge-rebase.md")
     options = set(re.findall(r"--[a-z-]+", baked.script("merge_artifacts", "--help", COLUMNS="200")))
-    for option in options - {"--debug", "--help"}:
+    of_all_commands = {"--quiet", "--verbose", "--debug"}
+    for option in options - of_all_commands - {"--help"}:
         assert f"`{option}`" in page, option
+    for option in of_all_commands:
+        assert f"`{option}`" in read(baked, "docs/workflows.md").partition("## Options of every command")[2], option
 
 
 def test_every_key_of_params_is_explained(baked: Project) -> None:

@@ -2,9 +2,11 @@
 
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
+- `formats` reads training data that are no parquet: CSV, JSON, Feather, partition folders.
 - `report` shows the project as one page, and its charts as pictures (`experiment_explorer.py`).
+- `update` brings in what is new in the template (`make update`).
 
-What may be changed: everything. Nothing imports from here but a stage script or a command, and that
-only when it is asked for what is here. A folder comes back, with the packages that it needs, by
-`make setup EXTRAS=search`.
+What may be changed: everything. Nothing imports from here but a stage script, `merge.data` and
+the explorer, only when params.yaml, a file or a command asks for what is here; `make update` runs
+`update`. A folder comes back, with the packages that it needs, by `make setup EXTRAS=search`.
 """

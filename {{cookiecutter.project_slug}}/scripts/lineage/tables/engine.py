@@ -3,14 +3,21 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lineage.core.console import VERBOSE, show_step
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import Engine
 
 MEMORY_VARIABLE = "LINEAGE_MEMORY_LIMIT"
+
+SETTINGS = """
+    SET GLOBAL TimeZone = 'UTC';
+    SET GLOBAL enable_geoparquet_conversion = false
+"""
+"""A time is the same text everywhere; what GeoParquet calls a geometry stays bytes and notes."""
 
 
 def memory_limit() -> str | None:
@@ -31,14 +38,52 @@ def open_engine() -> Iterator[Engine]:
     try:
         with closing(connect()) as engine:
             engine.execute("SET enable_progress_bar = false")
-            yield engine
+            yield Shown(engine) if VERBOSE in os.environ else engine
     except (duckdb.Error, RuntimeError) as error:
         raise _explain(error, memory_limit()) from error
+
+
+class Shown:
+    """A connection to DuckDB that shows its statements (`--verbose`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "sql"):
+            return partial(self.show, name)
+        return getattr(self.engine, name)
+
+    def show(self, name: str, statement: str, *rest: Any) -> Any:
+        """Show a statement, and run it."""
+        show_step(statement)
+        return getattr(self.engine, name)(statement, *rest)
 
 
 def connect() -> Engine:
     """Connect to DuckDB; the temporary relations live as long as the connection."""
     return _start(memory_limit())[0].cursor()
+
+
+def start(folder: str, **settings: Any) -> Engine:
+    """Start a DuckDB in memory that downloads nothing and takes no footer's word.
+
+    Args:
+        folder: that it spills into.
+        settings: more of DuckDB's.
+    """
+    import duckdb
+
+    config = {
+        "temp_directory": folder,
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "disabled_optimizers": "statistics_propagation",
+        **settings,
+    }
+    engine = duckdb.connect(config=config)
+    engine.execute(SETTINGS)
+    return engine
 
 
 @cache
@@ -48,17 +93,9 @@ def _start(limit: str | None) -> tuple[Engine, TemporaryDirectory[str]]:
     Returns:
         a connection, and the folder it spills into, which is removed when the process ends.
     """
-    import duckdb
-
     folder = TemporaryDirectory(prefix="lineage-")
-    settings: dict[str, Any] = {
-        "temp_directory": folder.name,
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    if limit:
-        settings["memory_limit"] = limit
-    return duckdb.connect(config=settings), folder
+    settings = {"memory_limit": limit} if limit else {}
+    return start(folder.name, **settings), folder
 
 
 def _explain(error: Exception, limit: str | None) -> BaseException:
