@@ -36,6 +36,14 @@ def refused(project: Project, extra: str, missing: str, **environment: str) -> N
     project.set_param(key, off)
 
 
+def report_refused(project: Project, missing: str, **environment: str) -> None:
+    """So do the commands of the report; its packages are named."""
+    for command in ("report", "plot"):
+        output = project.script("experiment_explorer", command, code=2, **environment)
+        problem = f"experiment_explorer.py {command} asks for an extra that is not here: No module named '{missing}'"
+        assert output == f"error: {problem}\n  → {REMEDY.format('report')}\n"
+
+
 def set_up(project: Project, extra: str) -> None:
     """Type the remedy; VENV leads it to the environment that runs these tests, so nothing is installed."""
     project.run(*REMEDY.format(extra).split(), f"VENV={sys.prefix}")
@@ -52,8 +60,11 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
 ) -> None:
     for extra in EXTRAS:
         shutil.rmtree(trained.path / "scripts/lineage/extras" / extra)
+    shutil.rmtree(trained.path / "scripts/lineage/extras/report")
     for extra in EXTRAS:
         refused(trained, extra, f"lineage.extras.{extra}")
+    report_refused(trained, "lineage.extras.report")
+    assert "wrote report.html" in trained.run("make", "report", f"VENV={sys.prefix}").stdout, "it comes back by itself"
     set_up(trained, "search")
     assert searches(trained), "deleted and not committed"
     trained.git("checkout", "params.yaml")
@@ -80,12 +91,13 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
 
 
 def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_path: Path) -> None:
-    for name in ("optuna", "dask", "distributed"):
+    for name in ("altair", "optuna", "dask", "distributed"):
         missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
         (tmp_path / f"{name}.py").write_text(missing)
     without = {"PYTHONPATH": str(tmp_path)}
     refused(project, "search", "optuna", **without)
     refused(project, "cluster", "distributed", **without)
+    report_refused(project, "altair", **without)
     project.set_param("model.C", 0.5)
     assert "[1/1]" in project.script("train", **without)
 
@@ -93,7 +105,7 @@ def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_p
 def test_an_extra_that_there_is_not_is_named(fresh: Project) -> None:
     done = fresh.run("make", "setup", "EXTRAS=serch", f"VENV={sys.prefix}", code=2)
     assert (
-        "error: there is no extra serch\n  → make setup EXTRAS=search   # or EXTRAS=cluster, EXTRAS=formats\n"
+        "error: there is no extra serch\n  → make setup EXTRAS=search   # or EXTRAS=cluster, EXTRAS=formats, EXTRAS=report\n"
         in done.stdout
     )
 
@@ -103,4 +115,6 @@ def test_what_is_not_used_is_not_imported(project: Project) -> None:
     assert "[1/1]" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "lineage.runs.run_plan" in imported
-    assert not {name for name in imported if name.startswith(("optuna", "dask", "distributed", "lineage.extras"))}
+    assert not {
+        name for name in imported if name.startswith(("altair", "optuna", "dask", "distributed", "lineage.extras"))
+    }

@@ -21,6 +21,7 @@ from project_content import card, newest_metrics
 
 DOCS = (
     "quickstart",
+    "report",
     "workflows",
     "runs",
     "search",

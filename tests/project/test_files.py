@@ -29,6 +29,7 @@ FILES = [
     ".dvc/plots/by_version.json",
     ".dvc/plots/confusion_counts.json",
     ".dvc/plots/curves.json",
+    ".dvc/plots/page.html",
     ".dvc/plots/parallel.json",
     ".dvcignore",
     ".gitattributes",
@@ -50,12 +51,14 @@ FILES = [
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",
+    "docs/formats.md",
     "docs/merge-rebase.md",
     "docs/models.md",
     "docs/params.yaml",
     "docs/parts.md",
     "docs/python.md",
     "docs/quickstart.md",
+    "docs/report.md",
     "docs/runs.md",
     "docs/scale.md",
     "docs/search.md",
@@ -106,6 +109,7 @@ FILES = [
     "params.yaml",
     "pyproject.toml",
     "requirements-cluster.lock",
+    "requirements-report.lock",
     "requirements-search.lock",
     "requirements-update.lock",
     "requirements.lock",
@@ -133,6 +137,7 @@ FILES = [
     "tests/test_task.py",
 ]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
+FILES += [f"scripts/lineage/extras/report/page.{kind}" for kind in ("css", "html", "js")]
 UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
 
 HOSTILE = {
@@ -241,7 +246,7 @@ def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
 
 
 PROJECT_LOCK = SOURCE / "requirements.lock"
-EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster", "update")}
+EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster", "report", "update")}
 TEMPLATE_LOCK = TEMPLATE / "requirements-dev.lock"
 
 
@@ -269,7 +274,8 @@ def test_the_template_pins_what_the_project_pins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "package", "most"), [("search", "optuna", 10), ("cluster", "distributed", 20), ("update", "cruft", 11)]
+    ("extra", "package", "most"),
+    [("search", "optuna", 10), ("cluster", "distributed", 20), ("report", "altair", 20), ("update", "cruft", 11)],
 )
 def test_what_an_extra_needs_goes_beside_what_is_there_already(extra: str, package: str, most: int) -> None:
     """`make setup EXTRAS=search` installs its lock on top of the others, and resolves nothing."""

@@ -87,7 +87,7 @@ def test_workflows_are_pinned_by_commit_with_least_rights(baked: Project) -> Non
         uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
         assert uses and all(len(use.partition("@")[2]) == 40 for use in uses)
         assert workflow["permissions"] == {"contents": "read"}
-    assert workflow["jobs"]["metrics"]["permissions"] == {"contents": "read", "pull-requests": "write"}
+    assert workflow["jobs"]["metrics"]["permissions"] == {"contents": "write", "pull-requests": "write"}
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_every_command_explains_itself_without_loading_slow_packages(baked: Proj
 def test_make_help_lists_every_target(baked: Project) -> None:
     targets = [line.split()[1] for line in baked.run("make").stdout.splitlines()]
     assert targets == [
-        "help", "setup", "repro", "status", "push", "pull", "leaderboard", "plots", "doctor", "test", "lint", "example",
-        "lock",
+        "help", "setup", "repro", "status", "push", "pull", "leaderboard", "report", "plots", "doctor", "test", "lint",
+        "example", "update", "lock",
     ]  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""Look at runs and versions: list, show, diff, evaluate, verify, get, checkout; at conflicts."""
+"""Look at runs and versions: list, report, plot, show, diff, evaluate, verify, and so on."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from lineage.core.console import Format, Mode, Option, new_app, say
+from lineage.core.console import Argument, Format, Mode, Option, new_app, say
+from lineage.core.errors import explain_missing
 from lineage.core.paths import find_root
 
 app = new_app("Look at past experiments and bring them back; the working tree is left alone.")
@@ -14,6 +15,8 @@ DB = Annotated[
 VERSION = Annotated[str, Option(help="As in e0.1.0.")]
 FORMAT = Annotated[Format, Option(help="How to print.")]
 Strategy = Literal["auto", "cache", "dvc-get", "worktree"]
+Chart = Literal["versions", "sweeps", "curves", "confusion"]
+RUN = Annotated[list[str] | None, Option(help="A run's id, as in list; again for more.")]
 
 
 @app.command("list")
@@ -39,6 +42,35 @@ def list_runs(  # noqa: PLR0913 — options
 
     rows, names = read_leaderboard(db, sort, mode, where or ())
     print_leaderboard(rows[:limit], columns.split(",") if columns else names, format)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, Option("--output", "-o", help="The page.")] = Path("report.html"),
+    run: RUN = None,
+    open: Annotated[bool, Option("--open", help="Show it in a browser.")] = False,
+) -> None:
+    """Write one page that shows everything, and opens without a network."""
+    with explain_missing("report", "experiment_explorer.py report"):
+        from lineage.extras.report.page import write_report
+
+        write_report(find_root(), output, run or (), open)
+
+
+@app.command()
+def plot(
+    chart: Annotated[Chart, Argument(help="What to draw.")] = "versions",
+    of: Annotated[
+        str | None, Argument(help="The metric, version, or name that was logged.")
+    ] = None,
+    output: Annotated[Path, Option("--output", "-o", help=".png or .svg.")] = Path("plot.png"),
+    run: RUN = None,
+) -> None:
+    """Draw a chart of the report into a file."""
+    with explain_missing("report", "experiment_explorer.py plot"):
+        from lineage.extras.report.picture import write_picture
+
+        write_picture(find_root(), chart, of, output, run or ())
 
 
 @app.command()

@@ -42,7 +42,7 @@ def explain_missing(extra: str, asked_by: str) -> Iterator[None]:
 
     Args:
         extra: its name, as in `make setup EXTRAS=search`.
-        asked_by: a key of params.yaml, or a file.
+        asked_by: a key of params.yaml, a file, or a command.
 
     Raises:
         BadInput: a module is not there.

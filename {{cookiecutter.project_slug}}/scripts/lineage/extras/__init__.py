@@ -3,9 +3,10 @@
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
 - `formats` reads training data that are no parquet: CSV, JSON, Feather, partition folders.
+- `report` shows the project as one page, and its charts as pictures (`experiment_explorer.py`).
 - `update` brings in what is new in the template (`make update`).
 
-What may be changed: everything. Nothing imports from here but a stage script and `merge.data`, and
-that only when params.yaml, or a file that comes, asks for what is here; `make update` runs
+What may be changed: everything. Nothing imports from here but a stage script, `merge.data` and
+the explorer, only when params.yaml, a file or a command asks for what is here; `make update` runs
 `update`. A folder comes back, with the packages that it needs, by `make setup EXTRAS=search`.
 """

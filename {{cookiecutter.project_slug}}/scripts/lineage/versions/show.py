@@ -36,7 +36,7 @@ HASHES = {
 
 def print_versions(root: Path, form: str) -> None:
     """Print all versions with the metrics of their best run, as `results/metrics.json` has them."""
-    known = {tag: _metrics(root, tag) for tag in tags(root).values()}
+    known = {tag: metrics_of(root, tag) for tag in tags(root).values()}
     names: dict[str, Any] = {}
     for metrics in known.values():
         names |= metrics
@@ -46,7 +46,8 @@ def print_versions(root: Path, form: str) -> None:
     print_rows(["version", "day", "commit", *names, "description"], rows, form)
 
 
-def _metrics(root: Path, tag: Tag) -> dict[str, Any]:
+def metrics_of(root: Path, tag: Tag) -> dict[str, Any]:
+    """Read the metrics that Git has at a tag; none where they cannot be read."""
     text = git(root, f"show {tag.commit}:./{paths.METRICS_FILE}") or "{}"
     with suppress(ValueError, TypeError):  # a merge conflict, committed, is no JSON object
         return dict(json.loads(text))

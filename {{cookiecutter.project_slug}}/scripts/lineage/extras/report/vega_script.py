@@ -1,0 +1,32 @@
+"""The scripts of Vega, Vega-Lite and Vega-Embed, kept where `dvc plots show` finds them, too."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from lineage.core.paths import find_root
+from lineage.tracked.whole_file import write_text
+
+VEGA = ".dvc/tmp/vega.js"
+"""They are kept since making them takes two seconds; `.dvc/plots/page.html` names this path."""
+
+
+def vega_script(root: Path) -> str:
+    """Read the scripts of Vega, Vega-Lite and Vega-Embed; make them where they are not kept."""
+    first = f"// vl-convert {version('vl-convert-python')}\n"
+    kept = root / VEGA
+    if kept.exists():
+        script = kept.read_text("utf-8")
+        if script.startswith(first):
+            return script
+    from vl_convert import javascript_bundle
+
+    bundle: Callable[..., str] = javascript_bundle  # its stub asks for what it does not need
+    script = first + bundle().replace("</script", "<\\/script")
+    kept.parent.mkdir(exist_ok=True)
+    write_text(kept, script)
+    return script
+
+
+if __name__ == "__main__":
+    vega_script(find_root())
