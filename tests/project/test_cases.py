@@ -47,15 +47,23 @@ CASES = {
     "files/not_null_default": f"{FEATURES}a_default_is_not_a_value_that_somebody_sent",
     "files/utf16": f"{FEATURES}a_database_in_utf_16_is_read",
     "files/integer_real_same_row": "merge/test_rows_without_key.py::test_a_number_and_the_same_number_as_floating_point_are_two_rows_without_types",
+    "files/cast-text": "merge/test_equal_values.py::test_cast_text_is_the_same_in_every_time_zone",
+    "files/geometry_crs": "tables/test_exact_parquet.py::test_a_geometry_keeps_its_coordinates_and_their_system",
+    "files/int96": "tables/test_exact_parquet.py::test_nanoseconds_stored_as_int96_stay",
+    "files/int96-more": "tables/test_exact_parquet.py::test_a_rebase_by_nanoseconds_replaces_the_one_row",
+    "files/interval": "merge/test_equal_values.py::test_intervals_of_other_units_are_other_values",
+    "files/kv-metadata": "merge/test_equal_values.py::test_notes_on_which_all_files_agree_stay_and_others_are_named",
+    "files/legacy_timestamp": "tables/test_exact_parquet.py::test_times_of_format_1_are_in_utc",
+    "files/pandas_metadata_without_arrow_schema": "merge/test_equal_values.py::test_what_pandas_noted_counts_without_arrows_schema",
+    "files/signed_zero": "merge/test_equal_values.py::test_zero_with_a_sign_is_another_value",
+    "files/wrong_stats": "tables/test_exact_parquet.py::test_wrong_minima_in_a_footer_hide_no_row",
+    "files/wrong_stats_keys": "tables/test_exact_parquet.py::test_wrong_minima_in_a_footer_hide_no_row",
+    "files/string_logical_only": "tables/test_exact_parquet.py::test_types_that_only_newer_readers_know_arrive_as_such",
 }
 """The test of each case, below `tests/`."""
 
-TO_COME = {
-    "files/cast-text", "files/geometry_crs", "files/int96", "files/int96-more", "files/interval", "files/kv-metadata",
-    "files/legacy_timestamp", "files/pandas_metadata_without_arrow_schema", "files/signed_zero", "files/silent-incoming",
-    "files/string_logical_only", "files/wrong_stats", "files/wrong_stats_keys",
-}  # fmt: skip
-"""Cases of files of parquet and other forms that have no test yet: each gets one in `tests/merge/` or `tests/tables/`."""
+TO_COME = {"files/silent-incoming"}
+"""Cases that have no test yet: each gets one in `tests/merge/` or `tests/tables/`."""
 
 
 def names_in(name: str) -> Iterator[str]:
