@@ -48,6 +48,7 @@ FILES = [
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",
+    "docs/experiment.md",
     "docs/merge-rebase.md",
     "docs/models.md",
     "docs/parts.md",
