@@ -38,6 +38,7 @@ FILES = [
     ".vscode/settings.json",
     "AGENTS.md",
     "CITATION.cff",
+    "CLAUDE.md",
     "LICENSE",
     "Makefile",
     "README.md",
@@ -129,6 +130,7 @@ FILES = [
     "tests/test_task.py",
 ]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
+FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "docs/schemas").iterdir()]
 UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
 
 HOSTILE = {
