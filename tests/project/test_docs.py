@@ -50,10 +50,10 @@ OF_THE_SAMPLE = {f"docs/{name}.md": "trained" for name in ("experiment", "tracki
 
 BETTER_WITH_MORE_DATA = {f"docs/{name}.md": "weak_trained" for name in ("models", "versions", "use-cases", "worktrees")}
 
-BEGIN = {page: "light_trained" for page in PAGES} | FRESH | OF_THE_SAMPLE | BETTER_WITH_MORE_DATA
+BEGIN = dict.fromkeys(PAGES, "light_trained") | FRESH | OF_THE_SAMPLE | BETTER_WITH_MORE_DATA
 """In which project each page begins: a fixture. In all but the fresh ones the first results are committed."""
 
-TEMPLATE_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+TEMPLATE_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
 
 FENCED = re.compile(r"(?:^<!-- expect: (?P<expect>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -144,9 +144,7 @@ def test_every_expectation_stands_before_a_bash_block(baked: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_the_page_works(
-    page: str, request: pytest.FixtureRequest, mypy_cache: dict[str, str]
-) -> None:
+def test_every_command_of_the_page_works(page: str, request: pytest.FixtureRequest, mypy_cache: dict[str, str]) -> None:
     follow(request.getfixturevalue(BEGIN[page]), page, **mypy_cache)
 
 

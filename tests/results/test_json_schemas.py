@@ -65,7 +65,7 @@ def test_what_commands_print_is_what_their_schema_says(versions: Versions) -> No
     assert {row["section"] for row in found["diff"]} == {"params", "metrics", "data", "predictions", "code"}
     assert {row["cache"] for row in found["verify"]} == {"yes"} and len(found["verify"]) == 12
     assert found["model"]["track_id"] in [row["track_id"] for row in found["models"]]
-    assert [plan["name"] for plan in found["merge"]["plans"]][0] == "metrics"
+    assert next(plan["name"] for plan in found["merge"]["plans"]) == "metrics"
     assert found["worktrees"] == []
 
 
