@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import warm_start
 import yaml
 from filelock import FileLock
 
@@ -53,6 +55,25 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what makes Python's starts cheap, once for all processes of pytest-xdist; see `warm_start`."""
+    if hasattr(config, "workerinput") or sys.platform != "linux" or os.environ.get("WARM") == "0":
+        return
+    folder = tempfile.mkdtemp(prefix="warm-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    warm_start.start(folder)
+    os.environ["WARM_STARTS"] = folder
+
+
+def warm(environment: dict[str, str]) -> dict[str, str]:
+    """An environment whose `python` and `dvc`, where they are those of the tests, start warm; see `warm_start`."""
+    folder = os.environ.get("WARM_STARTS")
+    path = environment.get("PATH", "")
+    if folder is None or not path.startswith(str(Path(sys.executable).parent)):
+        return environment
+    return {**environment, "PATH": f"{folder}{os.pathsep}{path}"}
+
+
 @dataclass
 class Project:
     """A baked project, and the commands a user types in it."""
@@ -68,7 +89,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=cwd or self.path,
-            env={**self.environment, **environment},
+            env=warm({**self.environment, **environment}),
             capture_output=True,
             text=True,
             check=False,

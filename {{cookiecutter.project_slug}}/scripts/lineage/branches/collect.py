@@ -5,6 +5,7 @@ What accumulates is merged as Git's merge driver merges it, new batches go into 
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.branches.conflicts import refuse_conflicts
@@ -139,7 +140,7 @@ def _merge_recorded(main: Path, work: ExperimentWork) -> None:
             merged.append(path)
     refuse_conflicts(main, conflicts, by_git=False)
     write_text(file, dumps_yaml(lock))
-    run_dvc(main, "checkout", *merged)
+    _check_out(main, merged)
 
 
 def _bring_batches(
@@ -187,4 +188,11 @@ def _undo(main: Path, work: ExperimentWork) -> None:
         git(main, f"checkout HEAD -- {path}")
     outputs = recorded_outputs(main, "HEAD").keys()
     inboxes = {paths.INCOMING_DATA, paths.INCOMING_RESULTS}  # where files may be dropped meanwhile
-    run_dvc(main, "checkout --force", *outputs - inboxes)
+    _check_out(main, outputs - inboxes, "--force")
+
+
+def _check_out(main: Path, outputs: Iterable[str], *options: str) -> None:
+    done = run_dvc(main, "checkout", *options, *outputs)
+    if done.returncode:
+        reason = " ".join(done.stderr.split())[-300:]
+        raise Refused(f"dvc checkout fails in main: {reason}", "dvc checkout   # then collect again")
