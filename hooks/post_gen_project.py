@@ -22,6 +22,35 @@ def is_rerender(answers: dict[str, object], project: Path) -> bool:
     return "_output_dir" not in answers and project.resolve().parent.parent == temporary
 
 
+def link(answers: dict[str, object], project: Path) -> None:
+    """Write down which commit of which template this is, in cruft's own file, so that `make update` works.
+
+    cruft does that itself, and has no `_repo_dir`. A template that is not at the top of a Git repository cannot be updated from.
+    """
+    if "_repo_dir" not in answers:
+        return
+    clone = Path(os.environ.get("PWD", "/"), str(answers["_repo_dir"])).resolve()
+    if git(clone, "rev-parse", "--show-toplevel") != str(clone):
+        return
+    typed = Path(os.environ.get("PWD", "/"), str(answers["_template"])).resolve()
+    known = {
+        "template": str(typed) if typed.is_dir() else git(clone, "remote", "get-url", "origin"),
+        "commit": git(clone, "rev-parse", "HEAD"),
+        "checkout": answers.get("_checkout"),
+        "context": {"cookiecutter": {name: answer for name, answer in answers.items() if not name.startswith("_")}},
+        "directory": None,
+    }
+    (project / ".cruft.json").write_text(json.dumps(known, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def git(folder: Path, *words: str) -> str:
+    """Ask Git; nothing where it fails or is not there."""
+    try:
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
 def set_up(answers: dict[str, object], project: Path) -> None:
     """Run the project's setup with this interpreter and show its lines."""
     author = f"{' '.join(str(answers['author_name']).split())} <{answers['author_email']}>"
@@ -47,6 +76,7 @@ def main() -> None:
     project = Path.cwd()
     if is_rerender(ANSWERS, project):
         return
+    link(ANSWERS, project)
     set_up(ANSWERS, project)
     print(next_steps(project), end="")
 

@@ -56,13 +56,15 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start what makes Python's starts cheap, once for all processes of pytest-xdist; see `warm_start`."""
-    if hasattr(config, "workerinput") or sys.platform != "linux" or os.environ.get("WARM") == "0":
-        return
-    folder = tempfile.mkdtemp(prefix="warm-")
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    warm_start.start(folder)
-    os.environ["WARM_STARTS"] = folder
+    """Start what makes Python's starts cheap, once for all processes of pytest-xdist; see `warm_start`.
+
+    It costs as much as a few runs of the pipeline: a few tests in one process do without.
+    """
+    if getattr(config.option, "numprocesses", None) and sys.platform == "linux" and os.environ.get("WARM") != "0":
+        folder = tempfile.mkdtemp(prefix="warm-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        warm_start.start(folder)
+        os.environ["WARM_STARTS"] = folder
 
 
 def warm(environment: dict[str, str]) -> dict[str, str]:

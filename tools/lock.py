@@ -15,7 +15,8 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
-PROJECT_LOCKS = ("requirements.lock", "requirements-search.lock", "requirements-cluster.lock")
+EXTRAS = ("search", "cluster", "update")
+PROJECT_LOCKS = ("requirements.lock", *(f"requirements-{extra}.lock" for extra in EXTRAS))
 TEMPLATE_LOCK = ROOT / "requirements-dev.lock"
 OPTIONS = ("--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-emit-index-url")
 

@@ -60,7 +60,7 @@ def assert_went_well(template: Project, printed: str, name: str = "digit-experim
     assert "Data and pipelines are up to date." in demo.dvc("status")
     assert demo.git("status", "--porcelain") == ""
     assert demo.git("log", "--format=%s").splitlines() == [
-        "results with the second batch", "first results", "Start from the experiment template",
+        "results with the second batch", "first results", "Start from cookiecutter-lineage",
     ]  # fmt: skip
     assert f"\nTry next:\n  cd build/{name} " in printed
     return demo

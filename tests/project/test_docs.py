@@ -39,6 +39,7 @@ DOCS = (
     "examples",
     "versions",
     "worktrees",
+    "updating",
     "troubleshooting",
 )
 PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))

@@ -22,6 +22,7 @@ else:
     import tomli as tomllib
 
 FILES = [
+    ".cruft.json",
     ".devcontainer/devcontainer.json",
     ".dvc/.gitignore",
     ".dvc/config",
@@ -46,12 +47,14 @@ FILES = [
     "data/incoming.dvc",
     "data/test.parquet.dvc",
     "docs/cluster.md",
+    "docs/completion.sh",
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",
     "docs/experiment.md",
     "docs/merge-rebase.md",
     "docs/models.md",
+    "docs/params.yaml",
     "docs/parts.md",
     "docs/python.md",
     "docs/quickstart.md",
@@ -60,6 +63,7 @@ FILES = [
     "docs/search.md",
     "docs/tracking.md",
     "docs/troubleshooting.md",
+    "docs/updating.md",
     "docs/use-cases.md",
     "docs/validation.md",
     "docs/versions.md",
@@ -105,6 +109,7 @@ FILES = [
     "pyproject.toml",
     "requirements-cluster.lock",
     "requirements-search.lock",
+    "requirements-update.lock",
     "requirements.lock",
     "results/.gitignore",
     "results/incoming.dvc",
@@ -239,7 +244,7 @@ def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
 
 
 PROJECT_LOCK = SOURCE / "requirements.lock"
-EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster")}
+EXTRA_LOCKS = {name: SOURCE / f"requirements-{name}.lock" for name in ("search", "cluster", "update")}
 TEMPLATE_LOCK = TEMPLATE / "requirements-dev.lock"
 
 
@@ -266,7 +271,9 @@ def test_the_template_pins_what_the_project_pins() -> None:
     assert pins(PROJECT_LOCK).union(*map(pins, EXTRA_LOCKS.values())) <= pins(TEMPLATE_LOCK)
 
 
-@pytest.mark.parametrize(("extra", "package", "most"), [("search", "optuna", 10), ("cluster", "distributed", 20)])
+@pytest.mark.parametrize(
+    ("extra", "package", "most"), [("search", "optuna", 10), ("cluster", "distributed", 20), ("update", "cruft", 11)]
+)
 def test_what_an_extra_needs_goes_beside_what_is_there_already(extra: str, package: str, most: int) -> None:
     """`make setup EXTRAS=search` installs its lock on top of the others, and resolves nothing."""
     lock = EXTRA_LOCKS[extra]

@@ -36,7 +36,7 @@ MOST_TOKENS = 81_700
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
 """
 MOST_TOKENS_A_LINE = 8.0
-MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_230, "search": 1_500}
+MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_230, "search": 1_500, "update": 1_800}
 LONGEST_FUNCTION = 30
 LONGEST_LINE = 100
 LONGEST_FILE = 299

@@ -26,7 +26,7 @@ def test_a_fresh_project_is_one_clean_commit_on_main(baked: Project) -> None:
     assert [line.split()[1] for line in baked.log.splitlines() if line.startswith("✓")] == DONE
     assert baked.git("status", "--porcelain") == ""
     assert baked.git("symbolic-ref", "--short", "HEAD") == "main"
-    assert baked.git("log", "--format=%s") == "Start from the experiment template"
+    assert baked.git("log", "--format=%s") == "Start from cookiecutter-lineage"
 
 
 def test_tracked_data_is_in_the_cache_and_unchanged(baked: Project) -> None:
@@ -115,7 +115,7 @@ def test_a_bake_started_by_a_hook_of_another_repository_leaves_that_as_it_is(bak
     project.script("setup_project")
     assert {path: path.read_bytes() for path in other.path.rglob("*") if path.is_file()} == before
     project.environment = dict(other.environment)
-    assert project.git("log", "--format=%s") == "Start from the experiment template"
+    assert project.git("log", "--format=%s") == "Start from cookiecutter-lineage"
     assert project.git("status", "--porcelain") == "" and "merge.dvc.driver" in project.git("config", "--list")
 
 

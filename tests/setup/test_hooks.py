@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Bakery, Project, load_hook
+from conftest import load_hook
 
 
 def test_default_answers_have_no_problem(tmp_path: Path) -> None:
@@ -43,36 +43,3 @@ def test_cruft_rerenders_below_the_temporary_folder_only(tmp_path: Path) -> None
     )
     assert not hook.is_rerender({}, Path.home() / "work" / "project"), "cruft create"
     assert not hook.is_rerender({}, below.parent), "cruft create, into the temporary folder itself"
-
-
-def test_cruft_update_brings_the_new_template_and_keeps_the_users_files(bake: Bakery, tmp_path: Path) -> None:
-    template = Project(tmp_path / "template", bake.environment)
-    files = Project(TEMPLATE, bake.environment)
-    names = files.run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.split("\0")
-    for name in filter(None, names):
-        if (TEMPLATE / name).is_file():
-            (template.path / name).parent.mkdir(parents=True, exist_ok=True)
-            (template.path / name).write_bytes((TEMPLATE / name).read_bytes())
-    template.git("init", "--quiet")
-    template.git("add", "--all", "--force")
-    template.git("commit", "--quiet", "--message", "one")
-    work = Project(tmp_path / "work", bake.environment)
-    work.path.mkdir()
-    cache = f'{{"shared_cache_dir": "{tmp_path}/cache"}}'
-    work.run("cruft", "create", str(template.path), "--no-input", "--extra-context", cache)
-    project = Project(work.path / "digit-experiments", bake.environment)
-    assert project.git("log", "--format=%s") == "Start from the experiment template"
-    (project.path / "experiment.py").write_text("# mine\n", encoding="utf-8")
-    project.commit("mine, and .cruft.json")
-
-    source = template.path / "{{cookiecutter.project_slug}}"
-    for name in ("Makefile", "experiment.py"):
-        (source / name).write_text(
-            (source / name).read_text(encoding="utf-8") + "# new in the template\n", encoding="utf-8"
-        )
-    template.commit("two")
-    project.run("cruft", "update", "--skip-apply-ask")
-    assert (project.path / "Makefile").read_text(encoding="utf-8").endswith("# new in the template\n")
-    assert (project.path / "experiment.py").read_text(encoding="utf-8") == "# mine\n"
-    changed = project.git("status", "--porcelain").split()
-    assert sorted(word for word in changed if len(word) > 1 and word != "??") == [".cruft.json", "Makefile"]

@@ -26,7 +26,7 @@ def doctor(
     if send:
         say(f"sent {send_tags(paths.find_root())} objects of version tags to the remote")
     for step in examine(paths.find_root()):
-        say(step.line())
+        say(step.line(), is_result=step.mark != "✓")
         found |= step.failed
     if found:
         sys.exit(1)

@@ -135,7 +135,8 @@ def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
     if shared.format == "json":
         return
     for plan in plans:
-        say("\n".join([f"{plan.strategy} {plan.line()}", *plan.samples]))
+        lines = [f"{plan.strategy} {plan.line()}", *plan.samples]
+        say("\n".join(lines), is_result=shared.dry_run)
     if not shared.dry_run and not all(plan.is_empty for plan in plans):
         for line in next_steps(request.output):
             say(line)
@@ -151,9 +152,9 @@ def _summarise(shared: Shared) -> None:
         raise BadInput("nothing to merge: give --exp-db or --exp-data", "merge_artifacts.py --help")
     if shared.format == "json":
         told = {"plans": [plan.summary() for plan in plans], "recommended": recommended}
-        say(json.dumps(told, indent=2))
+        say(json.dumps(told, indent=2), is_result=True)
     elif recommended:
-        say(f"recommended — {recommended}")
+        say(f"recommended — {recommended}", is_result=True)
 
 
 def _agree(question: str) -> bool:

@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lineage.core.template_version import template_version
 from lineage.setup.project import Setup, run_setup
 
 
@@ -16,6 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="Set up all but the environment: Git, DVC cache, remote, hooks, data."
     )
+    parser.add_argument("--version", action="version", version=template_version())
     parser.add_argument(
         "--first", action="store_true", help="freshly baked: no network, no hooks, one first commit"
     )

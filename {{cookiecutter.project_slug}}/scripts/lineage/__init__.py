@@ -26,7 +26,7 @@ setup     making a project ready to work in, and saying what is wrong with it
 access    the functions above
 extras    what a project can do without; each folder of it can be deleted
 
-The template keeps this package up to date (`cruft update`): what you change here is yours to carry
+The template keeps this package up to date (`make update`): what you change here is yours to carry
 along. Each room says what may be changed in it without breaking what it promises.
 A room imports only from rooms above it in this list. To change what a merge means, read `merge`;
 to change what becomes production, read `models`.

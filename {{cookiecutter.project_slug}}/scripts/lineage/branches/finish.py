@@ -49,7 +49,7 @@ def finish(
             collect(experiment, work, with_data=not decline_data)
             work = compare_with_main(experiment)
         steps += checklist(experiment, work, decline_data=decline_data)
-        say("\n".join(step.line() for step in steps))
+        say("\n".join(step.line() for step in steps), is_result=True)
         losses = ", ".join(step.name for step in steps if step.failed)
         if losses and not force:
             raise Refused(
@@ -193,7 +193,7 @@ def _cache(main: Path, wanted: set[str]) -> Step:
 
 def _confirm(name: str, losses: str) -> None:
     """Raise `Refused` unless the user types the experiment's name."""
-    say(f"would be lost or left behind: {losses} (each ✗ above)")
+    say(f"would be lost or left behind: {losses} (each ✗ above)", is_result=True)
     print(f"type {name} to remove it all the same: ", end="", flush=True)
     if sys.stdin.readline().strip() != name:
         raise Refused("not confirmed; nothing was removed")

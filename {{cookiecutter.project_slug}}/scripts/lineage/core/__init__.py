@@ -9,6 +9,7 @@
     code_hash        which code a run imports, and hashes of all of it and of what evaluates
     console          how a command starts, says things, shows progress and ends
     listing          rows printed as a table, JSON, CSV or Markdown
+    template_version which template, and which commit of it, the project is of
     check_result     how one step of a set-up or an examination ended
 
 A new key of `params.yaml` is added in `params`, a new file of the pipeline in `paths`. Scripts may

@@ -5,17 +5,18 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from threading import Timer
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from lineage.core.errors import BadInput, LineageError, not_installed
 from lineage.core.paths import DATABASE
+from lineage.core.template_version import template_version
 
 try:
-    import typer
+    import typer.completion
 except ModuleNotFoundError as missing:
     print(f"error: {not_installed(missing)}", file=sys.stderr)
     sys.exit(2)
@@ -31,20 +32,43 @@ Mode = Literal["max", "min"]
 QUIET_SECONDS = 2.0
 """How long work may take before a terminal shows that it goes on."""
 
-DEBUG = inspect.Parameter(
-    "debug",
+QUIET = "LINEAGE_QUIET"
+VERBOSE = "LINEAGE_VERBOSE"
+"""Variables that mean `--quiet` and `--verbose`, for the stages that `dvc repro` starts, too."""
+
+COMPLETE = "LINEAGE_COMPLETE"
+"""The variable by which docs/completion.sh asks a command what may come next."""
+
+Item = TypeVar("Item")
+Show = Callable[[int], object]
+"""How far work is: a function to call with the number of steps done."""
+
+
+FLAGS = {
+    "quiet": "Print results, warnings and errors only.",
+    "verbose": "Show commands and SQL as they run, on standard error.",
+    "debug": "Show the Python traceback of an error.",
+}
+"""Options of every command, and what they do."""
+
+DB = inspect.Parameter(
+    "db",
     inspect.Parameter.KEYWORD_ONLY,
-    default=Option(False, "--debug", help="Show the Python traceback of an error."),
-    annotation=bool,
+    default=Option(None, "--db", hidden=True),
+    annotation=str | None,
 )
-
-
-DB = DEBUG.replace(name="db", default=Option(None, "--db", hidden=True), annotation=str | None)
 """An option of every command, since there is one results database; some take any."""
 
 
-def say(line: str) -> None:
-    """Print one line of progress to standard output, at once even when it is piped."""
+def say(line: str, *, is_result: bool = False) -> None:
+    """Print one line to standard output, at once even when it is piped.
+
+    Args:
+        line: what to say.
+        is_result: it is what the command was asked for, and `--quiet` leaves it.
+    """
+    if QUIET in os.environ and not is_result:
+        return
     with _readers_may_leave():
         typer.echo(line)
 
@@ -68,27 +92,50 @@ def warn(line: str) -> None:
     typer.echo(f"warning: {line}", err=True)
 
 
+def is_live(stream: Any) -> bool:
+    """Tell whether a stream is a terminal on which lines may move, and `--quiet` is not given."""
+    return stream.isatty() and QUIET not in os.environ
+
+
+def follow(items: Collection[Item], text: str) -> Iterator[Item]:
+    """Yield items, and show how far they are, as `progress` does."""
+    with progress(text, len(items)) as show:
+        for done, item in enumerate(items):
+            show(done)
+            yield item
+
+
 @contextmanager
-def progress(text: str) -> Iterator[None]:
-    """Show on a terminal, from the third second on, that work goes on and for how long it has."""
-    if not sys.stderr.isatty():
-        yield
+def progress(text: str, total: int | None = None) -> Iterator[Show]:
+    """Show on a terminal, from the third second on, that work goes on, and how long it takes.
+
+    Args:
+        text: what is done.
+        total: of how many steps, from which the time left follows; None: nobody knows.
+
+    Yields:
+        a function to call with the number of steps done.
+    """
+    if not is_live(sys.stderr):
+        yield lambda done: None
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    steps = ("{task.completed}/{task.total}  time left", TimeRemainingColumn()) if total else ()
     bar = Progress(
         SpinnerColumn(),
         "{task.description}",
         TimeElapsedColumn(),
+        *steps,
         console=Console(stderr=True),
         transient=True,
     )
-    bar.add_task(text, total=None)
+    task = bar.add_task(text, total=total)
     timer = Timer(QUIET_SECONDS, bar.start)
     timer.start()
     try:
-        yield
+        yield lambda done: bar.update(task, completed=done)
     finally:
         timer.cancel()
         timer.join()
@@ -96,7 +143,16 @@ def progress(text: str) -> Iterator[None]:
 
 
 class Commands(typer.Typer):
-    """An application whose commands have `--debug`, and end with 0, or a message and 1, 2, 130."""
+    """An application whose commands have `FLAGS`, and end with 0, or a message and 1, 2, 130."""
+
+    def __call__(self, *words: Any, **options: Any) -> Any:
+        """Run the command; `--version` alone names the template, as that is no version of yours."""
+        if sys.argv[1:] == ["--version"]:
+            say(template_version(), is_result=True)
+            return None
+        if COMPLETE in os.environ:
+            typer.completion.completion_init()
+        return super().__call__(*words, complete_var=COMPLETE, **options)
 
     def command(self, *words: Any, **options: Any) -> Callable[[Any], Any]:
         """Register a command, as `typer.Typer.command` does."""
@@ -116,12 +172,15 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(function)
     parameters = dict(own.parameters)
     parameters.setdefault("db", DB)
-    parameters["debug"] = DEBUG
+    for name, text in FLAGS.items():
+        flag = Option(False, f"--{name}", help=text)
+        parameters[name] = DB.replace(name=name, default=flag, annotation=bool)
 
     @wraps(function)
     def command(**options: Any) -> None:
         # SIGTERM is what a scheduler sends: clean up after it as after Ctrl-C
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _obey(options)
         try:
             if parameters["db"] is DB and options["db"] not in (None, DATABASE):
                 raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
@@ -143,8 +202,42 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _obey(options: dict[str, Any]) -> None:
+    """Let `--quiet` and `--verbose` hold for this process and what it starts."""
+    for name, variable in (("quiet", QUIET), ("verbose", VERBOSE)):
+        if options[name]:
+            os.environ[variable] = "1"
+    if VERBOSE in os.environ:
+        _show_steps()
+
+
 def _describe(error: LineageError | OSError) -> str:
     if isinstance(error, LineageError):
         return str(error)
     where = f" ({error.filename})" if error.filename else ""
     return f"{error.strerror or error}{where}; nothing was changed"
+
+
+def show_step(step: object) -> None:
+    """Show a command or a statement of SQL, on one line of standard error (`--verbose`)."""
+    print("+", " ".join(str(step).split())[:1000], file=sys.stderr, flush=True)
+
+
+def _show_steps() -> None:
+    """Show each command that is started, and each statement of SQLite, from now on."""
+    import shlex
+    import sqlite3
+
+    connect = sqlite3.connect
+
+    def connect_and_show(*words: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*words, **options)
+        connection.set_trace_callback(show_step)
+        return connection
+
+    def hear(event: str, words: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen":
+            show_step(shlex.join(map(os.fsdecode, words[1])))
+
+    sqlite3.connect = connect_and_show  # type: ignore[assignment]
+    sys.addaudithook(hear)

@@ -2,8 +2,9 @@
 
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
+- `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything. Nothing imports from here but a stage script, and that only when
-params.yaml asks for what is here. A folder comes back, with the packages that it needs, by
-`make setup EXTRAS=search`.
+params.yaml asks for what is here; `make update` runs `update`. A folder comes back, with the
+packages that it needs, by `make setup EXTRAS=search`.
 """

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.core.console import say
+from lineage.core.console import is_live, say
 from lineage.core.params import Promote
 from lineage.core.paths import UNFINISHED_RUNS
 from lineage.runs.active_run import EVENTS_FILE
@@ -68,7 +68,7 @@ def show_progress(
     text = TextColumn("{task.description}", markup=False)
     newest = RenderableColumn(NewestValues(root))
     columns = (text, TimeRemainingColumn(), newest)
-    with Progress(*columns, disable=not sys.stdout.isatty() or total == 0) as progress:
+    with Progress(*columns, disable=not is_live(sys.stdout) or total == 0) as progress:
         task = progress.add_task(describe([]), total=total)
         yield show
 

@@ -20,7 +20,7 @@ from lineage.tracked.hashes import path_md5
 from lineage.tracked.history import check_tracked
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
-FIRST_COMMIT = "Start from the experiment template"
+FIRST_COMMIT = "Start from cookiecutter-lineage"
 NOT_TOP = "the project is not the top of its Git repository"
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'
 """What `merge=dvc` in .gitattributes means to Git."""
@@ -216,7 +216,10 @@ def _pull(root: Path, profile: str | None) -> Step:
     if remote.failed:  # DVC would try for minutes
         problem = f"not tried, still missing: {names}"
         return skipped("pull", problem, "make setup   # when it answers")
-    run_dvc(root, "pull")
+    from lineage.core.console import progress
+
+    with progress("fetching data, models and results"):
+        run_dvc(root, "pull")
     absent = _not_in_workspace(root)
     if absent:
         remedy = "dvc push   # where they were made; then here: make setup"

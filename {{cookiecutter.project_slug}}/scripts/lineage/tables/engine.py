@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lineage.core.console import VERBOSE, show_step
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import Engine
 
@@ -31,9 +32,26 @@ def open_engine() -> Iterator[Engine]:
     try:
         with closing(connect()) as engine:
             engine.execute("SET enable_progress_bar = false")
-            yield engine
+            yield Shown(engine) if VERBOSE in os.environ else engine
     except (duckdb.Error, RuntimeError) as error:
         raise _explain(error, memory_limit()) from error
+
+
+class Shown:
+    """A connection to DuckDB that shows its statements (`--verbose`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "sql"):
+            return partial(self.show, name)
+        return getattr(self.engine, name)
+
+    def show(self, name: str, statement: str, *rest: Any) -> Any:
+        """Show a statement, and run it."""
+        show_step(statement)
+        return getattr(self.engine, name)(statement, *rest)
 
 
 def connect() -> Engine:

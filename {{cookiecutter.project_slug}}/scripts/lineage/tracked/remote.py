@@ -200,14 +200,18 @@ def send(
         Refused: an object is nowhere, or the remote still lacks one afterwards.
     """
     from dvc_objects.fs.local import localfs
+    from fsspec import Callback
+
+    from lineage.core.console import progress
 
     missing = missing_in_remote(root, remote, hashes)
     folders = {md5 for md5 in missing if md5.endswith(".dir")}
     for group in (missing - folders, folders):  # a folder's listing after its files, as DVC does
         ordered = sorted(group)
         paths = [str(obtain(root, md5)) for md5 in ordered]
-        with _answering():
-            remote.add(paths, localfs, ordered, check_exists=False)
+        with _answering(), progress("sending objects", len(ordered)) as show:
+            told = Callback(hooks={"show": lambda size, value, **rest: show(value)})
+            remote.add(paths, localfs, ordered, check_exists=False, callback=told)
     still = missing_in_remote(root, remote, missing)
     if still:
         problem = f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}"

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from lineage.branches.worktree import add_worktree, remove_worktree
+from lineage.core.console import follow
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import PIPELINE_LOCK
 from lineage.merge.data import merge_data
@@ -218,7 +219,7 @@ def _from_objects(wanted: Wanted, target: Path) -> None:
             f"{wanted.path} is not in {wanted.version}, as far as its listings can be read",
             "dvc fetch",
         )
-    for name, stored in found.items():
+    for name, stored in follow(found.items(), f"bringing {wanted.path}"):
         file = wanted.place(target, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         if stored.mode == DVC:

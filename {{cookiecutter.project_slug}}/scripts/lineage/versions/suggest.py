@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused
-from lineage.core.params import Params, read_params, with_version
+from lineage.core.params import Params, Search, read_params, with_version
 from lineage.core.paths import DATABASE, INCOMING_DATA, PARAMS, RUNS, TEST_DATA, TRAIN_DATA
 from lineage.core.version_numbers import Part, following, parse
 from lineage.results.leaderboard import best_runs, existing_database
@@ -70,17 +70,17 @@ def suggest_version(root: Path, text: str | None) -> None:
     written = params.experiment.version
     known = tags(root)
     found = find_next(root, params, known)
-    say(f"{found.name}   {found.part} since {found.last.version}" if found.last else found.name)
-    for _, reason in found.reasons:
-        say(f"  {reason}")
+    since = f"   {found.part} since {found.last.version}" if found.last else ""
+    reasons = [f"  {reason}" for _, reason in found.reasons]
+    say("\n".join([found.name + since, *reasons]), is_result=True)
     is_tagged = written in known and holds_runs(root, known[written])
     if not found.has_run or (is_tagged and found.part != "patch"):
         start = "" if found.name == written else f"{START} && "
-        say(f"  it has not run yet\n  → {start}dvc repro")
+        say(f"  it has not run yet\n  → {start}dvc repro", is_result=True)
         return
     option = f"--version {written}" if found.name == written else "--renumber"
-    say(f"  → {COMMAND} {'--next patch' if is_tagged else option}")
-    say(describe(root, params, text))
+    command = f"  → {COMMAND} {'--next patch' if is_tagged else option}"
+    say(f"{command}\n{describe(root, params, text)}", is_result=True)
 
 
 def start_version(root: Path, part: Part | None) -> None:
@@ -187,8 +187,10 @@ def _training_settings(params: dict[str, Any]) -> dict[str, Any]:
     """Pick what training reads of `params.yaml`, by key."""
     sweep = params.get("sweep") or {}
     settings = {f"model.{key}": value for key, value in (params.get("model") or {}).items()}
-    for key in ("grid", "runs", "search"):
+    for key in ("grid", "runs"):
         settings[f"sweep.{key}"] = sweep.get(key) or []
+    # an older version may lack keys that have come since: their defaults hold for it
+    settings["sweep.search"] = Search().model_dump() | (sweep.get("search") or {})
     return settings
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lineage.core.console import warn
+from lineage.core.console import follow, warn
 from lineage.core.errors import (
     BadInput,
     LineageError,
@@ -115,7 +115,7 @@ def verify(root: Path, chosen: Sequence[Tag]) -> list[Proof]:
         Refused: the remote does not answer.
     """
     remote = open_remote(root)
-    proofs = [_read(root, tag) for tag in chosen]
+    proofs = [_read(root, tag) for tag in follow(chosen, "reading what versions record")]
     objects = set[str]().union(*(proof.objects for proof in proofs))
     absent = None if remote is None else missing_in_remote(root, remote, objects)
     for proof in proofs:
