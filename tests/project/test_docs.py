@@ -280,10 +280,14 @@ def test_every_option_of_a_script_exists(baked: Project) -> None:
     assert mentioned >= 10
 
 
+OF_EVERY_COMMAND = {"--debug", "--help", "--quiet", "--verbose", "--version"}
+"""Options that docs/workflows.md explains, once for all."""
+
+
 def test_every_option_of_a_merge_by_hand_is_explained(baked: Project) -> None:
     page = read(baked, "docs/merge-rebase.md")
     options = set(re.findall(r"--[a-z-]+", baked.script("merge_artifacts", "--help", COLUMNS="200")))
-    for option in options - {"--debug", "--help"}:
+    for option in options - OF_EVERY_COMMAND:
         assert f"`{option}`" in page, option
 
 
