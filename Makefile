@@ -56,8 +56,8 @@ test-torch: setup .venv-torch/.installed  ## the example in PyTorch, with an env
 	.venv-torch/bin/python -m pytest tests/with_torch.py
 
 lint: setup  ## the template's own code; tests lint what it renders
-	ruff check hooks tests tools benchmarks
-	ruff format --check hooks tests tools benchmarks
+	ruff check ask_again.py hooks tests tools benchmarks
+	ruff format --check ask_again.py hooks tests tools benchmarks
 
 benchmark: setup  ## merging, runs, retrieval beside what one would use instead, the gate by chance: ratios, and build/benchmarks/*.json
 	python benchmarks/merge.py

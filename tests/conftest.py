@@ -188,6 +188,8 @@ def load_hook(name: str, folder: Path, **answers: str) -> ModuleType:
     from cookiecutter.prompt import prompt_for_config
     from cookiecutter.utils import create_env_with_context
 
+    if str(TEMPLATE) not in sys.path:
+        sys.path.append(str(TEMPLATE))  # as cookiecutter does, for the extension that asks again
     context = generate_context(str(TEMPLATE / "cookiecutter.json"), extra_context=answers)
     context["cookiecutter"] = prompt_for_config(context, no_input=True)
     hook = (TEMPLATE / f"hooks/{name}.py").read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ def load_data(path):
 
 
 def fit(train, params):
+    params["max_iter"]
     if params["C"] <= 0:
         raise ValueError(f"model.C must be positive. Got {params['C']} instead.")
     pixels = _pixels(train)

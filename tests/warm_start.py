@@ -230,7 +230,7 @@ def run(script: str, main: object) -> int:
     """Run a script as Python does; return its exit code."""
     try:
         with open(script, "rb") as source:
-            code = compile(source.read(), script, "exec")
+            code = compile(source.read(), script, "exec", dont_inherit=True)
         exec(code, main.__dict__)
     except SystemExit as exit:
         if exit.code is None or isinstance(exit.code, int):

@@ -131,7 +131,7 @@ def test_several_wrong_params_are_all_named(unchanging: Project) -> None:
 def test_outside_a_project(unchanging: Project, tmp_path: Path) -> None:
     done = unchanging.run("python", str(unchanging.path / "scripts/train.py"), cwd=tmp_path, code=2)
     assert done.stderr == (
-        f"error: {tmp_path} is not inside a project (no params.yaml beside a dvc.yaml here or above)\n  → cd into the project\n"
+        f"error: {tmp_path} is not inside a project (no params.yaml beside a dvc.yaml here or above)\n  → cd {unchanging.path}\n"
     )
 
 
@@ -297,6 +297,10 @@ def test_a_metric_that_no_run_has(trained: Project) -> None:
     trained.set_param("promote.metric", "auc")
     output = trained.repro(code=255)
     assert "error: metric 'auc' is not in experiments.db; it has: f1_score, accuracy, log_loss" in output
+    assert trained.git("status", "--porcelain") == " M params.yaml", (
+        "DVC removes no metrics before a stage that refuses"
+    )
+    assert "0.92291" in trained.dvc("metrics", "show")
 
 
 LIMITED = """

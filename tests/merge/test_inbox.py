@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Project, copy_project, stages_run
-from inbox_project import MERGE, REBASE, UNDO, command_in, drop, labels, md5, merged_data, merged_results, type_it
+from inbox_project import MERGE, REBASE, UNDO, command_in, drop, edit, labels, md5, merged_data, merged_results, type_it
 
 FIRST = "data/incoming/batch_001.parquet"
 
@@ -66,10 +66,10 @@ def test_a_file_that_cannot_be_merged_is_named_and_the_remedy_works(fresh: Proje
     fresh.script("merge_data")
     (fresh.path / "data/incoming/.gitignore").touch()
     (fresh.path / "data/incoming/README.md").touch()
-    name = "data/incoming/my notes.csv"
+    name = "data/incoming/my notes.txt"
     (fresh.path / name).write_text("a,b\n", encoding="utf-8")
     said = fresh.script("merge_data", code=2)
-    assert f"error: {name} is no .parquet or .pq file, so it cannot be merged\n" in said
+    assert f"error: {name} cannot be merged: it is none of .parquet, .pq, .csv, " in said
     type_it(fresh, command_in(said, "→ "))
     assert "0 new files, 1 already merged" in fresh.script("merge_data")
 
@@ -234,3 +234,20 @@ def test_a_damaged_file_is_named_without_a_traceback(fresh: Project) -> None:
     (fresh.path / "data/incoming/b.parquet").unlink()
     (fresh.path / "data/train.parquet").write_bytes(whole[:-40])
     assert "train.parquet is not a readable parquet file" in fresh.script("merge_data", code=2)
+
+
+def test_a_database_of_which_nothing_is_merged_is_named_and_the_remedy_works(trained: Project) -> None:
+    """xetrack calls a table `default` where it is told no other name."""
+    theirs = trained.path / "results/incoming/theirs.db"
+    [run] = (trained.path / "results/runs").glob("*.db")
+    shutil.copyfile(run, theirs)
+    edit(theirs, "UPDATE metrics SET track_id = 'theirs'")
+    edit(theirs, 'ALTER TABLE metrics RENAME TO "default"')
+    before = md5(trained.path / "results/experiments.db")
+    said = trained.script("merge_results", code=2)
+    assert f"error: {theirs} has no table of those that are merged: events, metrics\n" in said
+    assert md5(trained.path / "results/experiments.db") == before
+    type_it(trained, command_in(said, "→ "))
+    edit(theirs, "CREATE TABLE notes (text)")
+    said = trained.script("merge_results")
+    assert f"warning: {theirs}: not merged: notes\n" in said and "merge metrics: +1 ~0 =0 !0\n" in said

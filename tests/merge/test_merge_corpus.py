@@ -25,7 +25,7 @@ from lineage.merge.databases import merge_databases
 from lineage.merge.inbox import DATABASES, expand
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
-from lineage.tables.parquet_files import widest
+from lineage.tables.parquet_types import widest
 
 MERGE = Rules("merge")
 
@@ -76,6 +76,27 @@ def test_text_against_numbers_names_file_table_column_and_both_types(tmp_path: P
     with pytest.raises(BadInput) as caught:
         merged(tmp_path, base, new)
     assert str(caught.value).startswith(f"{new}: table 't', column 'n' holds text, others numbers")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "other", "odd"), [("REAL", 1.5, "TEXT", "high"), ("TEXT", "high", "REAL", 1.5)]
+)
+def test_the_file_that_is_unlike_the_base_is_named_whichever_comes_first(
+    tmp_path: Path, kind: str, value: Any, other: str, odd: Any
+) -> None:
+    made = "CREATE TABLE t (id TEXT PRIMARY KEY, n {})"
+    base = database(tmp_path / "base.db", made.format(kind), rows=[("a", value)])
+    alike = database(tmp_path / "b.db", made.format(kind), rows=[("b", value)])
+    unlike = database(tmp_path / "c.db", made.format(other), rows=[("c", odd)])
+    for sources in ([alike, unlike], [unlike, alike]):
+        with pytest.raises(BadInput) as caught:
+            merged(tmp_path, base, *sources)
+        assert str(caught.value).startswith(f"{unlike}: table 't', column 'n' holds ")
+    with pytest.raises(BadInput) as caught:
+        merged(tmp_path, None, alike, unlike)
+    assert str(caught.value).startswith(f"{unlike}: table 't', column 'n' holds "), (
+        "the first of them says what is usual"
+    )
 
 
 def test_every_storage_class_arrives_as_it_left(tmp_path: Path) -> None:

@@ -459,7 +459,9 @@ LARGE = 2**53 + 1
 def test_whole_numbers_and_decimals_that_would_be_rounded_are_refused(tmp_path: Path) -> None:
     base = parquet(tmp_path / "a.parquet", id=[1, 2], v=[LARGE, 1])
     new = parquet(tmp_path / "b.parquet", id=[3], v=[0.5])
-    with pytest.raises(BadInput, match=r"a\.parquet: column 'v' holds whole numbers that floating point"):
+    with pytest.raises(
+        BadInput, match=f"a.parquet: column .v. holds {LARGE}, which DOUBLE, as in others, would change"
+    ):
         merge_files(base, new)
     assert merge_files(parquet(tmp_path / "a.parquet", id=[1], v=[2**53]), new)[0]["v"] == 2.0**53
     unsigned = parquet(tmp_path / "c.parquet", id=[3], v=pa.array([2**63 + 5], pa.uint64()))

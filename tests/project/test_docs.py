@@ -34,6 +34,7 @@ DOCS = (
     "dvc-setup",
     "data_versioning",
     "parts",
+    "formats",
     "use-cases",
     "experiment",
     "examples",
@@ -280,15 +281,14 @@ def test_every_option_of_a_script_exists(baked: Project) -> None:
     assert mentioned >= 10
 
 
-OF_EVERY_COMMAND = {"--debug", "--help", "--quiet", "--verbose", "--version"}
-"""Options that docs/workflows.md explains, once for all."""
-
-
 def test_every_option_of_a_merge_by_hand_is_explained(baked: Project) -> None:
     page = read(baked, "docs/merge-rebase.md")
     options = set(re.findall(r"--[a-z-]+", baked.script("merge_artifacts", "--help", COLUMNS="200")))
-    for option in options - OF_EVERY_COMMAND:
+    of_all_commands = {"--quiet", "--verbose", "--debug"}
+    for option in options - of_all_commands - {"--help"}:
         assert f"`{option}`" in page, option
+    for option in of_all_commands:
+        assert f"`{option}`" in read(baked, "docs/workflows.md").partition("## Options of every command")[2], option
 
 
 def test_every_key_of_params_is_explained(baked: Project) -> None:

@@ -52,6 +52,7 @@ FILES = [
     "docs/dvc-setup.md",
     "docs/examples.md",
     "docs/experiment.md",
+    "docs/formats.md",
     "docs/merge-rebase.md",
     "docs/models.md",
     "docs/params.yaml",

@@ -36,12 +36,15 @@ MOST_TOKENS = 81_700
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
 """
 MOST_TOKENS_A_LINE = 8.0
-MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_230, "search": 1_500, "update": 1_800}
+MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_230, "formats": 2_600, "search": 1_500, "update": 1_800}
 LONGEST_FUNCTION = 30
 LONGEST_LINE = 100
 LONGEST_FILE = 299
 LONGEST_STAGE = 60
 LONGEST_SHELL_SCRIPT = 10
+
+DOOR = "lineage/merge/data.py"
+"""The one file of a room that reaches an extra: only where a file comes that is no parquet."""
 
 STAGES = ("merge_data", "train", "merge_results", "promote_model")
 FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in sorted(SCRIPTS.rglob("*.py"))}
@@ -253,14 +256,16 @@ def test_a_room_imports_only_from_itself_and_below() -> None:
     for name, text in FILES.items():
         room = Path(name).parts[1:-1][:1]
         if room and room[0] in ROOMS:
-            above = imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1])
+            above = (
+                imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1]) - ({"extras"} if name == DOOR else set())
+            )
             assert not above, f"{name} imports from {above}"
 
 
-def test_only_a_stage_knows_an_extra_and_only_when_it_is_asked_for() -> None:
+def test_a_few_doors_lead_to_extras_and_only_when_one_is_asked_for() -> None:
     """So every folder of `extras/` can be deleted, and what is not used costs nothing at start-up."""
     users = {name for name, text in FILES.items() if "extras" in imported_rooms(text) and "/extras/" not in name}
-    assert users == {"merge_data.py", "train.py"}
+    assert users == {"merge_data.py", "train.py", DOOR}
     for node in [node for name in users for node in ast.parse(FILES[name]).body]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             assert "extras" not in ast.unparse(node)

@@ -34,6 +34,22 @@ def test_the_type_checker_finds_no_mistake(baked: Project, mypy_cache: dict[str,
 
 
 @pytest.mark.slow
+def test_an_experiment_may_import_libraries_without_types_or_that_are_not_here(
+    fresh: Project, mypy_cache: dict[str, str]
+) -> None:
+    """`requests` is one of those for whose missing stubs mypy has an error of its own."""
+    experiment = fresh.path / "experiment.py"
+    text = experiment.read_text(encoding="utf-8")
+    libraries = ("lightgbm as lgb", "requests", "scipy.stats", "torch", "torch.nn.functional as F", "xgboost")
+    imports = "".join(f"import {name}\n" for name in libraries)
+    use = "NET = (torch.nn.Linear, F.relu, lgb.train, scipy.stats.norm, xgboost.XGBClassifier, requests.get)\n"
+    experiment.write_text(
+        text.replace("import pandas as pd\n", f"import pandas as pd\n{imports}") + use, encoding="utf-8"
+    )
+    assert fresh.run("mypy", "experiment.py", **mypy_cache).stdout.startswith("Success: no issues found in 1 source")
+
+
+@pytest.mark.slow
 def test_shellcheck_finds_no_mistake(baked: Project) -> None:
     scripts = [name for name in baked.git("ls-files").splitlines() if name.endswith(".sh")]
     workflow = yaml.safe_load((baked.path / ".github/workflows/checks.yml").read_text(encoding="utf-8"))

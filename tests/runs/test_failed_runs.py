@@ -64,7 +64,9 @@ def test_on_error_keep_goes_on_with_the_runs_that_did_not_fail(project: Project)
     assert stages_run(project.repro()) == []
 
     toy(project, "raise RuntimeError('no memory')", xs=[1, 2])
-    assert "error: 2 of 2 runs failed:" in project.repro(code=255), "nothing is left to go on with"
+    assert "error: 2 of 2 runs failed: RuntimeError: no memory (experiment.py, line" in project.repro(code=255), (
+        "nothing is left to go on with"
+    )
 
 
 def test_a_killed_worker_costs_its_own_run_a_second_try_and_no_other_run_anything(project: Project) -> None:

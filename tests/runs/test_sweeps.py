@@ -152,13 +152,13 @@ def test_a_terminal_shows_how_the_sweep_goes_and_a_pipe_gets_plain_lines(project
         pass
     assert running.wait() == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    assert "0/3 done  " in text and "3/3 done  0 running  1 failed  best f1_score 0.3000  time left 0:00:00" in text
+    assert "0/3 done  " in text and "3/3 done  0 running  1 failed  time left 0:00:00 best f1_score 0.3000" in text
     assert "[3/3] " in text
-    assert re.search(r"best f1_score \S+  time left \S+ step=3, loss=0\.333333", text), "the newest that a run logged"
+    assert re.search(r"time left \S+ best f1_score \S+  step=3, loss=0\.333333", text), "the newest that a run logged"
     (project.path / "experiment.py").open("a").write("\n# other code\n")
     piped = project.run("python", "scripts/train.py").stdout
     chosen = r"the best of 3 runs is chosen by f1_score on the test data itself; validation\.fraction: 0\.2 .*\n"
-    lines = r"(\[\d/3\] \d{8}T\d{6}-[0-9a-f]{8} (f1_score=|failed: ).*\n){3}"
+    lines = r"(\[\d/3\] \d{8}T\d{6}-[0-9a-f]{8} model.x=[123] (f1_score=|failed: ).*\n){3}"
     assert re.fullmatch(lines + chosen, piped) and "\x1b" not in piped
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import load_yaml
 
 from lineage.core.errors import BadInput, Refused
+from lineage.results.version_results import params_at
 from lineage.tracked.backup_tag import pin, where_recorded
 from lineage.tracked.cache import cache_folder, cached_object, object_path
 from lineage.tracked.git import code_state, git, git_bytes, has_commit, must_git, run
 from lineage.tracked.hashes import file_md5, folder_manifest, path_md5, write_listing
-from lineage.tracked.recorded import recorded_md5, recorded_outputs
+from lineage.tracked.recorded import recorded_md5, recorded_outputs, yaml_in_git
 
 LOCK = """schema: '2.0'
 stages:
@@ -122,7 +124,7 @@ def test_a_machine_without_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_outputs_are_those_with_bytes_in_the_cache(root: Path) -> None:
-    expected = {"results/a.db": 1111, "results/local": "3333.dir", "path": "4444", "data/incoming": "5555.dir"}
+    expected = {"results/a.db": "1111", "results/local": "3333.dir", "path": "4444", "data/incoming": "5555.dir"}
     assert recorded_outputs(root) == recorded_outputs(root, "HEAD") == expected
     del expected["results/local"]
     assert recorded_outputs(root, pushed=True) == expected
@@ -133,7 +135,7 @@ def test_outputs_are_those_with_bytes_in_the_cache(root: Path) -> None:
 def test_records_are_those_of_the_revision(root: Path) -> None:
     (root / "dvc.lock").write_text(LOCK.format(md5="9999"))
     (root / "new.dvc").write_text("outs: [{path: new, md5: '6666'}]")
-    assert recorded_md5(root, "results/a.db") == 9999 and recorded_md5(root, "results/a.db", "HEAD") == 1111
+    assert recorded_md5(root, "results/a.db") == "9999" and recorded_md5(root, "results/a.db", "HEAD") == "1111"
     assert "new" in recorded_outputs(root) and "new" not in recorded_outputs(root, "HEAD")
     must_git(root, "rm", "--quiet", "--cached", "dvc.lock", "dvc.yaml")
     for name in ("dvc.lock", "dvc.yaml"):
@@ -149,6 +151,33 @@ def test_a_record_that_cannot_be_read_is_named(root: Path, text: str) -> None:
     must_git(root, "commit", "--quiet", "--all", "--message", "broken")
     with pytest.raises(BadInput, match=r"^HEAD:dvc.lock cannot be read: [^\n]*$"):
         recorded_md5(root, "results/a.db", "HEAD")
+
+
+def test_paths_and_hashes_are_text_as_dvc_reads_them(root: Path) -> None:
+    """YAML 1.1 knows more numbers and truths than DVC does: `on`, `1:30`; only DVC quotes what it would misread."""
+    pipeline = "x: &quiet {push: false}\nstages: {a: {outs: [on: {<<: *quiet}, 1:30: {cache: FALSE}, 12e4: {}]}}\n"
+    (root / "dvc.yaml").write_text(pipeline)
+    (root / "dvc.lock").write_text(
+        "stages: {a: {outs: [{path: on, md5: 1e9}, {path: 1:30, md5: 010}, {path: '12e4', md5: 8}]}}"
+    )
+    assert recorded_outputs(root) == {"data/incoming": "5555.dir", "on": "1e9", "12e4": "8"}
+    assert recorded_outputs(root, pushed=True) == {"data/incoming": "5555.dir", "12e4": "8"}
+
+
+def test_params_of_a_commit_are_those_that_dvc_reads(root: Path) -> None:
+    text = "a: 010\nb: 1e-5\nc: 1:30\nd: on\n"
+    (root / "params.yaml").write_text(text)
+    must_git(root, "add", "--all")
+    must_git(root, "commit", "--quiet", "--message", "params")
+    commit = must_git(root, "rev-parse", "HEAD")
+    assert yaml_in_git(root, commit, "params.yaml") == {"a": 10, "b": 0.00001, "c": "1:30", "d": "on"}
+    assert yaml_in_git(root, commit, "params.yaml") == load_yaml(str(root / "params.yaml"))
+    assert yaml_in_git(root, commit, "nosuch.yaml") == {}
+    (root / "params.yaml").write_text("a: 1\na: 2\n")
+    must_git(root, "commit", "--quiet", "--all", "--message", "broken")
+    commit = must_git(root, "rev-parse", "HEAD")
+    with pytest.raises(BadInput, match=rf"^{commit[:7]}:params.yaml cannot be read: .*duplicate key.*[^\n]*$"):
+        params_at(root, commit)
 
 
 def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:

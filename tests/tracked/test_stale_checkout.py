@@ -57,7 +57,7 @@ def test_old_tag_after_a_colleagues_results(trained: Project) -> None:
     trained.commit("their results")
     trained.git("checkout", "--quiet", "e0.1.0")
     command = type_remedy(trained, trained.repro(code=255))
-    assert command == "git checkout -- results/incoming.dvc results/metrics.json && dvc checkout"
+    assert command == "git checkout -- results/incoming.dvc && dvc checkout"
     check_old_state(trained)
 
 

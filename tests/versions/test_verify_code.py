@@ -75,6 +75,9 @@ def test_a_folder_that_ran_as_no_commit_has_it_is_named(tagged: Project) -> None
 def test_other_merge_rules_run_the_merges_again_and_the_version_holds(tagged: Project) -> None:
     """The runs keep the commit that trained them; the code of the merges is the one that `dvc.lock` names."""
     append(tagged, f"{MERGE}/rules.py")
+    params = tagged.path / "params.yaml"  # DVC records 10 and 0.0001, whatever YAML 1.1 makes of the words
+    text = params.read_text(encoding="utf-8").replace("  keep: 5", "  keep: 010")
+    params.write_text(text.replace("min_improvement: 0.0", "min_improvement: 1e-4"), encoding="utf-8")
     tagged.commit("better rules")
     assert "merge_results" in (ran := stages_run(tagged.repro())) and "train" not in ran
     tagged.script("version_tag", "--next", "patch", "--commit", "results of better rules")

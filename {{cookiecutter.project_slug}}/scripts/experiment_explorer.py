@@ -153,7 +153,8 @@ def verify(
     from lineage.versions.verify import print_proofs
 
     if all == bool(version):
-        raise BadInput("give --version or --all", "experiment_explorer.py verify --all")
+        all_of_them = "python scripts/experiment_explorer.py verify --all"
+        raise BadInput("give --version or --all", all_of_them)
     print_proofs(find_root(), version or (), format)
 
 

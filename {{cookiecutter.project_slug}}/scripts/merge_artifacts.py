@@ -57,7 +57,7 @@ class Shared:
 
         if strategy is None or output is None:
             needed = "--strategy and --output-db (or --output-data) are needed"
-            raise BadInput(needed, "merge_artifacts.py --help")
+            raise BadInput(needed, f"python {sys.argv[0]} --help")
         keys = ",".join(self.key_columns or ()).split(",")  # a b, or a,b
         rules = Rules(
             strategy,
@@ -149,7 +149,8 @@ def _summarise(shared: Shared) -> None:
     plans = shared.plans
     recommended = recommend(plans) if shared.dry_run else None
     if not plans:
-        raise BadInput("nothing to merge: give --exp-db or --exp-data", "merge_artifacts.py --help")
+        problem = "nothing to merge: give --exp-db or --exp-data"
+        raise BadInput(problem, f"python {sys.argv[0]} --help")
     if shared.format == "json":
         told = {"plans": [plan.summary() for plan in plans], "recommended": recommended}
         say(json.dumps(told, indent=2), is_result=True)

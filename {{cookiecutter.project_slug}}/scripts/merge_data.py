@@ -51,7 +51,7 @@ def main() -> None:
 
 def _on_cluster(*job: Any) -> Any:
     """Merge by an extra, which may be missing."""
-    with explain_missing("cluster", "merge.engine"):
+    with explain_missing("cluster", "merge.engine in params.yaml"):
         from lineage.extras.cluster.merge import merge_on_cluster
     return merge_on_cluster(*job)
 

@@ -44,14 +44,14 @@ def main(debug: bool = False) -> None:
 
 def _search() -> type:
     """Import the plan of a search, an extra."""
-    with explain_missing("search", "sweep.search"):
+    with explain_missing("search", "sweep.search in params.yaml"):
         from lineage.extras.search.trials import Search
     return Search
 
 
 def _dask() -> object:
     """Import what does runs on a cluster, which is an extra, too."""
-    with explain_missing("cluster", "sweep.backend"):
+    with explain_missing("cluster", "sweep.backend in params.yaml"):
         from lineage.extras.cluster.sweep import do_on_cluster
     return do_on_cluster
 

@@ -195,4 +195,5 @@ def _check_out(main: Path, outputs: Iterable[str], *options: str) -> None:
     done = run_dvc(main, "checkout", *options, *outputs)
     if done.returncode:
         reason = " ".join(done.stderr.split())[-300:]
-        raise Refused(f"dvc checkout fails in main: {reason}", "dvc checkout   # then collect")
+        remedy = "dvc checkout   # then collect again"
+        raise Refused(f"dvc checkout fails in main: {reason}", remedy)

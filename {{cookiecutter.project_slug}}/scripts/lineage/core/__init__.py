@@ -5,6 +5,7 @@
     params           `params.yaml`, read as DVC reads it and checked as a whole
     param_names      names and plain values of params, as rows hold them
     version_numbers  `eX.Y.Z`: read, ordered, counted up
+    yaml_as_text     `dvc.yaml`, `dvc.lock` and `.dvc` files, read fast for paths and hashes
     experiment_file  `experiment.py`, imported and checked
     code_hash        which code a run imports, and hashes of all of it and of what evaluates
     console          how a command starts, says things, shows progress and ends

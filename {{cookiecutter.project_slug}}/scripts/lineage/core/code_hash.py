@@ -46,12 +46,14 @@ def listed_paths(root: Path) -> list[str]:
     Raises:
         BadInput: it has no such stage.
     """
-    import yaml
+    from yaml import YAMLError
+
+    from lineage.core.yaml_as_text import read_as_text
 
     try:
-        stages = yaml.safe_load((root / PIPELINE).read_bytes())["stages"]
+        stages = read_as_text((root / PIPELINE).read_bytes())["stages"]
         return list(map(str, stages["train"].get("deps", [])))
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (YAMLError, KeyError, TypeError) as error:
         raise BadInput(f"{PIPELINE} has no stage train that can be read: {error!r}") from None
 
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+READ_FOR: dict[Path, Path] = {}
+"""By a file in another form: the file that is read for it. Messages name the file itself."""
 
 
 class LineageError(Exception):
@@ -15,6 +19,8 @@ class LineageError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, remedy: str | None = None) -> None:
+        for file, read in READ_FOR.items():
+            problem = problem.replace(str(read), str(file))
         self.problem = problem
         self.remedy = remedy
         super().__init__(problem if remedy is None else f"{problem}\n  → {remedy}")
@@ -31,12 +37,12 @@ class BadInput(LineageError):
 
 
 @contextmanager
-def explain_missing(extra: str, key: str) -> Iterator[None]:
+def explain_missing(extra: str, asked_by: str) -> Iterator[None]:
     """Explain a failing import from an extra, which may be deleted or lack its packages.
 
     Args:
         extra: its name, as in `make setup EXTRAS=search`.
-        key: of params.yaml that asks for it.
+        asked_by: a key of params.yaml, or a file.
 
     Raises:
         BadInput: a module is not there.
@@ -44,7 +50,7 @@ def explain_missing(extra: str, key: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        problem = f"{key} in params.yaml asks for an extra that is not here: {error}"
+        problem = f"{asked_by} asks for an extra that is not here: {error}"
         raise BadInput(problem, f"make setup EXTRAS={extra}") from None
 
 

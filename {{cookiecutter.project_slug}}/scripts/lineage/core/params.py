@@ -81,6 +81,7 @@ class Merge(Section):
     tables: list[Name] = Field(default=["metrics", "events"], min_length=1)
     key_columns: list[Name]
     on_conflict: OnConflict = "fail"
+    cast: Literal["none", "text"] = "none"
     data_strategy: Strategy
     data_key_columns: list[Name]
     data_on_conflict: OnConflict = "fail"

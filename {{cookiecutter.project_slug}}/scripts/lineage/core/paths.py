@@ -46,5 +46,5 @@ def find_root(start: Path | None = None) -> Path:
             return folder
     raise BadInput(
         f"{here} is not inside a project (no params.yaml beside a dvc.yaml here or above)",
-        "cd into the project",
+        f"cd {Path(__file__).parents[3]}",
     )

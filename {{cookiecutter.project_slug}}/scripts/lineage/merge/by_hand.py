@@ -3,6 +3,7 @@
 import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from lineage.core import paths
@@ -94,7 +95,7 @@ def merge_data_by_hand(request: Request) -> list[Plan]:
         layout = "parts" if len(alike) == 1 and is_parts(alike[0]) else "file"
         rules = replace(request.rules, layout=request.rules.layout or layout)
         with progress(f"merging {len(sources)} files into {name}"):
-            arriving = as_sources(root, sources, rules)
+            arriving = partial(as_sources, root, sources, rules)
             plan = merge_data(bases, sources, draft.path, rules, name, arriving)
         return _publish(request, draft, bases == [request.output], [plan])
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.merge.lined_up import LinedUp
-from lineage.tables.parquet_files import EXACT_INTEGER
 from lineage.tables.sql import fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -22,6 +21,8 @@ from lineage.tables.sqlite_files import (
 )
 
 MARKER = "lineage_marker"
+EXACT_INTEGER = 1 << 53
+"""Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
 BLANKS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 """What may stand between two words of SQL."""
 
@@ -172,13 +173,15 @@ def _classes(connection: sqlite3.Connection, statement: str) -> set[str]:
 def _text_and_numbers(
     incoming: LinedUp, column: Column, values: dict[int | None, set[str]]
 ) -> BadInput:
-    number = next(number for number, classes in values.items() if classes)
+    held = values.get(None) or next(filter(None, values.values()))
+    unlike = (one for one, has in values.items() if has and ("text" in has) != ("text" in held))
+    number = next(unlike, next(iter(values)))
     source = incoming.sources[number or 0]
     is_text = "text" in values[number]
     here = "text" if is_text else "numbers"
     others = "numbers" if is_text else "text"
     problem = f"{source}: table {incoming.name!r}, column {column.name!r} holds {here}"
-    remedy = "give the column one type in all sources, or: merge_artifacts.py … --cast text"
+    remedy = f"give the column one type in all sources, or: {incoming.cast_option}"
     return BadInput(f"{problem}, others {others}", remedy)
 
 

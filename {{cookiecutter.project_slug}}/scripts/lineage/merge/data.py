@@ -4,13 +4,14 @@ What already has an order is never sorted: the base is written as it lies, then 
 ordered by their identity. So the same inputs give the same bytes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.core.errors import BadInput
+from lineage.core.errors import READ_FOR, BadInput, explain_missing
 from lineage.core.paths import INCOMING_DATA
 from lineage.merge.data_files import write_rows
+from lineage.merge.inbox import is_other
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
@@ -19,14 +20,14 @@ from lineage.tables.engine import memory_limit, open_engine
 from lineage.tables.parquet_files import (
     Columns,
     Schema,
-    check_exact,
-    common_columns,
+    distrust_statistics,
     numbered_rows,
     read_schemas,
     require_columns,
 )
+from lineage.tables.parquet_types import check_exact, common_columns, exact_values
 from lineage.tables.sources import Sources, read_sources
-from lineage.tables.sql import ROWS_PER_FILE, Engine, fold, quote, quote_all
+from lineage.tables.sql import EXACT, ROWS_PER_FILE, Engine, fold, quote, quote_all
 
 
 @dataclass
@@ -56,7 +57,7 @@ def merge_data(
     output: Path,
     rules: Rules,
     name: str,
-    arriving: Sources | None = None,
+    arriving: Callable[[], Sources] = dict,
 ) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
@@ -67,7 +68,7 @@ def merge_data(
         output: a path that does not exist.
         rules: strategy, key columns, layout of the output.
         name: what messages call the data.
-        arriving: the sources, for the record of what was merged.
+        arriving: describes the sources, for the record of what was merged.
 
     Returns:
         what changed.
@@ -80,7 +81,7 @@ def merge_data(
         relations = line_up(engine, base, sources, rules, name)
         plan = merge_or_rebase(union_all_by_name(relations), rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output, arriving, rules.layout)
+            write_rows(relations, plan, output, arriving(), rules.layout)
         return plan
 
 
@@ -92,28 +93,47 @@ def line_up(
     Args and errors: as in `merge_data`. Without sources nothing arrives.
     """
     base = list(base)
-    _check([*base, *sources], rules, name)
-    schemas = read_schemas(engine, [*base, *sources])
+    files = [*base, *sources]
+    _check(files, rules, name)
+    _read_as_parquet(engine, files, rules)
+    schemas = read_schemas(engine, [READ_FOR.get(file, file) for file in files])
     known = [schema for schema in schemas if schema.source < len(base)]
     incoming = schemas[len(known) :]
     in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given
-    columns = common_columns([*known, *in_order], rules.cast_text)
-    spelled = {fold(column): column for column in columns}
-    keys = [spelled.get(fold(key), key) for key in rules.key_columns]
-    for schema in schemas:
-        require_columns(schema, keys)
-        check_exact(engine, schema, columns)
+    columns = common_columns([*known, *in_order], rules.cast_text, rules.cast_option)
+    keys = check_columns(engine, schemas, columns, rules.key_columns)
     there = set[str]().union(*(schema.columns for schema in incoming or known))
     compared = [name for name in columns if name in there]
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.incoming = incoming
-    relations.metadata = merged_metadata(engine, known, incoming, columns)
+    relations.metadata, relations.lost_notes = merged_metadata(engine, known, incoming, columns)
     relations.is_parts = len(base) == 1 and base[0].is_dir()
     for path in base:
         relations.merged |= read_sources(path)
     relations.lacking = {column: _lacking(incoming, column) for column in compared}
     _note_columns(relations, common_columns(known, rules.cast_text))
     return relations
+
+
+def check_columns(
+    engine: Engine, schemas: Sequence[Schema], columns: Columns, key_columns: Sequence[str]
+) -> list[str]:
+    """Find the key columns as files spell them; raise `BadInput` where some file does not fit."""
+    spelled = {fold(column): column for column in columns}
+    keys = [spelled.get(fold(key), key) for key in key_columns]
+    for schema in schemas:
+        require_columns(schema, keys)
+        check_exact(engine, schema, columns)
+    return keys
+
+
+def _read_as_parquet(engine: Engine, files: Sequence[Path], rules: Rules) -> None:
+    """Let an extra write files that are no plain parquet anew; `READ_FOR` has the new ones."""
+    others = list(filter(is_other, files))
+    if others:
+        with explain_missing("formats", str(others[0])):
+            from lineage.extras.formats.as_parquet import as_parquet
+        as_parquet(engine, files, rules.cast_text)
 
 
 def union_all_by_name(relations: DataRelations) -> DataRelations:
@@ -163,8 +183,9 @@ def make_base(relations: DataRelations) -> None:
     """
     nothing = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
     # by the first file DuckDB estimates all, and so which side of a join to keep in memory
-    by_size = sorted(relations.base, key=lambda schema: -schema.path.stat().st_size)
+    by_size = sorted(relations.base, key=lambda schema: -schema.file.stat().st_size)
     rows = numbered_rows(by_size, relations.written) or nothing
+    distrust_statistics(relations.engine, by_size)
     relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
     relations.run("CREATE TEMP VIEW patched AS SELECT * FROM base_rows WHERE FALSE")
     relations.base_rows = relations.count("base_rows")
@@ -175,6 +196,30 @@ def make_base(relations: DataRelations) -> None:
     having = [schema for schema in relations.base if (schema.number,) in found]
     rows = numbered_rows(having, relations.written) or nothing
     relations.run(f"CREATE TEMP TABLE base AS SELECT * FROM ({rows}) AS base {again}")
+    tell_values_apart(relations)
+
+
+def tell_values_apart(relations: DataRelations) -> None:
+    """Give rows a column that differs where values do that are equal to DuckDB, if any are there.
+
+    Columns that a source lacks do not count.
+    """
+    lacking = relations.lacking
+    compared = {name: relations.written[name] for name in relations.columns if not lacking[name]}
+    exact = exact_values(compared)
+    values = f"SELECT {exact} AS exact FROM incoming UNION ALL SELECT {exact} FROM base"
+    if not relations.count(f"(SELECT 1 FROM ({values}) WHERE exact <> '' LIMIT 1)"):
+        return
+    for relation in ("incoming", "base"):
+        relations.run(f"""
+            CREATE OR REPLACE TEMP TABLE {relation} AS
+            SELECT COLUMNS(lambda name: name <> 'lineage exact'), {exact} AS "lineage exact"
+            FROM {relation}
+        """)
+    is_whole_row = relations.identity is relations.columns
+    relations.columns = [*relations.columns, EXACT]
+    if is_whole_row:
+        relations.identity = relations.columns
 
 
 def _without_null(relations: Relations) -> list[str]:

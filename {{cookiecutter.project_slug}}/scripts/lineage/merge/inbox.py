@@ -7,20 +7,25 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 
 from lineage.core import paths
-from lineage.core.errors import BadInput, Refused
+from lineage.core.console import warn
+from lineage.core.errors import READ_FOR, BadInput, Refused
 from lineage.merge.rules import Rules
 from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sources import Source, Sources, count_and_read
-from lineage.tracked.hashes import file_md5, path_md5
+from lineage.tracked.hashes import file_md5, listing_md5, path_md5
 
 DATABASES = (".db", ".sqlite", ".sqlite3", ".duckdb")
-DATA = (".parquet", ".pq")
+PARQUET = (".parquet", ".pq")
+TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".json", ".jsonl", ".jsonl.gz", ".ndjson")
+OTHERS = (*TEXT, ".feather", ".arrow", ".ipc")
+DATA = (*PARQUET, *OTHERS)
 """Endings of files that are merged, in small letters or capitals."""
 
-OURS = "README.md"
-"""A file that the template puts into an inbox."""
+BESIDE = re.compile(r"README\.md|_[^.]+")
+"""Files that the template, or what writes partitions (`_SUCCESS`), leaves beside data."""
 
 
 @dataclass
@@ -69,7 +74,7 @@ def new_results(root: Path, rules: Rules, merged_before: Sources) -> Inbox:
 
     A run, too, is merged once: what has taken its place since then stays.
     """
-    inbox = new_files(root, paths.INCOMING_RESULTS, DATABASES, rules, merged_before, DATA)
+    inbox = new_files(root, paths.INCOMING_RESULTS, DATABASES, rules, merged_before, PARQUET)
     for run in find_runs(root):
         if file_md5(run) in merged_before:
             inbox.merged += 1
@@ -103,13 +108,11 @@ def new_files(
     known: dict[str, Source | None] = {**merged_before}
     for file in find_files(root / folder):
         name = file.relative_to(root).as_posix()
-        if file.name == OURS:
-            continue
         part = parts_of(file)[0]
         if not ends_with(part, [*endings, *others]):
-            allowed = " or ".join([*endings, *others])
-            raise BadInput(f"{name} is no {allowed} file, so it cannot be merged", _remedy(name))
-        md5 = path_md5(file)
+            allowed = ", ".join(dict.fromkeys([*endings, *others]))
+            raise BadInput(f"{name} cannot be merged: it is none of {allowed}", _remedy(name))
+        md5 = source_md5(file)
         if md5 not in known:
             known[md5] = None
             inbox.new.append(file)
@@ -138,11 +141,28 @@ def as_sources(root: Path, files: Sequence[Path], rules: Rules) -> Sources:
     """
     sources: Sources = {}
     for file in sorted(files, key=natural):
-        rows, merged = count_and_read(file)
-        md5 = path_md5(file)
+        rows, merged = count_and_read(READ_FOR.get(file, file))
+        md5 = source_md5(file)
         name = os.path.relpath(file, root)
         sources |= {**merged, md5: Source(md5, name, rows, rules.options)}
     return sources
+
+
+def source_md5(file: Path) -> str:
+    """Hash what comes with a file: its bytes, and the names of the folders that are columns."""
+    md5 = path_md5(file)
+    folders = partition_of(file)
+    return listing_md5({folders: md5}) if folders else md5
+
+
+def partition_of(file: Path) -> str:
+    """Name the folders around a file that are columns of it: `site=north/day=1/`, or none."""
+    return re.sub(r"^(.*?/)??((?:[^/=]+=[^/]*/)*)[^/]*$", r"\2", file.as_posix())
+
+
+def is_other(file: Path) -> bool:
+    """Tell whether a file is no parquet, or has columns in the names of its folders."""
+    return ends_with(file, OTHERS) or partition_of(file) != ""
 
 
 def natural(path: Path) -> list[str | int]:
@@ -159,13 +179,16 @@ def find_runs(root: Path) -> list[Path]:
     """
     runs = find_files(root / paths.RUNS, DATABASES)
     if not runs:
-        raise Refused(f"{paths.RUNS}/ holds no run", "dvc repro train")
+        raise Refused(f"{paths.RUNS}/ holds no run", f"dvc checkout {paths.RUNS}   # or: dvc repro")
     return runs
 
 
 def ends_with(file: Path, endings: Sequence[str]) -> bool:
-    """Tell whether a file has one of some endings; `X.PARQUET` has `.parquet`."""
-    return file.suffix.lower() in endings
+    """Tell whether a file has one of some endings: `X.CSV.GZ` has `.csv.gz`.
+
+    In a folder as `_delta_log` it has none: what lies there is no data.
+    """
+    return file.name.lower().endswith(tuple(endings)) and not file.parent.name.startswith("_")
 
 
 def find_files(folder: Path, endings: Sequence[str] = ()) -> list[Path]:
@@ -173,7 +196,7 @@ def find_files(folder: Path, endings: Sequence[str] = ()) -> list[Path]:
 
     Args:
         folder: where to look, and below it.
-        endings: those to look for; none: all files.
+        endings: those to look for; none: all files but such as lie beside data.
 
     Parts are found as the folder that they are in.
 
@@ -187,7 +210,7 @@ def find_files(folder: Path, endings: Sequence[str] = ()) -> list[Path]:
         parts = path.relative_to(folder).parts
         if path.is_dir() or any(part.startswith(".") for part in parts):
             continue
-        if endings and not ends_with(path, endings):
+        if BESIDE.fullmatch(path.name) or (endings and not ends_with(path, endings)):
             continue
         if not path.exists():
             raise BadInput(f"{path} is a link that leads nowhere", "dvc checkout   # or remove it")
@@ -216,6 +239,11 @@ def expand(patterns: Sequence[str], endings: Sequence[str]) -> list[Path]:
 def _matches(pattern: str, endings: Sequence[str]) -> list[Path]:
     path = Path(pattern)
     if path.is_dir() and not is_parts(path):
+        known = (*endings, *PARQUET)  # predictions come with databases
+        left = [str(file) for file in find_files(path) if not ends_with(parts_of(file)[0], known)]
+        if left:
+            told = shorten(", ".join(left), 200)
+            warn(f"{len(left)} files are not merged, as they are no {endings[0]} …: {told}")
         return find_files(path, endings)
     if path.exists():
         return [path]

@@ -1,13 +1,16 @@
 """Which tables and columns several databases have, lined up by name; no row is read here."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.paths import EVENTS
+from lineage.core.paths import EVENTS, METRICS
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
+from lineage.tables.parquet_types import CAST_OPTION
 from lineage.tables.sql import RESERVED, fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -16,6 +19,9 @@ from lineage.tables.sqlite_files import (
     describe_tables,
     open_read_only,
 )
+
+DEFAULT = "default"
+"""The table of xetrack where it is told no other."""
 
 Found = dict[str, dict[int, Table]]
 """By the name of a table, and the number of each source that has it: the table there."""
@@ -32,6 +38,7 @@ class LinedUp:
         files: the SQLite files that hold their rows: the sources themselves, or copies.
         columns: by folded name; their order does not depend on that of the sources.
         types: by folded name, every declared type that a column has in some source.
+        cast_option: as in `Rules`.
     """
 
     name: str
@@ -40,6 +47,7 @@ class LinedUp:
     files: list[Path]
     columns: dict[str, Column] = field(default_factory=dict)
     types: dict[str, set[str]] = field(default_factory=dict)
+    cast_option: str = CAST_OPTION
 
     def __post_init__(self) -> None:
         """Line the columns up."""
@@ -108,8 +116,12 @@ def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path
         for name, table in file.tables.items():
             taken = RESERVED & set(map(fold, table.column_names))
             if taken:
-                problem = f"{sources[number]}: table {name!r} has a column {min(taken)!r}"
-                raise BadInput(f"{problem}, a name of ours", "rename it")
+                column = min(taken)
+                problem = f"{sources[number]}: table {name!r} has a column {column!r}"
+                names = f"{quote(column)} TO {quote(column + '_')}"
+                rename = f"ALTER TABLE {quote(name)} RENAME COLUMN {names}"
+                remedy = f"sqlite3 {sources[number]} '{rename}'"
+                raise BadInput(f"{problem}, a name of ours", remedy)
             there = known.setdefault(fold(name), Table(name, ()))
             sent = _without_computed(table, there, sources[number])
             found.setdefault(there.name, {})[number] = sent
@@ -145,6 +157,7 @@ def line_up(
         return []
     spelled = {fold(name): name for name in found}
     known = ", ".join(sorted(found)) or "no tables"
+    _check_left_out(found, sources, set(map(fold, rules.tables)))
     for name in rules.tables:
         is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
         if fold(name) not in spelled and not is_optional:
@@ -153,7 +166,10 @@ def line_up(
     names = sorted(name for name in found if fold(name) not in rules.left_out)
     if rules.tables:
         names = [spelled[fold(name)] for name in rules.tables if fold(name) in spelled]
-    tables = [LinedUp(name, found.get(name, {}), sources, files) for name in names]
+    tables = [
+        LinedUp(name, found.get(name, {}), sources, files, cast_option=rules.cast_option)
+        for name in names
+    ]
     columns = set[str]()
     for table in tables:
         columns |= table.columns.keys()
@@ -163,5 +179,23 @@ def line_up(
     unknown = [name for name in rules.key_columns if fold(name) not in columns]
     if rules.strategy == "rebase" and unknown:
         problem = f"no incoming table has the key column {unknown[0]!r}; tables: {known}"
-        raise BadInput(problem, "name one that they have")
+        raise BadInput(problem, f"sqlite3 {sources[0]} .schema   # shows what there is")
     return tables
+
+
+def _check_left_out(found: Found, sources: Sequence[Path], names: set[str]) -> None:
+    """Warn of tables that the rules do not name, if they name any.
+
+    Raises:
+        BadInput: a source has no other table, as one that xetrack was not told a table for.
+    """
+    for number, source in enumerate(sources if names else ()):
+        there = {name for name, tables in found.items() if number in tables}
+        left = sorted(name for name in there if fold(name) not in {*names, "predictions"})
+        if len(left) == len(there) and (left == [DEFAULT] or len(sources) > 1):
+            problem = f"{source} has no table of those that are merged: {', '.join(sorted(names))}"
+            rename = f"ALTER TABLE {quote(left[0] if left else DEFAULT)} RENAME TO {METRICS}"
+            command = shlex.join(["sqlite3", str(source), rename])
+            raise BadInput(problem, f"{command}   # if its rows are such")
+        if left and len(left) < len(there):
+            warn(f"{source}: not merged: {', '.join(left)}")

@@ -1,13 +1,13 @@
 """Test items that are training data, too: a model would be tested on what it has learned."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lineage.core.errors import Refused
 from lineage.core.paths import TEST_DATA
 from lineage.merge.data import DataRelations
 from lineage.merge.plan import Plan
-from lineage.tables.parquet_files import read_schemas, scan
-from lineage.tables.parts import parts_of
+from lineage.tables.parquet_files import Schema, read_schemas, scan
 from lineage.tables.sql import fold, quote, quote_all, same
 
 REMEDY = (
@@ -35,11 +35,11 @@ def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) ->
         BadInput: the test data are not parquet.
         Refused: rows are in both, and the choice is `fail`.
     """
-    schema, *_ = read_schemas(relations.engine, [test])
-    there = set(map(fold, schema.columns))
+    files = read_schemas(relations.engine, [test])
+    there = set(map(fold, files[0].columns))
     key = [name for name in relations.identity if fold(name) in there]
     columns = key or [name for name in relations.written if fold(name) in there]
-    samples = columns and _find(relations, test, columns)
+    samples = columns and _find(relations, files, columns)
     if not samples:
         return ""
     by = ", ".join(columns)
@@ -60,14 +60,14 @@ def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) ->
     return f"; {found}, and left out"
 
 
-def _find(relations: DataRelations, test: Path, columns: list[str]) -> list[str]:
+def _find(relations: DataRelations, files: Sequence[Schema], columns: list[str]) -> list[str]:
     """Make `in_both`, the rows that stay or arrive and are test items; show the first."""
     kinds = relations.written
     values = [f"TRY_CAST({quote(name)} AS {kinds[name]}) AS {quote(name)}" for name in columns]
     names = quote_all(columns)
     relations.run(f"""
         CREATE TEMP TABLE test AS
-        SELECT {", ".join(values)} FROM {scan(parts_of(test))}
+        SELECT {", ".join(values)} FROM {scan([schema.file for schema in files])}
     """)
     filled = [name for name in columns if not relations.count(f"test WHERE {quote(name)} IS NULL")]
     relations.run(f"""

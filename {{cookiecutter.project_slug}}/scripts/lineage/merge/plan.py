@@ -29,6 +29,7 @@ class Plan:
         new_columns: columns that the base lacks.
         missing_columns: columns of the base that no incoming row has.
         widened: columns whose type changes, as `name OLD → NEW`.
+        lost_notes: keys of metadata that not all files have with one value.
         as_merge: what `merge` would do, beside the plan of a trial rebase.
     """
 
@@ -45,6 +46,7 @@ class Plan:
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
+    lost_notes: list[str] = field(default_factory=list)
     as_merge: "Plan | None" = None
 
     @property
@@ -61,6 +63,8 @@ class Plan:
             parts.append(f"missing columns: {', '.join(self.missing_columns)}")
         if self.widened:
             parts.append(f"wider types: {', '.join(self.widened)}")
+        if self.lost_notes:
+            parts.append(f"metadata left out, since files differ: {', '.join(self.lost_notes)}")
         if self.overridden:
             parts.append(f"{self.overridden} incoming rows gave way to a later one")
         if self.events:

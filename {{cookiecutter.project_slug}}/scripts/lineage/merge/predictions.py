@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.paths import METRICS
-from lineage.merge.inbox import DATA, ends_with
+from lineage.merge.inbox import PARQUET, ends_with
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile, as_sqlite
@@ -171,7 +171,7 @@ def find_alone(
         BadInput: a file is none of predictions, or of a run that nobody knows.
     """
     known = set(found)
-    files = [file for file in dropped if ends_with(file, DATA) and file not in known]
+    files = [file for file in dropped if ends_with(file, PARQUET) and file not in known]
     if not files:
         return []
     with open_engine() as engine:
@@ -199,7 +199,7 @@ def _run_of(engine: Engine, file: Path) -> str:
         ids = engine.execute(f"SELECT DISTINCT {RUN_ID} FROM {scan(file)} LIMIT 2").fetchall()
     if ids and ids != [(file.stem,)]:
         problem = f"{file} should hold predictions of one run, {file.stem}; it names {ids[0][0]}"
-        raise BadInput(problem, f"rename it to {ids[0][0]}{SUFFIX}")
+        raise BadInput(problem, f"mv {file} {file.with_stem(ids[0][0])}")
     if RUN_ID not in columns:
         raise BadInput(f"{file} has no column {RUN_ID}, so these are no predictions of a run")
     return file.stem

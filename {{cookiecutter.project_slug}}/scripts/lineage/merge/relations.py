@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from lineage.core.errors import BadInput
 from lineage.merge.plan import SAMPLES, Plan
-from lineage.tables.sql import OCCURRENCE, Engine, all_of, quote, quote_all, same
+from lineage.tables.sql import OCCURRENCE, Engine, all_of, fold, quote, quote_all, same
 from lineage.tables.sqlite_rows import NULL, decoded
 
 
@@ -28,7 +29,7 @@ class Relations:
             (source, base_row) then says what they may replace.
         is_coded: values are codes of `sqlite_rows`.
         numbers: columns whose codes stand for numbers, and are ordered as such.
-        new_columns, missing_columns, widened: as in `Plan`.
+        new_columns, missing_columns, widened, lost_notes: as in `Plan`.
     """
 
     engine: Engine
@@ -44,6 +45,7 @@ class Relations:
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
+    lost_notes: list[str] = field(default_factory=list)
 
     def run(self, statement: str) -> None:
         """Execute a statement."""
@@ -97,6 +99,12 @@ class Relations:
             return column
         number = f"TRY_CAST(TRY(decode({column})) AS DOUBLE)"
         return f"CASE WHEN {column} <> {NULL} THEN row({number}, {column}) END"
+
+    def require_timestamp(self) -> None:
+        """Raise `BadInput` where rows have no time by which the newest wins."""
+        if "timestamp" not in map(fold, self.columns):
+            problem = f"{self.name}: on_conflict: newest needs a column 'timestamp'"
+            raise BadInput(problem, "choose base or incoming")
 
     def order(self, relation: str) -> str:
         """Write what rows of a relation are ordered by: their identity, numbers by size."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from lineage.core.errors import BadInput
 from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
+from lineage.tables.parquet_types import CAST_OPTION, CAST_PARAM
 from lineage.tables.sql import fold, quote_all, same
 
 if TYPE_CHECKING:  # pydantic takes long to load, and merges by hand need no params
@@ -41,15 +42,13 @@ class Rules:
 
     Attributes:
         strategy: `merge` or `rebase`.
-        key_columns: what rebase replaces by; for parquet also the identity of a row (empty: all
-            its values, merge only).
+        key_columns: what rebase replaces by; for parquet also a row's identity (none: all values).
         id_column: identity of tables without a primary key; None: all values of a row.
         tables: names; empty: every table that a source has.
         left_out: tables that are not merged although a source has them.
         on_conflict: under merge, which row wins: `fail`, `base`, `incoming` or `newest`.
         dry_run: only work out what would happen; conflicts are counted, not refused.
-        ancestors: for a source, the database that it began as a copy of: rows that it still has
-            from there do not count as incoming.
+        ancestors: by source, the database that it began as a copy of; rows from there are no news.
         cast_text: numbers become text where other files hold text in the column.
         layout: of the output for parquet: `file` or `parts`; by hand, None: as what is there.
         key_option: where key columns are chosen, as messages call it.
@@ -68,6 +67,11 @@ class Rules:
     key_option: str = "--key-columns"
 
     @property
+    def cast_option(self) -> str:
+        """How numbers are let become text, as messages call it."""
+        return CAST_OPTION if self.key_option.startswith("--") else CAST_PARAM
+
+    @property
     def options(self) -> str:
         """The options of `merge_artifacts.py` that decide about rows in the same way."""
         options = f"--strategy {self.strategy} --on-conflict {self.on_conflict}"
@@ -80,11 +84,11 @@ class Rules:
 
 def rules_for_data(params: "Merge") -> Rules:
     """Read the rules for training data from the section `merge` of params.yaml."""
-    keys = tuple(params.data_key_columns)
     return Rules(
         params.data_strategy,
-        keys,
+        tuple(params.data_key_columns),
         on_conflict=params.data_on_conflict,
+        cast_text=params.cast == "text",
         layout=params.data_layout,
         key_option="merge.data_key_columns",
     )
@@ -98,6 +102,7 @@ def rules_for_results(params: "Merge") -> Rules:
         keys,
         tables=tuple(params.tables),
         on_conflict=params.on_conflict,
+        cast_text=params.cast == "text",
         key_option="merge.key_columns",
     )
 
@@ -152,7 +157,8 @@ def merge(relations: Relations, on_conflict: str = "fail") -> Plan:
     A base row is only touched where an incoming row of its identity has other contents, and
     `on_conflict` lets that one win: `incoming` always, `newest` by the later `timestamp`.
     """
-    check_newest(relations, on_conflict)
+    if on_conflict == "newest":
+        relations.require_timestamp()
     choose(relations, on_conflict)
     meet(relations, REPLACES[on_conflict], by_time=on_conflict == "newest")
     relations.run("CREATE TEMP TABLE leaving AS SELECT base_row FROM met WHERE replaces")
@@ -259,7 +265,7 @@ def arrive(relations: Relations) -> None:
     relations.run("""
         CREATE TEMP TABLE arriving AS
         SELECT * FROM chosen
-        WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)    """)
+        WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)""")
 
 
 def count(relations: Relations) -> Plan:
@@ -269,6 +275,7 @@ def count(relations: Relations) -> Plan:
         new_columns=relations.new_columns,
         missing_columns=relations.missing_columns,
         widened=relations.widened,
+        lost_notes=relations.lost_notes,
     )
     plan.added = relations.count("arriving")
     plan.replaced = relations.count("leaving")
@@ -290,10 +297,3 @@ def every_row_conflicts(relations: Relations) -> None:
         WHERE NOT ({same("chosen", "incoming", relations.columns)})
           AND chosen."lineage row" NOT IN (SELECT incoming_row FROM met)
     """)
-
-
-def check_newest(relations: Relations, on_conflict: str) -> None:
-    """Raise `BadInput` where `newest` has no column `timestamp` to go by."""
-    if on_conflict == "newest" and "timestamp" not in map(fold, relations.columns):
-        problem = f"{relations.name}: on_conflict: newest needs a column 'timestamp'"
-        raise BadInput(problem, "choose base or incoming")

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lineage.core.errors import BadInput
 from lineage.merge.changes_of_copy import table_of
 from lineage.merge.column_types import fit_columns
-from lineage.merge.data import DataRelations
+from lineage.merge.data import DataRelations, check_columns
 from lineage.merge.data_files import write_rows
 from lineage.merge.databases import TableMerge, carry_rows, numbered_table, open_tables
 from lineage.merge.plan import Plan
@@ -14,17 +15,10 @@ from lineage.merge.rules import Rules
 from lineage.merge.three_way import Conflict, Versions, changed_columns, compare_versions
 from lineage.tables.arrow_metadata import merged_metadata
 from lineage.tables.engine import open_engine
-from lineage.tables.parquet_files import (
-    Columns,
-    Schema,
-    check_exact,
-    common_columns,
-    numbered_rows,
-    read_schemas,
-    require_columns,
-)
+from lineage.tables.parquet_files import Columns, Schema, numbered_rows, read_schemas
+from lineage.tables.parquet_types import common_columns, exact_values
 from lineage.tables.sources import add_sources, arrive, read_sources
-from lineage.tables.sql import Engine, fold, quote, text
+from lineage.tables.sql import EXACT, Engine, fold, quote, text
 from lineage.tables.sqlite_files import attached, describe_tables, row_alias
 from lineage.tables.sqlite_rows import make_relation, read_codes
 from lineage.tracked.cache import copy_out
@@ -152,7 +146,7 @@ def merge_three_data_files(
             mine = _of_side(schemas, 0)
             relations = DataRelations(engine, name, versions.columns, versions.identity)
             relations.written = columns
-            relations.metadata = merged_metadata(engine, mine, schemas[len(mine) :], columns)
+            relations.metadata, _ = merged_metadata(engine, mine, schemas[len(mine) :], columns)
             relations.base = mine
             relations.merged = merged
             relations.is_parts = ours.is_dir()
@@ -170,19 +164,22 @@ def _data_versions(
     engine: Engine, schemas: Sequence[Schema], columns: Columns, key_columns: Sequence[str]
 ) -> Versions:
     """Make the relations of three versions: ours, theirs, and the common one."""
-    spelled = {fold(column): column for column in columns}
-    keys = [spelled.get(fold(key), key) for key in key_columns]
-    for schema in schemas:
-        require_columns(schema, keys)
-        check_exact(engine, schema, columns)
-    for number, side in enumerate(("ours", "theirs", "ancestor")):
-        rows = numbered_rows(_of_side(schemas, number), columns)
-        rows = rows or "SELECT * FROM ours WHERE FALSE"
-        engine.execute(f"CREATE TEMP VIEW {side} AS {rows}")
-    engine.execute("CREATE TEMP VIEW base_rows AS SELECT * FROM ours")
+    keys = check_columns(engine, schemas, columns, key_columns)
     theirs = _of_side(schemas, 1)[0].columns
     known = [column for column in columns if column in theirs]
-    versions = Versions(engine, "", known, keys or known, all_columns=list(columns))
+    for name in known:
+        if keys and "INTERVAL" in columns[name]:
+            problem = f"column {name!r} is {columns[name]}, of which cells cannot be compared"
+            raise BadInput(problem, "give it another type, or take one side whole")
+    exact = exact_values({name: columns[name] for name in known})
+    nothing = "SELECT * FROM ours WHERE FALSE"
+    for number, side in enumerate(("ours", "theirs", "ancestor")):
+        rows = numbered_rows(_of_side(schemas, number), columns)
+        values = f'SELECT *, {exact} AS "lineage exact" FROM ({rows})'
+        engine.execute(f"CREATE TEMP VIEW {side} AS {values if rows else nothing}")
+    engine.execute("CREATE TEMP VIEW base_rows AS SELECT * FROM ours")
+    identity = keys or [*known, EXACT]
+    versions = Versions(engine, "", known, identity, all_columns=list(columns))
     versions.base_rows = versions.count("ours")
     return versions
 

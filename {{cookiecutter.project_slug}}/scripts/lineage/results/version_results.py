@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lineage.core.errors import Refused
 from lineage.core.param_names import is_param
 from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, PREDICTIONS, RUNS
@@ -23,12 +21,13 @@ def params_at(root: Path, commit: str) -> dict[str, Any]:
     """Read `params.yaml` of a commit as it stands; unlike today's, it is not checked.
 
     Raises:
-        Refused: there is none that can be read.
+        BadInput: it is not YAML.
+        Refused: there is none, or one that does not say what is best.
     """
     try:
         content = yaml_in_git(root, commit, PARAMS)
         content["promote"]["metric"], content["promote"]["mode"]
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (TypeError, KeyError):
         raise Refused(
             f"{PARAMS} of commit {commit[:7]} lacks promote.metric or promote.mode"
         ) from None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lineage.core.console import is_live, say
 from lineage.core.params import Promote
@@ -19,11 +20,18 @@ Show = Callable[[list[Outcome]], None]
 
 @dataclass
 class NewestValues:
-    """What a run of a project has logged last: `step=3, loss=0.41`; read when the line is drawn."""
+    """The best metric so far, and what a run has logged last; read when the line is drawn."""
 
     root: Path
+    best: str = ""
 
-    def __rich__(self) -> str:
+    def __rich__(self) -> Any:
+        """Write `best f1_score 0.9409  step=3, loss=0.41`, as far as the terminal is wide."""
+        from rich.text import Text
+
+        return Text(f"best {self.best}  {self._logged()}", no_wrap=True, overflow="ellipsis")
+
+    def _logged(self) -> str:
         """Write the newest values; nothing where no run that goes on has logged any."""
         folder = self.root / UNFINISHED_RUNS
         with suppress(OSError, ValueError):  # there is no file, or its run has just ended
@@ -57,17 +65,17 @@ def show_progress(
         done = len(outcomes)
         running = min(len(workers), total - done)
         failed = sum(outcome.error is not None for outcome in outcomes)
-        best = _best(outcomes, promote)
-        return f"{done}/{total} done  {running} running  {failed} failed  best {best}  time left"
+        newest.best = _best(outcomes, promote)
+        return f"{done}/{total} done  {running} running  {failed} failed  time left"
 
     def show(outcomes: list[Outcome]) -> None:
         done = len(outcomes)
         progress.update(task, completed=done, description=describe(outcomes))
-        say(f"[{done}/{total}] {_line(outcomes[-1])}")
+        say(f"[{done}/{total}] {_line(outcomes)}")
 
     text = TextColumn("{task.description}", markup=False)
-    newest = RenderableColumn(NewestValues(root))
-    columns = (text, TimeRemainingColumn(), newest)
+    newest = NewestValues(root)
+    columns = (text, TimeRemainingColumn(), RenderableColumn(newest))
     with Progress(*columns, disable=not is_live(sys.stdout) or total == 0) as progress:
         task = progress.add_task(describe([]), total=total)
         yield show
@@ -83,13 +91,18 @@ def _best(outcomes: list[Outcome], promote: Promote) -> str:
     return f"{metric} {best(values):.4f}" if values else f"{metric} –"
 
 
-def _line(outcome: Outcome) -> str:
-    """Write `20260101T120000-0a1b2c3d f1_score=0.9409, accuracy=0.9417`, or the error."""
-    track_id = outcome.run.track_id
+def _line(outcomes: list[Outcome]) -> str:
+    """Write how the newest run ended; an error that has been said before is not said again.
+
+    Example: `20260101T120000-0a1b2c3d model.C=0.1 f1_score=0.9409, accuracy=0.9417`.
+    """
+    *before, outcome = outcomes
+    which = f"{outcome.run.track_id} {outcome.run.described()}".rstrip()
     if outcome.error is not None:
-        return f"{track_id} failed: {outcome.error}"
+        is_known = any(outcome.error == one.error for one in before)
+        return f"{which} failed: {'as before' if is_known else outcome.error}"
     shown = []
     for name, value in outcome.metrics.items():
         number = "NaN" if value is None else f"{value:.4f}"
         shown.append(f"{name}={number}")
-    return f"{track_id} {', '.join(shown)}"
+    return f"{which} {', '.join(shown)}"

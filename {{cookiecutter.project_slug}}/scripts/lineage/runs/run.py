@@ -93,8 +93,7 @@ class Run:
 
     def described(self) -> str:
         """Say what the sweep changes: `model.C=0.1, model.name=ridge`."""
-        changes = [f"{key}={value}" for key, value in self.point.items()]
-        return ", ".join(changes) or "params as they stand"
+        return ", ".join(f"{key}={value}" for key, value in self.point.items())
 
 
 @dataclass(frozen=True)

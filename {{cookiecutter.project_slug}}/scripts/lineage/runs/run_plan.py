@@ -25,6 +25,7 @@ from lineage.core.params import Params, Sweep, Validation
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_database import declare_types, to_row
 from lineage.runs.unfinished_runs import begun_before
+from lineage.runs.unread_params import warn_of_unread
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
@@ -67,7 +68,7 @@ class Plan:
         points = sweep_points(params.sweep)
         rows = [to_row(_with_point(params.model, point)) for point in [*points, *samples]]
         inputs = _hash_inputs(root)
-        self._facts = _known_facts(root, params.experiment.version, inputs)
+        self._facts = _known_facts(root, params, inputs)
         self._types = declare_types(rows)
         self._validation = _validation(params)
         self._begun = begun_before(root)
@@ -170,12 +171,13 @@ def _hash_path(path: Path) -> str | None:
     return path_md5(path) if path.exists() else None
 
 
-def _known_facts(root: Path, version: str, inputs: Values) -> Facts:
+def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
     """Collect what every row of the plan says about code, data and environment."""
     state = code_state(root, written_by_pipeline=PIPELINE_FILES)
     is_dirty = None if state.dirty is None else int(state.dirty)
     code = code_files(root)
     check_listed(root, code)
+    warn_of_unread(params.model, code)
     data_hash = inputs[paths.TRAIN_DATA]
     if state.commit is None:
         warn(f"outside a Git repository, or before its first commit: {LOST} code")
@@ -183,7 +185,7 @@ def _known_facts(root: Path, version: str, inputs: Values) -> Facts:
         unrecorded = f"{paths.TRAIN_DATA} is not what dvc.lock records"
         warn(f"{unrecorded}: {LOST} data; use dvc repro")
     return Facts(
-        version=version,
+        version=params.experiment.version,
         git_commit=state.commit,
         git_dirty=is_dirty,
         data_hash=data_hash,

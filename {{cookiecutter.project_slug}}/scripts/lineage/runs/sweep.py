@@ -58,18 +58,21 @@ def check_failures(plan: Plan) -> None:
     """Fail for failed runs, unless `sweep.on_error` keeps the others and there are any.
 
     Raises:
-        Refused: lists what failed.
+        Refused: lists what failed; an error that all runs share stands there once.
     """
     failed = [outcome for outcome in plan.outcomes if outcome.error is not None]
     if not failed:
         return
     total = len(plan.runs)
-    problem = f"{len(failed)} of {total} runs failed:"
+    lines = []
     for outcome in failed[:SHOWN_FAILURES]:
         run = outcome.run
-        problem += f"\n  {run.track_id}  {run.described()}: {outcome.error}"
+        lines.append(f"\n  {run.track_id}  {run.described()}: {outcome.error}")
     if len(failed) > SHOWN_FAILURES:
-        problem += f"\n  … and {len(failed) - SHOWN_FAILURES} more"
+        lines.append(f"\n  … and {len(failed) - SHOWN_FAILURES} more")
+    if len(failed) == total and len({outcome.error for outcome in failed}) == 1:
+        lines = [f" {failed[0].error}"]
+    problem = f"{len(failed)} of {total} runs failed:{''.join(lines)}"
     if plan.params.sweep.on_error == "fail" or len(failed) == total:
         raise Refused(problem, REMEDY)
     warn(problem)

@@ -2,7 +2,9 @@
 
     engine          the DuckDB engine: its memory, its temporary folder, its errors as ours
     sql             names and strings quoted as SQL, and rows compared so that NULL equals NULL
-    parquet_files   parquet files described, lined up by the names of their columns, written
+    parquet_files   parquet files described, read with the number of each row, written
+    parquet_types   which types of columns fit each other, and which values they take for equal
+    exact_copy      parquet files that DuckDB would read otherwise than written, copied
     parts           a folder of parquet parts: its names, their order, what else may lie there
     arrow_metadata  types that parquet has no word for, and what pandas noted, through a merge
     sqlite_files    SQLite files opened without side effects, described, copied, checked

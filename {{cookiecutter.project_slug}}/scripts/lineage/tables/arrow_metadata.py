@@ -1,7 +1,8 @@
-"""Types that parquet has no word for (categories, durations, time zones) come through a merge.
+"""Types that parquet has no word for (categories, time zones), and notes, come through a merge.
 
 pandas, polars and pyarrow keep them in a file's metadata, which DuckDB neither reads nor writes:
 Arrow's schema under `ARROW:schema`, and beside it what pandas noted of its own types and its index.
+Other programs have notes of their own, as `geo` and `huggingface`.
 """
 
 import base64
@@ -14,10 +15,35 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.errors import BadInput
+from lineage.tables.exact_copy import pyarrow_reads
 from lineage.tables.parquet_files import Columns, Schema, copy_statement, escaped
 from lineage.tables.sql import Engine, fold, quote
 
 ARROW_KEY = "ARROW:schema"
+NOTES = r"""
+    WITH notes AS (
+        SELECT file_name, coalesce(TRY(decode(key)), key::VARCHAR) AS key,
+               TRY(decode(value)) AS note
+        FROM parquet_kv_metadata({files})
+    ),
+    of_any_rows AS (
+        SELECT file_name, key, CASE WHEN key <> 'geo' THEN note ELSE regexp_replace(
+            regexp_replace(note, ',\s*"bbox"\s*:\s*\[[^]]*\]|"bbox"\s*:\s*\[[^]]*\]\s*,', '', 'g'),
+            '"geometry_types"\s*:\s*\[[^]]*\]', '"geometry_types": []', 'g'
+        ) END AS note
+        FROM notes
+    )
+    SELECT key, CASE WHEN count(DISTINCT file_name) = {count} AND count(DISTINCT note) = 1
+                     THEN any_value(note) END
+    FROM of_any_rows
+    WHERE key <> 'lineage_sources' AND NOT starts_with(key, 'duckdb.')
+    GROUP BY key
+    ORDER BY key
+"""
+"""Notes of all files: their key, and their text if it is the same everywhere.
+
+What GeoParquet notes of the extent of the rows may be left out; no types mean any.
+"""
 
 DURATION = re.compile(r"duration\[\w+\]")
 """A type that parquet stores as a number, as Arrow spells it."""
@@ -31,11 +57,11 @@ def merged_metadata(
     base: Sequence[Schema],
     others: Sequence[Schema],
     columns: Columns,
-) -> dict[str, str]:
-    """Describe the columns of a merged file as Arrow and pandas do.
+) -> tuple[dict[str, str], list[str]]:
+    """Compose the metadata of a merged file: columns as Arrow and pandas describe them, and notes.
 
     The first file that has a column counts: those of the base, then the others in an order of
-    their own.
+    their own. Of notes of other programs those are kept on which all files agree.
 
     Args:
         engine: to any database.
@@ -44,39 +70,34 @@ def merged_metadata(
         columns: names and DuckDB types of the merged file.
 
     Returns:
-        its metadata; none where no file has such.
+        its metadata; none where no file has such. And the keys of notes that are left out.
 
     Raises:
         BadInput: a duration is counted in one unit here, and in another one there; or metadata
             cannot be read.
     """
-    paths = ", ".join(escaped(schema.path) for schema in (*base, *others))
-    found = engine.execute(f"""
-        SELECT key FROM parquet_kv_metadata([{paths}])
-        WHERE key = '{ARROW_KEY}'::BLOB
-        LIMIT 1
-    """).fetchall()
+    files = sorted({schema.path for schema in (*base, *others)})
+    found = engine.execute(NOTES.format(files=escaped(files), count=len(files))).fetchall()
     if not found:
-        return {}
+        return {}, []
     known = [_read(schema.path) for schema in base]
     incoming = [_read(schema.path) for schema in others]
     incoming.sort(key=lambda schema: schema.serialize().to_pybytes())
     schemas = known + incoming
     schema = _as_written(engine, columns, _first_fields(schemas))
-    notes = _pandas_notes(schemas, schema)
-    return {ARROW_KEY: _encoded(schema.with_metadata(notes)), **notes}
+    notes = {key: note for key, note in found if key not in (ARROW_KEY, "pandas")}
+    agreed = {key: notes[key] for key in notes if notes[key] is not None}
+    agreed |= _pandas_notes(schemas, schema)
+    lost = sorted(notes.keys() - agreed)
+    return {ARROW_KEY: _encoded(schema.with_metadata(agreed)), **agreed}, lost
 
 
 def _read(path: Path) -> Any:
     """Read the Arrow schema of a parquet file."""
-    import pyarrow
     from pyarrow.parquet import read_schema
 
-    try:
+    with pyarrow_reads(path):
         return read_schema(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        problem = f"{path}: the metadata cannot be read: {error}"
-        raise BadInput(problem, "write the file anew") from None
 
 
 def _encoded(schema: Any) -> str:

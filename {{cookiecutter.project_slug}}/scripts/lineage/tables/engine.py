@@ -13,6 +13,12 @@ from lineage.tables.sql import Engine
 
 MEMORY_VARIABLE = "LINEAGE_MEMORY_LIMIT"
 
+SETTINGS = """
+    SET GLOBAL TimeZone = 'UTC';
+    SET GLOBAL enable_geoparquet_conversion = false
+"""
+"""A time is the same text everywhere; what GeoParquet calls a geometry stays bytes and notes."""
+
 
 def memory_limit() -> str | None:
     """Read how much memory DuckDB may take, as in `4GB`; None: as much as it finds right."""
@@ -59,6 +65,27 @@ def connect() -> Engine:
     return _start(memory_limit())[0].cursor()
 
 
+def start(folder: str, **settings: Any) -> Engine:
+    """Start a DuckDB in memory that downloads nothing and takes no footer's word.
+
+    Args:
+        folder: that it spills into.
+        settings: more of DuckDB's.
+    """
+    import duckdb
+
+    config = {
+        "temp_directory": folder,
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "disabled_optimizers": "statistics_propagation",
+        **settings,
+    }
+    engine = duckdb.connect(config=config)
+    engine.execute(SETTINGS)
+    return engine
+
+
 @cache
 def _start(limit: str | None) -> tuple[Engine, TemporaryDirectory[str]]:
     """Start DuckDB in memory, once in a process since that takes 20 ms.
@@ -66,17 +93,9 @@ def _start(limit: str | None) -> tuple[Engine, TemporaryDirectory[str]]:
     Returns:
         a connection, and the folder it spills into, which is removed when the process ends.
     """
-    import duckdb
-
     folder = TemporaryDirectory(prefix="lineage-")
-    settings: dict[str, Any] = {
-        "temp_directory": folder.name,
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    if limit:
-        settings["memory_limit"] = limit
-    return duckdb.connect(config=settings), folder
+    settings = {"memory_limit": limit} if limit else {}
+    return start(folder.name, **settings), folder
 
 
 def _explain(error: Exception, limit: str | None) -> BaseException:

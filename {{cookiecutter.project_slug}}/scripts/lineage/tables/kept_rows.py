@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lineage.tables.engine import open_engine
-from lineage.tables.parquet_files import common_columns, numbered_rows, read_schemas
+from lineage.tables.parquet_files import numbered_rows, read_schemas
+from lineage.tables.parquet_types import common_columns
 from lineage.tables.sql import quote, quote_all
 from lineage.tables.sqlite_files import (
     Table,
@@ -53,14 +54,14 @@ def _lacks_rows(connection: sqlite3.Connection, table: Table) -> bool:
 
 
 def _parquet_holds(files: Sequence[Path], recorded: Sequence[Path]) -> bool:
+    if not files:
+        return False
     with open_engine() as engine:
         schemas = read_schemas(engine, [*files, *recorded])
         have = schemas[: len(files)]
         need = schemas[len(files) :]
         columns = common_columns(schemas, cast_text=True)
         names = common_columns(need, cast_text=True)
-        if not files or not names.keys() <= common_columns(have, cast_text=True).keys():
-            return False
         missing = engine.execute(f"""
             SELECT {quote_all(names)} FROM ({numbered_rows(need, columns)})
             EXCEPT ALL

@@ -9,42 +9,22 @@ from textwrap import shorten
 from typing import Any
 
 from lineage.core.errors import BadInput
+from lineage.tables.exact_copy import DESCRIBED, exact_file
 from lineage.tables.parts import parts_of
 from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
-
-INTEGERS = (
-    "TINYINT",
-    "UTINYINT",
-    "SMALLINT",
-    "USMALLINT",
-    "INTEGER",
-    "UINTEGER",
-    "BIGINT",
-    "UBIGINT",
-)
-"""From narrow to wide. HUGEINT is none of them: it would be written as DOUBLE."""
-
-SIGNED_ABOVE = {
-    "UTINYINT": "SMALLINT",
-    "USMALLINT": "INTEGER",
-    "UINTEGER": "BIGINT",
-    "UBIGINT": None,
-}
-"""Unsigned types, and the signed type that holds all values of each."""
-
-FLOATS = ("FLOAT", "DOUBLE")
-
-NULL_TYPE = '"NULL"'
-"""The type of a column that holds nothing but NULL."""
-
-EXACT_INTEGER = 1 << 53
-"""Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
 
 DIGITS = 38
 """Of the longest decimal that DuckDB reads; longer ones become floating point."""
 
+NULL_TYPE = '"NULL"'
+"""The type of a column that holds nothing but NULL."""
+
 TAKEN = RESERVED | {"file_row_number"}
 """Names that the engine gives to columns of its own."""
+
+WITHOUT_STATISTICS = """
+    SET disabled_optimizers = 'filter_pushdown, join_filter_pushdown, statistics_propagation'
+"""
 
 Columns = dict[str, str]
 """Names of columns, and the DuckDB type of each."""
@@ -56,12 +36,14 @@ class Schema:
 
     Attributes:
         path: the file, or a part of a folder.
+        file: from which its rows are read: itself, or a copy, see `exact_copy`.
         columns: names and types.
         number: of the file among all that are read together.
         source: number of the path that was given: the file, or the folder that it is a part of.
     """
 
     path: Path
+    file: Path
     columns: Columns
     number: int = 0
     source: int = 0
@@ -89,7 +71,8 @@ def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
     """Write the statement that copies the rows of a query to a file, with metadata beside them."""
     pairs = ", ".join(f"{text(key)}: {text(value)}" for key, value in metadata.items())
     notes = f", KV_METADATA {{{pairs}}}" if pairs else ""
-    return f"COPY ({query}) TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd{notes})"
+    options = "FORMAT parquet, COMPRESSION zstd, GEOPARQUET_VERSION 'NONE'"  # the notes say it
+    return f"COPY ({query}) TO {text(str(path))} ({options}{notes})"
 
 
 def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
@@ -110,15 +93,16 @@ def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
             engine,
             path,
             f"""
-            SELECT name, logical_type, precision, repetition_type = 'REPEATED',
-                   * EXCLUDE (file_name, repetition_type)
+            SELECT name, {DESCRIBED}, logical_type, precision,
+                   row(repetition_type = 'REPEATED', type_length, num_children, scale)
             FROM parquet_schema({escaped(path)})
             """,
         )
-        signature = repr(stored)
+        file = exact_file(engine, path, "\n".join(column[1] for column in stored))
+        signature = repr(stored) if file == path else str(file)
         if signature not in known:
-            known[signature] = _read_columns(engine, path, stored, spelled)
-        schemas.append(Schema(path, known[signature], len(schemas), source))
+            known[signature] = _read_columns(engine, file, stored, spelled)
+        schemas.append(Schema(path, file, known[signature], len(schemas), source))
     return schemas
 
 
@@ -138,7 +122,7 @@ def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0].partition("Error: ")[2]
+        reason = str(error).splitlines()[0].rpartition("Error: ")[2]
         problem = f"{path} is not a readable parquet file: {reason}"
         raise BadInput(problem, f"replace or remove {path}") from None
 
@@ -148,7 +132,7 @@ def _read_columns(
 ) -> Columns:
     """Find the DuckDB types of a file's columns, from what is stored of each."""
     only_null: dict[str, bool] = {}
-    for name, logical_type, precision, *_ in stored:
+    for name, _, logical_type, precision, _ in stored:
         # of equal names, which fields of structs may have, none is a column of NULL
         only_null[name] = name not in only_null and logical_type == "NullType()"
         if precision and precision > DIGITS:
@@ -177,6 +161,20 @@ def count_rows_of(engine: Engine, files: Sequence[Path]) -> dict[Path, int]:
     return {Path(name): rows for name, rows in counted}
 
 
+def distrust_statistics(engine: Engine, schemas: Sequence[Schema]) -> None:
+    """Let DuckDB find rows by their values alone from now on, unless it wrote all files itself.
+
+    Other programs may have written wrong minima and maxima into a footer, by which it would pass
+    rows over.
+    """
+    if not schemas:
+        return
+    files = escaped([schema.file for schema in schemas])
+    writers = engine.execute(f"SELECT DISTINCT created_by FROM parquet_file_metadata({files})")
+    if not all(str(writer).startswith("DuckDB ") for (writer,) in writers.fetchall()):
+        engine.execute(WITHOUT_STATISTICS)
+
+
 def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
     """Write the query that gives a number and then every column for each row of some files.
 
@@ -197,7 +195,7 @@ def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
         number = f"{numbers}[file_index::BIGINT + 1]" if len(files) > 1 else numbers[0]
         queries.append(f"""
             SELECT file_row_number + {number} * {ROWS_PER_FILE} AS "{ROW}", {", ".join(values)}
-            FROM {scan([schema.path for schema in files], numbered=True)}
+            FROM {scan([schema.file for schema in files], numbered=True)}
         """)
     return " UNION ALL ".join(queries)
 
@@ -219,59 +217,3 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
             remedy = "add it to the file, or choose other key columns"
             problem = f"{schema.path} has no column {name!r}; it has: {known}"
             raise BadInput(problem, f"{remedy} (now {list(names)})")
-
-
-def common_columns(schemas: Sequence[Schema], cast_text: bool = False) -> Columns:
-    """Line the columns of all files up by name, each with the widest of its types.
-
-    Raises:
-        BadInput: a column holds numbers here and text there, and may not become text.
-    """
-    columns: Columns = {}
-    first: dict[str, Path] = {}
-    for schema in schemas:
-        for name, kind in schema.columns.items():
-            known = columns.setdefault(name, kind)
-            first.setdefault(name, schema.path)
-            wider = widest(known, kind)
-            if wider is None and cast_text and "VARCHAR" in (known, kind):
-                wider = "VARCHAR"
-            if wider is None:
-                problem = f"{schema.path}: column {name!r} is {kind}, but {known} in {first[name]}"
-                remedy = "give the column one type in all files"
-                raise BadInput(problem, f"{remedy}, or: merge_artifacts.py … --cast text")
-            columns[name] = wider
-    return columns
-
-
-def check_exact(engine: Engine, schema: Schema, columns: Columns) -> None:
-    """Raise `BadInput` where a whole number would be rounded, since its column becomes floating."""
-    for name, kind in schema.columns.items():
-        if columns[name] != "DOUBLE" or kind not in ("BIGINT", "UBIGINT"):
-            continue
-        rounded = engine.execute(f"""
-            SELECT 1 FROM {scan(schema.path)}
-            WHERE {quote(name)} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER} LIMIT 1
-        """).fetchone()
-        if rounded:
-            problem = f"{schema.path}: column {name!r} holds whole numbers that floating point"
-            problem += ", as in other files, would round"
-            raise BadInput(problem, "give the column one type in all files")
-
-
-def widest(left: str, right: str) -> str | None:
-    """Find the type that holds every value of both, or None: `widest(INTEGER, DOUBLE)` is DOUBLE.
-
-    Whole numbers widen to larger ones and to floating point; anything else must be equal.
-    """
-    if left == right or right == NULL_TYPE:
-        return left
-    if left == NULL_TYPE:
-        return right
-    if not {left, right} <= {*INTEGERS, *FLOATS}:
-        return None
-    if left in FLOATS or right in FLOATS:
-        return "DOUBLE"
-    wider = max(left, right, key=INTEGERS.index)
-    is_mixed = (left in SIGNED_ABOVE) != (right in SIGNED_ABOVE)
-    return SIGNED_ABOVE.get(wider, wider) if is_mixed else wider

@@ -72,9 +72,10 @@ def count_and_read(path: Path) -> tuple[int, Sources]:
 
 
 def read_notes(engine: Engine, file: Path) -> dict[str, str]:
-    """Read the metadata of a parquet file, the record among it."""
+    """Read the metadata of a parquet file, the record among it, and nothing that DuckDB adds."""
     notes = engine.execute(f"""
         SELECT TRY(decode(key)), TRY(decode(value)) FROM parquet_kv_metadata({escaped(file)})
+        WHERE NOT starts_with(key::VARCHAR, 'duckdb.')
     """)
     return dict(notes.fetchall())
 

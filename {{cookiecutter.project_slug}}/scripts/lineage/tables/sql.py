@@ -28,7 +28,10 @@ ROWS_PER_FILE = 1 << 40
 OCCURRENCE = "lineage occurrence"
 """Column that tells equal rows of one file apart where rows have no key: 1 for the first, 2, …"""
 
-RESERVED = frozenset({SOURCE, ROW, FILE_ROW, OCCURRENCE})
+EXACT = "lineage exact"
+"""Column that tells rows apart whose values are other ones, and equal to DuckDB: 0.0 and -0.0."""
+
+RESERVED = frozenset({SOURCE, ROW, FILE_ROW, OCCURRENCE, EXACT})
 
 
 @lru_cache(maxsize=4096)

@@ -120,7 +120,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
         try:
             yield connection
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names that are no text
             raise unreadable(path, str(error)) from error
 
 

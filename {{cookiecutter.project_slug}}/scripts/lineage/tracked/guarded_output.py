@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.core.errors import Refused
-from lineage.core.paths import METRICS_FILE, PIPELINE_LOCK
+from lineage.core.paths import PIPELINE_LOCK
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.parts import is_parts
 from lineage.tables.sources import Sources, read_sources
@@ -197,9 +197,9 @@ def _checkout(root: Path, md5: str) -> str:
     """Name the commands that bring all outputs of the checked out commit back.
 
     Before a stage runs, `dvc repro` writes into `.dvc` files what another commit left in their
-    folders, and removes the stage's metrics. Git's index still has both as they belong. A folder
-    that no commit knows has new files, too: they are copied away first. It stays if no commit knows
-    the output either, as when DVC was killed before it wrote `dvc.lock`.
+    folders. Git's index still has them as they belong. A folder that no commit knows has new files,
+    too: they are copied away first. It stays if no commit knows the output either, as when DVC was
+    killed before it wrote `dvc.lock`.
 
     Args:
         root: the project's root.
@@ -217,7 +217,6 @@ def _checkout(root: Path, md5: str) -> str:
                 continue
             commands.append(f"cp -r {path} {path}.mine   # your new files\n  → ")
         stale.append(name)
-    stale += (git(root, "ls-files", "--deleted", "--", METRICS_FILE) or "").splitlines()
     if stale:
         commands.append(f"git checkout -- {' '.join(stale)} && ")
     wanted = recorded_outputs(root, "HEAD").values()

@@ -153,7 +153,7 @@ def open_remote(root: Path) -> Remote | None:
             return repo.cloud.get_remote_odb()
     except NoRemoteError:
         return None
-    except DvcException as error:
+    except (DvcException, ImportError) as error:  # a package for its kind of URL is not there
         reason = " ".join(str(error).split())
         raise Refused(f"the remote cannot be used: {reason}", "dvc remote list") from error
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-import duckdb
 from distributed import get_worker
 from fsspec import url_to_fs
 
-from lineage.merge.data import DataRelations, make_incoming
+from lineage.merge.data import DataRelations, make_incoming, tell_values_apart
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules, work_out
+from lineage.tables.engine import start
 from lineage.tables.parquet_files import Schema, numbered_rows
 from lineage.tables.sql import Engine, quote_all, text
 
@@ -59,10 +59,7 @@ class Job:
     def open_engine(self) -> Iterator[Engine]:
         """Open DuckDB with a task's share of its worker: memory, one thread, a folder to spill."""
         with TemporaryDirectory(dir=get_worker().local_directory) as spill:
-            limit = f"{self.memory}B"
-            engine = duckdb.connect(
-                config={"memory_limit": limit, "threads": 1, "temp_directory": spill}
-            )
+            engine = start(spill, memory_limit=f"{self.memory}B", threads=1)
             with closing(engine):
                 open_folder(engine, self.folder)
                 yield engine
@@ -131,6 +128,7 @@ def merge_bucket(
                 WHERE "lineage bucket" = {bucket}
             """)
         relations.base_rows = relations.count("base")
+        tell_values_apart(relations)
         if not job.rules.key_columns:
             relations.tell_equal_rows_apart()
         plan = work_out(relations, job.rules)

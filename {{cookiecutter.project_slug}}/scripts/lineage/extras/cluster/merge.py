@@ -35,7 +35,7 @@ from lineage.extras.cluster.cluster import connect
 from lineage.merge.data import DataRelations, make_base, make_incoming
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules, settle
-from lineage.tables.parquet_files import scan
+from lineage.tables.parquet_files import Schema, scan
 from lineage.tables.sql import OCCURRENCE, ROWS_PER_FILE, text
 
 SHARE_OF_MEMORY = 0.4
@@ -52,6 +52,7 @@ COMPRESSED = 4
 
 GATHERED = """
     ALTER TABLE incoming ADD COLUMN "lineage occurrence" BIGINT;
+    ALTER TABLE incoming ADD COLUMN "lineage exact" VARCHAR;
     CREATE TEMP TABLE arriving AS SELECT * FROM incoming;
     CREATE TEMP VIEW chosen AS SELECT * FROM incoming;
     CREATE TEMP TABLE leaving (base_row BIGINT);
@@ -200,10 +201,10 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
     filled = 0.0
     for relation in ("base", "incoming"):
         for schema in getattr(relations, relation):
-            rows = relations.count(scan(schema.path))
-            stored = schema.path.stat().st_size * COMPRESSED
+            rows = relations.count(scan(schema.file))
+            stored = schema.file.stat().st_size * COMPRESSED
             needed = stored + rows * len(schema.columns) * BYTES_A_VALUE
-            seen = replace(schema, path=_seen(schema.path, folder))
+            seen = replace(schema, file=_seen(schema, folder))
             start = schema.number * ROWS_PER_FILE
             step = max(1, int(rows * size / needed))
             for first in range(start, start + rows, step):
@@ -213,12 +214,12 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
     return [(relation, slices) for (relation, _), slices in pieces.items()]
 
 
-def _seen(file: Path, folder: str) -> Path:
-    """Find the path under which workers see a file; copy it to where they do, if that is a URL."""
-    if "://" not in folder:
-        return file.resolve()
+def _seen(schema: Schema, folder: str) -> Path:
+    """Find the path under which workers see a file; copy it to where they do, if they do not."""
+    if "://" not in folder and schema.file == schema.path:
+        return schema.path.resolve()
     copy = Url(f"{folder}/{uuid4().hex}.parquet")
-    fsspec.url_to_fs(folder)[0].put_file(str(file), str(copy))
+    fsspec.url_to_fs(folder)[0].put_file(str(schema.file), str(copy))
     return copy
 
 
