@@ -168,7 +168,7 @@ def test_all_conflicts_of_a_git_merge_can_be_asked_until_it_is_given_up(forked: 
     assert run["key"].startswith(f"track_id={runs(object_of(forked, 'start', DATABASE))[0]}, timestamp=")
     forked.git("merge", "--abort")
     said = forked.script("experiment_explorer", "conflicts")
-    assert said == "no conflicts: no merge is under way that both sides changed a cell for\n"
+    assert said == "there are no conflicts: no merge is under way in which both sides changed a cell\n"
     forked.run("git", "merge", "--no-edit", "right", code=1)
     forked.git("checkout", "--ours", "dvc.lock")
     forked.git("add", "dvc.lock")

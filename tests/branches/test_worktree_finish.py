@@ -131,7 +131,7 @@ def test_force_names_the_loss_and_wants_the_name_typed(branched: Project) -> Non
     for typed in ("", "y\n", "exp/a\n"):
         command = f"printf '{typed}' | scripts/finish_worktree.sh a --force"
         done = branched.run("sh", "-c", command, code=1)
-        assert "This would be lost or left behind: remote, runs, model, data (each ✗ above)." in done.stdout
+        assert "would be lost or left behind: remote, runs, model, data (each ✗ above)\n" in done.stdout
         assert done.stderr == "error: not confirmed; nothing was removed\n"
     assert worktree(branched, "a").path.is_dir()
     branched.run("sh", "-c", "echo a | scripts/finish_worktree.sh a --force")

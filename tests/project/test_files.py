@@ -40,6 +40,7 @@ FILES = [
     ".vscode/settings.json",
     "AGENTS.md",
     "CITATION.cff",
+    "CLAUDE.md",
     "LICENSE",
     "Makefile",
     "README.md",
@@ -51,6 +52,7 @@ FILES = [
     "docs/data_versioning.md",
     "docs/dvc-setup.md",
     "docs/examples.md",
+    "docs/experiment.md",
     "docs/formats.md",
     "docs/merge-rebase.md",
     "docs/models.md",
@@ -138,6 +140,7 @@ FILES = [
 ]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
 FILES += [f"scripts/lineage/extras/report/page.{kind}" for kind in ("css", "html", "js")]
+FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "docs/schemas").iterdir()]
 UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
 
 HOSTILE = {

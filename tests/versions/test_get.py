@@ -247,7 +247,7 @@ def test_nothing_is_overwritten_without_force(versions: Versions, tmp_path: Path
     path = project.path / "build/e0.1.0/models/production"
     assert first == f"wrote {path}\n" and project.git("status", "--porcelain") == ""
     (path / "mine.txt").write_text("mine", encoding="utf-8")
-    assert explore(project, *words, code=1).startswith(f"error: {path} exists, and nothing is overwritten\n")
+    assert explore(project, *words, code=1).startswith(f"error: {path} exists; it is not overwritten\n")
     assert (path / "mine.txt").read_text() == "mine"
     explore(project, *words, "--force")
     assert read(path) == expected(versions, "e0.1.0", "models/production")
@@ -257,7 +257,7 @@ def test_nothing_is_overwritten_without_force(versions: Versions, tmp_path: Path
     assert read(into) == {"model.bin": versions.seen["e0.1.0"]["models/production/model.bin"]}
     target = tmp_path / "elsewhere.bin"
     (tmp_path / "link").symlink_to(target)
-    with pytest.raises(Refused, match="exists, and nothing is overwritten"):
+    with pytest.raises(Refused, match="exists; it is not overwritten"):
         get(project, "e0.1.0", "models/production/model.bin", tmp_path / "link")
     for output in (project.path / ".git/config", project.path.parent.with_name(project.path.name) / ".." / "copy"):
         with pytest.raises(BadInput, match="would replace the project"):

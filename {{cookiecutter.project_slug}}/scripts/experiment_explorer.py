@@ -41,7 +41,11 @@ def list_runs(  # noqa: PLR0913 — options
     from lineage.results.leaderboard import print_leaderboard, read_leaderboard
 
     rows, names = read_leaderboard(db, sort, mode, where or ())
-    print_leaderboard(rows[:limit], columns.split(",") if columns else names, format)
+    if columns:
+        names = columns.split(",")
+    elif format == "json":
+        names = list(dict.fromkeys([*names, *(rows[0] if rows else ())]))  # data_hash and all
+    print_leaderboard(rows[:limit], names, format)
 
 
 @app.command()

@@ -61,4 +61,4 @@ def print_conflicts(root: Path, form: str) -> None:
     if kept["conflicts"] or form != "table":
         print_rows(Conflict._fields, kept["conflicts"], form)
     else:
-        say("no conflicts: no merge is under way that both sides changed a cell for")
+        say("there are no conflicts: no merge is under way in which both sides changed a cell")

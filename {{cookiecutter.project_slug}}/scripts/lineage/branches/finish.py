@@ -193,7 +193,7 @@ def _cache(main: Path, wanted: set[str]) -> Step:
 
 def _confirm(name: str, losses: str) -> None:
     """Raise `Refused` unless the user types the experiment's name."""
-    say(f"This would be lost or left behind: {losses} (each ✗ above).", is_result=True)
-    print(f"Type {name} to remove it all the same: ", end="", flush=True)
+    say(f"would be lost or left behind: {losses} (each ✗ above)", is_result=True)
+    print(f"type {name} to remove it all the same: ", end="", flush=True)
     if sys.stdin.readline().strip() != name:
         raise Refused("not confirmed; nothing was removed")

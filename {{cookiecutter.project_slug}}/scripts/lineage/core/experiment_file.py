@@ -41,7 +41,7 @@ def load_experiment(root: Path) -> ModuleType:
         if not callable(getattr(module, name, None)):
             raise BadInput(
                 f"{EXPERIMENT} has no function {name}()",
-                f"define {', '.join(FUNCTIONS)}; see docs/use-cases.md",
+                f"define {', '.join(FUNCTIONS)}; see docs/experiment.md",
             )
     return module
 

@@ -74,7 +74,7 @@ def send_tags(root: Path) -> int:
     """
     remote = open_remote(root)
     if remote is None:
-        raise BadInput("there is no remote to send to", "dvc remote add --default storage URL")
+        raise BadInput("no DVC remote is configured", "dvc remote add --default storage URL")
     objects = set().union(*tagged_objects(root).values())
     return len(send(root, remote, objects))
 

@@ -108,7 +108,7 @@ def _check_target(
         )
     if os.path.lexists(target) and not force:
         raise Refused(
-            f"{target} exists, and nothing is overwritten",
+            f"{target} exists; it is not overwritten",
             "give another --output, or --force to replace it",
         )
     if target.exists() and not (target.is_file() or target.is_dir()):
