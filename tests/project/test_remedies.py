@@ -28,7 +28,7 @@ WORDS_FOR_NOW = {
     "branches/finish.py": ['do what each ✗ says; --collect does remote, runs, model, data', 'git branch -D', 'dvc remote add --default …'],
     "branches/merge_outputs.py": ['delete or rename it on one side'],
     "branches/start.py": ['git add --all && git commit -m "Start"', '&& dvc checkout --allow-missing', 'git branch -m … -old'],
-    "core/experiment_file.py": ['define … ; see docs/use-cases.md'],
+    "core/experiment_file.py": ['define … ; see docs/experiment.md'],
     "merge/beyond_tables.py": ['rebase by a key that keeps these rows, or: --strategy merge'],
     "merge/by_hand.py": ['merge the others in by --exp-db'],
     "merge/column_types.py": ['create the table anew with'],

@@ -70,7 +70,7 @@ def test_only_the_wrong_answer_is_asked_for_again(bake: Bakery, tmp_path: Path) 
     assert len(re.findall(r"\[\d+/10\]", shown)) == QUESTIONS and "(../lives-remote)" in shown
     assert "Traceback" not in shown and "\nNext:\n" in shown
     project = Project(tmp_path / "here/lives", bake.environment)
-    assert project.git("log", "-1", "--format=%s") == "Start from the experiment template"
+    assert project.git("log", "-1", "--format=%s") == "Start from cookiecutter-lineage"
     assert "ada@example.com" in (project.path / "pyproject.toml").read_text(encoding="utf-8")
     replayed = yaml.safe_load(
         (Path(bake.environment["HOME"]) / f".cookiecutter_replay/{TEMPLATE.name}.json").read_text()

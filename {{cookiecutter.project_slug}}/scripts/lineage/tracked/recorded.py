@@ -5,11 +5,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAMLError
-from yaml import YAMLError as TextError
+from yaml import YAMLError
 
 from lineage.core.errors import BadInput
-from lineage.core.params import parse_yaml
 from lineage.core.paths import (
     INCOMING_DATA,
     INCOMING_RESULTS,
@@ -100,9 +98,13 @@ def yaml_in_git(
     Raises:
         BadInput: it is not YAML.
     """
+    from ruamel.yaml import YAMLError as ParamsError
+
+    from lineage.core.params import parse_yaml
+
     try:
         return parse_yaml(git_bytes(root, "show", f"{commit}:./{name}") or b"") or {}
-    except YAMLError as error:
+    except ParamsError as error:
         raise _unreadable(f"{commit[:7]}:{name}", error) from None
 
 
@@ -135,7 +137,7 @@ def _entries(
             yield from _outputs_of(stage, name)
     except FileNotFoundError:
         return
-    except (TextError, ValueError, AttributeError, TypeError, KeyError) as error:
+    except (YAMLError, ValueError, AttributeError, TypeError, KeyError) as error:
         if revision:
             raise _unreadable(f"{revision}:{name}", error) from None
         raise _unreadable(name, error, f"git checkout -- {name}") from None

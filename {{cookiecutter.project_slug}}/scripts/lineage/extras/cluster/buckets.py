@@ -58,11 +58,12 @@ class Job:
     @contextmanager
     def open_engine(self) -> Iterator[Engine]:
         """Open DuckDB with a task's share of its worker: memory, one thread, a folder to spill."""
-        with TemporaryDirectory(dir=get_worker().local_directory) as spill:
-            engine = start(spill, memory_limit=f"{self.memory}B", threads=1)
-            with closing(engine):
-                open_folder(engine, self.folder)
-                yield engine
+        with (
+            TemporaryDirectory(dir=get_worker().local_directory) as spill,
+            closing(start(spill, memory_limit=f"{self.memory}B", threads=1)) as engine,
+        ):
+            open_folder(engine, self.folder)
+            yield engine
 
     def write(self, engine: Engine, rows: str) -> str:
         """Write the rows of a query to a file whose name no other task, or try of it, has."""

@@ -202,14 +202,14 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
     for relation in ("base", "incoming"):
         for schema in getattr(relations, relation):
             rows = relations.count(scan(schema.file))
-            stored = schema.file.stat().st_size * COMPRESSED
-            needed = stored + rows * len(schema.columns) * BYTES_A_VALUE
+            values = rows * len(schema.columns)
+            needed = schema.file.stat().st_size * COMPRESSED + values * BYTES_A_VALUE
             seen = replace(schema, file=_seen(schema, folder))
             start = schema.number * ROWS_PER_FILE
             step = max(1, int(rows * size / needed))
             for first in range(start, start + rows, step):
-                piece = (relation, int(filled / size))
-                pieces.setdefault(piece, []).append((seen, first, first + step - 1))
+                slices = pieces.setdefault((relation, int(filled / size)), [])
+                slices.append((seen, first, first + step - 1))
                 filled += needed * step / rows
     return [(relation, slices) for (relation, _), slices in pieces.items()]
 
@@ -219,7 +219,7 @@ def _seen(schema: Schema, folder: str) -> Path:
     if "://" not in folder and schema.file == schema.path:
         return schema.path.resolve()
     copy = Url(f"{folder}/{uuid4().hex}.parquet")
-    fsspec.url_to_fs(folder)[0].put_file(str(schema.file), str(copy))
+    fsspec.url_to_fs(folder)[0].put_file(schema.file, str(copy))
     return copy
 
 

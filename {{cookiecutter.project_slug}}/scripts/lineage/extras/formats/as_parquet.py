@@ -4,7 +4,7 @@ The types of text are those that the base, else another file, gives to a column;
 one, all cells decide. Folders as `site=north` around a file are columns of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -40,16 +40,21 @@ def as_parquet(engine: Engine, files: Sequence[Path], cast_text: bool) -> None:
     Raises:
         BadInput: a file cannot be read, or a cell does not fit the type of its column.
     """
+    from pyarrow.parquet import read_schema
+
     folder = Path(mkdtemp(prefix="lineage-"))
     finalize(engine, rmtree, folder, ignore_errors=True)
     tables: list[Cells] = []
     for file in filter(is_other, dict.fromkeys(files)):
         READ_FOR[file] = folder / f"{len(tables)}.parquet"
-        cells = read_cells(engine, file) if ends_with(file, TEXT) else Cells(file)
-        _add_partition(cells)
-        tables.append(cells)
-        if not ends_with(file, TEXT):
+        if ends_with(file, TEXT):
+            cells = read_cells(engine, file)
+            _add_partition(cells, cells.columns)
+        else:
+            cells = Cells(file)
             _write_batches(cells, {})
+            _add_partition(cells, read_schema(READ_FOR[file]).names)
+        tables.append(cells)
     typed = [READ_FOR.get(file, file) for file in files if not ends_with(file, TEXT)]
     known = common_columns(read_schemas(engine, typed), cast_text)
     kinds = {fold(name): kind for name, kind in known.items() if kind != NULL_TYPE}
@@ -58,13 +63,13 @@ def as_parquet(engine: Engine, files: Sequence[Path], cast_text: bool) -> None:
         _write(engine, cells, kinds)
 
 
-def _add_partition(cells: Cells) -> None:
-    """Add the folders around a file to its columns."""
-    there = set(map(fold, cells.columns))
+def _add_partition(cells: Cells, own: Iterable[str]) -> None:
+    """Add the folders around a file to its columns, but those that it has itself."""
+    there = set(map(fold, own))
     for folder in partition_of(cells.path).split("/")[:-1]:
         name, written = map(unquote, folder.split("=", 1))
         if fold(name) in there:
-            raise cells.refuse(f"column {name!r} is in the file, and the name of its folder")
+            continue
         content = "NULL" if written == NO_VALUE else text(written)
         cells.columns[name] = (f"{content}::VARCHAR", "")
 
