@@ -36,7 +36,7 @@ MOST_TOKENS = 85_300
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
 """
 MOST_TOKENS_A_LINE = 8.0
-MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_240, "formats": 2_600, "report": 5_720, "search": 1_500, "update": 1_800}
+MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_245, "formats": 2_600, "report": 5_720, "search": 1_500, "update": 1_800}
 LONGEST_PAGE = {"page.html": 80, "page.css": 60, "page.js": 260}
 """Lines of what a browser reads of the report: glue, that is, between data and libraries."""
 LONGEST_FUNCTION = 30
