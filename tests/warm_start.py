@@ -4,8 +4,8 @@ A run of the pipeline starts five Pythons, and half of its time they import the 
 some thousand times. `python SCRIPT` and `dvc` become a small client here. It hands its arguments, folder, environment and
 streams to a server, which forks; the child is the process as it would be, but that libraries (never the project's own code)
 are imported. Whatever cannot be the same started this way is started cold: another option of Python, a terminal, another
-session, locale or time zone. Processes that a test starts by itself, to kill them, to look at their imports or to type into
-them, are always cold, and so is everything with WARM=0.
+session, locale, time zone, limit or set of processors. Processes that a test starts by itself, to kill them, to look at
+their imports or to type into them, are always cold, and so is everything with WARM=0.
 
 There are two servers, whose strings have different hashes, so that an order that depends on them is seen, as it is by users.
 """
@@ -18,7 +18,20 @@ import signal
 import socket
 import sys
 
-AT_START = ("LANG", "LC_", "PYTHON", "TZ", "OMP_", "OPENBLAS_", "MKL_", "LD_", "MALLOC_", "COVERAGE_")
+AT_START = (
+    "LANG",
+    "LC_",
+    "PYTHON",
+    "TZ",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "LD_",
+    "MALLOC_",
+    "COVERAGE_",
+    "DASK_",
+    "JOBLIB_",
+)
 """What Python and its libraries read once, as they start."""
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -112,7 +125,7 @@ def client(name: str, sockets: list[str], real: str) -> None:
         "folder": os.getcwd(),
         "environment": dict(os.environ),
         "group": os.getpgid(0),
-        "session": os.getsid(0),
+        "inherited": inherited(),
     }
     umask = os.umask(0)
     os.umask(umask)
@@ -137,6 +150,14 @@ def cold(name: str, real: str) -> None:
     """Become the command as it would be without a server."""
     command = [f"{os.path.dirname(real)}/dvc"] if name == "dvc" else [real]
     os.execv(command[0], command + sys.argv[1:])
+
+
+def inherited() -> list[object]:
+    """What a process has from the one that started it: session, priority, processors that it may use, limits."""
+    import resource
+
+    limits = [list(resource.getrlimit(number)) for number in range(10)]
+    return [os.getsid(0), os.nice(0), sorted(os.sched_getaffinity(0)), limits]
 
 
 def of_start(environment: dict[str, str]) -> dict[str, str]:
@@ -183,7 +204,7 @@ def keep(connection: socket.socket) -> None:
         message += connection.recv(length - len(message))
     request = json.loads(message.decode(errors="surrogateescape"))
     same = of_start(request["environment"]) == of_start(dict(os.environ))
-    if not same or request["session"] != os.getsid(0):
+    if not same or request["inherited"] != inherited():
         os._exit(0)
     child = os.fork()
     if child == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from browser import Seen, of_network, open_browser, open_page
-from conftest import Project, copy_project
+from conftest import IDENTITY, Project, copy_project
 from playwright.sync_api import Browser
 
 from lineage.core.errors import BadInput
@@ -162,7 +163,9 @@ def test_text_of_users_is_text_wherever_it_stands(root: Path, browser: Browser) 
     kept.mkdir(parents=True)
     (kept / "<b>&.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="alert(4)"/>')
     (kept / "notes.txt").write_text("no picture")
-    subprocess.run(["git", "tag", "-a", "e0.1.0", "-m", EVIL, "--cleanup=verbatim"], check=True)
+    subprocess.run(
+        ["git", "tag", "-a", "e0.1.0", "-m", EVIL, "--cleanup=verbatim"], check=True, env={**os.environ, **IDENTITY}
+    )
     seen = show(browser, root)
     page = seen.page
     assert EVIL in page.locator("#tags").inner_text()

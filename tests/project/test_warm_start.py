@@ -126,6 +126,13 @@ def test_what_reads_its_environment_as_it_starts_is_started_cold(machine: Projec
     assert not is_warm(machine, PYTHONHASHSEED="1")
     assert not is_warm(machine, LC_ALL="C")
     assert not is_warm(machine, TZ="Asia/Tokyo")
+    assert not is_warm(machine, DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
+    for limited in ("ulimit -f 1000", "taskset --pid --cpu-list 0 $$", "renice -n 1 -p $$"):
+        typed = ["sh", "-c", f"{limited} >&2 && python scripts/look.py"]
+        done = subprocess.run(
+            typed, cwd=machine.path, env=warm(machine.environment), capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "False\n", limited
     other = {**machine.environment, "PATH": "/usr/bin:/bin"}
     assert warm(other) == other, "another Python than that of the tests"
 

@@ -87,7 +87,7 @@ def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(light_t
     project.set_param("validation.fraction", 0.2)
     printed = project.script("train", code=1)
     problem = "evaluate() returned 'val_f1_score', and so does the section validation"
-    assert f"model.x=1: {problem}\n  → {OFF}\n" in printed
+    assert f"2 of 2 runs failed: {problem}\n  → {OFF}\n" in printed
     assert [row["status"] for row in new_rows(project, UNFINISHED)] == ["failed"] * 2
     project.set_param("promote.strategy", "rebase")
     project.set_param("promote.pinned", True)
