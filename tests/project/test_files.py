@@ -140,6 +140,7 @@ FILES = [
 ]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage").rglob("*.py")]
 FILES += [f"scripts/lineage/extras/report/page.{kind}" for kind in ("css", "html", "js")]
+FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "scripts/lineage/extras/report").rglob("*.json")]
 FILES += [path.relative_to(SOURCE).as_posix() for path in (SOURCE / "docs/schemas").iterdir()]
 UNTRACKED = ["data/incoming/batch_001.parquet", "data/test.parquet", "results/incoming/README.md"]
 
