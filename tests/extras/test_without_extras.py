@@ -91,13 +91,13 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
 
 
 def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_path: Path) -> None:
-    for name in ("altair", "optuna", "dask", "distributed"):
+    for name in ("vl_convert", "optuna", "dask", "distributed"):
         missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
         (tmp_path / f"{name}.py").write_text(missing)
     without = {"PYTHONPATH": str(tmp_path)}
     refused(project, "search", "optuna", **without)
     refused(project, "cluster", "distributed", **without)
-    report_refused(project, "altair", **without)
+    report_refused(project, "vl_convert", **without)
     project.set_param("model.C", 0.5)
     assert "[1/1]" in project.script("train", **without)
 
@@ -116,5 +116,5 @@ def test_what_is_not_used_is_not_imported(project: Project) -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "lineage.runs.run_plan" in imported
     assert not {
-        name for name in imported if name.startswith(("altair", "optuna", "dask", "distributed", "lineage.extras"))
+        name for name in imported if name.startswith(("vl_convert", "optuna", "dask", "distributed", "lineage.extras"))
     }

@@ -36,9 +36,17 @@ MOST_TOKENS = 85_300
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
 """
 MOST_TOKENS_A_LINE = 8.0
-MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_245, "formats": 2_600, "report": 5_720, "search": 1_500, "update": 1_800}
-LONGEST_PAGE = {"page.html": 80, "page.css": 60, "page.js": 260}
-"""Lines of what a browser reads of the report: glue, that is, between data and libraries."""
+MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_245, "formats": 2_600, "report": 4_000, "search": 1_500, "update": 1_800}
+CHARTS = ("confusion", "curves", "regression", "sweeps", "versions")
+LONGEST_PAGE = {
+    **{f"charts/{name}.json": 50 for name in CHARTS},
+    "page.css": 60,
+    "page.html": 80,
+    "page.js": 260,
+    "themes.json": 60,
+}
+"""Lines of what a browser reads of the report: charts in Vega-Lite, and glue between data and libraries."""
+
 LONGEST_FUNCTION = 30
 LONGEST_LINE = 100
 LONGEST_FILE = 299
@@ -129,7 +137,7 @@ def test_a_line_takes_one_step() -> None:
 
 
 def test_no_code_hides_in_another_kind_of_file() -> None:
-    assert hidden_code(SCRIPTS) == sorted(LONGEST_PAGE)
+    assert hidden_code(SCRIPTS) == [Path(name).name for name in LONGEST_PAGE]
     page = {name: (PACKAGE / "extras/report" / name).read_text("utf-8") for name in LONGEST_PAGE}
     assert [name for name, text in page.items() if longer_than(LONGEST_PAGE[name], {name: text})] == []
 

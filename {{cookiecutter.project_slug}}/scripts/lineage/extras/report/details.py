@@ -2,7 +2,7 @@
 
 import base64
 import mimetypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import count_rows_of, escaped
 from lineage.tables.sql import Engine
 
-Columns = tuple[str, ...]
-Table = tuple[Columns, Sequence[Sequence[Any]]]
-"""Names of columns, and rows."""
+Runs = list[Row]
+"""Rows of `metrics`, best first."""
+
+Tables = dict[str, tuple[Sequence[str], Iterable[Sequence[Any]]]]
+"""What the page shows: names of columns, and rows. A run is named by its number."""
 
 MOST_RUNS = 500
 """The details of so many runs are looked at."""
@@ -31,6 +33,9 @@ MOST_PREDICTIONS = 2_000_000
 MOST_CELLS = 1600
 """So many pairs of actual and predicted a run has in the page: the most frequent."""
 
+MOST_CLASSES = 60
+"""More numbers than that are drawn as points, not as a matrix."""
+
 MOST_COMPARED = 60
 """The items of so many of them are in the page, for runs side by side."""
 
@@ -42,137 +47,172 @@ MOST_BYTES = 8_000_000
 
 MORE = "python scripts/experiment_explorer.py report --run ID"
 
+SOME_RUNS = (
+    "Predictions of {} of {} runs are in this page: promoted ones, the best of each version, and "
+    "the best. Others: {}"
+)
+
 CELLS = f"""
-SELECT number, actual::VARCHAR AS actual, predicted::VARCHAR AS predicted, count(*) AS items
+SELECT number AS run, actual, predicted, count(*) AS items
 FROM predictions
 JOIN chosen USING (track_id)
-GROUP BY number, predictions.actual, predictions.predicted
+GROUP BY number, actual, predicted
 QUALIFY row_number() OVER (
     PARTITION BY number
-    ORDER BY count(*) DESC, hash(predictions.actual), hash(predictions.predicted)
+    ORDER BY count(*) DESC, hash(actual), hash(predicted)
 ) <= {MOST_CELLS}
-ORDER BY number, predictions.actual, predictions.predicted
+ORDER BY ALL
 """
+
+IS_REGRESSION = f"""
+SELECT count(DISTINCT label) > {MOST_CLASSES} AND count(label) = count(TRY_CAST(label AS DOUBLE))
+FROM (
+    SELECT unnest([actual::VARCHAR, predicted::VARCHAR]) AS label
+    FROM predictions
+    LIMIT 100_000
+)
+"""
+"""Whether numbers were predicted, and not classes: so many labels tell."""
 
 ITEMS = f"""
 WITH
     items AS (
         SELECT
-            number,
+            number AS run,
             test,
             item_id,
             row_number() OVER (PARTITION BY number, item_id) AS place,
-            actual,
-            predicted
+            actual::VARCHAR AS actual,
+            predicted::VARCHAR AS predicted
         FROM predictions
         JOIN chosen USING (track_id)
-        WHERE place_of_run <= {MOST_COMPARED}
+        WHERE chosen.rowid < {MOST_COMPARED}
     ),
     disputed AS (
         SELECT test, item_id, place
         FROM items
         GROUP BY ALL
-        HAVING count(DISTINCT coalesce(predicted::VARCHAR, '')) > 1
+        HAVING count(DISTINCT coalesce(predicted, '')) > 1
     )
-SELECT number, item_id::VARCHAR AS item, place, actual::VARCHAR, predicted::VARCHAR
+SELECT run, item_id::VARCHAR AS item, place, actual, predicted
 FROM items
 SEMI JOIN disputed USING (test, item_id, place)
-ORDER BY item_id, place, number
+ORDER BY item_id, place, run
 LIMIT {MOST_FLIPS}
 """
 """Predictions of the items on which runs do not agree; an item may be predicted twice."""
 
 
 def add_details(
-    root: Path, notes: dict[str, str], runs: list[Row], first: Sequence[int]
-) -> dict[str, Table]:
-    """Read the details of some runs.
+    root: Path,
+    tables: Tables,
+    runs: Runs,
+    order: Sequence[int],
+) -> dict[str, Any]:
+    """Add the details of some runs to the tables of the page.
 
     Args:
         root: the project's root.
-        notes: what is left out, by the part of the page that says so; lines are added.
+        tables: by name.
         runs: all of them.
-        first: numbers of those that count most; after them come the best.
+        order: their numbers, those that count most first.
 
     Returns:
-        tables by name. A run is named by its number.
+        `notes`: what is left out, by the part of the page that says so; `regression`: whether
+        numbers were predicted, and not classes.
     """
-    order = list(dict.fromkeys([*first, *range(len(runs))]))[:MOST_RUNS]
-    numbers = {runs[number]["track_id"]: number for number in order}
-    curves: list[Sequence[Any]] = []
-    if runs:
-        for track_id, *point in curve_points(root / DATABASE, list(numbers)[:MOST_CURVES]):
-            curves.append((numbers[track_id], *point))
-    if len(runs) > MOST_CURVES and curves:
+    numbers = {runs[number]["track_id"]: number for number in order[:MOST_RUNS]}
+    drawn = list(numbers)[:MOST_CURVES]
+    points = curve_points(root / DATABASE, drawn) if drawn else ()
+    curves = [(numbers[track_id], *point) for track_id, *point in points]
+    tables["curves"] = ("run", *CURVE_COLUMNS[1:]), curves
+    tables["files"] = ("run", "name", "bytes", "image"), files_of(root, numbers)
+    tables |= {"cells": ((), ()), "items": ((), ())}
+    notes = {}
+    if curves and len(runs) > MOST_CURVES:
         notes["curves"] = f"Curves of at most {MOST_CURVES} runs are in this page. Others: {MORE}"
-    tables: dict[str, Table] = {"curves": (("run", *CURVE_COLUMNS[1:]), curves)}
-    tables["files"] = (("run", "name", "bytes", "image"), list(files_of(root, numbers)))
-    cells: list[Sequence[Any]] = []
-    items: list[Sequence[Any]] = []
+    is_regression = False
     try:
-        cells, items = read_predictions(root, notes, runs, order)
+        is_regression = add_predictions(root, tables, notes, runs, numbers)
     except LineageError as error:
         notes["cells"] = f"Predictions cannot be read together: {error.problem}"
-    tables["cells"] = (("run", "actual", "predicted", "items"), cells)
-    tables["items"] = (("run", "item", "place", "actual", "predicted"), items)
-    return tables
+    return {"notes": notes, "regression": is_regression}
 
 
-def read_predictions(
-    root: Path, notes: dict[str, str], runs: list[Row], order: Sequence[int]
-) -> tuple[list[Any], list[Any]]:
-    """Read the counts of actual and predicted, and the items on which runs do not agree.
+def add_predictions(
+    root: Path,
+    tables: Tables,
+    notes: dict[str, str],
+    runs: Runs,
+    numbers: dict[str, int],
+) -> bool:
+    """Add the counts of actual and predicted, and the items on which runs do not agree.
 
-    Args and errors: as for `add_details`; `order` holds the numbers of the runs.
+    Args:
+        root: the project's root.
+        tables: by name.
+        notes: what is left out, by the part of the page that says so; lines are added.
+        runs: all of them.
+        numbers: of those that are looked at, by their ids.
+
+    Returns:
+        whether numbers were predicted, and not classes.
+
+    Raises:
+        BadInput: their files cannot be read together.
     """
-    places = {
-        root / PREDICTIONS / f"{runs[number]['track_id']}.parquet": number for number in order
-    }
-    files = [file for file in places if file.is_file()]
+    paths = [root / PREDICTIONS / f"{track_id}.parquet" for track_id in numbers]
+    files = [path for path in paths if path.is_file()]
     if not files:
-        return [], []
+        return False
     with open_engine() as engine:
         rows = count_rows_of(engine, files)
         totals = accumulate(rows[file] for file in files)
         fitting = sum(total <= MOST_PREDICTIONS for total in totals)
         taken = files[: max(2, fitting)]
         if len(taken) < len(runs):
-            notes["cells"] = (
-                f"Predictions of {len(taken)} of {len(runs)} runs are in this page: promoted ones, "
-                f"the best of each version, and the best. Others: {MORE}"
-            )
-        chosen = [(runs[places[file]], places[file]) for file in taken]
-        columns = open_predictions(engine, taken, chosen)
-        cells = engine.execute(CELLS).fetchall() if {"actual", "predicted"} <= columns else []
-        items = []
-        if {"item_id", "actual", "predicted"} <= columns:
-            items = engine.execute(ITEMS).fetchall()
-        if len(items) == MOST_FLIPS:
-            notes["flips"] = "Only the first items on which runs do not agree are in this page."
-        return cells, items
+            notes["cells"] = SOME_RUNS.format(len(taken), len(runs), MORE)
+        columns = open_predictions(engine, taken, runs, numbers)
+        if not {"actual", "predicted"} <= columns:
+            return False
+        tables["cells"] = read_table(engine, CELLS)
+        if "item_id" in columns:
+            items = read_table(engine, ITEMS)
+            tables["items"] = items
+            if len(items[1]) == MOST_FLIPS:
+                notes["flips"] = "Only the first items on which runs do not agree are in this page."
+        return engine.execute(IS_REGRESSION).fetchall() == [(True,)]
 
 
 def open_predictions(
-    engine: Engine, files: Sequence[Path], chosen: Sequence[tuple[Row, int]]
+    engine: Engine,
+    files: Sequence[Path],
+    runs: Runs,
+    numbers: dict[str, int],
 ) -> set[str]:
     """Make the relations `predictions` and `chosen`; return the names of the columns.
 
     Args:
         engine: of DuckDB.
-        files: of the runs.
-        chosen: their rows and numbers.
+        files: of the runs that are chosen.
+        runs: all of them.
+        numbers: of runs, by their ids.
     """
-    ids = [run["track_id"] for run, _ in chosen]
-    tests = [str(run.get("test_hash")) for run, _ in chosen]
-    engine.execute(
-        "CREATE TEMP TABLE chosen AS "
-        "SELECT unnest(?) AS track_id, unnest(?) AS test, unnest(?) AS number, "
-        "generate_subscripts(?, 1) AS place_of_run",
-        [ids, tests, [number for _, number in chosen], ids],
-    )
+    chosen = []
+    for file in files:
+        number = numbers[file.stem]
+        test = str(runs[number].get("test_hash"))
+        chosen.append({"track_id": file.stem, "number": number, "test": test})
+    engine.execute("CREATE TEMP TABLE chosen AS SELECT unnest(?, recursive := true)", [chosen])
     source = f"read_parquet({escaped(files)}, union_by_name = true, hive_partitioning = false)"
     engine.execute(f"CREATE TEMP VIEW predictions AS FROM {source}")
-    return {row[0] for row in engine.execute("DESCRIBE predictions").fetchall()}
+    return set(engine.table("predictions").columns)
+
+
+def read_table(engine: Engine, query: str) -> tuple[list[str], list[Any]]:
+    """Read the result of a query, by the names that its columns have."""
+    found = engine.sql(query)
+    return found.columns, found.fetchall()
 
 
 def files_of(root: Path, numbers: dict[str, int]) -> Iterator[Sequence[Any]]:
@@ -180,9 +220,7 @@ def files_of(root: Path, numbers: dict[str, int]) -> Iterator[Sequence[Any]]:
     left = MOST_BYTES
     for track_id, number in numbers.items():
         folder = root / ARTIFACTS / track_id
-        for path in sorted(folder.rglob("*")):
-            if path.is_dir():
-                continue
+        for path in sorted(filter(Path.is_file, folder.rglob("*"))):
             size = path.stat().st_size
             kind = mimetypes.guess_type(path.name)[0] or ""
             image = None

@@ -64,6 +64,7 @@ async function draw(id, chart, tables, params = {}, target = place(id)) {
     return;
   }
   const spec = structuredClone(content.charts[chart]);
+  if (typeof spec.width === "number") spec.width = "container";
   for (const param of spec.params ?? []) {
     const before = views[id] && param.bind ? views[id].signal(param.name) : undefined;
     param.value = params[param.name] ?? before ?? param.value;
@@ -81,10 +82,10 @@ function drawRuns() {
   const own = (table) => records(table).filter((row) => chosen.includes(row.run));
   const labelled = own(content.curves).map((row) => ({ ...row, label: name(row.run) }));
   draw("curves", "curves", { curves: labelled });
-  draw("sweeps", "sweeps", { sweeps: records(content.sweeps), axes: records(content.axes) }, { chosen: ids });
+  draw("sweeps", "sweeps", { sweeps: records(content.sweeps) }, { chosen: ids });
   const pair = chosen.slice(0, 2).map((run) => [run, make("div"), own(content.cells).filter((row) => row.run === run)]);
   fill("cells", ...pair.map(([run, target]) => make("div", make("h3", name(run)), target)));
-  for (const [run, target, cells] of pair) draw(`cells-${run}`, "cells", { cells }, {}, target);
+  for (const [run, target, cells] of pair) draw(`cells-${run}`, "confusion", { cells }, {}, target);
   place("chosen").textContent = chosen.length ? `Chosen: ${chosen.map(name).join(", ")}` : "No run is chosen.";
 }
 

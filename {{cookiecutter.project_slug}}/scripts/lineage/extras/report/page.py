@@ -4,17 +4,22 @@ import json
 import re
 import webbrowser
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 from lineage.core.console import progress, say
-from lineage.extras.report.charts import all_charts, themes
+from lineage.extras.report.chart import CHARTS, read_chart, read_file
 from lineage.extras.report.content import collect
 from lineage.extras.report.vega_script import vega_script
 from lineage.tracked.whole_file import write_text
 
 
-def write_report(root: Path, output: Path, asked: Sequence[str], opened: bool) -> None:
+def write_report(
+    root: Path,
+    output: Path,
+    asked: Sequence[str],
+    opened: bool,
+) -> None:
     """Write the page.
 
     Args:
@@ -28,19 +33,20 @@ def write_report(root: Path, output: Path, asked: Sequence[str], opened: bool) -
     """
     with progress("collecting what the page shows"):
         content = collect(root, asked)
-        content |= {"charts": all_charts(content), "themes": themes()}
-        here = Path(__file__).parent
+        charts = {name: read_chart(content, name) for name in CHARTS}
+        content |= {
+            "charts": charts,
+            "themes": json.loads(read_file("themes.json")),
+        }
         parts = {
-            "title": content["project"],
-            "style": (here / "page.css").read_text("utf-8"),
+            "style": read_file("page.css"),
             "table_style": bundled("dt_bundle.css"),
             "vega": vega_script(root),
             "tables": bundled("dt_bundle.js"),
             "content": json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"),
-            "script": (here / "page.js").read_text("utf-8"),
+            "script": read_file("page.js"),
         }
-        template = (here / "page.html").read_text("utf-8")
-        page = re.sub(r"@@(\w+)@@", lambda found: parts[found[1]], template)
+        page = re.sub(r"@@(\w+)@@", lambda found: parts[found[1]], read_file("page.html"))
         write_text(output, page)
     say(f"wrote {output}: {len(content['runs']['rows'])} runs, {len(page) / 1e6:.1f} MB")
     if opened:
@@ -49,6 +55,5 @@ def write_report(root: Path, output: Path, asked: Sequence[str], opened: bool) -
 
 def bundled(name: str) -> str:
     """Read a file of ITables, which brings DataTables along; importing it would take a second."""
-    spec = find_spec("itables")
-    folder = Path(str(spec and spec.origin)).parent
-    return (folder / "html" / name).read_text("utf-8")
+    path = distribution("itables").locate_file(f"itables/html/{name}")
+    return Path(str(path)).read_text("utf-8")

@@ -1,32 +1,26 @@
 """One chart of the report as a picture, drawn without a browser."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from lineage.core.console import say
 from lineage.core.errors import BadInput
 from lineage.core.params import read_params
 from lineage.core.paths import DATABASE, PARAMS, TEST_DATA
-from lineage.extras.report.charts import all_charts, themes
-from lineage.extras.report.content import VERSION_COLUMNS, collect
+from lineage.extras.report.chart import Spec, read_chart, read_file
+from lineage.extras.report.content import BEST, VERSION_COLUMNS, collect
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.version_tags import Tag, tags
 from lineage.versions.show import metrics_of
 
-Spec = dict[str, Any]
-WIDTH = 640
-READ = {
-    "versions": ("versions",),
-    "sweeps": ("sweeps", "axes"),
-    "curves": ("curves",),
-    "confusion": ("cells",),
-}
-"""The tables that each chart draws, by the name that users give it; the first one names it."""
-
 
 def write_picture(
-    root: Path, name: str, of: str | None, output: Path, asked: Sequence[str]
+    root: Path,
+    name: str,
+    of: str | None,
+    output: Path,
+    asked: Sequence[str],
 ) -> None:
     """Draw a chart into a file.
 
@@ -35,7 +29,7 @@ def write_picture(
 
     Args:
         root: the project's root.
-        name: one of `READ`.
+        name: of the chart.
         of: what is chosen in the chart: a metric, a version, a name; None: as in the report.
         output: a path that ends in `.png` or `.svg`.
         asked: ids of runs whose curves or predictions are drawn; empty: the first of the report.
@@ -47,17 +41,15 @@ def write_picture(
 
     if output.suffix not in (".png", ".svg"):
         raise BadInput(f"{output} is neither a .png nor a .svg")
-    without = name == "versions" and not (root / DATABASE).exists()
-    content = content_of_git(root) if without else collect(root, asked)
-    spec = all_charts(content)[READ[name][0]]
-    if spec["width"] == "container":
-        spec["width"] = WIDTH
-    runs = set(content["first"][: len(asked) or 1])
-    spec["datasets"] = {table: records(content, table, runs) for table in READ[name]}
-    if not spec["datasets"][READ[name][0]]:
+    is_of_git = name == "versions" and not (root / DATABASE).exists()
+    content = content_of_git(root) if is_of_git else collect(root, asked)
+    spec = read_chart(content, name, of)
+    runs = content["first"][: len(asked) or 1]
+    spec["data"] = {"values": list(records(content, spec["data"]["name"], runs))}
+    if not spec["data"]["values"]:
         raise BadInput(f"there is nothing to draw as {name} yet")
-    choose(spec, of)
-    config = {**themes()["light"], "background": "white"}
+    themes = json.loads(read_file("themes.json"))
+    config = {**themes["light"], "background": "white"}
     if output.suffix == ".svg":
         output.write_text(vegalite_to_svg(spec, config=config), encoding="utf-8")
     else:
@@ -65,46 +57,41 @@ def write_picture(
     say(f"wrote {output}")
 
 
-def choose(spec: Spec, of: str | None) -> None:
-    """Choose in the list of a chart, if it has one; raises `BadInput` where it is not in it."""
-    for param in spec.get("params", []):
-        options = param.get("bind", {}).get("options", [])
-        if of is not None and options:
-            if of not in options:
-                raise BadInput(f"{of!r} is not drawn; there is: {', '.join(options)}")
-            param["value"] = of
+def records(
+    content: Spec,
+    table: str,
+    runs: Sequence[int],
+) -> Iterator[Spec]:
+    """Yield the rows of a table by the names of its columns; of some runs, if it is one of runs.
 
-
-def records(content: Spec, table: str, runs: set[int]) -> list[Spec]:
-    """Read the rows of a table by the names of its columns; of runs that are drawn, if it has runs.
-
-    Runs of learning curves have a label.
+    These have a label.
     """
-    columns = content[table]["columns"]
-    rows = [dict(zip(columns, row)) for row in content[table]["rows"]]
-    if columns[0] != "run":
-        return rows
-    kept = [row for row in rows if row["run"] in runs]
-    place = content["runs"]["columns"].index("track_id")
-    return [{**row, "label": content["runs"]["rows"][row["run"]][place]} for row in kept]
+    for row in content[table]["rows"]:
+        record = dict(zip(content[table]["columns"], row))
+        number = record.get("run")
+        if number in runs:
+            place = content["runs"]["columns"].index("track_id")
+            record["label"] = content["runs"]["rows"][number][place]
+        if number is None or number in runs:
+            yield record
 
 
 def content_of_git(root: Path) -> Spec:
-    """Collect what Git knows of the metrics of versions, and of the present commit."""
-    promote = read_params(root / PARAMS)
-    points = list(points_of_git(root, promote.experiment.version))
-    content: Spec = {name: {"rows": []} for name in ("cells", "curves", "sweeps")}
-    content["versions"] = {"columns": VERSION_COLUMNS, "rows": points}
-    names = dict.fromkeys(point[1] for point in points)
-    return {**content, "first": [], "metrics": list(names), "metric": promote.promote.metric}
+    """Collect what Git knows of the metrics of versions, and of the present commit.
 
-
-def points_of_git(root: Path, version: str) -> Iterator[Sequence[Any]]:
-    """Yield the points of metrics over versions; only those on one test set are joined."""
+    Only those on one test set are joined.
+    """
+    params = read_params(root / PARAMS)
+    version = params.experiment.version
     known = tags(root)
     known.setdefault(version, Tag(version, "HEAD", "", "", ""))
+    points = []
     for tag in known.values():
         test = recorded_md5(root, TEST_DATA, tag.commit) or "unknown"
-        for name, value in metrics_of(root, tag).items():
-            own = (f"test data {test[:6]}", tag.commit[:7])
-            yield (tag.version, name, value, *own, "best of its version")
+        about = (f"test data {test[:6]}", tag.commit[:7], BEST)
+        points += [(tag.version, *metric, *about) for metric in metrics_of(root, tag).items()]
+    return {
+        "versions": {"columns": VERSION_COLUMNS, "rows": points},
+        "first": [],
+        "metric": params.promote.metric,
+    }

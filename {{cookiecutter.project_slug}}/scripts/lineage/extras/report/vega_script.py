@@ -1,8 +1,8 @@
 """The scripts of Vega, Vega-Lite and Vega-Embed, kept where `dvc plots show` finds them, too."""
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from lineage.core.paths import find_root
 from lineage.tracked.whole_file import write_text
@@ -21,7 +21,7 @@ def vega_script(root: Path) -> str:
             return script
     from vl_convert import javascript_bundle
 
-    bundle: Callable[..., str] = javascript_bundle  # its stub asks for what it does not need
+    bundle: Any = javascript_bundle  # its stub asks for what it does not need
     script = first + bundle().replace("</script", "<\\/script")
     kept.parent.mkdir(exist_ok=True)
     write_text(kept, script)
