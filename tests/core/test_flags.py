@@ -19,6 +19,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+BARE = {"PYTHONPATH": str(SOURCE / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
+"""Of a Python that keeps nothing compiled in the template, which would be baked into projects."""
+
 BY_GIT = ("check_secrets.py", "git_merge_driver.py")
 COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?[39][0-7](?:;[0-9;]*)?m")
 
@@ -82,9 +85,7 @@ def test_verbose_shows_sql_of_sqlite(tmp_path: Path) -> None:
         "from lineage.core import console\nimport sqlite3\nconsole._show_steps()\n"
         "connection = sqlite3.connect(':memory:')\nconnection.execute('SELECT\\n  ?', [7])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(SOURCE / "scripts")}, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=BARE, capture_output=True, text=True)
     assert done.stderr in ("+ SELECT 7\n", "+ SELECT ?\n"), "SQLite fills values in from Python 3.11 on"
 
 
@@ -107,7 +108,7 @@ def test_a_terminal_shows_progress_with_the_time_left() -> None:
     assert "3/4" in plain and not COLOUR.search(plain)
     assert on_terminal(sys.executable, "-c", WORK, LINEAGE_QUIET="1") == "done\r\n"
     for forced in ({}, {"FORCE_COLOR": "1"}):
-        environment = {"PYTHONPATH": str(SOURCE / "scripts"), **forced}
+        environment = {**BARE, **forced}
         piped = subprocess.run([sys.executable, "-c", WORK], env=environment, capture_output=True, text=True)
         assert (piped.stdout, piped.stderr) == ("done\n", ""), "nothing moves where nobody looks"
 
@@ -129,6 +130,6 @@ def test_bash_completes_what_is_typed(typed: str, offered: str) -> None:
     )
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(
-        ["bash", "-c", code], cwd=SOURCE, env={"PATH": path}, capture_output=True, text=True, check=True
+        ["bash", "-c", code], cwd=SOURCE, env={**BARE, "PATH": path}, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{offered}\ncomplete -o default -F _lineage python\n", done.stderr
