@@ -60,7 +60,7 @@ TEMPLATE_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architec
 
 FENCED = re.compile(r"(?:^<!-- expect: (?P<expect>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
-SCRIPT = re.compile(r"scripts/(?P<name>\w+)\.py(?P<rest>(?:"[^"\n]*"|[^\n`#|;>\\"]|\\\n)*)")
+SCRIPT = re.compile(r"""scripts/(?P<name>\w+)\.py(?P<rest>(?:"[^"\n]*"|[^\n`#|;>\\"]|\\\n)*)""")
 MAKE = re.compile(r"\bmake (?P<target>[a-z][a-z-]*)")
 
 
