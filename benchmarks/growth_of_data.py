@@ -199,8 +199,10 @@ def show_parts(found: Found, count: int) -> None:
 
 def measure_history(folder: Path, rows: int, versions: int) -> Found:
     """Run versions, each with one per cent more rows and 10,000 predictions, and send all of them to the remote."""
+    from lineage.setup.project import MERGE_DRIVER
+
     project = make_project(folder, "parts", rows)
-    project.git("config", "merge.dvc.driver", "true")  # which the doctor asks for
+    project.git("config", "merge.dvc.driver", MERGE_DRIVER)  # which the doctor asks for
     for number in range(1, versions + 1):
         first = rows + (number - 1) * rows // 100
         make_rows(project.path / f"data/incoming/more_{number:03d}.parquet", first, rows // 100)

@@ -18,6 +18,8 @@ from lineage.core.errors import BadInput
 from lineage.merge.data import merge_data
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
+from lineage.tables.engine import open_engine
+from lineage.tables.parquet_files import read_schemas
 from lineage.tables.parts import parts_of
 
 NS = pa.timestamp("ns")
@@ -191,3 +193,18 @@ def test_variants_keep_their_types(tmp_path: Path) -> None:
     kinds = "SELECT variant_typeof(v), v::VARCHAR FROM read_parquet('{}') ORDER BY ALL"
     assert duckdb.sql(kinds.format(out)).fetchall() == duckdb.sql(kinds.format(file)).fetchall()
     assert merge(tmp_path / "again", out, file, key_columns=()).is_empty
+
+
+@pytest.mark.parametrize("junk", [b"\x1f", b"\x15\x02\x19\xff", b"\xff" * 40])
+def test_a_footer_that_says_nothing_is_said_to_be_damaged(tmp_path: Path, junk: bytes) -> None:
+    """DuckDB's own words end with a byte there that nobody can print."""
+    file = tmp_path / "a.parquet"
+    file.write_bytes(b"PAR1" + junk + len(junk).to_bytes(4, "little") + b"PAR1")
+    with (
+        open_engine() as engine,
+        pytest.raises(
+            BadInput, match=r"a\.parquet is not a readable parquet file: its metadata are damaged$"
+        ) as caught,
+    ):
+        read_schemas(engine, [file])
+    assert caught.value.remedy == f"replace or remove {file}"

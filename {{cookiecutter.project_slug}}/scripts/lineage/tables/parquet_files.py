@@ -123,6 +123,8 @@ def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
         raise
     except duckdb.Error as error:
         reason = str(error).splitlines()[0].rpartition("Error: ")[2]
+        if reason.startswith("don't know what type"):  # and then a byte that nobody can print
+            reason = "its metadata are damaged"
         problem = f"{path} is not a readable parquet file: {reason}"
         raise BadInput(problem, f"replace or remove {path}") from None
 
