@@ -200,11 +200,7 @@ def test_a_footer_that_says_nothing_is_said_to_be_damaged(tmp_path: Path, junk: 
     """DuckDB's own words end with a byte there that nobody can print."""
     file = tmp_path / "a.parquet"
     file.write_bytes(b"PAR1" + junk + len(junk).to_bytes(4, "little") + b"PAR1")
-    with (
-        open_engine() as engine,
-        pytest.raises(
-            BadInput, match=r"a\.parquet is not a readable parquet file: its metadata are damaged$"
-        ) as caught,
-    ):
+    with open_engine() as engine, pytest.raises(BadInput, match="its metadata are damaged") as caught:
         read_schemas(engine, [file])
+    assert caught.value.problem == f"{file} is not a readable parquet file: its metadata are damaged"
     assert caught.value.remedy == f"replace or remove {file}"
