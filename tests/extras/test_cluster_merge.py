@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -258,6 +259,9 @@ def state(project: Project) -> tuple[bytes, list[str]]:
 def test_the_stage_gives_the_same_file_on_a_cluster_and_another_engine_reruns_nothing(
     project: Project, two_nodes: Cluster
 ) -> None:
+    batch = project.path / "data/incoming/batch_002.parquet"
+    pd.read_parquet(batch).to_csv(batch.with_suffix(".csv"), index=False)
+    batch.unlink()  # the file that is read for the new one lies where only this machine sees it
     before = project.path.parent / "before.parquet"
     shutil.copyfile(project.path / DATA, before)
     printed = project.script("merge_data")

@@ -216,10 +216,11 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
 
 def _seen(schema: Schema, folder: str) -> Path:
     """Find the path under which workers see a file; copy it to where they do, if they do not."""
-    if "://" not in folder and schema.file == schema.path:
-        return schema.path.resolve()
+    file = schema.file.resolve()
+    if "://" not in folder and file.is_relative_to(Path.cwd()):
+        return file
     copy = Url(f"{folder}/{uuid4().hex}.parquet")
-    fsspec.url_to_fs(folder)[0].put_file(schema.file, str(copy))
+    fsspec.url_to_fs(folder)[0].put_file(file, str(copy))
     return copy
 
 
