@@ -276,6 +276,8 @@ def test_every_option_of_a_script_exists(baked: Project) -> None:
             key = " ".join(command)
             if key not in helps:
                 helps[key] = baked.run("python", *command, "--help", COLUMNS="200").stdout
+            if words == ["--version"]:  # alone it names the template, of every command: tests/core/test_flags.py
+                continue
             for option in (word for word in words if word.startswith("--")):
                 mentioned += 1
                 assert re.search(rf"{option}\b", helps[key]), f"{page}: {key} has no {option}"

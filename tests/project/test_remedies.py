@@ -46,7 +46,7 @@ WORDS_FOR_NOW = {
     "setup/project.py": ['pre-commit install'],
     "tables/as_sqlite.py": ['-- in DuckDB'],
     "tables/exact_copy.py": ['split the column in two', 'write the file anew'],
-    "tables/parquet_files.py": ['rename one of them in the file', 'replace or remove'],
+    "tables/parquet_files.py": ['rename one of them in the file'],
     "tracked/backup_tag.py": ['leave --backup-tag out', 'choose another name'],
     "tracked/guarded_output.py": ['wait for it, or end that process; then try again'],
     "versions/checkout.py": ['save them, or cleanup --force'],
