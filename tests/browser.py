@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -25,13 +27,17 @@ FLAGS = (
 INSTALL = (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"])
 
 
+def find_chromium() -> str | None:
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
 def chromium() -> str:
     """Find Chromium: the one that CHROMIUM names, or one on the PATH, or Debian's, installed now by root."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in INSTALL:
-            subprocess.run(command, check=True, capture_output=True)
-        found = shutil.which("chromium")
+    with FileLock(Path(tempfile.gettempdir(), "install-chromium.lock")):  # of several processes one installs it
+        if not find_chromium() and os.geteuid() == 0 and shutil.which("apt-get"):
+            for command in INSTALL:
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    found = find_chromium()
     if found is None:
         raise RuntimeError("no Chromium here\n  → apt-get install chromium   # or: export CHROMIUM=/path/to/chrome")
     return found
