@@ -165,6 +165,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line() -> None:
     refused('{"id": 3, "id": 4}\n', ", line 1: it is no JSON object whose keys differ", name="new.jsonl")
     refused('{"id": 3\n{"id": 4}\n', ": it cannot be read: unexpected end of data.", name="new.jsonl")
     refused("id\n", ": it holds no value", base=False)
+    for nothing in ("", "\n", "{}\n{}\n"):
+        refused(nothing, ": it holds no value", name="new.jsonl")
     for name in ("new.feather", "new.arrow"):
         Path(name).write_bytes(b"ARROW1 and then nothing")
         with pytest.raises(BadInput, match=f"^{name}: it cannot be read as {Path(name).suffix}: "):

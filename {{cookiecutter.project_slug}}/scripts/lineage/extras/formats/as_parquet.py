@@ -107,7 +107,7 @@ def _misfits(
 ) -> Sequence[tuple[str, str, Any]]:
     """Find the columns with cells that do not fit: the name, the type, and the first such cell."""
     asked = []
-    values = ["NULL"]
+    values = ["count(*)"]
     for name, (cell, spelled) in cells.columns.items():
         for kind in tried.get(fold(name)) or [kinds[fold(name)]]:
             condition = misfit(cell, spelled, kind, fold(name) in tried)
