@@ -35,12 +35,13 @@ ANEW = ("hash", "drawn")
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Path]:
     """The folder of the servers; where tests run in one process, they are of this file."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "WARM_STARTS" not in os.environ:
-            folder = tempfile.mkdtemp(prefix="warm-")
-            warm_start.start(folder)
-            patch.setenv("WARM_STARTS", folder)
+    if "WARM_STARTS" in os.environ:
         yield Path(os.environ["WARM_STARTS"])
+        return
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="warm-") as folder:
+        warm_start.start(folder)
+        patch.setenv("WARM_STARTS", folder)
+        yield Path(folder)
 
 
 @pytest.fixture
