@@ -69,6 +69,7 @@ def do_all(
     died_once: list[Run] = []
     busy: dict[Any, tuple[int, Run]] = {}
     with ExitStack() as all_workers:
+        all_workers.callback(_join_queues)
         workers = [_new_worker(environment, all_workers) for environment in environments]
         idle = list(range(len(workers)))
         while True:
@@ -115,6 +116,16 @@ def _new_worker(environment: dict[str, str], all_workers: ExitStack) -> Any:
     )
     all_workers.callback(worker.shutdown, kill_workers=True)
     return worker
+
+
+def _join_queues() -> None:
+    """Wait for the threads that fed closed pools, which loky does not.
+
+    One that is cut off at Python's end has removed a semaphore without saying so: loky warns then.
+    """
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":
+            thread.join()
 
 
 def begin(parent: int) -> None:
