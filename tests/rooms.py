@@ -18,10 +18,8 @@ ROOMS = (
     "runs",
     "results",
     "models",
-    "branches",
     "versions",
     "setup",
-    "access",
     "extras",
 )
 """From the ground up. A room imports only from itself and from rooms before it, so no two import each other."""

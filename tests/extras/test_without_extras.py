@@ -18,6 +18,35 @@ EXTRAS = {
 
 REMEDY = "make setup EXTRAS={}"
 
+BY_HAND = {
+    "scripts/merge_artifacts.py --help": ("by_hand", "merge_artifacts.py"),
+    "scripts/doctor.py": ("doctor", "doctor.py"),
+    "scripts/experiment_explorer.py show --version e0.1.0": ("show", "experiment_explorer.py show"),
+    "scripts/experiment_explorer.py diff --v1 e0.1.0 --v2 e0.1.0": ("show", "experiment_explorer.py diff"),
+    "scripts/experiment_explorer.py evaluate": ("show", "experiment_explorer.py evaluate"),
+    "scripts/experiment_explorer.py conflicts": ("git_merge", "experiment_explorer.py conflicts"),
+    "scripts/experiment_explorer.py get --version e0.1.0 --artifact data/train.parquet": (
+        "retrieve",
+        "experiment_explorer.py get",
+    ),
+    "scripts/experiment_explorer.py checkout --version e0.1.0": ("retrieve", "experiment_explorer.py checkout"),
+    "scripts/experiment_explorer.py worktrees": ("retrieve", "experiment_explorer.py worktrees"),
+    "scripts/experiment_explorer.py cleanup": ("retrieve", "experiment_explorer.py cleanup"),
+    "scripts/experiment_explorer.py verify --all": ("verify", "experiment_explorer.py verify"),
+    "scripts/experiment_explorer.py report": ("report", "experiment_explorer.py report"),
+    "scripts/experiment_explorer.py plot": ("report", "experiment_explorer.py plot"),
+    "scripts/model_manager.py list": ("show", "model_manager.py list"),
+    "scripts/model_manager.py info": ("show", "model_manager.py info"),
+    "scripts/model_manager.py download --output m": ("show", "model_manager.py download"),
+    "scripts/version_tag.py --list": ("show", "version_tag.py --list"),
+    "scripts/version_tag.py --show e0.1.0": ("show", "version_tag.py --show"),
+    "scripts/setup_worktree.sh x": ("worktrees", "worktree.py"),
+    "scripts/finish_worktree.sh x": ("worktrees", "worktree.py"),
+}
+"""Commands that are an extra's: the extra, and how the message names the command."""
+
+NO_PACKAGES = ("access", "by_hand", "doctor", "formats", "git_merge", "retrieve", "show", "verify", "worktrees")
+
 
 @pytest.fixture
 def project(light_original: Project, tmp_path: Path) -> Project:
@@ -74,20 +103,104 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
     trained.commit("no extras here")
     trained.drop_batch(2)
     assert stages_run(trained.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
-    for command in (
-        ["doctor"],
-        ["experiment_explorer", "list"],
-        ["model_manager", "info"],
-        ["version_tag", "--suggest"],
-    ):
-        trained.script(*command)
+    trained.script("experiment_explorer", "list")
+    trained.script("version_tag", "--suggest")
+    trained.commit("two more runs")
+    assert "28 objects of e0.1.0 are in the remote" in trained.script(
+        "version_tag", "--version", "e0.1.0", "--push", code=1
+    )
+    trained.script("model_manager", "promote", "--version", "e0.1.0")
+    trained.git("checkout", "dvc.lock")
+    trained.dvc("checkout")
+    trained.run("make", "setup", f"VENV={sys.prefix}")
     trained.run("make", "test", f"VENV={sys.prefix}")
+    every_command_is_explained(trained)
+    tag = trained.git("rev-parse", "refs/tags/e0.1.0")
+    trained.git("tag", "--delete", "e0.1.0")
     trained.run("mypy", **mypy_cache)
     refused(trained, "search", "lineage.extras")
     set_up(trained, "search")
     assert searches(trained), "deleted by a commit"
     set_up(trained, "cluster")
     assert (trained.path / "scripts/lineage/extras/cluster/sweep.py").exists()
+    set_up(trained, "verify")
+    trained.git("update-ref", "refs/tags/e0.1.0", tag)
+    assert "e0.1.0" in trained.script("experiment_explorer", "verify", "--all")
+
+
+def every_command_is_explained(project: Project) -> None:
+    """A command of an extra that is not here ends with one line, and changes nothing."""
+    before = project.git("status", "--porcelain")
+    for words, (extra, command) in BY_HAND.items():
+        interpreter = () if ".sh" in words else ("python",)
+        done = project.run(*interpreter, *words.split(), code=2)
+        problem = f"{command} asks for an extra that is not here: No module named 'lineage.extras'"
+        assert done.stdout + done.stderr == f"error: {problem}\n  → {REMEDY.format(extra)}\n", words
+    asked = project.path / "asked.py"
+    asked.write_text("import lineage\nprint(dir(lineage))\nlineage.runs()\n")
+    done = project.run("python", "asked.py", PYTHONPATH="scripts", code=1)
+    assert done.stdout == "['data', 'events', 'load_model', 'predictions', 'runs', 'sql']\n"
+    assert "lineage.runs asks for an extra that is not here" in done.stderr
+    assert done.stderr.endswith("  → make setup EXTRAS=access\n")
+    asked.unlink()
+    assert project.git("status", "--porcelain") == before
+
+
+def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -> None:
+    """But for collecting an experiment, which merges as Git's merge driver does."""
+    project.run("make", "setup", f"VENV={sys.prefix}")
+    project.drop_batch(2)
+    project.run("git", "checkout", "--quiet", "-b", "side")
+    project.repro()
+    project.commit("more data")
+    project.git("checkout", "--quiet", "main")
+    project.dvc("checkout")
+    project.set_param("model.C", 0.7)
+    project.repro()
+    project.commit("another run")
+    project.script("version_tag", "--version", "e0.1.0")
+    shutil.rmtree(project.path / "scripts/lineage/extras/git_merge")
+    project.commit("git merges lines only")
+    merged = project.run("git", "merge", "side", code=1)
+    assert "git_merge_driver.py asks for an extra that is not here" in merged.stderr
+    assert "  → make setup EXTRAS=git_merge\n" in merged.stderr
+    assert "dvc.lock" in project.git("diff", "--name-only", "--diff-filter=U")
+    assert "\n<<<<<<< " in (project.path / "dvc.lock").read_text(encoding="utf-8")
+    project.git("merge", "--abort")
+    project.run("scripts/setup_worktree.sh", "x")
+    refused = project.run("scripts/finish_worktree.sh", "x", "--collect", code=2)
+    problem = (
+        "finish_worktree.sh --collect asks for an extra that is not here: No module named 'lineage.extras.git_merge'"
+    )
+    assert f"error: {problem}\n  → make setup EXTRAS=git_merge\n" in refused.stdout + refused.stderr
+    assert "removed" in project.run("scripts/finish_worktree.sh", "x").stdout
+    set_up(project, "git_merge")
+    assert "dvc.lock merged" in project.run("git", "merge", "--no-edit", "side").stderr
+    project.dvc("checkout")
+    works = {
+        "by_hand": ("merge_artifacts", "compact", "--help"),
+        "doctor": ("doctor", "--help"),
+        "show": ("version_tag", "--list"),
+        "retrieve": ("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", "params.yaml"),
+        "verify": ("experiment_explorer", "verify", "--version", "e0.1.0"),
+    }
+    for extra in works:
+        here = project.path / "scripts/lineage/extras" / extra
+        aside = project.path.parent / "aside"
+        here.rename(aside)
+        for other, words in works.items():
+            if other == extra:
+                output = project.script(*words, code=2)
+                assert output.endswith(f"No module named 'lineage.extras.{extra}'\n  → make setup EXTRAS={extra}\n")
+            else:
+                project.script(*words)
+        aside.rename(here)
+        shutil.rmtree(project.path / "build", ignore_errors=True)
+    for extra in NO_PACKAGES:
+        shutil.rmtree(project.path / "scripts/lineage/extras" / extra, ignore_errors=True)
+    project.run("make", "setup", f"EXTRAS={' '.join(NO_PACKAGES)}", f"VENV={sys.prefix}")
+    expected = "?? scripts/lineage/extras/git_merge/", "as they were last, also the one that a commit deleted"
+    assert project.git("status", "--porcelain", "--", "scripts") == expected[0], expected[1]
 
 
 def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_path: Path) -> None:
@@ -105,7 +218,8 @@ def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_p
 def test_an_extra_that_there_is_not_is_named(fresh: Project) -> None:
     done = fresh.run("make", "setup", "EXTRAS=serch", f"VENV={sys.prefix}", code=2)
     assert (
-        "error: there is no extra serch\n  → make setup EXTRAS=search   # or EXTRAS=cluster, EXTRAS=formats, EXTRAS=report\n"
+        "error: there is no extra serch\n"
+        "  → make setup EXTRAS=search   # or another name of scripts/lineage/extras: see docs/extras.md\n"
         in done.stdout
     )
 

@@ -42,6 +42,7 @@ DOCS = (
     "versions",
     "worktrees",
     "updating",
+    "extras",
     "troubleshooting",
 )
 PAGES = ("README.md", "AGENTS.md", *(f"docs/{name}.md" for name in DOCS))

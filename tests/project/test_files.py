@@ -53,6 +53,7 @@ FILES = [
     "docs/dvc-setup.md",
     "docs/examples.md",
     "docs/experiment.md",
+    "docs/extras.md",
     "docs/formats.md",
     "docs/merge-rebase.md",
     "docs/models.md",

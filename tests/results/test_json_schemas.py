@@ -12,9 +12,9 @@ from conftest import SOURCE
 from jsonschema import Draft202012Validator, ValidationError
 from versions_project import Versions
 
-from lineage.branches.conflicts import print_conflicts, refuse_conflicts
 from lineage.core.errors import Refused
-from lineage.merge.three_way import Conflict
+from lineage.extras.git_merge.conflicts import print_conflicts, refuse_conflicts
+from lineage.extras.git_merge.three_way import Conflict
 
 SCHEMAS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((SOURCE / "docs/schemas").glob("*.json"))}
 

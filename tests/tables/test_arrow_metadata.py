@@ -19,9 +19,9 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput
+from lineage.extras.git_merge.three_way_files import merge_three_data_files
 from lineage.merge.data import merge_data
 from lineage.merge.rules import Rules
-from lineage.merge.three_way_files import merge_three_data_files
 
 
 def frame(*ids: int, categories: str = "ab", **more: Any) -> pd.DataFrame:

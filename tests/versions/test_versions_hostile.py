@@ -18,7 +18,7 @@ from versions_project import VERSIONS, Versions, explore, in_remote, proof, run,
 from lineage.core.listing import print_rows
 from lineage.tracked.cache import object_path, read_listing
 from lineage.tracked.recorded import recorded_outputs
-from lineage.versions.compare_files import compare_data
+from lineage.versions.compare_data import compare_data
 
 pytestmark = pytest.mark.slow
 MODEL = "models/production/model.bin"

@@ -14,13 +14,13 @@ app = new_app(
 )
 
 
-@app.command()
+@app.command(extra="doctor")
 def doctor(
     send: Annotated[bool, Option("--send", help="First send all that version tags name.")] = False,
 ) -> None:
     """Examine the project; exit 1 when something is wrong."""
     from lineage.core import paths
-    from lineage.setup.doctor import examine, send_tags
+    from lineage.extras.doctor.examine import examine, send_tags
 
     found = False
     if send:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from lineage.core.console import Argument, Format, Mode, Option, new_app, say
-from lineage.core.errors import explain_missing
 from lineage.core.paths import find_root
 
 app = new_app("Look at past experiments and bring them back; the working tree is left alone.")
@@ -48,20 +47,19 @@ def list_runs(  # noqa: PLR0913 — options
     print_leaderboard(rows[:limit], names, format)
 
 
-@app.command()
+@app.command(extra="report")
 def report(
     output: Annotated[Path, Option("--output", "-o", help="The page.")] = Path("report.html"),
     run: RUN = None,
     open: Annotated[bool, Option("--open", help="Show it in a browser.")] = False,
 ) -> None:
     """Write one page that shows everything, and opens without a network."""
-    with explain_missing("report", "experiment_explorer.py report"):
-        from lineage.extras.report.page import write_report
+    from lineage.extras.report.page import write_report
 
-        write_report(find_root(), output, run or (), open)
+    write_report(find_root(), output, run or (), open)
 
 
-@app.command()
+@app.command(extra="report")
 def plot(
     chart: Annotated[Chart, Argument(help="What to draw.")] = "versions",
     of: Annotated[
@@ -71,45 +69,44 @@ def plot(
     run: RUN = None,
 ) -> None:
     """Draw a chart of the report into a file."""
-    with explain_missing("report", "experiment_explorer.py plot"):
-        from lineage.extras.report.picture import write_picture
+    from lineage.extras.report.picture import write_picture
 
-        write_picture(find_root(), chart, of, output, run or ())
+    write_picture(find_root(), chart, of, output, run or ())
 
 
-@app.command()
+@app.command(extra="show")
 def evaluate(
     version: Annotated[str | None, Option(help="The best run of this version.")] = None,
     run_id: Annotated[str | None, Option(help="This run; default: production.")] = None,
     format: FORMAT = "table",
 ) -> None:
     """Measure a model on the present test data by the present code; show what was recorded, too."""
-    from lineage.models.show import print_evaluation
+    from lineage.extras.show.models import print_evaluation
 
     print_evaluation(run_id, version, format)
 
 
-@app.command()
+@app.command(extra="show")
 def show(
     version: VERSION,
     db: DB = None,
     format: FORMAT = "table",
 ) -> None:
     """Show a version: its tag, best run, params, metrics and artifacts."""
-    from lineage.versions.show import print_version
+    from lineage.extras.show.versions import print_version
 
     print_version(find_root(), version, db, format)
 
 
-@app.command()
+@app.command(extra="git_merge")
 def conflicts(format: FORMAT = "table") -> None:
     """Show every cell that both sides of a merge changed: of the merge that is under way."""
-    from lineage.branches.conflicts import print_conflicts
+    from lineage.extras.git_merge.conflicts import print_conflicts
 
     print_conflicts(find_root(), format)
 
 
-@app.command()
+@app.command(extra="show")
 def diff(
     v1: VERSION,
     v2: VERSION,
@@ -118,12 +115,12 @@ def diff(
     format: FORMAT = "table",
 ) -> None:
     """Compare two versions: params, metrics, data, predictions, code."""
-    from lineage.versions.show import print_difference
+    from lineage.extras.show.versions import print_difference
 
     print_difference(find_root(), v1, v2, db, limit, format)
 
 
-@app.command()
+@app.command(extra="retrieve")
 def get(
     version: VERSION,
     artifact: Annotated[str, Option(help="File or folder, as its path in the project.")],
@@ -135,7 +132,7 @@ def get(
     as_file: Annotated[bool, Option("--as-file", help="Parts of data become one file.")] = False,
 ) -> None:
     """Bring a file or folder of a version back."""
-    from lineage.versions import get as retrieval
+    from lineage.extras.retrieve import get as retrieval
 
     made = retrieval.get(find_root(), version, artifact, output, strategy, force)
     if as_file and made.is_dir():
@@ -143,38 +140,38 @@ def get(
     say(f"wrote {made}")
 
 
-@app.command()
+@app.command(extra="retrieve")
 def checkout(version: VERSION) -> None:
     """Make ../explore-VERSION: its code with all its data, models and results."""
-    from lineage.versions import checkout as exploring
+    from lineage.extras.retrieve import checkout as exploring
 
     say(f"ready: {exploring.checkout(find_root(), version)}")
 
 
-@app.command()
+@app.command(extra="retrieve")
 def worktrees(format: FORMAT = "table") -> None:
     """List what checkout made."""
     from lineage.core.listing import print_rows
-    from lineage.versions import checkout as exploring
+    from lineage.extras.retrieve import checkout as exploring
 
     made = exploring.worktrees(find_root())
     rows = [(one.version, str(one.folder), ", ".join(one.changes) or None) for one in made]
     print_rows(("version", "folder", "changes"), rows, format)
 
 
-@app.command()
+@app.command(extra="retrieve")
 def cleanup(
     version: Annotated[str | None, Option(help="Default: all.")] = None,
     force: Annotated[bool, Option("--force", help="Also with changes, which are lost.")] = False,
 ) -> None:
     """Remove what checkout made, and nothing else."""
-    from lineage.versions import checkout as exploring
+    from lineage.extras.retrieve import checkout as exploring
 
     for removed in exploring.cleanup(find_root(), version, force):
         say(f"removed {removed.folder}")
 
 
-@app.command()
+@app.command(extra="verify")
 def verify(
     version: Annotated[list[str] | None, Option(help="As in e0.1.0; again for more.")] = None,
     all: Annotated[bool, Option("--all", help="All versions.")] = False,
@@ -182,7 +179,7 @@ def verify(
 ) -> None:
     """Prove that row, tag, code, data and model of versions fit together and are there."""
     from lineage.core.errors import BadInput
-    from lineage.versions.verify import print_proofs
+    from lineage.extras.verify.verify import print_proofs
 
     if all == bool(version):
         all_of_them = "python scripts/experiment_explorer.py verify --all"

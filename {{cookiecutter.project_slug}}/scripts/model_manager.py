@@ -52,30 +52,30 @@ def prune(keep: Annotated[int, Option(min=1, help="So many of the best stay.")])
     prune(keep)
 
 
-@app.command("list")
+@app.command("list", extra="show")
 def models_kept(format: Form = "table") -> None:
     """Show production and the candidates, best first."""
-    from lineage.models.show import list_models
+    from lineage.extras.show.models import list_models
 
     list_models(format)
 
 
-@app.command()
+@app.command(extra="show")
 def info(run_id: RunId = None, format: Form = "table") -> None:
     """Show what model.json says about the model in production, or the row of a run."""
-    from lineage.models.show import show_model
+    from lineage.extras.show.models import show_model
 
     show_model(run_id, format)
 
 
-@app.command()
+@app.command(extra="show")
 def download(
     output: Annotated[Path, Option(help="A new file, or a folder.")],
     run_id: RunId = None,
     version: Version = None,
 ) -> None:
     """Copy a run's or a version's model out of the project, verified."""
-    from lineage.models.show import download
+    from lineage.extras.show.models import download
 
     download(run_id, version, output)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from lineage.core.console import Argument, Format, Option, new_app
+from lineage.core.errors import explain_missing
 from lineage.core.version_numbers import Part
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
@@ -55,8 +56,8 @@ def main(  # noqa: PLR0913 (its options)
 
 def _print(root: Path, version: Text, form: Format) -> None:
     """Print one version, or the list of all."""
-    from lineage.versions.show import print_version, print_versions
-
+    with explain_missing("show", f"version_tag.py {'--show' if version else '--list'}"):
+        from lineage.extras.show.versions import print_version, print_versions
     if version:
         print_version(root, version, None, form)
     else:

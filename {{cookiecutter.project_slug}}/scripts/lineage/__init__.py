@@ -20,11 +20,10 @@ merge     what merge and rebase mean, once, for every kind of file
 runs      the plan of a sweep, its workers, and each run's database and model
 results   the leaderboard, and the small files that DVC plots
 models    the gate, the model in production and its card, the candidates
-branches  worktrees: start, collect, finish; Git's merge driver
-versions  tags: make, get, check out, compare, verify
-setup     making a project ready to work in, and saying what is wrong with it
-access    the functions above
-extras    what a project can do without; each folder of it can be deleted
+versions  tags: which number is next, why; made, and sent
+setup     making a project ready to work in
+extras    what a project can do without; each folder of it can be deleted: the functions above,
+          commands by hand, worktrees, Git's merge driver, search, cluster, report, other formats
 
 The template keeps this package up to date (`make update`): what you change here is yours to carry
 along. Each room says what may be changed in it without breaking what it promises.
@@ -39,8 +38,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lineage.core.errors import explain_missing
+
 if TYPE_CHECKING:
-    from lineage.access.functions import data, events, load_model, predictions, runs, sql
+    from lineage.extras.access.functions import data, events, load_model, predictions, runs, sql
 
 __all__ = ["data", "events", "load_model", "predictions", "runs", "sql"]
 
@@ -54,7 +55,8 @@ class _Face(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in __all__:
-            return getattr(import_module("lineage.access.functions"), name)
+            with explain_missing("access", f"lineage.{name}"):
+                return getattr(import_module("lineage.extras.access.functions"), name)
         raise AttributeError(f"module 'lineage' has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -6,12 +6,13 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
+from pathlib import Path
 from threading import Timer
 from typing import Any, Literal, TypeVar
 
-from lineage.core.errors import BadInput, LineageError, not_installed
+from lineage.core.errors import BadInput, LineageError, explain_missing, not_installed
 from lineage.core.paths import DATABASE
 from lineage.core.template_version import template_version
 
@@ -154,10 +155,15 @@ class Commands(typer.Typer):
             typer.completion.completion_init()
         return super().__call__(*words, complete_var=COMPLETE, **options)
 
-    def command(self, *words: Any, **options: Any) -> Callable[[Any], Any]:
-        """Register a command, as `typer.Typer.command` does."""
+    def command(self, *words: Any, extra: str = "", **options: Any) -> Callable[[Any], Any]:
+        """Register a command, as `typer.Typer.command` does.
+
+        Args:
+            words, options: as there.
+            extra: what it imports, a folder of `extras`, which may be deleted.
+        """
         register = super().command(*words, **options)
-        return lambda function: register(_guarded(function))
+        return lambda function: register(_guarded(function, extra))
 
 
 def new_app(help_text: str) -> Commands:
@@ -167,7 +173,24 @@ def new_app(help_text: str) -> Commands:
     )
 
 
-def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+def _explain_missing(extra: str) -> AbstractContextManager[None]:
+    """Name the command, as in `experiment_explorer.py report`, where it is an extra's."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+    return explain_missing(extra, command) if extra else nullcontext()
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """Let a script end with a message where the extra that it consists of is not here."""
+    try:
+        with explain_missing(name, Path(sys.argv[0]).name):
+            yield
+    except BadInput as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _guarded(function: Callable[..., None], extra: str) -> Callable[..., None]:
     """Turn the errors that a user can cause into messages on standard error and exit codes."""
     own = inspect.signature(function)
     parameters = dict(own.parameters)
@@ -184,7 +207,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
         try:
             if parameters["db"] is DB and options["db"] not in (None, DATABASE):
                 raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
-            with _readers_may_leave():
+            with _readers_may_leave(), _explain_missing(extra):
                 function(**{name: options[name] for name in own.parameters})
         except (LineageError, OSError, ModuleNotFoundError) as error:
             if options["debug"] or os.environ.get("LINEAGE_DEBUG"):

@@ -14,11 +14,8 @@
     carry              its rows, carried by SQLite from file to file
     changes_of_copy    rows that a copy of the base still has from where it began
     origin_of_copy     which recorded version a database began as a copy of
-    three_way          what `git merge` means for rows: three versions become one, cell by cell
-    three_way_files    the same for a results database and for training data
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge: those of an inbox that are new, in order of arrival
-    by_hand            merges that the command line asks for
 
 What may be changed: anything that keeps the promises below, which tests hold against an oracle.
 Merging twice changes nothing, not a byte; a file of an inbox is merged once. The same inputs give

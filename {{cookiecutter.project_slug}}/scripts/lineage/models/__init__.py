@@ -8,7 +8,6 @@
 - `model_card`: `model.json`, what the model in production says about itself.
 - `candidates`: `models/candidates`, the best models, and `results/artifacts`, what their runs made
   beside them: kept by the stage, added and pruned by hand.
-- `show`: lists, cards and copies; nothing there changes the project.
 
 You may change the gate: `gate.decide` says who may challenge, `gate.beats` what better means. No
 model is overwritten or dropped unless its bytes can be brought back, production is never seen half

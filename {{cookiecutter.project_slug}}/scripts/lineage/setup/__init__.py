@@ -1,14 +1,13 @@
-"""Make a project ready to work in, and say what is wrong with it.
+"""Make a project ready to work in; the extra `doctor` says what is wrong with it.
 
 - `project`: the steps of `make setup`, which also finish a fresh bake.
 - `shared_cache`: the machine's cache, and how data is linked to it.
 - `check_remote`, `s3`: whether the remote can be used.
 - `secrets`: what must not be committed.
 - `import_lineage`: what `make setup` copies into the environment, so that `import lineage` works.
-- `doctor`: the checks of `make doctor`.
 
-To change: add a step to `run_setup` in `project`, a check to `examine` in `doctor`, the name of a
-secret option to `secrets`; `link_types` in `shared_cache` says how data is linked to the cache.
+To change: add a step to `run_setup` in `project`, the name of a secret option to `secrets`;
+`link_types` in `shared_cache` says how data is linked to the cache.
 
 Promises: every step can be run again and keeps what it finds; ✓ is only said of what was looked at;
 a failed step names the command that helps. A fresh project is set up without DVC and network, by

@@ -2,7 +2,6 @@
 
     guarded_output  lock, check of the base, recoverable bytes: how an accumulated output is written
     whole_file      files and folders that appear whole or not at all: the one atomic writer
-    backup_tag      a Git tag that pins the bytes of an output, HEAD and index left alone
     recorded        the hashes that `dvc.lock` and `.dvc` files name, now or at a commit
     code_at_commit  the hash of the code of a commit, and the commit with the code of a hash
     hashes          hashes of files and folders, as DVC computes them
@@ -11,6 +10,7 @@
     history         which commits no Git remote has, and which files an ignore rule keeps from Git
     git             the one place that runs Git
     version_tags    the tags of versions, here and on Git's remote, and which version is closed
+    worktree        a Git worktree in which DVC works: made, filled, searched, removed
     dvc             DVC, run as a command that waits for its turn
 
 The promise of this room: nothing is overwritten unless its exact bytes can be brought back, or all

@@ -22,7 +22,7 @@ from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import recorded_data
 from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
 from lineage.tracked.whole_file import write_text
-from lineage.versions.compare_files import compare_data
+from lineage.versions.compare_data import compare_data
 from lineage.versions.files_at_commit import changed_files
 
 COMMAND = "python scripts/version_tag.py"

@@ -10,9 +10,9 @@ from lineage.core.params import read_params
 from lineage.core.paths import DATABASE, PARAMS, TEST_DATA
 from lineage.extras.report.chart import Spec, read_chart, read_file
 from lineage.extras.report.content import BEST, VERSION_COLUMNS, collect
+from lineage.results.version_results import metrics_of
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.version_tags import Tag, tags
-from lineage.versions.show import metrics_of
 
 
 def write_picture(

@@ -1,0 +1,11 @@
+"""Merges by hand, of any files into any output: the command `merge_artifacts.py`.
+
+- `command`: what the options mean, and what is printed.
+- `merges`: the output's lock and guard, the user's yes, and the merge by the rules of the stages.
+- `backup_tag`: `--backup-tag`, a Git tag from which the present bytes can be had.
+
+What may be changed: options and words. What happens to rows is decided in the room `merge`.
+
+Promise: nothing is written before the user agreed to what is replaced, and what is replaced can be
+brought back.
+"""

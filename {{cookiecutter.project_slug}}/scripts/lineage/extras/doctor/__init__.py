@@ -1,0 +1,7 @@
+"""The command `make doctor`: what is wrong with a project or a machine, and which command helps.
+
+- `examine`: the checks, one line each; and `--send`, which sends what version tags name.
+
+To change: add a check to `examine`. Promise: ✓ is only said of what was looked at, and each ✗ names
+the command that helps.
+"""

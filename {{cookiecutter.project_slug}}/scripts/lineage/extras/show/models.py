@@ -1,0 +1,125 @@
+"""Lists and cards of models, and copies out of the project. Nothing here changes the project."""
+
+import json
+from pathlib import Path
+
+from lineage.core import paths
+from lineage.core.console import say
+from lineage.core.errors import Refused
+from lineage.core.listing import print_rows
+from lineage.models.measure import measure_again
+from lineage.models.model_card import as_row, card_of_present_folders, card_of_production
+from lineage.models.run_model import (
+    find_model,
+    find_run,
+    missing_code,
+    open_models,
+)
+from lineage.results.chosen_by import choice_metric
+from lineage.results.leaderboard import metric_names, param_names
+from lineage.runs.model_file import model_name, models_in
+from lineage.tracked.cache import copy_out
+from lineage.tracked.hashes import path_md5
+
+
+def list_models(form: str) -> None:
+    """Print production and the candidates, best first.
+
+    Args:
+        form: table, json, csv or md.
+
+    Raises:
+        BadInput: no database, or the folders are recorded and missing.
+    """
+    models = open_models()
+    card = card_of_present_folders(models.root)
+    kept = dict.fromkeys(models_in(models.root / paths.CANDIDATES), "candidate")
+    if card:
+        own = card["track_id"]
+        kept[own] = "production + candidate" if own in kept else "production"
+    runs = models.best_runs(track_ids=list(kept))
+    without_row = kept.keys() - {run["track_id"] for run in runs}
+    runs += [{"track_id": track_id} for track_id in sorted(without_row)]
+    metric = models.promote.metric
+    choice = choice_metric(metric_names(models.database), metric)
+    params = param_names(set().union(*runs))
+    names = ["version", "track_id", *dict.fromkeys((choice, metric)), *params]
+    rows = []
+    for run in runs:
+        state = kept[run["track_id"]]
+        if missing := missing_code(models.root, run):
+            state += f", {missing.problem} ({missing.remedy})"
+        rows.append([state, *map(run.get, names)])
+    print_rows(["kept as", *names], rows, form)
+
+
+def show_model(run_id: str | None, form: str) -> None:
+    """Print the card of the model in production, or the row of a run.
+
+    Args:
+        run_id: the run; None: production.
+        form: table, json, csv or md.
+
+    Raises:
+        BadInput: no such run.
+        Refused: nothing is in production.
+    """
+    if run_id is not None:
+        content = find_run(open_models(), run_id, None)
+    else:
+        content = card_of_production(paths.find_root())
+    if form == "json":
+        print(json.dumps(content, indent=2))
+        return
+    rows = []
+    for name, value in content.items():
+        text = json.dumps(value) if isinstance(value, dict) else value
+        rows.append([name, text])
+    print_rows(["name", "value"], rows, form)
+
+
+def print_evaluation(run_id: str | None, version: str | None, form: str) -> None:
+    """Measure a model under the present test data and code, and print what was recorded, too.
+
+    Args:
+        run_id: the run; give at most one of both.
+        version: the version, whose best run with a model is meant; None of both: production.
+        form: table, json, csv or md.
+
+    Raises:
+        BadInput: no such run or version.
+        Refused: it cannot be measured, or nothing is in production.
+    """
+    models = open_models()
+    if run_id is None and version is None:
+        run = as_row(card_of_production(models.root))
+    else:
+        run = find_run(models, run_id, version)
+    now, _ = measure_again(models, run)
+    names = ["track_id", *models.present, *metric_names(models.database)]
+    rows = [[name, run.get(name), now.get(name)] for name in names]
+    print_rows(["name", "recorded", "now"], rows, form)
+
+
+def download(run_id: str | None, version: str | None, output: Path) -> None:
+    """Copy the model of a run, or of a version's best run, out of the project.
+
+    Args:
+        run_id: the run.
+        version: the version; give one of both.
+        output: a path that does not exist yet, or a folder to copy it into.
+
+    Raises:
+        BadInput: no such run or version.
+        Refused: the model is nowhere, or the path exists with other bytes.
+    """
+    models = open_models()
+    run = find_run(models, run_id, version)
+    md5 = run["model_hash"]
+    source = find_model(models.root, run)
+    target = output / model_name(run["track_id"]) if output.is_dir() else output
+    if not target.exists() and not target.is_symlink():
+        copy_out(source, target)
+    elif path_md5(target) != md5:
+        raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
+    say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")

@@ -1,0 +1,14 @@
+"""Experiments side by side, each in a Git worktree: `setup_worktree.sh`, `finish_worktree.sh`.
+
+- `command`: the two commands.
+- `start`: an experiment: its name, folder and branch; started, and erased.
+- `experiment_work`: what an experiment has committed, and what of it main lacks.
+- `collect`: how that is brought home into main, as Git's merge driver merges: it needs `git_merge`.
+- `finish`: the checklist of what would be lost, and the removal.
+
+The checklist's lines (`finish`) may be changed. The order of the steps in `start`, `erase` and
+`collect` is what makes a kill harmless.
+
+Promise: nothing is lost silently. An experiment is removed only when each line of the checklist
+says ✓ or its name was typed; whatever is killed is completed or undone by the same command.
+"""
