@@ -173,6 +173,7 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
         "finish_worktree.sh --collect asks for an extra that is not here: No module named 'lineage.extras.git_merge'"
     )
     assert f"error: {problem}\n  → make setup EXTRAS=git_merge\n" in refused.stdout + refused.stderr
+    project.dvc("push")
     assert "removed" in project.run("scripts/finish_worktree.sh", "x").stdout
     set_up(project, "git_merge")
     assert "dvc.lock merged" in project.run("git", "merge", "--no-edit", "side").stderr

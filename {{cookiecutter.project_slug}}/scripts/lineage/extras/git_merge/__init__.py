@@ -9,5 +9,5 @@
 Which outputs are merged (`MERGED` in `outputs`) may be changed.
 
 Promise: a merge either holds the runs, rows and files of both sides, or is a conflict that names
-what differs. Where this folder is deleted, `dvc.lock` is left with conflict marks, as without us.
+what differs. Where this folder is deleted, Git merges lines, with marks.
 """
