@@ -36,7 +36,7 @@ MOST_TOKENS = 85_300
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 42,000.
 """
 MOST_TOKENS_A_LINE = 8.0
-MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_245, "formats": 2_600, "report": 4_000, "search": 1_500, "update": 1_800}
+MOST_TOKENS_OF_AN_EXTRA = {"cluster": 4_000, "formats": 2_600, "report": 4_000, "search": 1_500, "update": 1_800}
 CHARTS = ("confusion", "curves", "regression", "sweeps", "versions")
 LONGEST_PAGE = {
     **{f"charts/{name}.json": 50 for name in CHARTS},
