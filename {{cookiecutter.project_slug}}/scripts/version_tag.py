@@ -73,8 +73,9 @@ def _tag(
 ) -> None:
     """Tag, with description and message of the commit, and push; a tag that is there is pushed."""
     from lineage.tracked.version_tags import tags
-    from lineage.versions.new_tag import renumber_runs, tag_now
+    from lineage.versions.new_tag import tag_now
     from lineage.versions.push import push_tag
+    from lineage.versions.renumber import renumber_runs
 
     tag = None
     if renumber:
