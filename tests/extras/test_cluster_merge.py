@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -312,10 +313,10 @@ def test_failures_name_a_remedy_and_change_nothing(
 
         made.start_worker("small disk", "--local-directory", str(disk))
         wait_for_workers(made, 1)
+        fill(disk)
         printed = project.script("merge_data", code=1)
-        assert (
-            f"{FAILED}: OSError: [Errno 28] No space left on device\n  → df -h   # make room on the workers" in printed
-        )
+        full = rf"{FAILED}: OSError: \[Errno 28\] No space left on device: '{disk}/\S+'\n  → df -h   # make room on the workers"
+        assert re.search(full, printed), printed
         made.kill("small disk")
         assert state(project) == before
 
@@ -325,13 +326,20 @@ def test_failures_name_a_remedy_and_change_nothing(
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system with room for a worker, and not for the code that it is sent."""
+    """A file system with room for a worker."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k,nr_inodes=100", "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave no room for another file."""
+    with contextlib.suppress(OSError):
+        for number in range(100):
+            (disk / str(number)).touch()
 
 
 def wait_for_workers(made: Cluster, number: int) -> None:

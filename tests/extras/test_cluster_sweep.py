@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +235,9 @@ def test_a_search_on_a_local_cluster_fails_and_goes_on_as_one_without(project: P
 
     def looked() -> bool:
         for process in [family, *family.children(recursive=True)]:
-            found = process.net_connections("tcp") if process.is_running() else []
-            listening.update(one.laddr.ip for one in found if one.status == "LISTEN")
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                found = process.net_connections("tcp")
+                listening.update(one.laddr.ip for one in found if one.status == "LISTEN")
         return len(databases(project, UNFINISHED)) > 0
 
     wait_for(looked)

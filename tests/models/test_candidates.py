@@ -19,8 +19,7 @@ from models_project import (
 )
 
 from lineage.core.errors import BadInput, Refused
-from lineage.models.candidates import add_candidate, prune
-from lineage.models.production import promote_by_hand
+from lineage.extras.by_hand.models import add_candidate, promote_by_hand, prune
 
 pytestmark = pytest.mark.slow
 

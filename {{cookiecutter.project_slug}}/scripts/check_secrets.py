@@ -17,8 +17,7 @@ def find_problems(path: str) -> Iterator[tuple[str, str]]:
     """Find what a file must not hold: each problem without the secret's value, and its remedy."""
     options = find_secrets(Path(path)) if path == ".dvc/config" else []
     for name in options:
-        problem = f"{path} is committed, and {name} is a secret"
-        yield problem, REMEDY.format(option=name, path=path)
+        yield f"{path} is committed, and {name} is a secret", REMEDY.format(name)
     if not options:
         for line in find_aws_keys(Path(path)):
             yield f"{path}:{line} holds an AWS key", KEYS

@@ -74,11 +74,13 @@ def _tag(
 ) -> None:
     """Tag, with description and message of the commit, and push; a tag that is there is pushed."""
     from lineage.tracked.version_tags import tags
-    from lineage.versions.new_tag import renumber_runs, tag_now
+    from lineage.versions.new_tag import tag_now
     from lineage.versions.push import push_tag
 
     tag = None
     if renumber:
+        with explain_missing("renumber", "version_tag.py --renumber"):
+            from lineage.extras.renumber.renumber import renumber_runs
         tag = renumber_runs(root, part, *words)
     elif push and not any(words):
         tag = tags(root).get(version or "")

@@ -77,8 +77,8 @@ def decide(models: Models, runs: list[Row], strategy: str | None) -> Decision:
     new = [run for run in best_on_validation(new, metric) if run["track_id"] != own]
     challengers = find_challengers(models, new)
     if not challengers:
-        reason = f"there is no new model with a value of {metric}"
-        return Decision(None, f"{own} stays; {reason}", compared=bool(new))
+        why = f"{own} stays; there is no new model with a value of {metric}"
+        return Decision(None, why, compared=bool(new))
     if incumbent["by_hand"]:
         say(f"{own} was put there by hand: {BY_HAND}")
     return compare(models, as_row(incumbent), challengers)
@@ -89,8 +89,10 @@ def first_model(models: Models, runs: list[Row]) -> Decision:
     metric = models.promote.metric
     challengers = find_challengers(models, runs)
     if not challengers:
-        problem = f"no run with a model has a value of {metric}"
-        raise Refused(f"{problem}, so there is no first model for production")
+        raise Refused(
+            f"no run with a model has a value of {metric},"
+            " so there is no first model for production"
+        )
     first = challengers[0]
     value = f"{metric}={first[metric]:.4f}{how_chosen(first, metric)}"
     return Decision(first, f"first model of the project, {value}")

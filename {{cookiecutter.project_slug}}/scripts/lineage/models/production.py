@@ -9,7 +9,7 @@ from pathlib import Path
 from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.param_names import is_param
-from lineage.models.gate import Decision, decide, metric_text
+from lineage.models.gate import Decision
 from lineage.models.model_card import (
     CARD,
     MODEL,
@@ -19,17 +19,15 @@ from lineage.models.model_card import (
     read_signature,
     write_card,
 )
-from lineage.models.run_model import Models, find_model, find_run, missing_code, open_models
-from lineage.results.chosen_by import Row, conditions_of
+from lineage.models.run_model import Models, find_model
+from lineage.results.chosen_by import Row
 from lineage.results.leaderboard import measured, metric_names
 from lineage.runs.model_file import models_in
 from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.whole_file import recover_folder, replace_folder
 
-STAGE = "promote_model"
 COPIED = (
     "track_id",
     "version",
@@ -73,66 +71,6 @@ def locked_folders(root: Path) -> Iterator[None]:
         yield
 
 
-def promote_by_hand(
-    database: Path | None,
-    run_id: str | None,
-    version: str | None,
-    metric: str | None,
-    mode: str | None,
-) -> None:
-    """Put a chosen run's model into production, or let the best run of a database try the gate.
-
-    Args:
-        database: None: the project's own.
-        run_id: the run to promote, without a gate.
-        version: promote the best run of this version, without a gate: the rollback.
-        metric: None: `promote.metric`.
-        mode: None: `promote.mode`.
-
-    Raises:
-        BadInput: no such run, version or metric.
-        Refused: the run's model is nowhere, or production is not what `dvc.lock` records.
-    """
-    models = open_models(database, metric, mode)
-    with locked_folders(models.root):
-        if run_id is None and version is None:
-            kept = models_in(models.root / paths.CANDIDATES)
-            runs = models.best_runs(where=["model_hash!=NULL"])
-            there = [run for run in runs if models.covers(run) or run["track_id"] in kept]
-            decision = decide(models, there, None)
-        else:
-            option = f"--run-id {run_id}" if run_id else f"--version {version}"
-            run = find_run(models, run_id, version, metric, mode)
-            decision = choose(models, run, option)
-        carry_out(models, decision)
-        if decision.run:
-            record_models(models.root)
-
-
-def choose(models: Models, run: Row, option: str) -> Decision:
-    """Decide for a run without a gate, unless its model is in production already.
-
-    Args:
-        models: of the project.
-        run: the one that was chosen.
-        option: by which it was.
-    """
-    metric = models.promote.metric
-    before = read_card(models.root)
-    reason = f"by hand ({option}): {metric} {metric_text(run.get(metric))}"
-    if missing := missing_code(models.root, run):
-        reason += f", {missing.problem} ({missing.remedy})"
-    if before is None:
-        return Decision(run, reason, by_hand=True)
-    if all(before[name] == run[name] for name in ("track_id", "model_hash")):
-        return Decision(None, f"{before['track_id']} ({before['version']}) is there already")
-    reason += f" replaces {metric_text(before['metrics'].get(metric))}"
-    conditions = conditions_of(before)
-    if conditions != conditions_of(run):
-        reason += f", measured on {conditions}"
-    return Decision(run, reason, by_hand=True)
-
-
 def carry_out(models: Models, decision: Decision) -> None:
     """Do and say what was decided.
 
@@ -161,10 +99,9 @@ def note_comparison(models: Models) -> None:
 
 def compared_now(models: Models) -> Card:
     """List the models that are there, and the rules by which models are compared now."""
-    there: set[str] = set()
-    for folder in (paths.TRAINED_MODELS, paths.CANDIDATES):
-        there |= models_in(models.root / folder).keys()
-    return {"compared": sorted(there), "compared_under": models.rules}
+    new = models_in(models.root / paths.TRAINED_MODELS)
+    kept = models_in(models.root / paths.CANDIDATES)
+    return {"compared": sorted(new | kept), "compared_under": models.rules}
 
 
 def make_card(models: Models, run: Row, decision: Decision) -> Card:
@@ -206,25 +143,3 @@ def put_into_production(root: Path, source: Path, card: Card) -> None:
         write_card(new_folder, card)
 
     replace_folder(folder, build)
-
-
-def record_models(root: Path) -> None:
-    """Write the hashes of changed model folders into `dvc.lock`, and say how to go on.
-
-    `dvc commit` would record the deps and params of the moment, too, and the stage would then not
-    run for them.
-    """
-    if recorded_md5(root, paths.PRODUCTION) is None:
-        say("next: dvc repro   # records it")
-        return
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(root)) as repo, repo.lock:
-            stage = repo.stage.load_one(str(root / paths.PIPELINE), STAGE)
-            stage.add_outs(allow_missing=True)
-            stage.dump(update_pipeline=False)
-    except Exception as error:  # DVC is busy, or its cache cannot be written; the models are there
-        problem = f"dvc.lock does not name this yet: {' '.join(str(error).split())}"
-        say(f"{problem}\n  → dvc commit --force {STAGE}")
-    say(f"next: git add {paths.PIPELINE_LOCK} && git commit -m 'Change the models'")

@@ -22,7 +22,7 @@ from lineage.tracked.hashes import path_md5
 from lineage.tracked.remote import bring, listing, obtain
 from lineage.tracked.whole_file import remove
 
-HISTORY = ("log", "--all", "--patch", "--text", "--no-color", "--no-ext-diff", "--format=")
+HISTORY = "log --all --patch --text --no-color --no-ext-diff --format= --"
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _folder(root: Path, name: str, md5: str) -> Path:
 
 def recorded_folders(root: Path) -> list[str]:
     """List the hashes of all folders that the `dvc.lock` of any commit names, the newest first."""
-    history = git(root, *HISTORY, "--", paths.PIPELINE_LOCK) or ""
+    history = git(root, HISTORY, paths.PIPELINE_LOCK) or ""
     return list(dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\.dir\b", history)))
 
 
@@ -196,5 +196,5 @@ def missing_code(root: Path, run: Row) -> Refused | None:
         return Refused(
             f"needs the code of {version}, which no commit here has", "git fetch --all --tags"
         )
-    tag = git(root, "tag", f"--contains={commit}", "--list", version)
+    tag = git(root, f"tag --contains={commit} --list", version)
     return Refused(f"needs the code of {version}", f"git merge {tag or commit[:10]}")

@@ -62,8 +62,9 @@ def metric_names(database: Path) -> list[str]:
         table = describe_tables(connection).get(METRICS)
     if table is None:
         raise BadInput(f"the database has no table {METRICS!r}")
-    others = METRIC_ROW_COLUMNS
-    return [name for name in table.column_names if name not in others and not is_param(name)]
+    return [
+        name for name in table.column_names if name not in METRIC_ROW_COLUMNS and not is_param(name)
+    ]
 
 
 def param_names(columns: Iterable[str]) -> list[str]:
@@ -207,8 +208,7 @@ def add_seeds(rows: list[Row], metric: str) -> None:
         own = list(map(row.get, sorted(names)))
         alike.setdefault(f"{conditions_of(row)} {own}", []).append(row)
     for group in alike.values():
-        numbers = [measured(row[metric]) for row in group]
-        values = [number for number in numbers if number is not None]
+        values = [row[metric] for row in group if measured(row[metric]) is not None]
         spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
         mean = f"{statistics.fmean(values):.4f}{spread} ({len(values)})" if values else None
         for row in group:

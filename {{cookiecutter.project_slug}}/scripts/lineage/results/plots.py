@@ -60,7 +60,7 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
 
     score = choice_of(best, metric)
     tables = {
-        "versions": [("version", *metrics), *version_lines(database, best, metric, mode)],
+        "versions": version_lines(best_runs(database, metric, mode, first=best), best, metrics),
         "curves": [CURVE_COLUMNS, *curve_points(database, track_ids)],
         "sweep": [SWEEP_COLUMNS, *sweep_lines(database, newest, metrics, score)],
         "confusion": [CELL_COLUMNS, *confusion_cells(root, best["track_id"])],
@@ -71,20 +71,28 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
         write_text(root / paths.PLOTS / f"{name}.csv", table.getvalue())
 
 
-def version_lines(database: Path, best: Row, metric: str, mode: str) -> Lines:
+def version_lines(runs: list[Row], best: Row, metrics: list[str]) -> Lines:
     """List each version and the metrics of its best run, in the order of versions.
 
     Versions without a run that was measured as the best one was are left out, and named.
+
+    Args:
+        runs: rows of `metrics`, best first.
+        best: the best of all.
+        metrics: names of metrics.
+
+    Returns:
+        a header, and a line for each version.
     """
-    runs = best_runs(database, metric, mode, first=best)
     best_of = {run["version"]: run for run in reversed(runs)}
     conditions = conditions_of(best)
-    lines = []
+    names = ("version", *metrics)
+    lines: list[Sequence[Any]] = [names]
     others = []
     for version in sorted(best_of, key=version_key):
         run = best_of[version]
         if conditions_of(run) == conditions:
-            lines.append([version, *map(run.get, metric_names(database))])
+            lines.append(list(map(run.get, names)))
         else:
             others.append(version)
     if others:

@@ -121,8 +121,7 @@ def find_results(
     if tag:
         outputs = recorded_outputs(root, tag.commit)
         if not outputs.keys() >= {DATABASE, RUNS}:
-            lacks = f"no {DATABASE} in its {PIPELINE_LOCK}"
-            raise Refused(f"{version} has no results: {lacks}")
+            raise Refused(f"{version} has no results: no {DATABASE} in its {PIPELINE_LOCK}")
         chosen = {"track_ids": [Path(name).stem for name in files_of(root, outputs, RUNS)]}
         if database is None:
             place = f"{DATABASE} of {version}"

@@ -27,12 +27,10 @@ def make_remote(root: Path) -> Step:
         Refused: the folder cannot be made.
     """
     config = root / ".dvc/config"
-    text = config.read_text(encoding="utf-8")
-    [url] = re.findall(r'^ *url = "(.*)"$', text, re.MULTILINE)
+    [url] = re.findall(r'^ *url = "(.*)"$', config.read_text(encoding="utf-8"), re.MULTILINE)
     if "://" in url:
         return skipped("remote", f"{url} is not looked at yet", "make setup   # with credentials")
-    expanded = Path(url).expanduser()
-    folder = os.path.normpath(config.parent / expanded)
+    folder = os.path.normpath(config.parent / Path(url).expanduser())
     make_folder(folder, CHANGE.format(name="storage"))
     return done("remote", f"{folder} (a folder)")
 
@@ -51,8 +49,8 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
     config = dvc_config(root)
     name = config["core"].get("remote")
     if name is None:
-        remedy = "dvc remote add --default storage URL"
-        return skipped("remote", "none configured: nothing leaves this machine", remedy)
+        nowhere = "none configured: nothing leaves this machine"
+        return skipped("remote", nowhere, "dvc remote add --default storage URL")
     if name not in config["remote"]:
         raise BadInput(f"{name} is the default but has no URL", f"dvc remote add {name} URL")
     url = config["remote"][name]["url"]
@@ -62,8 +60,7 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
         raise BadInput(f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
     if "://" in url:
         return skipped("remote", f"{url} (not checked)")
-    is_clone = not (root / "data/incoming").exists()  # it brought no data along
-    if is_clone and not Path(url).exists():
+    if not Path(url).exists() and not (root / "data/incoming").exists():  # a clone without data
         remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
         raise Refused(f"{url} does not exist here", remedy)
     make_folder(url, CHANGE.format(name=name))
@@ -77,8 +74,7 @@ def _ask_s3(config: Any, name: str, profile: str | None) -> Step:
     check_s3(name, settings)
     if profile:
         with config.edit("local") as edited:
-            local = edited["remote"].setdefault(name, {})
-            local["profile"] = profile
+            edited["remote"].setdefault(name, {})["profile"] = profile
     return done("remote", f"{settings['url']} answers, credentials fit")
 
 

@@ -55,7 +55,7 @@ def run_setup(setup: Setup) -> Iterator[Step]:
         one result per step, as soon as it is there.
     """
     root = setup.root
-    steps: dict[str, Callable[[], Step]] = {
+    steps = {
         "git": partial(_git, root),
         "secrets": partial(check_secrets, root),
         "cache": partial(make_cache, root, setup.cache_dir),
@@ -80,33 +80,28 @@ def run_step(name: str, step: Callable[[], Step]) -> Step:
     """Run one step; whatever it raises becomes a result with the command that helps."""
     try:
         return step()
-    except LineageError as error:
-        problem = error.problem
-        remedy = error.remedy
-    except ModuleNotFoundError as error:
-        return skipped(name, not_installed(error).problem, "make setup   # installs it")
-    except Exception as error:  # a broken configuration, say, breaks DVC too
-        problem = f"{type(error).__name__}: {error}"
-        remedy = None
-    return failed(name, " ".join(problem.split()), remedy or "make setup")
+    except ModuleNotFoundError as missing:
+        return skipped(name, not_installed(missing).problem, "make setup   # installs it")
+    except Exception as error:
+        if not isinstance(error, LineageError):  # a broken configuration, say, breaks DVC too
+            error = Refused(f"{type(error).__name__}: {error}")
+        return failed(name, " ".join(error.problem.split()), error.remedy or "make setup")
 
 
 def check_secrets(root: Path) -> Step:
     """Look for a secret in the committed configuration."""
-    found = find_secrets(root / ".dvc/config")
-    if found:
-        problem = f".dvc/config is committed and holds a secret: {', '.join(found)}"
-        remedy = REMEDY.format(option=found[0], path=".dvc/config")
-        raise Refused(problem, remedy)
+    if found := find_secrets(root / ".dvc/config"):
+        raise Refused(
+            f".dvc/config is committed and holds a secret: {', '.join(found)}",
+            REMEDY.format(found[0]),
+        )
     return done("secrets", "none in .dvc/config")
 
 
 def repository_top(root: Path) -> Path | None:
     """Find the top of the Git work tree that `root` is in; None outside Git, or without Git."""
-    top = git(root, "rev-parse", "--show-toplevel")
-    if top is None:
-        return None
-    return Path(top).resolve()
+    top = git(root, "rev-parse --show-toplevel")
+    return None if top is None else Path(top).resolve()
 
 
 def is_repository(root: Path) -> bool:
@@ -120,12 +115,11 @@ def _git(root: Path) -> Step:
     top = repository_top(root)
     if top == root.resolve():
         return done("git", "repository is there")
-    is_ignored = git(root, "check-ignore", "--quiet", ".") is not None
-    if top is not None and not is_ignored:
+    if top and git(root, "check-ignore --quiet .") is None:
         text = f"inside the repository {top}: nothing initialised"
         return skipped("git", text, f"git add {root.name} && git commit")
-    must_git(root, "init", "--quiet")
-    must_git(root, "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch is newer
+    must_git(root, "init --quiet")
+    must_git(root, "symbolic-ref HEAD refs/heads/main")  # --initial-branch is newer
     return done("git", "repository initialised, branch main")
 
 
@@ -139,57 +133,50 @@ def _data(root: Path) -> Step:
     changed: list[str] = []
     for name, md5 in recorded_outputs(root).items():
         path = root / name
-        pointer = root / f"{name}.dvc"
-        if not pointer.exists() or not path.exists():
+        is_data = path.exists() and (root / f"{name}.dvc").exists()
+        if not is_data or cached_object(root, md5):
             continue
-        if cached_object(root, md5):
-            continue
-        if path_md5(path) != md5:
+        if path_md5(path) == md5:
+            store(root, path)
+            stored.append(name)
+        else:
             changed.append(name)
-            continue
-        store(root, path)
-        stored.append(name)
     if changed:
         problem = f"changed since it was recorded: {', '.join(changed)}"
         return skipped("data", problem, "dvc repro   # records it")
-    if stored:
-        names = ", ".join(stored)
-        return done("data", f"put into the cache: {names}")
-    return done("data", "nothing new for the cache")
+    names = ", ".join(stored)
+    return done("data", f"put into the cache: {names}" if stored else "nothing new for the cache")
 
 
 def _hooks(root: Path) -> Step:
     if not is_repository(root):
         return skipped("hooks", NOT_TOP)
-    must_git(root, "config", "merge.dvc.driver", MERGE_DRIVER)
-    elsewhere = git(root, "config", "--show-scope", "--show-origin", "core.hooksPath")
-    if elsewhere:
+    must_git(root, "config merge.dvc.driver", MERGE_DRIVER)
+    if elsewhere := git(root, "config --show-scope --show-origin core.hooksPath"):
         scope, origin, folder = elsewhere.split("\t")
         text = f"Git runs those of {folder} only: core.hooksPath is set ({origin})"
         remedy = f"git config --{scope} --unset-all core.hooksPath && make setup"
         return skipped("hooks", text, remedy)
     types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
-    install = (sys.executable, "-m", "pre_commit", "install")
-    result = run(root, *install, *types)
+    result = run(root, sys.executable, "-m", "pre_commit", "install", *types)
     if result.returncode != 0:
         said = result.stderr or result.stdout
-        last_line = said.strip().rpartition("\n")[2]
-        raise Refused(last_line, f"pre-commit install {' '.join(types)}")
+        raise Refused(said.strip().rpartition("\n")[2], f"pre-commit install {' '.join(types)}")
     return done("hooks", f"{', '.join(HOOK_TYPES)}; git merge knows dvc.lock")
 
 
 def _commit(root: Path, author: str) -> Step:
     if not is_repository(root):
         return skipped("commit", NOT_TOP)
-    if git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
+    if git(root, "rev-parse --verify --quiet HEAD"):
         return done("commit", "the repository has commits")
     identity: list[str] = []
-    if not git(root, "config", "user.email"):  # the environment, if it names somebody, wins
+    if not git(root, "config user.email"):  # the environment, if it names somebody, wins
         author = author or _configured_author(root)
         name, _, mail = author.rstrip(">").rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail}"]
     remedy = f'git add --all && git commit -m "{FIRST_COMMIT}"'
-    must_git(root, "add", "--all", remedy=remedy)
+    must_git(root, "add --all", remedy=remedy)
     commit = ("commit", "--quiet", "--no-verify", "--message", FIRST_COMMIT)
     must_git(root, *identity, *commit, remedy=remedy)
     text = "first commit made as " + must_git(root, "log", "--format=%cn <%ce>")
@@ -205,7 +192,6 @@ def _configured_author(root: Path) -> str:
 
 def _pull(root: Path, profile: str | None) -> Step:
     from lineage.tracked.dvc import run_dvc
-    from lineage.tracked.recorded import recorded_outputs
     from lineage.tracked.remote import missing_in_remote, open_remote, with_files
 
     lacking = _not_in_workspace(root)
@@ -220,22 +206,20 @@ def _pull(root: Path, profile: str | None) -> Step:
 
     with progress("fetching data, models and results"):
         run_dvc(root, "pull")
-    absent = _not_in_workspace(root)
-    if absent:
+    if absent := _not_in_workspace(root):
         remedy = "dvc push   # where they were made; then here: make setup"
         raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
     fetched = f"fetched {len(lacking)}: {names}"
-    recorded = recorded_outputs(root)
-    hashes = with_files(root, map(recorded.__getitem__, lacking))
-    unsent = missing_in_remote(root, open_remote(root), hashes)
-    if unsent:
+    hashes = with_files(root, lacking.values())
+    if unsent := missing_in_remote(root, open_remote(root), hashes):
         problem = f"{fetched}; {len(unsent)} objects came from this machine's cache"
         return skipped("pull", f"{problem}, and the remote lacks them", "dvc push")
     return done("pull", fetched)
 
 
-def _not_in_workspace(root: Path) -> list[str]:
+def _not_in_workspace(root: Path) -> dict[str, str]:
+    """Map the recorded outputs that are not here to their hashes."""
     from lineage.tracked.recorded import recorded_outputs
 
-    recorded = recorded_outputs(root)
-    return sorted(path for path in recorded if not (root / path).exists())
+    recorded = sorted(recorded_outputs(root).items())
+    return {path: md5 for path, md5 in recorded if not (root / path).exists()}

@@ -12,7 +12,7 @@ SECRET_OPTION = re.compile(
 """Options of DVC remotes that are secret (dvc.org/doc/command-reference/remote/modify)."""
 
 REMEDY = (
-    "dvc config --local {option} VALUE   # and take it out of {path};"
+    "dvc config --local {} VALUE   # and take it out of .dvc/config;"
     " was it ever pushed? ask for a new one"
 )
 

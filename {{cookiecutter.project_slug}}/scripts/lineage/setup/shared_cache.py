@@ -31,14 +31,11 @@ def check_links(types: object) -> None:
 def make_cache(root: Path, answer: str | None) -> Step:
     """Make the shared cache, and name it in `.dvc/config.local`; what is set there stays."""
     local = root / ".dvc/config.local"
-    known: dict[str, str] = {}
-    if local.exists():
-        known = dvc_config(root).load_one("local")["cache"]
+    known = dvc_config(root).load_one("local")["cache"] if local.exists() else {}
     if answer is None:
-        tools = pyproject(root)["tool"]
-        answer = tools["lineage"]["shared_cache_dir"]
-    default = root / Path(answer).expanduser()
-    wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
+        answer = pyproject(root)["tool"]["lineage"]["shared_cache_dir"]
+    default = os.path.normpath(root / Path(answer).expanduser())
+    wanted = {"dir": default, "type": link_types(), **known}
     check_links(known.get("type"))
     folder = wanted["dir"]
     remedy = "dvc cache dir --local FOLDER && make setup"
@@ -46,10 +43,8 @@ def make_cache(root: Path, answer: str | None) -> Step:
     if not os.access(folder, os.W_OK):
         raise Refused(f"{folder} is not writable", remedy)
     if not local.exists():
-        text = "[cache]\n"
-        for name, value in wanted.items():
-            text += f"    {name} = {quoted(value)}\n"
-        write_text(local, text)
+        lines = [f"    {name} = {quoted(value)}\n" for name, value in wanted.items()]
+        write_text(local, "".join(["[cache]\n", *lines]))
     elif known != wanted:
         with dvc_config(root).edit("local") as config:
             config["cache"] = wanted
@@ -68,5 +63,4 @@ def pyproject(root: Path) -> Any:
     """Read pyproject.toml."""
     import tomlkit
 
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    return tomlkit.parse(text).unwrap()
+    return tomlkit.parse((root / "pyproject.toml").read_bytes()).unwrap()

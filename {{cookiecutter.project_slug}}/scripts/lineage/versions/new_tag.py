@@ -1,47 +1,22 @@
-"""Make the annotated tag of a version, of a state that is recorded and committed.
+"""Make the annotated tag of a version, of a state that is recorded and committed."""
 
-Runs whose number is taken get another one first: in rows, params.yaml and card.
-"""
-
-import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from lineage.core.code_hash import code_files, code_hash
 from lineage.core.console import say
 from lineage.core.errors import Refused
 from lineage.core.params import read_params
-from lineage.core.paths import (
-    DATABASE,
-    EXPERIMENT,
-    METRICS_FILE,
-    PARAMS,
-    PIPELINE_LOCK,
-    PRODUCTION,
-    RUNS,
-)
+from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK
 from lineage.core.version_numbers import Part, following, parse
-from lineage.models.model_card import read_card, write_card
-from lineage.results.plots import write_reports
-from lineage.tracked.dvc import changed_stages, run_dvc
+from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import common_folder, git, must_git
-from lineage.tracked.guarded_output import guarded_output, locked
+from lineage.tracked.guarded_output import locked
 from lineage.tracked.history import check_tracked
-from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags, taken_versions
-from lineage.versions.suggest import (
-    COMMAND,
-    describe,
-    find_next,
-    holds_runs,
-    newest_run,
-    set_version,
-)
+from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
+from lineage.versions.suggest import COMMAND, describe, holds_runs, newest_run
 
 NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
 """What the first `dvc repro` makes for Git to track."""
-
-CHANGE = "UPDATE metrics SET version = ? WHERE track_id = ?"
 
 
 def tag_now(
@@ -73,9 +48,8 @@ def tag_now(
         check_recorded(root)
         run = newest_run(root, params)
         if run.get("code_hash") not in (None, code_hash(code_files(root))):
-            changed = f"{EXPERIMENT}, or a module that it imports"
             raise Refused(
-                f"run {run['track_id']} had another {changed}",
+                f"run {run['track_id']} had another {EXPERIMENT}, or a module that it imports",
                 "dvc repro --force --single-item train && dvc repro",
             )
         body = line = describe(root, params, text)
@@ -145,8 +119,7 @@ def check_recorded(root: Path) -> None:
 
 def check_clean(root: Path) -> None:
     """Raise `Refused` when Git finds changes or new files."""
-    status = must_git(root, "status --porcelain --untracked-files=all -- .")
-    if status:
+    if status := must_git(root, "status --porcelain --untracked-files=all -- ."):
         names = ", ".join(line[3:] for line in status.splitlines()[:5])
         raise Refused(
             f"the tree is not clean: {names}",
@@ -159,62 +132,10 @@ def _commit(root: Path, message: str) -> None:
     untracked = git(root, "ls-files --others --exclude-standard -z") or ""
     new = set(untracked.split("\0")[:-1])
     if strange := sorted(new - NEW_FILES):
-        names = ", ".join(strange[:5])
         raise Refused(
-            f"new files are not tracked: {names}",
+            f"new files are not tracked: {', '.join(strange[:5])}",
             "git add them, or name them in .gitignore",
         )
     must_git(root, "add --", *new)
     if git(root, "diff --quiet HEAD -- .") is None:
         must_git(root, "commit", f"--message={message}", "--", ".", remedy="git status")
-
-
-def renumber_runs(
-    root: Path,
-    part: Part | None,
-    text: str | None,
-    message: str | None,
-) -> Tag:
-    """Give the runs of the last `dvc repro` the next free version, then commit and tag it.
-
-    Rows, params.yaml and the card of production change in nothing but the version.
-
-    Args:
-        root: the project's root.
-        part: the number to raise; None: as is suggested.
-        text: as in `tag_now`.
-        message: as in `tag_now`; without one, the tree has to be clean.
-
-    Raises:
-        Refused: not everything is recorded and committed, or the runs have this number by right.
-    """
-    params = read_params(root / PARAMS)
-    old = params.experiment.version
-    check_recorded(root)
-    if message is None:
-        check_clean(root)
-    new = find_next(root, params, taken_versions(root), part).name
-    closed = tags(root).get(old)
-    if new == old or (closed and holds_runs(root, closed)):
-        raise Refused(f"the newest runs are {old} by right", f"{COMMAND} --suggest")
-    runs = sorted((root / RUNS).glob("*.db"))
-    track_ids = [run.stem for run in runs]
-    for file in (root / DATABASE, *runs):
-        _change(root, file, [(new, track_id) for track_id in track_ids])
-    card = read_card(root)
-    if card and card["track_id"] in track_ids:
-        write_card(root / PRODUCTION, {**card, "version": new})
-    set_version(root, new)
-    write_reports(root, track_ids, params.promote.metric, params.promote.mode)
-    run_dvc(root, "commit --force")
-    say(f"{len(runs)} runs said {old}, and say {new} now")
-    return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
-
-
-def _change(root: Path, file: Path, values: list[tuple[str, str]]) -> None:
-    """Change the version of runs in a copy of their database, which then takes its place."""
-    with guarded_output(root, file.relative_to(root).as_posix()) as output:
-        shutil.copyfile(file, output.draft)
-        with closing(sqlite3.connect(output.draft)) as connection, connection:
-            connection.executemany(CHANGE, values)
-        output.publish(replaces=True)

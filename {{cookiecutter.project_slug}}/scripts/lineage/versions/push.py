@@ -53,8 +53,8 @@ def _give_way(root: Path, tag: Tag, upstream: str) -> None:
         return
     must_git(root, f"fetch {upstream} +{ref}:{ref}")
     words = shlex.quote(tag.text.rpartition(" | ")[2])
-    problem = f"on {upstream}, {find_tag(root, tag.version).whose()}"
     raise Refused(
-        f"{problem}; yours (commit {tag.commit[:7]}) is taken back, and theirs is here now",
+        f"on {upstream}, {find_tag(root, tag.version).whose()};"
+        f" yours (commit {tag.commit[:7]}) is taken back, and theirs is here now",
         f"python scripts/version_tag.py --renumber --description {words}",
     )

@@ -7,8 +7,7 @@
 - `on_worker.py` is what a worker keeps of a project, and starts processes with.
 - `run_process.py` is such a process: it does runs as on any machine, and answers with their files.
 - `merge.py` has files cut into buckets and each of them merged, and gathers what comes out.
-- `buckets.py` is what workers do in a merge.
-- `carried.py` runs that on a worker, by the code of this project.
+- `buckets.py` is what workers do in a merge; it travels to them by value, with all that it uses.
 
 What may be changed: everything. Security is Dask's own (`distributed.comm.tls` in its
 configuration), and so are timeouts, and what batch jobs ask for (`jobqueue`).

@@ -1,6 +1,6 @@
 """What workers do in a merge: they cut files into buckets, and merge one bucket after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
@@ -81,7 +81,7 @@ def open_folder(engine: Engine, folder: str) -> None:
         engine.register_filesystem(url_to_fs(folder)[0])
 
 
-def cut(job: Job, relation: str, slices: Sequence[Slice]) -> tuple[str, str]:
+def cut(job: Job, relation: str, slices: list[Slice]) -> tuple[str, str]:
     """Write rows of `base` or `incoming` with the bucket of each, and ordered by it.
 
     They have the types of the merged file: 1 as INTEGER and 1 as DOUBLE have different hashes.
@@ -106,7 +106,7 @@ def cut(job: Job, relation: str, slices: Sequence[Slice]) -> tuple[str, str]:
 
 
 def merge_bucket(
-    job: Job, files: Sequence[tuple[str, str]], bucket: int
+    job: Job, files: list[tuple[str, str]], bucket: int
 ) -> tuple[Plan, dict[str, str]]:
     """Merge one bucket.
 

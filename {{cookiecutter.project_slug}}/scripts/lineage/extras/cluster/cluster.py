@@ -8,66 +8,58 @@ from typing import Any
 
 import dask
 from distributed import Client
-from distributed.versions import VersionMismatchWarning
 
 from lineage.core.errors import BadInput, Refused
+from lineage.core.params import Sweep
 
-LOOPBACK = "127.0.0.1"
-DASHBOARD = f"{LOOPBACK}:0"
+SILENT = logging.CRITICAL + 1
+MISMATCH = "Mismatched versions"
+DASHBOARD = "127.0.0.1:0"
 """Where a dashboard listens: Dask would have it listen on every address, even if it shows none."""
 
+SAME_PACKAGES = "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks"
 REMEDY = "export DASK_JOBQUEUE__SLURM__CORES=4 DASK_JOBQUEUE__SLURM__MEMORY=16GB"
 
 
-def connect(address: str = "", scheduler: str = "", workers: int = 1) -> Client:
+def connect(sweep: Sweep, workers: int) -> Client:
     """Give the client of a cluster; use it in a `with` statement, which closes it.
 
     What was started for the client ends with it, or with this process at the latest.
 
     Args:
-        address: of a scheduler, `tcp://scheduler:8786` or `tls://…`; empty: start a cluster.
-        scheduler: of batch jobs that are the workers, `slurm` or `pbs`; empty: they are processes
-            on this machine, which nobody else can reach.
+        sweep: its `address` is that of a scheduler, `tcp://scheduler:8786` or `tls://…`; empty:
+            start a cluster. Its `scheduler` is that of batch jobs which are the workers, `slurm` or
+            `pbs`; empty: they are processes on this machine, which nobody else can reach.
         workers: how many workers to start, each with one thread; how many jobs, with `scheduler`.
 
     Raises:
         BadInput: the address is none, or Dask's configuration does not say what jobs ask for.
-        Refused: no scheduler answers, or it or a worker has other versions of packages.
+        Refused: no scheduler answers, or it or a worker has another Python or other versions of
+            packages than this process.
     """
     for name in ("distributed", "distributed.client"):  # our messages say it
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        logging.getLogger(name).setLevel(SILENT)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VersionMismatchWarning)
-        if address:
-            client = _reach(address)
-        elif scheduler:
-            client = Client(_start_jobs(scheduler, workers))
+        warnings.filterwarnings("ignore", MISMATCH)
+        if sweep.address:
+            client = _reach(sweep.address)
+        elif sweep.scheduler:
+            client = Client(_start_jobs(sweep.scheduler, workers))
         else:
             client = Client(
                 n_workers=workers,
                 threads_per_worker=1,
-                host=LOOPBACK,
+                host="127.0.0.1",
                 dashboard_address=DASHBOARD,
-                silence_logs=logging.CRITICAL + 1,
+                silence_logs=SILENT,
             )
-    check_versions(client)
-    return client
-
-
-def check_versions(client: Client) -> None:
-    """Check that the scheduler and all workers have the Python and the packages of this process.
-
-    Raises:
-        Refused: with Dask's own table of what differs.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "Mismatched versions")
+        warnings.filterwarnings("error", MISMATCH)  # duckdb counts, too
+        try:
             client.get_versions(check=True, packages=["duckdb"])
-    except UserWarning as error:
-        client.close()
-        remedy = "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks"
-        raise Refused(str(error), remedy) from None
+        except UserWarning as error:  # Dask's own table of what differs
+            client.close()
+            raise Refused(str(error), SAME_PACKAGES) from None
+    return client
 
 
 def _reach(address: str) -> Client:

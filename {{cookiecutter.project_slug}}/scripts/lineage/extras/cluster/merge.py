@@ -4,39 +4,42 @@ Tasks of a first kind cut the files into buckets, by the hash of the key columns
 in one bucket, and a task of the second kind merges it. Every row keeps the number that it has on
 one machine, so this process then writes the file that it would have written alone.
 
+The functions of a task travel by value with all that they use of this project: it plays no part
+what a worker has of it. They must not import anything of it while they run.
+
 Tasks leave their rows in a folder that all workers see, under names that are used once: a task that
 runs twice, since its worker was lost, leaves a file that nobody reads.
 """
 
+import copyreg
 import pickle
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from io import BytesIO
+from functools import cache
 from pathlib import Path, PosixPath
 from socket import gethostname
+from threading import RLock
 from typing import Any
-from uuid import NAMESPACE_URL, uuid4, uuid5
-from zipfile import ZipFile
+from uuid import NAMESPACE_URL, uuid5
 
 import cloudpickle
-import fsspec
 from distributed import Client
+from fsspec import url_to_fs
 
 import lineage
 from lineage.core.console import progress
 from lineage.core.errors import LineageError, Refused
 from lineage.core.params import Params
-from lineage.extras.cluster import carried
-from lineage.extras.cluster.buckets import Job, Slice, open_folder
-from lineage.extras.cluster.cluster import connect
+from lineage.extras.cluster.buckets import Job, Slice, cut, merge_bucket, open_folder
+from lineage.extras.cluster.cluster import SAME_PACKAGES, connect
 from lineage.merge.data import DataRelations, make_base, make_incoming
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules, settle
 from lineage.tables.parquet_files import Schema, scan
-from lineage.tables.sql import OCCURRENCE, ROWS_PER_FILE, text
+from lineage.tables.sql import OCCURRENCE, ROWS_PER_FILE, fold, text
 
 SHARE_OF_MEMORY = 0.4
 """Of a worker's memory, what DuckDB may take; the rest is for Python and files being written."""
@@ -70,9 +73,7 @@ REMEDIES = {
     "KilledWorker|OutOfMemory": (
         "dask worker … --memory-limit 4GB   # more for each worker, or fewer threads in it"
     ),
-    "ModuleNotFoundError|ImportError": (
-        "make setup EXTRAS=cluster   # on every machine of the cluster, by the same locks"
-    ),
+    "ModuleNotFoundError|ImportError": SAME_PACKAGES,
     "IOException|FileNotFoundError|PermissionError": (
         "put the project where all workers see it, or set merge.shuffle to s3://…"
     ),
@@ -105,14 +106,17 @@ def merge_on_cluster(relations: DataRelations, rules: Rules, params: Params, dra
         BadInput: as `merge_or_rebase`; or params name no cluster.
         Refused: there are conflicts that the rules do not settle; or the cluster fails.
     """
-    sweep = params.sweep
     with (
         progress("merging on the workers of a cluster, when there are some"),
-        connect(sweep.address, sweep.scheduler, max(1, sweep.jobs)) as client,
+        connect(params.sweep, max(1, params.sweep.jobs)) as client,
         shared_folder(params.merge.shuffle or str(draft.parent), draft) as folder,
     ):
-        with explained(client):
+        try:
             merged = _merge_buckets(client, relations, rules, folder)
+        except LineageError:
+            raise
+        except Exception as error:
+            raise explained(error, client) from error
         open_folder(relations.engine, folder)
         plan = _gather(relations, rules, merged)
     settle(plan, rules)
@@ -129,15 +133,18 @@ def shared_folder(place: str, draft: Path) -> Iterator[str]:
     """
     owner = uuid5(NAMESPACE_URL, f"{gethostname()}{draft.parent}")
     name = f"{place}/.lineage-{owner}.tmp"
-    files, path = fsspec.url_to_fs(name, use_listings_cache=False)
-    try:
+    files, path = url_to_fs(name, use_listings_cache=False)
+
+    def clear() -> None:
         with suppress(FileNotFoundError):
             files.rm(path, recursive=True)
-        files.makedirs(path)
+
+    clear()
+    files.makedirs(path)
+    try:
         yield name
     finally:
-        with suppress(FileNotFoundError):
-            files.rm(path, recursive=True)
+        clear()
 
 
 def _merge_buckets(
@@ -151,39 +158,31 @@ def _merge_buckets(
     pieces = _pieces(relations, memory / 2, folder)
     number = max(len(pieces), sum(client.nthreads().values()))
     job = Job(replace(relations, engine=None), rules, folder, number, memory)
-    files = _do(client, "cut", [(job, *piece) for piece in pieces])
-    return _do(client, "merge_bucket", [(job, files, bucket) for bucket in range(number)])
+    files = _do(client, [(cut, job, *piece) for piece in pieces])
+    return _do(client, [(merge_bucket, job, files, bucket) for bucket in range(number)])
 
 
-@contextmanager
-def explained(client: Client) -> Iterator[None]:
-    """Turn what the block raises into `Refused`, but for errors of ours."""
-    try:
-        yield
-    except LineageError:
-        raise
-    except Exception as error:
-        if isinstance(error, CancelledError) or client.status != "running":
-            error = ConnectionError("the Dask scheduler was lost")
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        helps = [REMEDIES[words] for words in REMEDIES if re.search(words, said)]
-        raise Refused(f"the merge on the cluster failed: {said}", helps[0]) from error
+def explained(error: Exception, client: Client) -> Refused:
+    """Say what went wrong on the cluster, and what helps."""
+    if isinstance(error, CancelledError) or client.status != "running":
+        error = ConnectionError("the Dask scheduler was lost")
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    remedy = next(REMEDIES[words] for words in REMEDIES if re.search(words, said))
+    return Refused(f"the merge on the cluster failed: {said}", remedy)
 
 
-def _do(client: Client, function: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Call a function of `buckets` on the workers, once with each tuple of arguments."""
-    cloudpickle.register_pickle_by_value(carried)
-    package = Path(lineage.__file__).parent
-    code = BytesIO()
-    with ZipFile(code, "w") as archive:
-        for file in package.rglob("*.py"):
-            archive.write(file, file.relative_to(package.parent))
-    packed = code.getvalue()
-    futures = [
-        client.submit(carried.run, pickle.dumps(call), function, packed, pure=False)
-        for call in calls
-    ]
-    return [pickle.loads(result) for result in client.gather(futures)]
+def _do(client: Client, calls: list[Any]) -> list[Any]:
+    """Make calls on the workers, each of a function and its arguments; return what they do."""
+    cloudpickle.register_pickle_by_value(lineage)
+    copyreg.pickle(type(fold), lambda cached: (cache, (cached.__wrapped__,)))
+    copyreg.pickle(type(RLock()), lambda lock: (RLock, ()))  # Python < 3.12: cached_property's
+
+    def run(call: bytes) -> bytes:  # bytes, which the scheduler needs no package for
+        function, *arguments = pickle.loads(call)
+        return cloudpickle.dumps(function(*arguments))
+
+    futures = [client.submit(run, cloudpickle.dumps(call), pure=False) for call in calls]
+    return list(map(pickle.loads, client.gather(futures)))
 
 
 def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[str, list[Slice]]]:
@@ -192,7 +191,7 @@ def _pieces(relations: DataRelations, size: float, folder: str) -> list[tuple[st
     Args:
         relations: whose files.
         size: bytes in memory, roughly.
-        folder: where to copy files first; empty: workers see them.
+        folder: where to copy files that workers do not see.
 
     Returns:
         the relation that a piece is of, and its slices.
@@ -219,23 +218,23 @@ def _seen(schema: Schema, folder: str) -> Path:
     file = schema.file.resolve()
     if "://" not in folder and file.is_relative_to(Path.cwd()):
         return file
-    copy = Url(f"{folder}/{uuid4().hex}.parquet")
-    fsspec.url_to_fs(folder)[0].put_file(file, str(copy))
+    copy = Url(f"{folder}/{schema.number}.parquet")
+    url_to_fs(folder)[0].put_file(file, str(copy))
     return copy
 
 
-def _gather(relations: DataRelations, rules: Rules, merged: Sequence[Any]) -> Plan:
+def _gather(relations: DataRelations, rules: Rules, merged: list[Any]) -> Plan:
     """Make the relations of a merge from what came out of the buckets, and add the counts up."""
     make_incoming(relations, ())
     relations.run(GATHERED)
-    for _, files in merged:
+    plans, results = zip(*merged)
+    for files in results:
         for relation, file in files.items():
             relations.run(f"INSERT INTO {relation} BY NAME FROM read_parquet({text(file)})")
     make_base(relations)
     if not rules.key_columns:
         relations.identity = [*relations.identity, OCCURRENCE]
-    plans = [plan for plan, _ in merged]
-    plan = plans[0]
+    plan: Plan = plans[0]
     for name in COUNTS:
         setattr(plan, name, sum(getattr(each, name) for each in plans))
     relations.describe_conflicts(plan)

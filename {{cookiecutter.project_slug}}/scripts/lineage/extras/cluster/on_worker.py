@@ -41,7 +41,7 @@ class Session(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Write the files. Folders of runs that go on lie outside, to outlive the worker."""
-        self.processes: dict[Connection, subprocess.Popen[bytes]] = {}
+        self.processes: dict[Connection, Any] = {}
         self.idle: list[Connection] = []
         self.root = Path(mkdtemp(prefix="lineage-", dir=worker.local_directory)).resolve()
         shared = self.root.parents[1] / "lineage-unfinished"
@@ -67,10 +67,10 @@ class Session(WorkerPlugin):
 
         Args:
             folder: the name of the run's folder while it goes on.
-            run: as `run_process` reads it.
+            run: what `run_process` does, pickled.
 
         Returns:
-            what `run_process` answers; or how its process died twice.
+            what `run_process` answers, pickled; or how its process died twice.
 
         Raises:
             RuntimeError: no process can do runs here.
@@ -96,14 +96,14 @@ class Session(WorkerPlugin):
         process = subprocess.Popen(
             [sys.executable, "-m", "lineage.extras.cluster.run_process", str(theirs.fileno())],
             cwd=self.root,
-            env={**os.environ, **self.environment, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONHASHSEED": "0", **self.environment, "PYTHONPATH": path},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
         self.processes[ours] = process
-        if problem := ours.recv_bytes():
-            raise RuntimeError(f"{get_worker().address}: {problem.decode()}")
+        if problem := ours.recv():
+            raise RuntimeError(f"{get_worker().address}: {problem}")
         return ours
 
     def _watch(self, connection: Connection, folder: str) -> None:

@@ -1,13 +1,13 @@
 """A process that does runs for a worker of the cluster, one after another."""
 
 import os
-import pickle
 import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 
 def main(connection: Connection) -> None:
@@ -25,23 +25,22 @@ def main(connection: Connection) -> None:
         begin(os.getppid())
         load_experiment(root)
     except Exception as error:  # whatever importing raises
-        connection.send_bytes(str(error).partition("\n")[0].encode())
+        connection.send(str(error).partition("\n")[0])
         return
-    connection.send_bytes(b"")
+    connection.send("")
     while True:
-        answer = _do(root, connection.recv_bytes())
-        connection.send_bytes(answer)
+        connection.send(_do(root, connection.recv()))
 
 
-def _do(root: Path, content: bytes) -> bytes:
+def _do(root: Path, run: Any) -> Any:
     """Do a run, and take its files away.
 
     Args:
         root: the project's root.
-        content: a `Run`, pickled.
+        run: a `Run`.
 
     Returns:
-        an `Outcome`, and content by path relative to the root, pickled.
+        an `Outcome`, and content by path relative to the root.
     """
     from filelock import FileLock
 
@@ -49,7 +48,6 @@ def _do(root: Path, content: bytes) -> bytes:
     from lineage.runs.train_run import train_or_fail
     from lineage.tracked.whole_file import remove
 
-    run = pickle.loads(content)
     run = replace(run, facts=replace(run.facts, platform=platform.platform()))
     made = run_files(root, UNFINISHED, run.track_id)
     lock = Path(f"{work_folder(root, run)}.lock")
@@ -58,7 +56,7 @@ def _do(root: Path, content: bytes) -> bytes:
         files = read_files(root, made)
         for path in (*made, lock):
             remove(path)
-    return pickle.dumps((outcome, files))
+    return outcome, files
 
 
 def read_files(root: Path, places: Iterable[Path]) -> dict[str, bytes]:

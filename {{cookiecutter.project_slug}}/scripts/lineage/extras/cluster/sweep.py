@@ -2,7 +2,7 @@
 
 import pickle
 import socket
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
@@ -26,7 +26,7 @@ from lineage.runs.run import Outcome, Run, work_folder
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import record_failure
 from lineage.runs.workers import record_death
-from lineage.tracked.whole_file import remove, write_whole
+from lineage.tracked.whole_file import draft_of, remove
 
 SENT = (paths.PARAMS, paths.PIPELINE, "scripts/lineage")
 """What a run needs beside its code and what dvc.yaml lists for `train`, data most of all."""
@@ -56,13 +56,11 @@ def do_on_cluster(
     if not environments:
         return
     root = plan.root
-    sweep = plan.params.sweep
     cloudpickle.register_pickle_by_value(on_worker)
     sent = {*SENT, *listed_paths(root), *code_files(root)}
-    files = read_files(root, [root / name for name in sent])
-    environment = {"PYTHONHASHSEED": "0", **environments[0]}
-    session = on_worker.Session(f"{socket.gethostname()}:{root}", files, environment)
-    with connect(sweep.address, sweep.scheduler, len(environments)) as client:
+    files = read_files(root, map(root.joinpath, sent))
+    session = on_worker.Session(f"{socket.gethostname()}:{root}", files, environments[0])
+    with connect(plan.params.sweep, len(environments)) as client:
         client.subscribe_topic(on_worker.TOPIC, partial(_keep_events, root))
         client.register_plugin(session)
         try:
@@ -81,7 +79,7 @@ def _do_all(
     root: Path,
     runs: Iterable[Run],
     environments: list[dict[str, str]],
-) -> Generator[Outcome, None, None]:
+) -> Iterator[Outcome]:
     """Yield how each run ended; there are as many at a time as workers have threads."""
 
     def do(folder: str, run: bytes) -> Any:  # local, so that it travels by value
@@ -102,10 +100,9 @@ def _do_all(
             busy[future] = run
         if not busy:
             return
-        ended: set[Future] = set()
         with suppress(TimeoutError):
-            ended = wait(list(busy), SECONDS, "FIRST_COMPLETED").done
-        for future in ended:
+            wait(list(busy), SECONDS, "FIRST_COMPLETED")
+        for future in list(filter(Future.done, busy)):
             yield _take(root, busy.pop(future), future)
 
 
@@ -126,13 +123,11 @@ def _take(root: Path, run: Run, future: Future) -> Outcome:
         return record_death(root, run, answer)
     outcome, files = pickle.loads(answer)
     for name, content in files.items():
-        write_whole(root / name, partial(_fill, content), locked=False)
+        with draft_of(root / name, locked=False) as draft:
+            draft.path.write_bytes(content)
+            draft.publish()
     remove(work_folder(root, run))
     return outcome
-
-
-def _fill(content: bytes, path: Path) -> bool:
-    return path.write_bytes(content) >= 0
 
 
 def _keep_events(root: Path, event: tuple[float, Any]) -> None:

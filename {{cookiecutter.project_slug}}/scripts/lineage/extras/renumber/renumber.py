@@ -1,0 +1,73 @@
+"""Give runs whose version is taken the next free one: in rows, params.yaml and card."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from lineage.core.console import say
+from lineage.core.errors import Refused
+from lineage.core.params import read_params
+from lineage.core.paths import DATABASE, PARAMS, PRODUCTION, RUNS
+from lineage.core.version_numbers import Part
+from lineage.models.model_card import read_card, write_card
+from lineage.results.plots import write_reports
+from lineage.tracked.dvc import run_dvc
+from lineage.tracked.guarded_output import guarded_output
+from lineage.tracked.version_tags import Tag, tags, taken_versions
+from lineage.versions.new_tag import check_clean, check_recorded, tag_now
+from lineage.versions.suggest import COMMAND, find_next, holds_runs, set_version
+
+CHANGE = "UPDATE metrics SET version = ? WHERE track_id IN (SELECT value FROM json_each(?))"
+
+
+def renumber_runs(
+    root: Path,
+    part: Part | None,
+    text: str | None,
+    message: str | None,
+) -> Tag:
+    """Give the runs of the last `dvc repro` the next free version, then commit and tag it.
+
+    Rows, params.yaml and the card of production change in nothing but the version.
+
+    Args:
+        root: the project's root.
+        part: the number to raise; None: as is suggested.
+        text: as in `tag_now`.
+        message: as in `tag_now`; without one, the tree has to be clean.
+
+    Raises:
+        Refused: not everything is recorded and committed, or the runs have this number by right.
+    """
+    params = read_params(root / PARAMS)
+    old = params.experiment.version
+    check_recorded(root)
+    if message is None:
+        check_clean(root)
+    new = find_next(root, params, taken_versions(root), part).name
+    closed = tags(root).get(old)
+    if new == old or (closed and holds_runs(root, closed)):
+        raise Refused(f"the newest runs are {old} by right", f"{COMMAND} --suggest")
+    runs = sorted((root / RUNS).glob("*.db"))
+    track_ids = [run.stem for run in runs]
+    for file in (root / DATABASE, *runs):
+        _change(root, file, (new, json.dumps(track_ids)))
+    card = read_card(root)
+    if card and card["track_id"] in track_ids:
+        write_card(root / PRODUCTION, {**card, "version": new})
+    set_version(root, new)
+    write_reports(root, track_ids, params.promote.metric, params.promote.mode)
+    run_dvc(root, "commit --force")
+    say(f"{len(runs)} runs said {old}, and say {new} now")
+    return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
+
+
+def _change(root: Path, file: Path, values: tuple[str, str]) -> None:
+    """Change the version of runs in a copy of their database, which then takes its place."""
+    with guarded_output(root, file.relative_to(root).as_posix()) as output:
+        shutil.copyfile(file, output.draft)
+        with closing(sqlite3.connect(output.draft)) as connection, connection:
+            connection.execute(CHANGE, values)
+        output.publish(replaces=True)
