@@ -21,7 +21,7 @@ from models_project import add_rows, card, md5, models, object_of, refusal, rows
 from lineage.core.errors import Refused
 from lineage.models.production import locked_folders, promote_by_hand
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.whole_file import recover_folder
+from lineage.tracked.whole_file import recover
 
 pytestmark = pytest.mark.slow
 
@@ -191,7 +191,7 @@ def test_killed_at_fifty_moments_production_is_always_whole(tmp_path: Path) -> N
         seen.add(content["track_id"])
     server.stdin.close()
     assert server.wait() == 0
-    recover_folder(folder)  # what every command does first
+    recover(folder)  # what every command does first
     assert [path.name for path in folder.parent.iterdir()] == ["production"]
     assert seen == {"a", "b"} and cut > 10, "the kills came in the middle of promotions"
 

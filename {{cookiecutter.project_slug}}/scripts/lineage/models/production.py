@@ -27,7 +27,7 @@ from lineage.tracked.cache import cached_object, copy_out, object_path, read_lis
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.whole_file import recover_folder, replace_folder
+from lineage.tracked.whole_file import recover, write_whole
 
 STAGE = "promote_model"
 COPIED = (
@@ -68,7 +68,7 @@ def locked_folders(root: Path) -> Iterator[None]:
 
     with locked(root, paths.PRODUCTION):
         for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
-            recover_folder(root / name)
+            recover(root / name)
             check_base(root, name, may_differ)
         yield
 
@@ -205,7 +205,7 @@ def put_into_production(root: Path, source: Path, card: Card) -> None:
         copy_out(source, new_folder / MODEL)
         write_card(new_folder, card)
 
-    replace_folder(folder, build)
+    write_whole(folder, build)
 
 
 def record_models(root: Path) -> None:

@@ -131,12 +131,11 @@ def write_object(
             folder.mkdir(exist_ok=True)
             folder.chmod(mode & 0o2777)
 
-    def build_read_only(temporary: Path) -> bool:
+    def build_read_only(temporary: Path) -> None:
         build(temporary)
         temporary.chmod(0o444)
-        return True
 
-    write_whole(path, build_read_only, locked=False)
+    write_whole(path, build_read_only)
     return path
 
 

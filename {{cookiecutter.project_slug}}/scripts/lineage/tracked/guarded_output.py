@@ -25,7 +25,7 @@ from lineage.tracked.cache import cached_object, recorded_manifest, store_object
 from lineage.tracked.git import git
 from lineage.tracked.hashes import manifest_of, path_md5
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
-from lineage.tracked.whole_file import Draft, draft_of, recover_folder
+from lineage.tracked.whole_file import Draft, draft_of, recover
 
 LOCK_SECONDS = 600.0
 
@@ -134,7 +134,7 @@ def locked(
             raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        recover_folder(root / path)
+        recover(root / path)
         yield
     finally:
         holder.unlink(missing_ok=True)

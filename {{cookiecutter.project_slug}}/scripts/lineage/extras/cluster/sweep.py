@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,9 @@ def _take(root: Path, run: Run, future: Future) -> Outcome:
         return record_death(root, run, answer)
     outcome, files = pickle.loads(answer)
     for name, content in files.items():
-        write_whole(root / name, partial(_fill, content), locked=False)
+        write_whole(root / name, methodcaller("write_bytes", content))
     remove(work_folder(root, run))
     return outcome
-
-
-def _fill(content: bytes, path: Path) -> bool:
-    return path.write_bytes(content) >= 0
 
 
 def _keep_events(root: Path, event: tuple[float, Any]) -> None:
