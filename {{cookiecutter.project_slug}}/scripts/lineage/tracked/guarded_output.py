@@ -205,7 +205,7 @@ def _checkout(root: Path, md5: str) -> str:
         root: the project's root.
         md5: of the output that another commit left behind.
     """
-    changed = git(root, "diff", "--relative", "--name-only", "--", "*.dvc") or ""
+    changed = git(root, "diff --relative --name-only -- *.dvc") or ""
     commands = []
     stale = []
     for path, present in recorded_outputs(root).items():
@@ -225,7 +225,7 @@ def _checkout(root: Path, md5: str) -> str:
 
 
 def _in_a_commit(root: Path, md5: str, name: str) -> bool:
-    return bool(git(root, "log", "--all", "--max-count=1", "--format=%h", f"-S{md5}", "--", name))
+    return bool(git(root, f"log --all --max-count=1 --format=%h -S{md5} --", name))
 
 
 def _holds_recorded(

@@ -130,12 +130,12 @@ def _state(output: Path) -> tuple[int, ...]:
 
 def same_bytes(left: Path, right: Path) -> bool:
     """Compare two files by size, then by content; two folders by the names and files in them."""
-    if left.is_file() and right.is_file():
-        return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
-    names = {path.name for path in left.glob("*")}
-    if not (left.is_dir() and right.is_dir()) or names != {path.name for path in right.glob("*")}:
+    if left.is_dir() and right.is_dir():
+        names = {path.name for path in (*left.glob("*"), *right.glob("*"))}
+        return all(same_bytes(left / name, right / name) for name in names)
+    if not (left.is_file() and right.is_file()):
         return False
-    return all(same_bytes(left / name, right / name) for name in names)
+    return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
 
 
 def flush_to_disk(path: Path) -> None:
