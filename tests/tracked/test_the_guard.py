@@ -12,7 +12,7 @@ from lineage.core.errors import Refused
 from lineage.tracked.cache import cache_folder, cached_object, object_path, store_object
 from lineage.tracked.git import must_git
 from lineage.tracked.guarded_output import check_base, guarded_output, keep_recoverable
-from lineage.tracked.hashes import manifest_of, path_md5, write_listing
+from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
 from lineage.tracked.recorded import recorded_md5
 
 NAME, FOLDER = "data/train.parquet", "results/predictions"
@@ -28,9 +28,9 @@ def put_in_cache(root: Path, name: str) -> str:
     path = root / name
     md5 = path_md5(path)
     if path.is_dir():
-        for file, each in manifest_of(path).items():
+        for file, each in folder_manifest(path).items():
             store_object(root, path / file, each)
-        (root / "listing").write_text(write_listing(manifest_of(path)))
+        (root / "listing").write_text(write_listing(folder_manifest(path)))
         path = root / "listing"
     store_object(root, path, md5)
     return md5

@@ -17,7 +17,7 @@ from lineage.results.leaderboard import measured
 from lineage.runs.model_file import checked_md5, model_name, models_in
 from lineage.runs.run import FINISHED, run_files
 from lineage.tracked.cache import cached_object, copy_out, is_whole, recorded_manifest
-from lineage.tracked.hashes import manifest_of
+from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.remote import missing_in_remote, open_remote
 from lineage.tracked.whole_file import remove, write_text, write_whole
 
@@ -145,10 +145,10 @@ def find_surplus(models: Models, files: Found, keep: int) -> dict[str, set[str]]
     spared = {card.get("track_id"), *list(dict.fromkeys(best))[:keep]}
     surplus = {}
     for track_id, path in files.items():
-        checked_md5(models.root, path)
+        md5 = checked_md5(models.root, path)
         if track_id not in spared:
-            hashes = set(manifest_of(path).values())
-            made = manifest_of(models.root / paths.ARTIFACTS / track_id)
+            hashes = set(folder_manifest(path).values()) or {md5}
+            made = folder_manifest(models.root / paths.ARTIFACTS / track_id)
             surplus[track_id] = hashes.union(made.values())
     return surplus
 

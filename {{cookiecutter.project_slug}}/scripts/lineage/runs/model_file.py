@@ -55,7 +55,7 @@ def hashes_by_name(files: Mapping[str, str]) -> dict[str, str]:
     for path, md5 in files.items():
         name, _, inside = path.partition("/")
         folders.setdefault(name, {})[inside] = md5
-    return {name: listing_md5(inside) for name, inside in folders.items()}
+    return {name: inside.get("") or listing_md5(inside) for name, inside in folders.items()}
 
 
 def checked_md5(root: Path, path: Path) -> str:

@@ -63,31 +63,32 @@ def bytes_md5(path: Path) -> str:
     return digest.hexdigest()
 
 
-def manifest_of(path: Path) -> dict[str, str]:
+def folder_manifest(folder: Path) -> dict[str, str]:
     """Map each file of a folder (POSIX path relative to it) to its md5.
 
-    A file alone has no name in it. What the project's `.dvcignore` names is left out.
+    What the project's `.dvcignore` names is left out.
     """
-    if path.is_file():
-        return {"": file_md5(path)}
     manifest = {}
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path)
-        is_left_out = file.match(".*.tmp") or not IGNORED.isdisjoint(name.parts)
-        if file.is_file() and not is_left_out:
-            manifest[name.as_posix()] = file_md5(file)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        is_left_out = path.match(".*.tmp") or not IGNORED.isdisjoint(name.parts)
+        if path.is_file() and not is_left_out:
+            manifest[name.as_posix()] = file_md5(path)
     return manifest
+
+
+def manifest_of(path: Path) -> dict[str, str]:
+    """Map the files of a folder to their md5; a file alone has no name in it."""
+    return folder_manifest(path) if path.is_dir() else {"": file_md5(path)}
 
 
 def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
-    return listing_md5(manifest_of(path))
+    return listing_md5(folder_manifest(path)) if path.is_dir() else file_md5(path)
 
 
 def listing_md5(files: Mapping[str, str]) -> str:
-    """Hash a folder by its files, relative path to md5; a file alone, without a name, as itself."""
-    if "" in files:
-        return files[""]
+    """Hash a folder by its files, relative path to md5."""
     digest = hashlib.md5(write_listing(files).encode(), usedforsecurity=False)
     return digest.hexdigest() + ".dir"
 
