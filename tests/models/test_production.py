@@ -22,7 +22,7 @@ from lineage.core.errors import Refused
 from lineage.extras.by_hand.models import promote_by_hand
 from lineage.models.production import locked_folders
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.whole_file import recover_folder
+from lineage.tracked.whole_file import recover
 
 pytestmark = pytest.mark.slow
 
@@ -192,7 +192,7 @@ def test_killed_at_fifty_moments_production_is_always_whole(tmp_path: Path) -> N
         seen.add(content["track_id"])
     server.stdin.close()
     assert server.wait() == 0
-    recover_folder(folder)  # what every command does first
+    recover(folder)  # what every command does first
     assert [path.name for path in folder.parent.iterdir()] == ["production"]
     assert seen == {"a", "b"} and cut > 10, "the kills came in the middle of promotions"
 

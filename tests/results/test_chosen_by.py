@@ -15,8 +15,8 @@ from lineage.core.params import Promote
 from lineage.results.chosen_by import best_on_validation, choice_of, how_chosen
 from lineage.results.leaderboard import best_runs, print_leaderboard, read_leaderboard
 from lineage.results.plots import write_reports
-from lineage.runs.progress import _best
 from lineage.runs.run import Facts, Outcome, Run
+from lineage.runs.sweep import _best
 
 RUNS: list[tuple[Any, ...]] = [
     # track_id, timestamp, version, data_hash, test_hash, model_C, f1_score, val_f1_score

@@ -15,16 +15,15 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import Refused
-from lineage.runs.progress import _line
 from lineage.runs.run import Facts, Outcome, Run
-from lineage.runs.sweep import check_failures
+from lineage.runs.sweep import _line, check_failures
 
 SHOW = """
 import sys
 from pathlib import Path
 from lineage.core.params import Promote
-from lineage.runs.progress import show_progress
 from lineage.runs.run import Facts, Outcome, Run
+from lineage.runs.sweep import show_progress
 folder = Path("results/unfinished/x.y")
 folder.mkdir(parents=True)
 (folder / "events.jsonl").write_text('{"timestamp": 1.0, "step": 3, "loss": 0.333333, "another_long_name": 0.5}')

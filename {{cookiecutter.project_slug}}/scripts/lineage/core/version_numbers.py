@@ -38,7 +38,9 @@ def following(version: str, part: Part, taken: Collection[str] = ()) -> str:
     Example: `following("e1.2.3", "minor")` is `e1.3.0`, or `e1.4.0` when `e1.3.0` is taken.
     """
     major, minor, patch = parse(version)
-    name = f"e{major + 1}.0.0"
-    if part != "major":
-        name = f"e{major}.{minor + 1}.0" if part == "minor" else f"e{major}.{minor}.{patch + 1}"
+    name = {
+        "major": f"e{major + 1}.0.0",
+        "minor": f"e{major}.{minor + 1}.0",
+        "patch": f"e{major}.{minor}.{patch + 1}",
+    }[part]
     return following(name, part, taken) if name in taken else name

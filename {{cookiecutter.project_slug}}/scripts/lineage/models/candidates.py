@@ -17,7 +17,7 @@ from lineage.runs.run import FINISHED, run_files
 from lineage.tracked.cache import cached_object, copy_out, is_whole, recorded_manifest
 from lineage.tracked.hashes import folder_manifest, manifest_of
 from lineage.tracked.remote import missing_in_remote, open_remote
-from lineage.tracked.whole_file import remove, replace_folder, write_text
+from lineage.tracked.whole_file import remove, write_text, write_whole
 
 ABOUT_ARTIFACTS = "Files that the runs of candidates made by run.artifact().\n"
 
@@ -140,10 +140,11 @@ def write_candidates(root: Path, kept: Found) -> bool:
         return False
 
     def build(new_folder: Path) -> None:
+        new_folder.mkdir()
         for path in set(folder.glob("*")) - set(present.values()):
             copy_out(path, new_folder / path.name)
         for track_id, path in kept.items():
             copy_out(path, new_folder / model_name(track_id))
 
-    replace_folder(folder, build)
+    write_whole(folder, build)
     return True

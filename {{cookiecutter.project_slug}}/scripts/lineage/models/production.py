@@ -26,7 +26,7 @@ from lineage.runs.model_file import models_in
 from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.whole_file import recover_folder, replace_folder
+from lineage.tracked.whole_file import recover, write_whole
 
 COPIED = (
     "track_id",
@@ -66,7 +66,7 @@ def locked_folders(root: Path) -> Iterator[None]:
 
     with locked(root, paths.PRODUCTION):
         for name in (paths.PRODUCTION, paths.CANDIDATES, paths.ARTIFACTS):
-            recover_folder(root / name)
+            recover(root / name)
             check_base(root, name, may_differ)
         yield
 
@@ -142,4 +142,4 @@ def put_into_production(root: Path, source: Path, card: Card) -> None:
         copy_out(source, new_folder / MODEL)
         write_card(new_folder, card)
 
-    replace_folder(folder, build)
+    write_whole(folder, build)

@@ -3,7 +3,7 @@
 - `run_plan.py` plans: which runs the params ask for, what each of them depends on, how they end.
 - `unread_params.py` finds keys of params.yaml that the code never reads.
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
-- `sweep.py` does the runs of a plan, and says which failed.
+- `sweep.py` does the runs of a plan, shows how they go, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
 - `validation.py` splits the training data, and says by which metric runs are chosen.
 - `active_run.py` is what `fit` and `evaluate` get of a run: it logs, keeps files, survives kills.
@@ -11,9 +11,8 @@
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.
 - `run_database.py` writes the row of `metrics`, through xetrack, and the table `events`.
-- `workers.py` does runs in processes of their own; one that dies takes no other with it.
-- `devices.py` finds the GPUs that workers share.
-- `progress.py` shows how a sweep goes.
+- `workers.py` does runs in processes of their own, which share the cores and the GPUs; one that
+  dies takes no other with it.
 
 What may be changed: what a row says (`Facts` in `run.py`), and how runs are spread over
 processes (`workers.py`). Other rooms read the names of the files and the columns that exist.

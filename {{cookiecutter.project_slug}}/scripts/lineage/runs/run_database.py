@@ -79,14 +79,13 @@ def write_run(
     types |= {name: run.param_types[name] for name in params}
     types |= dict.fromkeys(metrics, "REAL")
 
-    def build(temporary: Path) -> bool:
+    def build(temporary: Path) -> None:
         _create_table(temporary, METRICS, types)
         _log_row(temporary, run.track_id, row)
         if events:
             _write_events(temporary, run.track_id, events)
-        return True
 
-    write_whole(path, build, locked=False)
+    write_whole(path, build)
 
 
 def _create_table(

@@ -35,7 +35,6 @@ PIPELINE_FILES = (paths.PIPELINE_LOCK, "results", "models", "data")
 
 DATA = (paths.TRAIN_DATA, paths.TEST_DATA)
 Values = dict[str, Any]
-LOST = "rows cannot lead back to the"
 MAX_SEED = (1 << 32) - 1
 """The largest seed that numpy takes."""
 
@@ -173,21 +172,21 @@ def _hash_path(path: Path) -> str | None:
 
 def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
     """Collect what every row of the plan says about code, data and environment."""
-    state = code_state(root, written_by_pipeline=PIPELINE_FILES)
-    is_dirty = None if state.dirty is None else int(state.dirty)
+    state = code_state(root, *PIPELINE_FILES)
     code = code_files(root)
     check_listed(root, code)
     warn_of_unread(params.model, code)
     data_hash = inputs[paths.TRAIN_DATA]
     if state.commit is None:
-        warn(f"outside a Git repository, or before its first commit: {LOST} code")
+        no_commit = "outside a Git repository, or before its first commit"
+        warn(f"{no_commit}: rows cannot lead back to the code")
     if recorded_md5(root, paths.TRAIN_DATA) != data_hash:
         unrecorded = f"{paths.TRAIN_DATA} is not what dvc.lock records"
-        warn(f"{unrecorded}: {LOST} data; use dvc repro")
+        warn(f"{unrecorded}: rows cannot lead back to the data; use dvc repro")
     return Facts(
         version=params.experiment.version,
         git_commit=state.commit,
-        git_dirty=is_dirty,
+        git_dirty=state.dirty,
         data_hash=data_hash,
         dvc_hash=_hash_path(root / paths.PIPELINE_LOCK),
         test_hash=inputs[paths.TEST_DATA],

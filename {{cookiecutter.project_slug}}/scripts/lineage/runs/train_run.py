@@ -19,7 +19,16 @@ from lineage.core.experiment_file import imported_files, load_experiment
 from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
-from lineage.runs.run import CHECKPOINT, UNFINISHED, Metrics, Outcome, Run, run_files, work_folder
+from lineage.runs.run import (
+    CHECKPOINT,
+    UNFINISHED,
+    Metrics,
+    Outcome,
+    Run,
+    RunFiles,
+    run_files,
+    work_folder,
+)
 from lineage.runs.run_database import to_metrics, write_run
 from lineage.runs.validation import add_validated, split
 from lineage.tracked.hashes import file_md5
@@ -51,9 +60,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     """
     import numpy
 
-    files = run_files(root, UNFINISHED, run.track_id)
-    for path in files:
-        remove(path)  # of a process that was killed
+    files = _new_files(root, run)
     random.seed(run.facts.seed)
     numpy.random.seed(run.facts.seed)
     experiment = load_experiment(root)
@@ -78,6 +85,14 @@ def train_run(root: Path, run: Run) -> Outcome:
     write_run(files.database, replace(run, facts=facts), metrics, active.events())
     active.end()
     return Outcome(run, metrics)
+
+
+def _new_files(root: Path, run: Run) -> RunFiles:
+    """Name the files of a run, and remove what a process that was killed has made of them."""
+    files = run_files(root, UNFINISHED, run.track_id)
+    for path in files:
+        remove(path)
+    return files
 
 
 def _fit_and_evaluate(
@@ -119,9 +134,7 @@ def activate(root: Path, run: Run) -> ActiveRun:
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed: params, facts, events and the error; nothing else."""
-    files = run_files(root, UNFINISHED, run.track_id)
-    for path in files:
-        remove(path)
+    files = _new_files(root, run)
     facts = replace(run.facts, status="failed", error=error)
     try:
         active = ActiveRun(work_folder(root, run), run.track_id, run.params)

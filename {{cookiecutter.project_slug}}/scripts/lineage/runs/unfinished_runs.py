@@ -33,11 +33,11 @@ def find_done(root: Path) -> dict[str, str]:
     """
     for folder in (*UNFINISHED, *FINISHED):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    track_ids = _track_ids(root / paths.UNFINISHED_RUNS)
-    for track_id in _track_ids(root / paths.RUNS):
-        database = run_files(root, FINISHED, track_id).database
+    databases = sorted((root / paths.UNFINISHED_RUNS).glob("[!.]*.db"))
+    for database in sorted((root / paths.RUNS).glob("[!.]*.db")):
         if not cached_object(root, file_md5(database)):
-            track_ids.append(track_id)  # its stage was stopped before DVC cached it
+            databases.append(database)  # its stage was stopped before DVC cached it
+    track_ids = [database.stem for database in databases]
     for track_id in track_ids:
         _move(root, track_id, FINISHED, UNFINISHED)
     _remove_parts(root, track_ids)
@@ -52,12 +52,8 @@ def begun_before(root: Path) -> dict[str, str]:
     Returns:
         their ids by `run_hash`.
     """
-    begun = {}
-    for path in (root / paths.UNFINISHED_RUNS).glob("*.*"):
-        run_hash, _, track_id = path.name.partition(".")
-        if path.is_dir():
-            begun[run_hash] = track_id
-    return begun
+    folders = filter(Path.is_dir, (root / paths.UNFINISHED_RUNS).glob("*.*"))
+    return dict(folder.name.split(".", 1) for folder in folders)
 
 
 def finish(root: Path, track_ids: Iterable[str]) -> None:
@@ -69,21 +65,12 @@ def finish(root: Path, track_ids: Iterable[str]) -> None:
         _move(root, track_id, UNFINISHED, FINISHED)
 
 
-def _move(
-    root: Path,
-    track_id: str,
-    source: Folders,
-    target: Folders,
-) -> None:
+def _move(root: Path, track_id: str, source: Folders, target: Folders) -> None:
     """Move the files that a run has, its database last."""
     new_files = run_files(root, target, track_id)
     for old, new in zip(run_files(root, source, track_id), new_files):
         if old.exists():
             old.replace(new)
-
-
-def _track_ids(folder: Path) -> list[str]:
-    return [path.stem for path in sorted(folder.glob("[!.]*.db"))]
 
 
 def _remove_parts(root: Path, whole: list[str]) -> None:

@@ -3,17 +3,18 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterable
 from concurrent import futures
 from contextlib import ExitStack
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
 
+from lineage.core.errors import BadInput
 from lineage.core.params import Sweep
-from lineage.runs.devices import DEVICES, find_devices
 from lineage.runs.run import Outcome, Run
 from lineage.runs.train_run import record_failure, train_or_fail
 
@@ -27,6 +28,11 @@ THREAD_LIMITS = (
     "VECLIB_MAXIMUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
+DEVICES = "CUDA_VISIBLE_DEVICES"
+"""The variable that names the devices that a process sees: `2,5`, or UUIDs."""
+
+SEEN = re.compile(r"\d|GPU-|MIG-")
+"""How a device's name begins; CUDA sees none behind another one, as -1."""
 
 
 def environments(sweep: Sweep, runs: int, threads: int) -> list[dict[str, str]]:
@@ -49,6 +55,33 @@ def environments(sweep: Sweep, runs: int, threads: int) -> list[dict[str, str]]:
     return places[: min(jobs, runs)]
 
 
+def find_devices(gpus: Any) -> list[str]:
+    """Turn `sweep.gpus` into devices, named as in `CUDA_VISIBLE_DEVICES`.
+
+    Where that variable is set, they are the first that it names; elsewhere the first of the
+    machine, which is asked how many it has for `auto` only.
+
+    Raises:
+        BadInput: the variable names fewer.
+    """
+    named = os.environ.get(DEVICES)
+    if named is not None:
+        seen = list(takewhile(SEEN.match, map(str.strip, named.split(","))))
+    elif gpus == "auto":
+        listed = subprocess.getoutput("nvidia-smi -L")  # an error, where that cannot be run
+        seen = re.findall(r"^GPU (\d+):", listed, re.MULTILINE)
+    else:
+        seen = [str(number) for number in range(gpus)]
+    if gpus == "auto":
+        return seen
+    if len(seen) < gpus:
+        raise BadInput(
+            f"params.yaml: sweep.gpus: {gpus} is more than {DEVICES} names: {named!r}",
+            f"unset {DEVICES}   # or set sweep.gpus: auto",
+        )
+    return seen[:gpus]
+
+
 def do_all(
     root: Path,
     runs: Iterable[Run],
@@ -67,25 +100,23 @@ def do_all(
     """
     waiting = iter(runs)
     died_once: list[Run] = []
-    busy: dict[Any, tuple[int, Run]] = {}
+    busy: dict[Any, tuple[Any, Run]] = {}
     with ExitStack() as all_workers:
         all_workers.callback(_join_queues)
-        workers = [_new_worker(environment, all_workers) for environment in environments]
-        idle = list(range(len(workers)))
+        idle = [_new_worker(environment, all_workers) for environment in environments]
         while True:
             for run in islice(waiting, len(idle)):
-                number = idle.pop(0)
-                busy[workers[number].submit(train_or_fail, root, run)] = (number, run)
+                worker = idle.pop(0)
+                busy[worker.submit(train_or_fail, root, run)] = (worker, run)
             if not busy:
                 return
             for future in futures.wait(busy, return_when=futures.FIRST_COMPLETED).done:
-                number, run = busy.pop(future)
-                idle.append(number)
-                if not isinstance(future.exception(), futures.BrokenExecutor):
+                worker, run = busy.pop(future)
+                has_died = isinstance(future.exception(), futures.BrokenExecutor)
+                idle.append(_new_worker(worker.environment, all_workers) if has_died else worker)
+                if not has_died:
                     yield future.result()
-                    continue
-                workers[number] = _new_worker(environments[number], all_workers)
-                if run in died_once:
+                elif run in died_once:
                     yield record_death(root, run, str(future.exception()))
                 else:
                     died_once.append(run)
@@ -114,6 +145,7 @@ def _new_worker(environment: dict[str, str], all_workers: ExitStack) -> Any:
         initializer=begin,
         initargs=(os.getpid(),),
     )
+    worker.environment = environment
     all_workers.callback(worker.shutdown, kill_workers=True)
     return worker
 

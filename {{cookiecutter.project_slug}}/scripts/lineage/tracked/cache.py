@@ -1,12 +1,10 @@
 """DVC's local cache: where an object is, whether it is whole, copied in and out."""
 
-import configparser
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_li
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
-PLAIN_FOLDER = r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'"""
+PLAIN_FOLDER = rb"""(?m)^\[cache\]\n(?: .*\n)*? +dir = (/[^#,'"\n]*[^#,'"\s])$"""
+"""Where `.dvc/config.local` names the cache, as `make setup` writes it, unquoted."""
 
 
 @lru_cache(maxsize=4)
@@ -28,13 +27,10 @@ def cache_folder(root: Path) -> Path:
     default = dvc_folder / "cache"
     if not dvc_folder.is_dir():
         return default
-    parser = configparser.RawConfigParser(strict=False)
-    with suppress(configparser.Error, UnicodeDecodeError):
-        parser.read(dvc_folder / "config.local", encoding="utf-8")
-    folder = parser.get("cache", "dir", fallback="")
-    plain = re.fullmatch(PLAIN_FOLDER, folder)
-    if plain:
-        return Path(plain[plain.lastindex or 0])
+    local = dvc_folder / "config.local"
+    content = local.read_bytes() if local.is_file() else b""
+    if plain := re.search(PLAIN_FOLDER, content):
+        return Path(os.fsdecode(plain[1]))
     from dvc.config import Config
 
     configured = Config(dvc_dir=str(dvc_folder))["cache"].get("dir")
@@ -93,25 +89,17 @@ def store(root: Path, path: Path, others: Mapping[str, str] | None = None) -> st
 def store_listing(root: Path, files: Mapping[str, str]) -> str:
     """Write the object of a folder, from its files, into the cache; return its hash."""
     md5 = listing_md5(files)
-    listing = write_listing(files)
-    write_object(root, md5, lambda temporary: temporary.write_text(listing, encoding="utf-8"))
+    listing = write_listing(files).encode()
+    write_object(root, md5, lambda temporary: temporary.write_bytes(listing))
     return md5
 
 
-def store_object(
-    root: Path,
-    file: Path,
-    md5: str,
-) -> None:
+def store_object(root: Path, file: Path, md5: str) -> None:
     """Copy a file into DVC's cache under its hash."""
     write_object(root, md5, lambda temporary: shutil.copyfile(file, temporary))
 
 
-def write_object(
-    root: Path,
-    md5: str,
-    build: Callable[[Path], object],
-) -> Path:
+def write_object(root: Path, md5: str, build: Callable[[Path], object]) -> Path:
     """Build an object of DVC's cache, whole and read-only as DVC does it; return its place.
 
     New folders get the mode of the one around them, which may be open to a group (`cache.shared`).
@@ -122,21 +110,17 @@ def write_object(
         build: writes the object to the path that it is given.
     """
     path = object_path(root, md5)
-    folder = cache_folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in path.parent.relative_to(folder).parts:
-        mode = folder.stat().st_mode
-        folder /= part
+    cache_folder(root).mkdir(parents=True, exist_ok=True)
+    for folder in reversed(path.parents):
         if not folder.exists():
             folder.mkdir(exist_ok=True)
-            folder.chmod(mode & 0o2777)
+            folder.chmod(folder.parent.stat().st_mode & 0o2777)
 
-    def build_read_only(temporary: Path) -> bool:
+    def build_read_only(temporary: Path) -> None:
         build(temporary)
         temporary.chmod(0o444)
-        return True
 
-    write_whole(path, build_read_only, locked=False)
+    write_whole(path, build_read_only)
     return path
 
 

@@ -3,11 +3,10 @@
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, TimeoutExpired
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.core.errors import Refused
 
@@ -21,15 +20,14 @@ FATAL = 128
 """Git's exit code where it cannot work at all: outside a repository, or in one that it refuses."""
 
 
-@dataclass(frozen=True)
-class CodeState:
-    """The commit that HEAD names, and whether tracked files differ from it.
+class CodeState(NamedTuple):
+    """The commit that HEAD names, and 1 when tracked files differ from it, else 0.
 
     Both are None outside Git or without a commit.
     """
 
-    commit: str | None
-    dirty: bool | None
+    commit: str | None = None
+    dirty: int | None = None
 
 
 def run(
@@ -89,12 +87,17 @@ def git_bytes(root: Path, command: str, *arguments: str, **options: Any) -> byte
         Refused: as `check_repository`.
     """
     try:
-        done = run(root, "git", *command.split(), *arguments, text=False, **options)
+        done = _run_git(root, *command.split(), *arguments, **options)
     except (FileNotFoundError, TimeoutExpired):
         return None
+    return None if done.returncode else done.stdout
+
+
+def _run_git(root: Path, *words: str, **options: Any) -> CompletedProcess[bytes]:
+    done = run(root, "git", *words, text=False, **options)
     if done.returncode == FATAL:
         check_repository(root)
-    return None if done.returncode else done.stdout
+    return done
 
 
 @cache
@@ -118,11 +121,7 @@ def git(root: Path, *arguments: str, **options: Any) -> str | None:
 
 
 def must_git(
-    root: Path,
-    command: str,
-    *arguments: str,
-    remedy: str | None = None,
-    index: Path | None = None,
+    root: Path, command: str, *arguments: str, remedy: str | None = None, **options: Any
 ) -> str:
     """As `git`, where an answer is needed.
 
@@ -131,15 +130,13 @@ def must_git(
         command: as in `git_bytes`.
         arguments: what follows, each of them one word.
         remedy: what helps when it fails.
-        index: a Git index to use instead of the repository's.
+        options: of `run`.
 
     Raises:
         Refused: it fails; in Git's own words.
     """
     words = [*command.split(), *arguments]
-    done = run(root, "git", *words, index=index, text=False)
-    if done.returncode == FATAL:
-        check_repository(root)
+    done = _run_git(root, *words, **options)
     if done.returncode:
         reason = " ".join(os.fsdecode(done.stderr or done.stdout).split())
         name = next(word for word in words if word[0] != "-" and "=" not in word)
@@ -174,7 +171,7 @@ def main_root(root: Path) -> Path:
     return main if (main / local).exists() else root
 
 
-def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> CodeState:
+def code_state(root: Path, *written_by_pipeline: str) -> CodeState:
     """Read which commit the code is of, and whether it was changed since.
 
     Args:
@@ -182,10 +179,8 @@ def code_state(root: Path, *, written_by_pipeline: tuple[str, ...] = ()) -> Code
         written_by_pipeline: paths that `dvc repro` itself rewrites; they say nothing of the code.
     """
     commit = git(root, "rev-parse --verify --quiet HEAD")
-    if commit is None:
-        return CodeState(None, None)
     excluded = [f":(exclude){path}" for path in written_by_pipeline]
-    options = ("--porcelain", "--untracked-files=no")
-    changed = git(root, "status", *options, "--", ".", *excluded)
-    dirty = None if changed is None else bool(changed)
-    return CodeState(commit, dirty)
+    changed = git(root, "status --porcelain --untracked-files=no -- .", *excluded)
+    if commit is None or changed is None:
+        return CodeState(commit)
+    return CodeState(commit, int(changed != ""))

@@ -25,7 +25,7 @@ from lineage.tracked.cache import cached_object, recorded_manifest, store_object
 from lineage.tracked.git import git
 from lineage.tracked.hashes import manifest_of, path_md5
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
-from lineage.tracked.whole_file import Draft, draft_of, recover_folder
+from lineage.tracked.whole_file import Draft, draft_of, recover
 
 LOCK_SECONDS = 600.0
 
@@ -134,7 +134,7 @@ def locked(
             raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        recover_folder(root / path)
+        recover(root / path)
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -205,7 +205,7 @@ def _checkout(root: Path, md5: str) -> str:
         root: the project's root.
         md5: of the output that another commit left behind.
     """
-    changed = git(root, "diff", "--relative", "--name-only", "--", "*.dvc") or ""
+    changed = git(root, "diff --relative --name-only -- *.dvc") or ""
     commands = []
     stale = []
     for path, present in recorded_outputs(root).items():
@@ -225,7 +225,7 @@ def _checkout(root: Path, md5: str) -> str:
 
 
 def _in_a_commit(root: Path, md5: str, name: str) -> bool:
-    return bool(git(root, "log", "--all", "--max-count=1", "--format=%h", f"-S{md5}", "--", name))
+    return bool(git(root, f"log --all --max-count=1 --format=%h -S{md5} --", name))
 
 
 def _holds_recorded(

@@ -29,8 +29,7 @@ def check_history(root: Path) -> Step:
             ask = f"git ls-remote {remote}"
             return skipped("history", f"Git remote {remote} does not answer", ask)
         there.update(listed.split()[::2])  # a hash and a name in each line
-    sent = ("--ignore-missing", "--branches", "--tags", "--not", *there)
-    commits = git(root, "rev-list --count", *sent)
+    commits = git(root, "rev-list --count --ignore-missing --branches --tags --not", *there)
     named = (git(root, "show-ref --tags") or "").splitlines()
     tags = [line for line in named if line.split()[0] not in there]
     if commits is None:
@@ -50,8 +49,7 @@ def check_tracked(root: Path) -> Step:
     Raises:
         Refused: there are some; names them.
     """
-    ignored = ("--others", "--ignored", "--exclude-standard", "--", *MUST_BE_TRACKED.split())
-    hidden = git(root, "ls-files", *ignored)
+    hidden = git(root, f"ls-files --others --ignored --exclude-standard -- {MUST_BE_TRACKED}")
     if hidden is None:
         return skipped("tracked", NO_REPOSITORY)
     if hidden:

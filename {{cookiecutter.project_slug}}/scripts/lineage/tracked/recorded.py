@@ -110,10 +110,10 @@ def yaml_in_git(
 
 def _pointers(root: Path, revision: str | None) -> list[str]:
     """List the `.dvc` files."""
-    command = ["ls-files", "--cached", "--others", "--exclude-standard"]
+    command = "ls-files --cached --others --exclude-standard"
     if revision:
-        command = ["ls-tree", "-r", "--name-only", revision]
-    listed = git(root, *command, "-z", "--", ".") or ""
+        command = f"ls-tree -r --name-only {revision}"
+    listed = git(root, f"{command} -z -- .") or ""
     names = listed.split("\0")
     return sorted(name for name in names if name.endswith(".dvc"))
 
@@ -130,17 +130,15 @@ def _entries(
         else:
             data = (root / name).read_bytes()
         content = read_as_text(data) or {}
-        stages = [content]
-        if not name.endswith(".dvc"):
-            stages = list((content.get("stages") or {}).values())
-        for stage in stages:
+        stages = content.get("stages") or {"": content}  # a .dvc file is like one stage
+        for stage in stages.values():
             yield from _outputs_of(stage, name)
     except FileNotFoundError:
         return
     except (YAMLError, ValueError, AttributeError, TypeError, KeyError) as error:
-        if revision:
-            raise _unreadable(f"{revision}:{name}", error) from None
-        raise _unreadable(name, error, f"git checkout -- {name}") from None
+        where = f"{revision}:{name}" if revision else name
+        remedy = None if revision else f"git checkout -- {name}"
+        raise _unreadable(where, error, remedy) from None
 
 
 def _unreadable(where: str, error: Exception, remedy: str | None = None) -> BadInput:

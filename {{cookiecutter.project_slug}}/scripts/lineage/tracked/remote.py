@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,6 @@ from lineage.tracked.cache import (
     cached_object,
     copy_out,
     is_whole,
-    object_path,
     read_listing,
     write_object,
 )
@@ -39,13 +39,12 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
     Raises:
         Refused: it is in neither, or only a damaged one is.
     """
-    storage = root if cached_object(root, md5) else main_root(root)
-    path = object_path(storage, md5)
-    damaged = path.is_file()
-    is_trusted = trusting and damaged and not path.stat().st_mode & 0o222
-    if is_trusted or (damaged and is_whole(path, md5)):
-        return path
-    problem = f"object {md5} {'is damaged in the cache' if damaged else 'is not in the cache'}"
+    path = cached_object(root, md5) or cached_object(main_root(root), md5)
+    if path:
+        is_protected = not path.stat().st_mode & 0o222
+        if (trusting and is_protected) or is_whole(path, md5):
+            return path
+    problem = f"object {md5} {'is damaged in the cache' if path else 'is not in the cache'}"
     remote = open_remote(root)
     if remote is None:
         remedy = "dvc remote add --default storage URL"
@@ -177,18 +176,17 @@ def missing_in_remote(
     """
     wanted = sorted(set(hashes))
 
-    def is_there(md5: str) -> bool:
+    def is_missing(md5: str) -> bool:
         try:
             size = remote.fs.info(remote.oid_to_path(md5))["size"]
         except FileNotFoundError:
-            return False
+            return True
         known = cached_object(root, md5)
-        return known is None or known.stat().st_size == size or not is_whole(known, md5)
+        return known is not None and known.stat().st_size != size and is_whole(known, md5)
 
     remote.fs.fs.invalidate_cache()
     with _answering(), ThreadPoolExecutor(REQUESTS) as pool:
-        found = pool.map(is_there, wanted)
-        return {md5 for md5, there in zip(wanted, found) if not there}
+        return set(compress(wanted, pool.map(is_missing, wanted)))
 
 
 def send(

@@ -57,9 +57,9 @@ def tags(root: Path, *options: str) -> dict[str, Tag]:
     Raises:
         Refused: Git does not answer.
     """
-    command = ("for-each-ref", "--sort=version:refname", f"--format={FIELDS}", *options)
+    command = f"for-each-ref --sort=version:refname --format={FIELDS}"
     found = {}
-    for line in must_git(root, *command, "refs/tags/e*").splitlines():
+    for line in must_git(root, command, *options, "refs/tags/e*").splitlines():
         name, own, peeled, *about = line.split("\0")
         if re.match(VERSION, name):
             found[name] = Tag(name, peeled or own, *about)

@@ -24,13 +24,12 @@ class Draft:
     Attributes:
         output: what to make or replace. A link to the DVC cache is replaced, never written through.
         path: where to write.
-        before: what the output was like when the draft was opened; None: that does not matter.
+        before: what the output was like when the draft was opened.
     """
 
     output: Path
     path: Path
-    before: tuple[int, ...] | None
-    is_locked: bool
+    before: tuple[int, ...]
 
     def publish(self) -> bool:
         """Rename the draft into place; a killed process leaves the old file as it was.
@@ -44,7 +43,7 @@ class Draft:
         output = self.output
         if same_bytes(self.path, output):
             return False
-        if self.is_locked and _state(output) != self.before:
+        if _state(output) != self.before:
             problem = f"{output} was changed by another program meanwhile; it is as that left it"
             raise Refused(problem, "try again")
         swap_in(self.path, output)
@@ -52,45 +51,43 @@ class Draft:
 
 
 @contextmanager
-def draft_of(output: Path, *, locked: bool = True) -> Iterator[Draft]:
+def draft_of(output: Path) -> Iterator[Draft]:
     """Open a draft of a file or folder; unless it is published, it is gone at the end.
+
+    Nobody else may write to the output, so what killed processes left beside it goes.
 
     Args:
         output: what to make or replace.
-        locked: the caller holds the output's lock, so what killed processes left beside it can go.
 
     Raises:
         Refused: another program is writing to the output.
     """
     with temporary_beside(output) as temporary:
-        before = _state(output) if locked else None
-        if locked:
-            _sweep(output)
-        yield Draft(output, temporary, before, locked)
-
-
-def write_whole(output: Path, build: Callable[[Path], bool], *, locked: bool = True) -> bool:
-    """Build a file beside `output` and rename it into place.
-
-    Args:
-        output: the file to make or replace.
-        build: writes the new file at the path it is given; returns False when nothing changes.
-        locked: as in `draft_of`.
-
-    Returns:
-        whether `output` changed.
-
-    Raises:
-        Refused: as in `Draft.publish` and `draft_of`.
-    """
-    with draft_of(output, locked=locked) as draft:
-        return build(draft.path) and draft.publish()
+        before = _state(output)
+        _sweep(output)
+        yield Draft(output, temporary, before)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
-    data = text.encode("utf-8")
-    write_whole(path, lambda temporary: temporary.write_bytes(data) >= 0)
+    with draft_of(path) as draft:
+        draft.path.write_bytes(text.encode("utf-8"))
+        draft.publish()
+
+
+def write_whole(output: Path, build: Callable[[Path], object]) -> None:
+    """Build a file or a folder beside `output`, and let it take its place unless it is equal.
+
+    Others may do the same at the same time.
+
+    Args:
+        output: what to make or replace. `recover` undoes or completes what was killed.
+        build: writes the new file, or makes the new folder, at the path that it is given.
+    """
+    with temporary_beside(output) as temporary:
+        build(temporary)
+        if not same_bytes(temporary, output):
+            swap_in(temporary, output)
 
 
 @contextmanager
@@ -106,7 +103,7 @@ def temporary_beside(output: Path) -> Iterator[Path]:
 def _sweep(output: Path, process: str = "[0-9]+") -> None:
     """Remove the temporary files of one process, or of all: those that were killed left theirs."""
     name = re.compile(rf"\.{re.escape(output.name)}\.{process}\.tmp.*")
-    for file in output.parent.iterdir():
+    for file in output.parent.glob("*"):
         if name.fullmatch(file.name):
             remove(file)
 
@@ -133,12 +130,12 @@ def _state(output: Path) -> tuple[int, ...]:
 
 def same_bytes(left: Path, right: Path) -> bool:
     """Compare two files by size, then by content; two folders by the names and files in them."""
-    if left.is_file() and right.is_file():
-        return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
-    names = {path.name for path in left.glob("*")}
-    if not (left.is_dir() and right.is_dir()) or names != {path.name for path in right.glob("*")}:
+    if left.is_dir() and right.is_dir():
+        names = {path.name for path in (*left.glob("*"), *right.glob("*"))}
+        return all(same_bytes(left / name, right / name) for name in names)
+    if not (left.is_file() and right.is_file()):
         return False
-    return all(same_bytes(left / name, right / name) for name in names)
+    return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
 
 
 def flush_to_disk(path: Path) -> None:
@@ -156,23 +153,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
-    """Build a folder beside `folder` and swap it in.
-
-    `recover_folder` undoes or completes a swap that was killed.
-
-    Args:
-        folder: the folder to make or replace.
-        build: fills the empty folder it is given.
-    """
-    recover_folder(folder)
-    new = _new_name(folder)
-    new.mkdir(parents=True)
-    build(new)
-    swap_in(new, folder)
-    recover_folder(folder)
 
 
 def swap_in(new: Path, output: Path) -> None:
@@ -205,22 +185,18 @@ def exchange(left: Path, right: Path) -> bool:
     return swap(*places, RENAME_EXCHANGE) == 0
 
 
-def recover_folder(folder: Path) -> None:
-    """Bring a folder back to a whole state after a killed swap.
+def recover(output: Path) -> None:
+    """Bring a file or folder back to a whole state after a killed swap.
 
     That is the old state, unless the new one is in place. After an exchange, what was old lies
     under the name of the new.
     """
-    old = _old_name(folder)
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-    for leftover in (_new_name(folder), old):
-        remove(leftover)
+    old = _old_name(output)
+    if old.exists() and not output.exists():
+        old.rename(output)
+    remove(old)
+    _sweep(output)
 
 
-def _new_name(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.new.tmp")
-
-
-def _old_name(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old.tmp")
+def _old_name(output: Path) -> Path:
+    return output.with_name(f".{output.name}.old.tmp")

@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from lineage.runs.run import Outcome, Run, work_folder
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import record_failure
 from lineage.runs.workers import record_death
-from lineage.tracked.whole_file import draft_of, remove
+from lineage.tracked.whole_file import remove, write_whole
 
 SENT = (paths.PARAMS, paths.PIPELINE, "scripts/lineage")
 """What a run needs beside its code and what dvc.yaml lists for `train`, data most of all."""
@@ -123,9 +124,7 @@ def _take(root: Path, run: Run, future: Future) -> Outcome:
         return record_death(root, run, answer)
     outcome, files = pickle.loads(answer)
     for name, content in files.items():
-        with draft_of(root / name, locked=False) as draft:
-            draft.path.write_bytes(content)
-            draft.publish()
+        write_whole(root / name, methodcaller("write_bytes", content))
     remove(work_folder(root, run))
     return outcome
 

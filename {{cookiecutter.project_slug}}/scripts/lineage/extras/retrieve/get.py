@@ -87,11 +87,10 @@ def fold_parts(data: Path) -> None:
         BadInput: the folder is none of parts.
     """
 
-    def build(file: Path) -> bool:
+    def build(file: Path) -> None:
         merge_data([data], [], file, Rules("merge"), data.name)
-        return True
 
-    write_whole(data, build, locked=False)
+    write_whole(data, build)
 
 
 def _check_target(
