@@ -9,10 +9,9 @@
     databases          results: tables of SQLite and DuckDB files, merged into a copy of the base
     lined_up           one table of several databases, by the names of its columns
     beyond_tables      what databases hold beyond tables: left out by name, or not to be broken
-    row_reader         its rows as relations, keys first
+    table_merge        its rows: read as relations, keys first, what a copy has from where it began
+                       left out; and carried by SQLite from file to file
     column_types       its columns in the base: new ones, and wider types
-    carry              its rows, carried by SQLite from file to file
-    changes_of_copy    rows that a copy of the base still has from where it began
     origin_of_copy     which recorded version a database began as a copy of
     three_way          what `git merge` means for rows: three versions become one, cell by cell
     three_way_files    the same for a results database and for training data
