@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from lineage.core.errors import BadInput
@@ -118,8 +117,8 @@ def _type_of_both(incoming: LinedUp, column: Column, types: set[str], values: Va
     """
     if not {"number", "real"}.intersection(map(affinity, types)):
         return ""  # any type would turn numbers into text, or text like 007 into a number
-    if incoming.cast_folder:
-        _cast_sources(incoming, column, incoming.cast_folder)
+    if incoming.rules.cast_text:
+        _cast_sources(incoming, column)
         return "TEXT"
     first = next(iter(values))
     usual = values.get(None, values[first])
@@ -128,7 +127,7 @@ def _type_of_both(incoming: LinedUp, column: Column, types: set[str], values: Va
     here = "text" if values[number].text else "numbers"
     others = "numbers" if values[number].text else "text"
     place = f"{incoming.sources[number or 0]}: table {incoming.name!r}, column {column.name!r}"
-    remedy = f"give the column one type in all sources, or: {incoming.cast_option}"
+    remedy = f"give the column one type in all sources, or: {incoming.rules.cast_option}"
     raise BadInput(f"{place} holds {here}, others {others}", remedy)
 
 
@@ -160,10 +159,10 @@ def _values(target: sqlite3.Connection, incoming: LinedUp, table: Table, key: st
     return {number: Held(*row) for number, row in found.items() if row[0] is not None}
 
 
-def _cast_sources(incoming: LinedUp, column: Column, folder: Path) -> None:
+def _cast_sources(incoming: LinedUp, column: Column) -> None:
     """Let copies of the sources hold text in a column; their rows are read from the copies."""
     for number, table in incoming.found.items():
-        copy = folder / f"cast-{number}.db"
+        copy = incoming.folder / f"cast-{number}.db"
         here = table.by_name.get(fold(column.name))
         if here is None or affinity(here.type) == "text":
             continue

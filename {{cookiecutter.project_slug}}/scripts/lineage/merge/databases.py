@@ -8,39 +8,51 @@ the base keeps its constraints, indexes, triggers and views.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lineage.core.console import warn
 from lineage.core.errors import BadInput, Refused
-from lineage.core.paths import EVENTS, METRICS
-from lineage.merge.beyond_tables import find_orphans, refuse_orphans, tell_left_out
+from lineage.core.paths import METRICS
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, find_tables, line_up
 from lineage.merge.plan import Plan
-from lineage.merge.predictions import RUN_ID, run_ids
+from lineage.merge.predictions import run_ids
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.merge.table_merge import TableMerge, carry, drop_rows_of_origin
 from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
-from lineage.tables.sql import Engine, fold, quote
+from lineage.tables.sql import Engine, quote
 from lineage.tables.sqlite_files import (
     WRITE_ERRORS,
     Column,
-    Table,
     check_integrity,
     check_is_sqlite,
     copy_database,
     count_rows,
     describe_tables,
+    is_sqlite,
     is_utf_8,
+    log_of,
+    open_read_only,
     unreadable,
 )
 
 INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C, also in a long statement."""
+
+Orphan = tuple[str, int, str, int]
+"""A row that refers to none: its table, its number, the table referred to, which foreign key."""
+
+VIRTUAL_TABLES = "SELECT name FROM pragma_table_list WHERE type = 'virtual' AND schema = 'main'"
+
+MADE_FOR_TABLES = """
+    SELECT printf('%s %Q', type, name) FROM sqlite_master
+    WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL
+    ORDER BY type, name
+"""
 
 
 def merge_databases(
@@ -99,7 +111,7 @@ def open_tables(
             tables = line_up(found, sources, [file.path for file in files], rules, folder)
             with _copy_of(base, output) as target:
                 before = find_orphans(target)
-                yield _each_table(engine, target, output, tables, rules)
+                yield _each_table(engine, target, output, tables)
                 if rules.strategy == "rebase":
                     refuse_orphans(find_orphans(target) - before)
         if not is_proven:
@@ -114,11 +126,7 @@ def open_tables(
 
 
 def _each_table(
-    engine: Engine,
-    target: sqlite3.Connection,
-    output: Path,
-    tables: Sequence[LinedUp],
-    rules: Rules,
+    engine: Engine, target: sqlite3.Connection, output: Path, tables: Sequence[LinedUp]
 ) -> Iterator[TableMerge]:
     """Yield one table after another, each with relations of its own in the engine.
 
@@ -126,10 +134,10 @@ def _each_table(
     """
     for incoming in tables:
         base = describe_tables(target).get(incoming.name)
-        applied, identity = _rules_for_table(rules, incoming, base)
+        rules, identity = incoming.rules_for_table(base)
         table = fit_columns(target, incoming)
         with closing(engine.cursor()) as own:
-            yield TableMerge(own, target, output, incoming, applied, identity, base, table)
+            yield TableMerge(own, target, output, incoming, rules, identity, base, table)
 
 
 def _not_written(reason: str) -> Refused:
@@ -221,28 +229,43 @@ def _drop_events(target: sqlite3.Connection, track_ids: set[str]) -> int:
     return target.execute(statement, [json.dumps(sorted(track_ids))]).rowcount
 
 
-def _rules_for_table(
-    rules: Rules, incoming: LinedUp, base: Table | None
-) -> tuple[Rules, tuple[str, ...]]:
-    """Find the rules that apply to one table, and the columns of its identity (empty: all).
+def tell_left_out(base: Path | None, sources: Sequence[Path]) -> None:
+    """Warn of what is in a database and does not come into the merged one.
 
-    Events are replaced run by run, whatever runs are replaced by.
-    A table without the key columns of a rebase, as an asset table of xetrack, is merged by its own.
+    A virtual table is an index of other rows. Views, indexes and triggers are the base's own; where
+    there is no base, nobody has any.
 
-    Raises:
-        BadInput: a source or the base lacks a column that decides.
+    Args:
+        base: the accumulated database; None: there is none.
+        sources: incoming databases.
     """
-    identity = (base or incoming.table).primary_key
-    incoming.require(identity)
-    if not identity and rules.id_column and fold(rules.id_column) in incoming.table.by_name:
-        identity = (rules.id_column,)
-    if rules.strategy == "merge":
-        return rules, identity
-    rules.require_key_columns()
-    if fold(incoming.name) == EVENTS:  # they follow their runs
-        rules = replace(rules, key_columns=(RUN_ID,))
-    has_key = not set(map(fold, rules.key_columns)).isdisjoint(incoming.table.by_name)
-    if not has_key and not rules.tables:
-        return replace(rules, strategy="merge", on_conflict="fail"), identity
-    incoming.require(rules.key_columns, base)
-    return rules, identity
+    for path in [base, *sources]:
+        if path is None or not is_sqlite(path) or log_of(path).exists():
+            continue
+        with open_read_only(path) as connection:
+            for (name,) in connection.execute(VIRTUAL_TABLES):
+                warn(f"{path}: {name!r} is a virtual table, whose rows are not merged")
+            made = [words for (words,) in connection.execute(MADE_FOR_TABLES)]
+        if made and base is None:
+            how = f"they are if the base is a copy: cp {path} base.db"
+            warn(f"{path}: {', '.join(made)} are not taken over; {how}")
+
+
+def find_orphans(connection: sqlite3.Connection) -> set[Orphan]:
+    """Find the rows that refer to a row that is not there; SQLite does not see to it by itself."""
+    with suppress(sqlite3.OperationalError):  # a foreign key that names no key
+        return set(connection.execute("PRAGMA main.foreign_key_check"))
+    return set()
+
+
+def refuse_orphans(orphans: set[Orphan]) -> None:
+    """Raise `BadInput` where rows of the base refer to none any more."""
+    if not orphans:
+        return
+    table, _, parent, _ = min(orphans)
+    count = sum(1 for orphan in orphans if orphan[0] == table)
+    rows = f"1 row of table {table!r} refers"
+    if count > 1:
+        rows = f"{count} rows of table {table!r} refer"
+    problem = f"{rows} to a row of {parent!r} that is not there after the rebase"
+    raise BadInput(problem, "rebase by a key that keeps these rows, or: --strategy merge")

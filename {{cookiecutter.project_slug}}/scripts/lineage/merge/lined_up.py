@@ -9,6 +9,7 @@ from pathlib import Path
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS, METRICS
+from lineage.merge.predictions import RUN_ID
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold, quote
@@ -35,17 +36,16 @@ class LinedUp:
         found: the table in each source that has it, by the number of the source.
         sources: the paths of all sources, for messages.
         files: the SQLite files that hold their rows: the sources themselves, or copies.
-        cast_option: as in `Rules`.
-        cast_folder: numbers become text where the column holds text too, in copies of sources that
-            are written here; None: that is an error.
+        rules: how they are merged.
+        folder: for copies of sources in which numbers become text, where the rules let them.
     """
 
     name: str
     found: Mapping[int, Table]
     sources: Sequence[Path]
     files: list[Path]
-    cast_option: str
-    cast_folder: Path | None
+    rules: Rules
+    folder: Path
 
     @cached_property
     def table(self) -> Table:
@@ -79,6 +79,34 @@ class LinedUp:
                     columns = ", ".join(table.column_names)
                     problem = f"{place}: table {self.name!r} has no column {name!r}"
                     raise BadInput(f"{problem}; it has: {columns}")
+
+    def rules_for_table(self, base: Table | None) -> tuple[Rules, tuple[str, ...]]:
+        """Find the rules that apply to the table, and the columns of its identity (empty: all).
+
+        Events are replaced run by run, whatever runs are replaced by. A table without the key
+        columns of a rebase, as an asset table of xetrack, is merged by its own.
+
+        Args:
+            base: the table as the base has it.
+
+        Raises:
+            BadInput: a source or the base lacks a column that decides.
+        """
+        rules = self.rules
+        there = self.table.by_name
+        identity = (base or self.table).primary_key
+        self.require(identity)
+        if not identity and rules.id_column and fold(rules.id_column) in there:
+            identity = (rules.id_column,)
+        if rules.strategy == "merge":
+            return rules, identity
+        rules.require_key_columns()
+        if fold(self.name) == EVENTS:  # they follow their runs
+            rules = replace(rules, key_columns=(RUN_ID,))
+        if not rules.tables and there.keys().isdisjoint(map(fold, rules.key_columns)):
+            return replace(rules, strategy="merge", on_conflict="fail"), identity
+        self.require(rules.key_columns, base)
+        return rules, identity
 
 
 def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path | None) -> Found:
@@ -152,8 +180,7 @@ def line_up(
             raise BadInput(f"{problem}; they have: {known}")
     chosen = list(map(fold, rules.tables)) or [key for key in spelled if key not in rules.left_out]
     names = [spelled[key] for key in chosen if key in spelled]
-    cast = (rules.cast_option, folder if rules.cast_text else None)
-    tables = [LinedUp(name, found[name], sources, files, *cast) for name in names]
+    tables = [LinedUp(name, found[name], sources, files, rules, folder) for name in names]
     columns = set[str]().union(*(table.table.by_name for table in tables))
     if rules.id_column and fold(rules.id_column) not in columns:
         where = ", ".join(names)
