@@ -6,13 +6,12 @@
     data               training data: parquet files and folders of parts as relations
     data_files         the merged data written, as one file or as parts
     overlap            test items that are training data, too: refused, left out or allowed
-    databases          results: tables of SQLite and DuckDB files, merged into a copy of the base
+    databases          results: tables of SQLite and DuckDB files, merged into a copy of the base;
+                       what they hold beyond tables is left out by name, or not to be broken
     lined_up           one table of several databases, by the names of its columns
-    beyond_tables      what databases hold beyond tables: left out by name, or not to be broken
-    row_reader         its rows as relations, keys first
+    table_merge        its rows: read as relations, keys first, what a copy has from where it began
+                       left out; and carried by SQLite from file to file
     column_types       its columns in the base: new ones, and wider types
-    carry              its rows, carried by SQLite from file to file
-    changes_of_copy    rows that a copy of the base still has from where it began
     origin_of_copy     which recorded version a database began as a copy of
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge: those of an inbox that are new, in order of arrival

@@ -3,10 +3,9 @@
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from typing import Any, NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.merge.lined_up import LinedUp
@@ -16,28 +15,36 @@ from lineage.tables.sqlite_files import (
     Table,
     affinity,
     describe_tables,
-    is_strict,
-    read_only_uri,
+    open_read_only,
 )
 
-MARKER = "lineage_marker"
 EXACT_INTEGER = 1 << 53
 """Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
-BLANKS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
-"""What may stand between two words of SQL."""
 
 
-@dataclass
-class Fitted:
-    """What was changed: names of new columns, and `name OLD → NEW` of wider ones."""
+class Held(NamedTuple):
+    """What is among the values of a column, NULL apart; each 0 or 1.
 
-    new: list[str] = field(default_factory=list)
-    widened: list[str] = field(default_factory=list)
+    Attributes:
+        text: text.
+        number: numbers.
+        real: floating point.
+        huge: whole numbers that floating point would round.
+    """
+
+    text: int
+    number: int
+    real: int
+    huge: int
 
 
-def fit_columns(
-    target: sqlite3.Connection, base: Table | None, incoming: LinedUp, cast_folder: Path | None
-) -> Fitted:
+DECLARED = {"text": "TEXT", "number": "INTEGER"}
+
+Values = dict[int | None, Held]
+"""What a column holds, by the number of a source, or None for the base; where it holds nothing."""
+
+
+def fit_columns(target: sqlite3.Connection, incoming: LinedUp) -> Table:
     """Make the base's table if there is none, add the columns it lacks, widen those too narrow.
 
     Whole numbers widen to floating point (to no type where that would round one). A column that
@@ -45,87 +52,83 @@ def fit_columns(
 
     Args:
         target: the database to write, in autocommit mode.
-        base: the table in it; None: there is none.
         incoming: the sources' tables.
-        cast_folder: numbers become text where the column holds text too, in copies of sources
-            that are written here; None: that is an error.
+
+    Returns:
+        the base's table as it is then.
 
     Raises:
-        BadInput: numbers on one side, text on the other; names file, table and column.
+        BadInput: numbers on one side, text on the other; or rows of the table have no number.
     """
-    if base is None:
+    name = incoming.name
+    if name not in describe_tables(target):
         target.execute(incoming.create_statement())
-    fitted = Fitted()
-    table = describe_tables(target)[incoming.name]
-    declared = {fold(column.name): column for column in table.columns}
-    for key, column in incoming.columns.items():
-        known = declared.get(key)
-        kind = _common_type(target, incoming, known or column, known is not None, cast_folder)
+    table = describe_tables(target)[name]
+    for key, column in incoming.table.by_name.items():
+        known = table.by_name.get(key)
+        kind = _common_type(target, incoming, table, key)
         if known is None:
-            if is_strict(target, table.name):
+            if table.is_strict:
                 kind = _strict_type(kind)
-            added = f"{quote(column.name)} {kind}".rstrip()
-            target.execute(f"ALTER TABLE main.{quote(table.name)} ADD COLUMN {added}")
-            fitted.new.append(column.name)
+            target.execute(f"ALTER TABLE main.{quote(name)} ADD COLUMN {quote(column.name)} {kind}")
         elif kind != known.type:
-            redeclare(target, table.name, known, kind)
-            fitted.widened.append(f"{known.name} {known.type or 'untyped'} → {kind or 'untyped'}")
-    return Fitted() if base is None else fitted
+            redeclare(target, name, known, kind)
+    table = describe_tables(target)[name]
+    if not table.row_alias:
+        problem = f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID,"
+        remedy = f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # makes an ordinary table"
+        raise BadInput(f"{problem} or names its columns rowid, oid and _rowid_", remedy)
+    return table
 
 
-def _common_type(
-    target: sqlite3.Connection,
-    incoming: LinedUp,
-    column: Column,
-    is_known: bool,
-    cast_folder: Path | None,
-) -> str:
-    """Find the declared type that keeps every value of a column as it is."""
-    types = incoming.types[fold(column.name)] | {column.type}
+def _common_type(target: sqlite3.Connection, incoming: LinedUp, table: Table, key: str) -> str:
+    """Find the declared type that keeps every value of a column as it is.
+
+    Args:
+        target: the copy of the base.
+        incoming: the sources' tables.
+        table: the base's.
+        key: the name of the column, in small letters.
+    """
+    column = table.by_name.get(key) or incoming.table.by_name[key]
+    having = [there for there in incoming.found.values() if key in there.by_name]
+    types = {column.type, *(there.by_name[key].type for there in having)}
     if len(types) == 1:
-        return next(iter(types))
-    values = _values(target, incoming, column, is_known)
-    classes = set[str]().union(*values.values())
-    is_text = "text" in classes
-    is_number = bool(classes & {"integer", "real"})
-    if is_text and is_number:
-        return _type_of_both(incoming, column, types, values, cast_folder)
-    if affinity(column.type) == "any" or not (is_text or is_number):
         return column.type
-    if is_text:
-        return _spelling(types, {"text"}, column.type, "TEXT")
-    return _type_of_numbers(types, classes, column.type)
+    values = _values(target, incoming, table, key)
+    held = Held(*map(max, zip(*values.values()))) if values else Held(0, 0, 0, 0)
+    if held.text and held.number:
+        return _type_of_both(incoming, column, types, values)
+    if affinity(column.type) == "any" or not (held.text or held.number):
+        return column.type
+    is_floating = held.real or "real" in map(affinity, types)
+    if is_floating and not held.text:
+        return "" if held.huge else "REAL"
+    kind = "text" if held.text else "number"
+    alike = {one for one in types if affinity(one) == kind} or {DECLARED[kind]}
+    return column.type if column.type in alike else min(alike)  # so that no spelling changes
 
 
-def _type_of_both(
-    incoming: LinedUp,
-    column: Column,
-    types: set[str],
-    values: dict[int | None, set[str]],
-    cast_folder: Path | None,
-) -> str:
-    """Find the type of a column that holds text and numbers."""
-    if not any(affinity(one) in ("number", "real") for one in types):
+def _type_of_both(incoming: LinedUp, column: Column, types: set[str], values: Values) -> str:
+    """Find the type of a column that holds text and numbers.
+
+    Raises:
+        BadInput: it is declared for numbers, which are not to become text.
+    """
+    if not {"number", "real"}.intersection(map(affinity, types)):
         return ""  # any type would turn numbers into text, or text like 007 into a number
-    if cast_folder is None:
-        raise _text_and_numbers(incoming, column, values)
-    _cast_sources(incoming, column, cast_folder)
-    return "TEXT"
-
-
-def _type_of_numbers(types: set[str], classes: set[str], known: str) -> str:
-    """Find the type of a column of numbers; none where floating point would round one."""
-    is_floating = "real" in classes or any(affinity(one) == "real" for one in types)
-    if not is_floating:
-        return _spelling(types, {"number", "real"}, known, "INTEGER")
-    return "" if "huge" in classes else "REAL"
-
-
-def _spelling(types: set[str], kinds: set[str], known: str, otherwise: str) -> str:
-    """Choose a type of some kinds: the known one where it fits, so that no spelling changes."""
-    if affinity(known) in kinds:
-        return known
-    return min((one for one in types if affinity(one) in kinds), default=otherwise)
+    if incoming.rules.cast_text:
+        _cast_sources(incoming, column)
+        return "TEXT"
+    first = next(iter(values))
+    usual = values.get(None, values[first])
+    unlike = (number for number, held in values.items() if held.text != usual.text)
+    number = next(unlike, first)
+    here = "text" if values[number].text else "numbers"
+    others = "numbers" if values[number].text else "text"
+    place = f"{incoming.sources[number or 0]}: table {incoming.name!r}, column {column.name!r}"
+    remedy = f"give the column one type in all sources, or: {incoming.rules.cast_option}"
+    raise BadInput(f"{place} holds {here}, others {others}", remedy)
 
 
 def _strict_type(kind: str) -> str:
@@ -135,69 +138,40 @@ def _strict_type(kind: str) -> str:
     return {"text": "TEXT", "real": "REAL"}.get(affinity(kind), "ANY")
 
 
-def _values(
-    target: sqlite3.Connection, incoming: LinedUp, column: Column, is_known: bool
-) -> dict[int | None, set[str]]:
-    """Find the storage classes of a column in each source and the base (None), without NULL.
-
-    `huge` is one more: whole numbers that floating point would round.
-    """
-    cell = quote(column.name)
+def _values(target: sqlite3.Connection, incoming: LinedUp, table: Table, key: str) -> Values:
+    """Find what a column holds in each source, and in the base; arguments as in `_common_type`."""
+    cell = quote(key)
     statement = f"""
-        SELECT DISTINCT CASE
-            WHEN typeof({cell}) = 'integer'
-                AND {cell} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER}
-            THEN 'huge' ELSE typeof({cell}) END
+        SELECT max(typeof({cell}) = 'text'),
+               max(typeof({cell}) IN ('integer', 'real')),
+               max(typeof({cell}) = 'real'),
+               max(typeof({cell}) = 'integer'
+                   AND {cell} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER})
         FROM {{table}} WHERE {cell} IS NOT NULL
     """
-    found: dict[int | None, set[str]] = {}
-    for number, table in incoming.found.items():
-        if fold(column.name) not in map(fold, table.column_names):
-            continue
-        uri = read_only_uri(incoming.files[number])
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            found[number] = _classes(connection, statement.format(table=quote(table.name)))
-    if is_known:
-        name = f"main.{quote(incoming.name)}"
-        found[None] = _classes(target, statement.format(table=name))
-    return found
+    found: dict[int | None, Sequence[Any]] = {}
+    for number, there in incoming.found.items():
+        if key in there.by_name:
+            with open_read_only(incoming.files[number]) as connection:
+                [found[number]] = connection.execute(statement.format(table=quote(there.name)))
+    if key in table.by_name:
+        [found[None]] = target.execute(statement.format(table=f"main.{quote(table.name)}"))
+    return {number: Held(*row) for number, row in found.items() if row[0] is not None}
 
 
-def _classes(connection: sqlite3.Connection, statement: str) -> set[str]:
-    classes = {row[0] for row in connection.execute(statement)}
-    if "huge" in classes:
-        classes.add("integer")
-    return classes
-
-
-def _text_and_numbers(
-    incoming: LinedUp, column: Column, values: dict[int | None, set[str]]
-) -> BadInput:
-    held = values.get(None) or next(filter(None, values.values()))
-    unlike = (one for one, has in values.items() if has and ("text" in has) != ("text" in held))
-    number = next(unlike, next(iter(values)))
-    source = incoming.sources[number or 0]
-    is_text = "text" in values[number]
-    here = "text" if is_text else "numbers"
-    others = "numbers" if is_text else "text"
-    problem = f"{source}: table {incoming.name!r}, column {column.name!r} holds {here}"
-    remedy = f"give the column one type in all sources, or: {incoming.cast_option}"
-    return BadInput(f"{problem}, others {others}", remedy)
-
-
-def _cast_sources(incoming: LinedUp, column: Column, folder: Path) -> None:
+def _cast_sources(incoming: LinedUp, column: Column) -> None:
     """Let copies of the sources hold text in a column; their rows are read from the copies."""
     for number, table in incoming.found.items():
-        copy = folder / f"cast-{number}.db"
-        here = [one for one in table.columns if fold(one.name) == fold(column.name)]
-        if not here or affinity(here[0].type) == "text":
+        copy = incoming.folder / f"cast-{number}.db"
+        here = table.by_name.get(fold(column.name))
+        if here is None or affinity(here.type) == "text":
             continue
         if incoming.files[number] != copy:
             shutil.copyfile(incoming.files[number], copy)
             copy.chmod(0o600)
             incoming.files[number] = copy
         with closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection:
-            redeclare(connection, table.name, here[0], "TEXT")
+            redeclare(connection, table.name, here, "TEXT")
 
 
 def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:
@@ -216,60 +190,43 @@ def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: s
         BadInput: the type cannot be changed, as that of a key which is the row's number.
     """
     table = describe_tables(connection)[name]
-    old = connection.execute(
-        "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?", (name,)
-    ).fetchone()[0]
-    wanted = tuple(replace(one, type=kind) if one == column else one for one in table.columns)
     is_row_number = table.primary_key == (column.name,) and column.type.upper() == "INTEGER"
-    new = None if is_row_number else _with_type(old, name, column, kind)
-    if new is None or _columns(new) != wanted:
+    new = None if is_row_number else _with_type(table, column, kind)
+    if new is None:
         declares = f"declares {column.name!r} as {column.type or 'nothing'}"
         problem = f"table {name!r} {declares}, and needs {kind or 'no type'}"
         raise BadInput(problem, f"create the table anew with {column.name} {kind}")
-    with _writable_schema(connection):
-        connection.execute(
-            "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (new, name)
-        )
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(
+        "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (new, name)
+    )
+    connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
     _rewrite_values(connection, name, column, kind)
 
 
-def _with_type(old: str, name: str, column: Column, kind: str) -> str | None:
-    """Write another type behind the name of a column in a CREATE TABLE.
+def _with_type(table: Table, column: Column, kind: str) -> str | None:
+    """Write another type of a column into a CREATE TABLE; None: there is no place for it.
 
-    SQLite's own parser finds the place: it renames the column in a scratch database, and the text
-    before the new name is as it was.
+    SQLite's own parser says at which place, from the name of the column on, its type stands.
     """
-    with closing(sqlite3.connect(":memory:")) as scratch:
-        scratch.execute(old)
-        scratch.execute(f"ALTER TABLE {quote(name)} RENAME COLUMN {quote(column.name)} TO {MARKER}")
-        [renamed] = scratch.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchone()
-    before, *pieces = renamed.replace(f'"{MARKER}"', MARKER).split(MARKER)
-    if not old.startswith(before):
-        return None  # the CHECK of an earlier column names this one
-    after = pieces[0]
-    start = old.index(after, len(before))
-    blanks = BLANKS.match(after)
-    skipped = blanks.end() if blanks else 0
-    if not after[skipped:].startswith(column.type):
-        return None
-    place = start + skipped
-    blank = "" if skipped else " "
-    return old[:place] + blank + kind + old[place + len(column.type) :]
+    old = table.statement
+    wanted = tuple(one._replace(type=kind) if one == column else one for one in table.columns)
+    blank = "" if column.type else " "
+    places = re.compile(re.escape(column.type), re.IGNORECASE)
+    for place in places.finditer(old, fold(old).find(fold(column.name))):
+        new = f"{old[: place.start()]}{blank}{kind}{old[place.end() :]}"
+        if _columns(new) == wanted:
+            return new
+    return None
 
 
 def _columns(statement: str) -> tuple[Column, ...]:
-    """Read the columns that a CREATE TABLE declares."""
-    with closing(sqlite3.connect(":memory:")) as scratch:
+    """Read the columns that a CREATE TABLE declares; none where SQLite does not understand it."""
+    with closing(sqlite3.connect(":memory:")) as scratch, suppress(sqlite3.Error):
         scratch.execute(statement)
         [table] = describe_tables(scratch).values()
-    return table.columns
-
-
-@contextmanager
-def _writable_schema(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("PRAGMA writable_schema = ON")
-    yield
-    connection.execute("PRAGMA writable_schema = RESET")  # reads the schema anew
+        return table.columns
+    return ()
 
 
 def _rewrite_values(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:

@@ -16,7 +16,7 @@ from lineage.merge.plan import Plan
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.arrow_metadata import merged_metadata
-from lineage.tables.engine import memory_limit, open_engine
+from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import (
     Columns,
     Schema,
@@ -27,7 +27,7 @@ from lineage.tables.parquet_files import (
 )
 from lineage.tables.parquet_types import check_exact, common_columns, exact_values
 from lineage.tables.sources import Sources, read_sources
-from lineage.tables.sql import EXACT, ROWS_PER_FILE, Engine, fold, quote, quote_all
+from lineage.tables.sql import EXACT, ROWS_PER_FILE, Engine, fold, quote_all
 
 
 @dataclass
@@ -106,12 +106,14 @@ def line_up(
     compared = [name for name in columns if name in there]
     relations = DataRelations(engine, name, compared, keys or compared, written=columns, base=known)
     relations.incoming = incoming
-    relations.metadata, relations.lost_notes = merged_metadata(engine, known, incoming, columns)
+    relations.metadata, lost = merged_metadata(engine, known, incoming, columns)
+    relations.noted["lost_notes"] = lost
     relations.is_parts = len(base) == 1 and base[0].is_dir()
     for path in base:
         relations.merged |= read_sources(path)
-    relations.lacking = {column: _lacking(incoming, column) for column in compared}
-    _note_columns(relations, common_columns(known, rules.cast_text))
+    relations.note_lacking({schema.source: schema.columns for schema in incoming})
+    before = common_columns(known, rules.cast_text)
+    relations.note_columns(before, {name: columns[name] for name in compared})
     return relations
 
 
@@ -139,7 +141,7 @@ def _read_as_parquet(engine: Engine, files: Sequence[Path], rules: Rules) -> Non
 def union_all_by_name(relations: DataRelations) -> DataRelations:
     """Make the relations `base` and `incoming` from files whose columns are lined up."""
     make_incoming(relations, relations.incoming)
-    relations.filled = _without_null(relations)
+    relations.filled = relations.without_null("incoming", relations.identity)
     make_base(relations)
     if relations.identity is relations.columns and _repeats(relations):
         relations.tell_equal_rows_apart()
@@ -151,28 +153,17 @@ def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
     if not files:
         problem = f"{INCOMING_DATA}/ holds no .parquet file, and there is no {name} yet"
         raise BadInput(problem, f"drop a batch into {INCOMING_DATA}/")
-    if rules.strategy == "rebase" and not rules.key_columns:
-        problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, f"set {rules.key_option}")
-
-
-def _lacking(schemas: Sequence[Schema], column: str) -> list[int]:
-    """Find the numbers of the sources without a column."""
-    return sorted({schema.source for schema in schemas if column not in schema.columns})
+    rules.require_key_columns()
 
 
 def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
     """Make table `incoming`: each row with the number of its source, and one of its own."""
-    columns = relations.written
-    nothing = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
-    template = f'SELECT 0::BIGINT AS "lineage row", {nothing} LIMIT 0'
     alike = sorted(schemas, key=lambda schema: list(schema.columns.items()))
-    rows = numbered_rows(alike, columns) or template
     sources = {schema.number: schema.source for schema in schemas}
     relations.run(f"""
         CREATE TEMP TABLE incoming AS
         SELECT MAP {sources}["lineage row" // {ROWS_PER_FILE}]::INTEGER AS "lineage source", *
-        FROM ({rows})
+        FROM ({numbered_rows(alike, relations.written)})
     """)
 
 
@@ -181,10 +172,9 @@ def make_base(relations: DataRelations) -> None:
 
     These are looked for by their identity: of a file that has none no other column is read.
     """
-    nothing = 'SELECT * EXCLUDE ("lineage source") FROM incoming WHERE FALSE'
     # by the first file DuckDB estimates all, and so which side of a join to keep in memory
     by_size = sorted(relations.base, key=lambda schema: -schema.file.stat().st_size)
-    rows = numbered_rows(by_size, relations.written) or nothing
+    rows = numbered_rows(by_size, relations.written)
     distrust_statistics(relations.engine, by_size)
     relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
     relations.run("CREATE TEMP VIEW patched AS SELECT * FROM base_rows WHERE FALSE")
@@ -194,7 +184,7 @@ def make_base(relations: DataRelations) -> None:
         SELECT DISTINCT "lineage row" // {ROWS_PER_FILE} FROM base_rows AS base {again}
     """).fetchall()
     having = [schema for schema in relations.base if (schema.number,) in found]
-    rows = numbered_rows(having, relations.written) or nothing
+    rows = numbered_rows(having, relations.written)
     relations.run(f"CREATE TEMP TABLE base AS SELECT * FROM ({rows}) AS base {again}")
     tell_values_apart(relations)
 
@@ -222,33 +212,8 @@ def tell_values_apart(relations: DataRelations) -> None:
         relations.identity = relations.columns
 
 
-def _without_null(relations: Relations) -> list[str]:
-    """Find the identity columns without a NULL in `incoming`.
-
-    None are named where memory is short: DuckDB needs more of it for the faster join by `=`.
-    """
-    if memory_limit():
-        return []
-    counts = ", ".join(f"count({quote(column)})" for column in relations.identity)
-    [row] = relations.engine.execute(f"SELECT count(*), {counts} FROM incoming").fetchall()
-    pairs = zip(relations.identity, row[1:])
-    return [column for column, count in pairs if count == row[0]]
-
-
 def _repeats(relations: Relations) -> bool:
     """Tell whether a file holds two equal rows."""
     values = quote_all(relations.columns)
     repeated = f'SELECT 1 FROM incoming GROUP BY "lineage source", {values} HAVING count(*) > 1'
     return relations.count(f"({repeated} LIMIT 1)") > 0
-
-
-def _note_columns(relations: DataRelations, before: Columns) -> None:
-    """Note which columns are new, missing, or of a wider type than those of the base."""
-    for name, kind in relations.written.items():
-        old = before.get(name)
-        if old is None and before:
-            relations.new_columns.append(name)
-        if old is not None and name not in relations.columns:
-            relations.missing_columns.append(name)
-        if old not in (None, kind):
-            relations.widened.append(f"{name} {old} → {kind}")

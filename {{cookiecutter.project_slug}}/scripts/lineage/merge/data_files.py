@@ -81,7 +81,7 @@ def write_rows(
 
 def _staying(relations: "DataRelations", files: Sequence[Schema]) -> str:
     """Write the query of the rows of some files of the base that stay or are patched, in place."""
-    rows = numbered_rows(files, relations.written) or "FROM base_rows"
+    rows = numbered_rows(files, relations.written)
     columns = quote_all(relations.written)
     if not relations.count("leaving"):
         return f"SELECT {columns} FROM ({rows})"

@@ -7,66 +7,52 @@ the base keeps its constraints, indexes, triggers and views.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lineage.core.console import warn
 from lineage.core.errors import BadInput, Refused
-from lineage.core.paths import EVENTS, METRICS
-from lineage.merge.beyond_tables import find_orphans, refuse_orphans, tell_left_out
-from lineage.merge.carry import carry
-from lineage.merge.changes_of_copy import drop_rows_of_origin
+from lineage.core.paths import METRICS
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, find_tables, line_up
 from lineage.merge.plan import Plan
-from lineage.merge.predictions import RUN_ID, run_ids
+from lineage.merge.predictions import run_ids
 from lineage.merge.relations import Relations
-from lineage.merge.row_reader import RowReader
 from lineage.merge.rules import Rules, merge_or_rebase
+from lineage.merge.table_merge import TableMerge, carry, drop_rows_of_origin
 from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
-from lineage.tables.sql import Engine, fold, quote
+from lineage.tables.sql import Engine, quote
 from lineage.tables.sqlite_files import (
     WRITE_ERRORS,
-    Table,
+    Column,
     check_integrity,
     check_is_sqlite,
-    check_not_interrupted,
     copy_database,
     count_rows,
     describe_tables,
-    has_row_numbers,
+    is_sqlite,
     is_utf_8,
+    log_of,
+    open_read_only,
     unreadable,
 )
 
 INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C, also in a long statement."""
 
+Orphan = tuple[str, int, str, int]
+"""A row that refers to none: its table, its number, the table referred to, which foreign key."""
 
-@dataclass(frozen=True)
-class TableMerge:
-    """One table of several databases that is to be merged into a copy of the base.
+VIRTUAL_TABLES = "SELECT name FROM pragma_table_list WHERE type = 'virtual' AND schema = 'main'"
 
-    Attributes:
-        engine: a connection to DuckDB for its relations.
-        target: the copy of the base, in autocommit mode.
-        output: the file of the copy.
-        incoming: the table as the sources have it.
-        rules: those that apply to it.
-        identity: columns that make two rows the same row; empty: all incoming ones.
-        cast_folder: see `fit_columns`.
-    """
-
-    engine: Engine
-    target: sqlite3.Connection
-    output: Path
-    incoming: LinedUp
-    rules: Rules
-    identity: tuple[str, ...]
-    cast_folder: Path | None
+MADE_FOR_TABLES = """
+    SELECT printf('%s %Q', type, name) FROM sqlite_master
+    WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL
+    ORDER BY type, name
+"""
 
 
 def merge_databases(
@@ -122,11 +108,10 @@ def open_tables(
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
             tell_left_out(base, sources)
             found = find_tables(sources, files, base)
-            tables = line_up(found, sources, [file.path for file in files], rules)
-            cast_folder = folder if rules.cast_text else None
+            tables = line_up(found, sources, [file.path for file in files], rules, folder)
             with _copy_of(base, output) as target:
                 before = find_orphans(target)
-                yield _each_table(engine, target, output, tables, rules, cast_folder)
+                yield _each_table(engine, target, output, tables)
                 if rules.strategy == "rebase":
                     refuse_orphans(find_orphans(target) - before)
         if not is_proven:
@@ -135,26 +120,24 @@ def open_tables(
         problem = f"an incoming row breaks a rule of the base: {error}"
         raise BadInput(problem, "correct the incoming file") from error
     except sqlite3.DatabaseError as error:
-        check_not_interrupted(error)
         if str(error) in WRITE_ERRORS:
             raise _not_written(str(error)) from error
         raise unreadable(base or sources[0], str(error)) from error
 
 
 def _each_table(
-    engine: Engine,
-    target: sqlite3.Connection,
-    output: Path,
-    tables: Sequence[LinedUp],
-    rules: Rules,
-    cast_folder: Path | None,
+    engine: Engine, target: sqlite3.Connection, output: Path, tables: Sequence[LinedUp]
 ) -> Iterator[TableMerge]:
-    """Yield one table after another, each with relations of its own in the engine."""
+    """Yield one table after another, each with relations of its own in the engine.
+
+    The copy of the base gets the columns that it lacks, and types that hold what comes.
+    """
     for incoming in tables:
         base = describe_tables(target).get(incoming.name)
-        applied, identity = _rules_for_table(rules, incoming, base)
+        rules, identity = incoming.rules_for_table(base)
+        table = fit_columns(target, incoming)
         with closing(engine.cursor()) as own:
-            yield TableMerge(own, target, output, incoming, applied, identity, cast_folder)
+            yield TableMerge(own, target, output, incoming, rules, identity, base, table)
 
 
 def _not_written(reason: str) -> Refused:
@@ -194,35 +177,27 @@ def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
 
 
 def union_all_by_name(table: TableMerge) -> Relations:
-    """Make the relations `base` and `incoming` of a table, lined up by the names of the columns.
-
-    The copy of the base gets the columns that it lacks, and types that hold what comes.
-
-    Raises:
-        BadInput: a column or key does not fit.
-    """
-    target = table.target
+    """Make the relations `base` and `incoming` of a table, lined up by the names of the columns."""
     incoming = table.incoming
-    base = describe_tables(target).get(incoming.name)
-    fitted = fit_columns(target, base, incoming, table.cast_folder)
-    reader = RowReader(table.engine, table.output, incoming, numbered_table(target, incoming.name))
     ancestors = table.rules.ancestors
     origins = {
         number: ancestors[source]
         for number, source in enumerate(incoming.sources)
         if number in incoming.found and source in ancestors
     }
-    rows = count_rows(target, f"main.{quote(incoming.name)}")
-    relations = reader.read(table.identity, table.rules, rows, is_copy=bool(origins))
+    relations = table.read(is_copy=bool(origins))
     for number, origin in origins.items():
-        drop_rows_of_origin(reader, relations, number, origin)
+        drop_rows_of_origin(table, relations, number, origin)
     if not table.identity:
         relations.tell_equal_rows_apart()
-    relations.new_columns = fitted.new
-    relations.widened = fitted.widened
-    known = [column.name for column in base.columns if not column.is_computed] if base else []
-    relations.missing_columns = [name for name in known if fold(name) not in incoming.columns]
+    after = [table.table.by_name[key] for key in incoming.table.by_name]
+    relations.note_columns(types_of(table.before.columns if table.before else ()), types_of(after))
     return relations
+
+
+def types_of(columns: Iterable[Column]) -> dict[str, str]:
+    """Give the types of columns by name, but of those that SQLite computes."""
+    return {one.name: one.type or "untyped" for one in columns if not one.is_computed}
 
 
 def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
@@ -238,7 +213,7 @@ def carry_rows(table: TableMerge, relations: Relations, plan: Plan) -> None:
     target = table.target
     name = table.incoming.name
     before = run_ids(table.output) if name == METRICS and plan.replaced else set()
-    written = carry(relations, target, table.incoming, describe_tables(target)[name])
+    written = carry(table, relations)
     rows = count_rows(target, f"main.{quote(name)}")
     if (written, rows) != (plan.added, plan.rows):
         raise plan.not_written()
@@ -254,44 +229,43 @@ def _drop_events(target: sqlite3.Connection, track_ids: set[str]) -> int:
     return target.execute(statement, [json.dumps(sorted(track_ids))]).rowcount
 
 
-def numbered_table(target: sqlite3.Connection, name: str) -> Table:
-    """Describe a table of the target, whose rows must have numbers.
+def tell_left_out(base: Path | None, sources: Sequence[Path]) -> None:
+    """Warn of what is in a database and does not come into the merged one.
 
-    Raises:
-        BadInput: they have none.
+    A virtual table is an index of other rows. Views, indexes and triggers are the base's own; where
+    there is no base, nobody has any.
+
+    Args:
+        base: the accumulated database; None: there is none.
+        sources: incoming databases.
     """
-    table = describe_tables(target)[name]
-    if not has_row_numbers(target, table):
-        problem = f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID,"
-        remedy = f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # makes an ordinary table"
-        raise BadInput(f"{problem} or names its columns rowid, oid and _rowid_", remedy)
-    return table
+    for path in [base, *sources]:
+        if path is None or not is_sqlite(path) or log_of(path).exists():
+            continue
+        with open_read_only(path) as connection:
+            for (name,) in connection.execute(VIRTUAL_TABLES):
+                warn(f"{path}: {name!r} is a virtual table, whose rows are not merged")
+            made = [words for (words,) in connection.execute(MADE_FOR_TABLES)]
+        if made and base is None:
+            how = f"they are if the base is a copy: cp {path} base.db"
+            warn(f"{path}: {', '.join(made)} are not taken over; {how}")
 
 
-def _rules_for_table(
-    rules: Rules, incoming: LinedUp, base: Table | None
-) -> tuple[Rules, tuple[str, ...]]:
-    """Find the rules that apply to one table, and the columns of its identity (empty: all).
+def find_orphans(connection: sqlite3.Connection) -> set[Orphan]:
+    """Find the rows that refer to a row that is not there; SQLite does not see to it by itself."""
+    with suppress(sqlite3.OperationalError):  # a foreign key that names no key
+        return set(connection.execute("PRAGMA main.foreign_key_check"))
+    return set()
 
-    Events are replaced run by run, whatever runs are replaced by.
-    A table without the key columns of a rebase, as an asset table of xetrack, is merged by its own.
 
-    Raises:
-        BadInput: a source or the base lacks a column that decides.
-    """
-    identity = (base or incoming.table).primary_key
-    incoming.require(identity)
-    if not identity and rules.id_column and fold(rules.id_column) in incoming.columns:
-        identity = (rules.id_column,)
-    if rules.strategy == "merge":
-        return rules, identity
-    if not rules.key_columns:
-        problem = "rebase needs key columns: what decides which rows are replaced?"
-        raise BadInput(problem, f"set {rules.key_option}")
-    if fold(incoming.name) == EVENTS:  # they follow their runs
-        rules = replace(rules, key_columns=(RUN_ID,))
-    has_key = bool(incoming.columns.keys() & set(map(fold, rules.key_columns)))
-    if not has_key and not rules.tables:
-        return replace(rules, strategy="merge", on_conflict="fail"), identity
-    incoming.require(rules.key_columns, base)
-    return rules, identity
+def refuse_orphans(orphans: set[Orphan]) -> None:
+    """Raise `BadInput` where rows of the base refer to none any more."""
+    if not orphans:
+        return
+    table, _, parent, _ = min(orphans)
+    count = sum(1 for orphan in orphans if orphan[0] == table)
+    rows = f"1 row of table {table!r} refers"
+    if count > 1:
+        rows = f"{count} rows of table {table!r} refer"
+    problem = f"{rows} to a row of {parent!r} that is not there after the rebase"
+    raise BadInput(problem, "rebase by a key that keeps these rows, or: --strategy merge")

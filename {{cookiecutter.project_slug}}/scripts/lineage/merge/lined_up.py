@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS, METRICS
+from lineage.merge.predictions import RUN_ID
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold, quote
@@ -15,8 +17,7 @@ from lineage.tables.sqlite_files import (
     Column,
     Table,
     create_statement,
-    describe_tables,
-    open_read_only,
+    tables_of,
 )
 
 DEFAULT = "default"
@@ -35,30 +36,24 @@ class LinedUp:
         found: the table in each source that has it, by the number of the source.
         sources: the paths of all sources, for messages.
         files: the SQLite files that hold their rows: the sources themselves, or copies.
-        cast_option: as in `Rules`.
-        columns: by folded name; their order does not depend on that of the sources.
-        types: by folded name, every declared type that a column has in some source.
+        rules: how they are merged.
+        folder: for copies of sources in which numbers become text, where the rules let them.
     """
 
     name: str
     found: Mapping[int, Table]
     sources: Sequence[Path]
     files: list[Path]
-    cast_option: str
-    columns: dict[str, Column] = field(default_factory=dict)
-    types: dict[str, set[str]] = field(default_factory=dict)
+    rules: Rules
+    folder: Path
 
-    def __post_init__(self) -> None:
-        """Line the columns up."""
-        for table in sorted(self.found.values(), key=lambda table: table.column_names):
-            for column in table.columns:
-                self.columns.setdefault(fold(column.name), column)
-                self.types.setdefault(fold(column.name), set()).add(column.type)
-
-    @property
+    @cached_property
     def table(self) -> Table:
-        """The table with the columns of all sources."""
-        return Table(self.name, tuple(self.columns.values()))
+        """The table with the columns of all sources, in whatever order these are listed."""
+        columns: dict[str, Column] = {}
+        for table in sorted(self.found.values(), key=lambda table: table.column_names):
+            columns = {**columns, **table.by_name, **columns}
+        return Table(self.name, tuple(columns.values()))
 
     def create_statement(self) -> str:
         """Write the CREATE TABLE where there is no base yet: that of the sources if they agree.
@@ -66,19 +61,9 @@ class LinedUp:
         Otherwise, and where they compute a column, it says names, types and the key only.
         """
         made = {table.statement for table in self.found.values()}
-        is_computed = any(column.is_computed for column in self.columns.values())
-        [statement] = made if len(made) == 1 and not is_computed else [""]
-        return statement or create_statement(self.table)
-
-    def lacking(self) -> dict[str, list[int]]:
-        """Give, by a column's name, the numbers of the sources that have the table without it."""
-        missing: dict[str, list[int]] = {}
-        for number, table in self.found.items():
-            there = set(map(fold, table.column_names))
-            for key, column in self.columns.items():
-                if key not in there:
-                    missing.setdefault(column.name, []).append(number)
-        return missing
+        is_computed = any(column.is_computed for column in self.table.columns)
+        is_agreed = len(made) == 1 and not is_computed
+        return (made.pop() if is_agreed else "") or create_statement(self.table)
 
     def require(self, names: Sequence[str], base: Table | None = None) -> None:
         """Raise `BadInput` unless the table has some columns in every source, and in the base.
@@ -89,12 +74,39 @@ class LinedUp:
         if base:
             tables.append(("the base", base))
         for place, table in tables:
-            known = set(map(fold, table.column_names))
             for name in names:
-                if fold(name) not in known:
+                if fold(name) not in table.by_name:
                     columns = ", ".join(table.column_names)
                     problem = f"{place}: table {self.name!r} has no column {name!r}"
                     raise BadInput(f"{problem}; it has: {columns}")
+
+    def rules_for_table(self, base: Table | None) -> tuple[Rules, tuple[str, ...]]:
+        """Find the rules that apply to the table, and the columns of its identity (empty: all).
+
+        Events are replaced run by run, whatever runs are replaced by. A table without the key
+        columns of a rebase, as an asset table of xetrack, is merged by its own.
+
+        Args:
+            base: the table as the base has it.
+
+        Raises:
+            BadInput: a source or the base lacks a column that decides.
+        """
+        rules = self.rules
+        there = self.table.by_name
+        identity = (base or self.table).primary_key
+        self.require(identity)
+        if not identity and rules.id_column and fold(rules.id_column) in there:
+            identity = (rules.id_column,)
+        if rules.strategy == "merge":
+            return rules, identity
+        rules.require_key_columns()
+        if fold(self.name) == EVENTS:  # they follow their runs
+            rules = replace(rules, key_columns=(RUN_ID,))
+        if not rules.tables and there.keys().isdisjoint(map(fold, rules.key_columns)):
+            return replace(rules, strategy="merge", on_conflict="fail"), identity
+        self.require(rules.key_columns, base)
+        return rules, identity
 
 
 def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path | None) -> Found:
@@ -106,14 +118,11 @@ def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path
     Raises:
         BadInput: the base cannot be read, or a source uses a name of ours.
     """
-    known: dict[str, Table] = {}
+    known = tables_of(base) if base else {}
     found: Found = {}
-    if base is not None:
-        with open_read_only(base) as connection:
-            known = {fold(name): table for name, table in describe_tables(connection).items()}
     for number, file in enumerate(files):
         for name, table in file.tables.items():
-            taken = RESERVED & set(map(fold, table.column_names))
+            taken = RESERVED.intersection(table.by_name)
             if taken:
                 column = min(taken)
                 problem = f"{sources[number]}: table {name!r} has a column {column!r}"
@@ -133,43 +142,46 @@ def _without_computed(table: Table, base: Table, source: Path) -> Table:
     Raises:
         BadInput: the source holds values of its own for one.
     """
-    computed = {fold(column.name) for column in base.columns if column.is_computed}
-    for column in table.columns:
-        if fold(column.name) in computed and not column.is_computed:
+    computed = {key for key, column in base.by_name.items() if column.is_computed}
+    for key, column in table.by_name.items():
+        if key in computed and not column.is_computed:
             problem = f"column {column.name!r} of table {table.name!r} holds values"
             drop = f"ALTER TABLE {quote(table.name)} DROP COLUMN {quote(column.name)}"
             remedy = f"sqlite3 {source} '{drop}'"
             raise BadInput(f"{source}: {problem}, and the base computes it", remedy)
-    kept = tuple(column for column in table.columns if fold(column.name) not in computed)
-    return replace(table, columns=kept)
+    kept = [column for key, column in table.by_name.items() if key not in computed]
+    return replace(table, columns=tuple(kept))
 
 
 def line_up(
-    found: Found, sources: Sequence[Path], files: list[Path], rules: Rules
+    found: Found, sources: Sequence[Path], files: list[Path], rules: Rules, folder: Path
 ) -> list[LinedUp]:
     """Line up the tables that the rules name, or all; none where nothing comes.
+
+    Args:
+        found: the tables of all sources.
+        sources: incoming databases.
+        files: the SQLite files that hold their rows.
+        rules: which tables, and by which columns.
+        folder: for copies of sources, where numbers are to become text.
 
     Raises:
         BadInput: no source has a table or column that the rules name.
     """
     if not sources:
         return []
-    spelled = {fold(name): name for name in found}
-    known = ", ".join(sorted(found)) or "no tables"
+    spelled = {fold(name): name for name in sorted(found)}
+    known = ", ".join(spelled.values()) or "no tables"
     _check_left_out(found, sources, set(map(fold, rules.tables)))
     for name in rules.tables:
         is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
         if fold(name) not in spelled and not is_optional:
             problem = f"table {name!r} is in none of the {len(sources)} incoming databases"
             raise BadInput(f"{problem}; they have: {known}")
-    names = sorted(name for name in found if fold(name) not in rules.left_out)
-    if rules.tables:
-        names = [spelled[fold(name)] for name in rules.tables if fold(name) in spelled]
-    cast = rules.cast_option
-    tables = [LinedUp(name, found.get(name, {}), sources, files, cast) for name in names]
-    columns = set[str]()
-    for table in tables:
-        columns |= table.columns.keys()
+    chosen = list(map(fold, rules.tables)) or [key for key in spelled if key not in rules.left_out]
+    names = [spelled[key] for key in chosen if key in spelled]
+    tables = [LinedUp(name, found[name], sources, files, rules, folder) for name in names]
+    columns = set[str]().union(*(table.table.by_name for table in tables))
     if rules.id_column and fold(rules.id_column) not in columns:
         where = ", ".join(names)
         raise BadInput(f"--id-column {rules.id_column!r} is no column of {where}", "leave it out")

@@ -54,9 +54,7 @@ def keep_apart(relations: DataRelations, plan: Plan, test: Path, choice: str) ->
         DELETE FROM arriving
         WHERE "lineage row" IN (SELECT "lineage row" FROM in_both WHERE NOT is_base)
     """)
-    plan.added = relations.count("arriving")
-    plan.replaced = relations.count("leaving")
-    plan.rows = relations.base_rows + plan.added - plan.replaced
+    relations.count_changes(plan)
     return f"; {found}, and left out"
 
 
@@ -69,7 +67,7 @@ def _find(relations: DataRelations, files: Sequence[Schema], columns: list[str])
         CREATE TEMP TABLE test AS
         SELECT {", ".join(values)} FROM {scan([schema.file for schema in files])}
     """)
-    filled = [name for name in columns if not relations.count(f"test WHERE {quote(name)} IS NULL")]
+    filled = relations.without_null("test", columns)
     relations.run(f"""
         CREATE TEMP TABLE in_both AS
         WITH train AS (

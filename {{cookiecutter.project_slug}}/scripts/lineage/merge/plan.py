@@ -57,14 +57,13 @@ class Plan:
     def line(self) -> str:
         """Write one line: +added ~replaced =already there !conflicts, and how columns differ."""
         parts = [f"{self.name}: +{self.added} ~{self.replaced} ={self.present} !{self.conflicts}"]
-        if self.new_columns:
-            parts.append(f"new columns: {', '.join(self.new_columns)}")
-        if self.missing_columns:
-            parts.append(f"missing columns: {', '.join(self.missing_columns)}")
-        if self.widened:
-            parts.append(f"wider types: {', '.join(self.widened)}")
-        if self.lost_notes:
-            parts.append(f"metadata left out, since files differ: {', '.join(self.lost_notes)}")
+        differences = {
+            "new columns": self.new_columns,
+            "missing columns": self.missing_columns,
+            "wider types": self.widened,
+            "metadata left out, since files differ": self.lost_notes,
+        }
+        parts += [f"{words}: {', '.join(names)}" for words, names in differences.items() if names]
         if self.overridden:
             parts.append(f"{self.overridden} incoming rows gave way to a later one")
         if self.events:

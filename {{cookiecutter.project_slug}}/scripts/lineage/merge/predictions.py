@@ -21,7 +21,7 @@ from lineage.tables.as_sqlite import SqliteFile, as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import copy_statement, read_schemas, scan
 from lineage.tables.sql import Engine, text
-from lineage.tables.sqlite_files import describe_tables, open_read_only
+from lineage.tables.sqlite_files import count_rows, open_read_only
 from lineage.tables.sqlite_values import read_values
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
@@ -142,18 +142,11 @@ def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[st
     with open_engine() as engine:
         for number, source in enumerate(sources):
             files = sorted((source.parent / PREDICTIONS).glob(f"*{SUFFIX}"))
-            beside = source.with_suffix(SUFFIX)
-            if beside.exists():
-                files.append(beside)
+            files += filter(Path.exists, [source.with_suffix(SUFFIX)])
             place = folder / str(number)
             place.mkdir()
             database = as_sqlite(source, place / "copy.db")
-            runs = run_ids(database.path) if files else set()
-            for file in files:
-                run = _run_of(engine, file)
-                if run not in runs:
-                    raise _of_no_run(file, run, source)
-                yield run, file
+            yield from _runs_of(engine, files, run_ids(database.path), source)
             yield from _split_table(engine, source, database, place)
 
 
@@ -172,19 +165,21 @@ def find_alone(
     """
     known = set(found)
     files = [file for file in dropped if ends_with(file, PARQUET) and file not in known]
-    if not files:
-        return []
     with open_engine() as engine:
-        alone = [(_run_of(engine, file), file) for file in files]
-    for run, file in alone:
+        return list(_runs_of(engine, files, runs, Path(paths.DATABASE)))
+
+
+def _runs_of(
+    engine: Engine, files: Iterable[Path], runs: set[str], database: Path
+) -> Iterator[tuple[str, Path]]:
+    """Yield run id and file of predictions; raise `BadInput` where a database has no such run."""
+    for file in files:
+        run = _run_of(engine, file)
         if run not in runs:
-            raise _of_no_run(file, run, Path(paths.DATABASE))
-    return alone
-
-
-def _of_no_run(file: Path, run: str, database: Path) -> BadInput:
-    problem = f"{file} holds predictions of run {run}, which has no row in {METRICS} of {database}"
-    return BadInput(problem, f"rm {file}   # or put the database of that run beside it")
+            problem = f"{file} holds predictions of run {run}, which has no row in {METRICS} of"
+            remedy = f"rm {file}   # or put the database of that run beside it"
+            raise BadInput(f"{problem} {database}", remedy)
+        yield run, file
 
 
 def _run_of(engine: Engine, file: Path) -> str:
@@ -234,7 +229,6 @@ def _split_table(
 def run_ids(database: Path) -> set[str]:
     """Read the ids of all runs of a results database."""
     with open_read_only(database) as connection:
-        table = describe_tables(connection).get(METRICS)
-        if table is None or RUN_ID not in table.column_names:
+        if not count_rows(connection, f"pragma_table_info('{METRICS}') WHERE name = '{RUN_ID}'"):
             return set()
         return {row[0] for row in connection.execute(f"SELECT {RUN_ID} FROM {METRICS}")}

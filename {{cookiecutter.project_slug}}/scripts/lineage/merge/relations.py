@@ -1,12 +1,14 @@
 """The relations `base` and `incoming`, and what makes two of their rows the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 from lineage.core.errors import BadInput
 from lineage.merge.plan import SAMPLES, Plan
+from lineage.tables.engine import memory_limit
 from lineage.tables.sql import OCCURRENCE, Engine, all_of, fold, quote, quote_all, same
 from lineage.tables.sqlite_rows import NULL, decoded
 
@@ -29,7 +31,7 @@ class Relations:
             (source, base_row) then says what they may replace.
         is_coded: values are codes of `sqlite_rows`.
         numbers: columns whose codes stand for numbers, and are ordered as such.
-        new_columns, missing_columns, widened, lost_notes: as in `Plan`.
+        noted: what differs beside rows, as attributes of `Plan`.
     """
 
     engine: Engine
@@ -38,14 +40,11 @@ class Relations:
     identity: Sequence[str]
     base_rows: int = 0
     filled: Sequence[str] = ()
-    lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    lacking: dict[str, list[int]] = field(default_factory=dict)
     copies: Sequence[int] = ()
     is_coded: bool = False
     numbers: Sequence[str] = ()
-    new_columns: list[str] = field(default_factory=list)
-    missing_columns: list[str] = field(default_factory=list)
-    widened: list[str] = field(default_factory=list)
-    lost_notes: list[str] = field(default_factory=list)
+    noted: dict[str, Any] = field(default_factory=dict)
 
     def run(self, statement: str) -> None:
         """Execute a statement."""
@@ -54,6 +53,50 @@ class Relations:
     def count(self, rows: str) -> int:
         """Count the rows of what may stand behind FROM."""
         return int(self.engine.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
+
+    def plan(self) -> Plan:
+        """Make the plan of a merge from what arrives and what leaves."""
+        plan = Plan(self.name, **self.noted)
+        self.count_changes(plan)
+        return plan
+
+    def count_changes(self, plan: Plan) -> None:
+        """Count what arrives and what leaves."""
+        plan.added = self.count("arriving")
+        plan.replaced = self.count("leaving")
+        plan.rows = self.base_rows + plan.added - plan.replaced
+
+    def without_null(self, relation: str, columns: Sequence[str]) -> list[str]:
+        """Find the columns of a relation that hold no NULL.
+
+        None are named where memory is short: DuckDB needs more of it for the faster join by `=`.
+        """
+        if memory_limit():
+            return []
+        counts = ", ".join(f"count({quote(name)}) = count(*)" for name in columns)
+        [are_full] = self.engine.execute(f"SELECT {counts} FROM {relation}").fetchall()
+        return list(compress(columns, are_full))
+
+    def note_lacking(self, columns: Mapping[int, Iterable[str]]) -> None:
+        """Note which sources lack which columns, by the columns that each source has."""
+        there = {number: set(map(fold, names)) for number, names in columns.items()}
+        for name in self.columns:
+            self.lacking[name] = [one for one, names in there.items() if fold(name) not in names]
+
+    def note_columns(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Note which columns are new, missing, or of a wider type than before, if there is a base.
+
+        Args:
+            before: names and types of the base's columns.
+            after: of the columns that come, as the result has them.
+        """
+        if before:
+            wider = [name for name in after if before.get(name, after[name]) != after[name]]
+            self.noted |= {
+                "new_columns": [name for name in after if name not in before],
+                "missing_columns": [name for name in before if name not in after],
+                "widened": [f"{name} {before[name]} → {after[name]}" for name in wider],
+            }
 
     @cached_property
     def repeats(self) -> bool:
@@ -119,22 +162,14 @@ class Relations:
     def tell_equal_rows_apart(self) -> None:
         """Give rows without a key their occurrence: two equal rows of one file are two rows."""
         values = quote_all(self.columns)
-        self.run(f"""
-            CREATE OR REPLACE TEMP TABLE incoming AS
-            SELECT *, row_number() OVER (
-                PARTITION BY {values}, "lineage source" ORDER BY "lineage row"
-            ) AS "{OCCURRENCE}"
-            FROM incoming
-        """)
-        self.run(f"""
-            CREATE TEMP TABLE numbered AS
-            SELECT *, row_number() OVER (
-                PARTITION BY {values} ORDER BY "lineage row"
-            ) AS "{OCCURRENCE}"
-            FROM base
-        """)
-        self.run("DROP TABLE base")
-        self.run("CREATE TEMP VIEW base AS SELECT * FROM numbered")
+        for relation, file in (("incoming", ', "lineage source"'), ("base", "")):
+            self.run(f"""
+                CREATE OR REPLACE TEMP TABLE {relation} AS
+                SELECT *, row_number() OVER (
+                    PARTITION BY {values}{file} ORDER BY "lineage row"
+                ) AS "{OCCURRENCE}"
+                FROM {relation}
+            """)
         self.identity = [*self.identity, OCCURRENCE]
         self.__dict__.pop("repeats", None)
 
@@ -144,37 +179,28 @@ class Relations:
         if not plan.conflicts:
             return
         [(there,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
-        self.run(f"""
-            CREATE TEMP TABLE samples AS
-            SELECT row_number() OVER () AS place, there_row, incoming_row
-            FROM (
+        order = f"{self.order('incoming')}, there_row, incoming_row"
+        rows = self.engine.execute(f"""
+            WITH samples AS (
                 SELECT there_row, incoming_row
                 FROM conflicts JOIN incoming ON incoming."lineage row" = incoming_row
                 WHERE there = '{there}'
-                ORDER BY {self.order("incoming")}, there_row, incoming_row
+                ORDER BY {order}
                 LIMIT {SAMPLES}
             )
-        """)
-        old = self._sampled(there, "there_row")
-        new = self._sampled("incoming", "incoming_row")
-        plan.samples = [self._sample(*pair) for pair in zip(old, new)]
-
-    def _sampled(self, relation: str, number: str) -> list[Sequence[Any]]:
-        """Read the sampled rows of one side, a few by their numbers."""
-        rows = self.engine.execute(f"""
-            SELECT {quote_all(self.columns, relation)}
-            FROM samples JOIN {relation} ON {relation}."lineage row" = samples.{number}
-            WHERE {relation}."lineage row" IN (SELECT {number} FROM samples)
-            ORDER BY place
+            SELECT {quote_all(self.columns, "earlier")}, {quote_all(self.columns, "incoming")}
+            FROM samples
+            JOIN {there} AS earlier ON earlier."lineage row" = there_row
+            JOIN incoming ON incoming."lineage row" = incoming_row
+            ORDER BY {order}
         """).fetchall()
-        if not self.is_coded:
-            return rows
-        return [list(map(decoded, row)) for row in rows]
+        plan.samples = list(map(self._sample, rows))
 
-    def _sample(self, there: Sequence[Any], incoming: Sequence[Any]) -> str:
+    def _sample(self, row: Sequence[Any]) -> str:
         """Write one conflict: the identity, then the columns that differ, as `v: 1 | 2`."""
-        named = dict(zip(self.columns, there))
+        values = list(map(decoded, row)) if self.is_coded else row
+        named = dict(zip(self.columns, values))
         key = ", ".join(f"{name}={named[name]!r}" for name in self.identity if name in named)
-        pairs = zip(self.columns, there, incoming)
+        pairs = zip(self.columns, values, values[len(self.columns) :])
         changed = [f"{name}: {old!r} | {new!r}" for name, old, new in pairs if old != new]
         return f"  {key} — {', '.join(changed[:SAMPLES])}"

@@ -71,6 +71,12 @@ class Rules:
         """How numbers are let become text, as messages call it."""
         return CAST_OPTION if self.key_option.startswith("--") else CAST_PARAM
 
+    def require_key_columns(self) -> None:
+        """Raise `BadInput` where a rebase has none."""
+        if self.strategy == "rebase" and not self.key_columns:
+            problem = "rebase needs key columns: what decides which rows are replaced?"
+            raise BadInput(problem, f"set {self.key_option}")
+
     @property
     def options(self) -> str:
         """The options of `merge_artifacts.py` that decide about rows in the same way."""
@@ -163,7 +169,7 @@ def merge(relations: Relations, on_conflict: str = "fail") -> Plan:
     meet(relations, REPLACES[on_conflict], by_time=on_conflict == "newest")
     relations.run("CREATE TEMP TABLE leaving AS SELECT base_row FROM met WHERE replaces")
     arrive(relations)
-    plan = count(relations)
+    plan = relations.plan()
     if relations.repeats:
         every_row_conflicts(relations)
     else:
@@ -198,7 +204,7 @@ def rebase(relations: Relations, key_columns: tuple[str, ...]) -> Plan:
           AND {relations.may_replace}
     """)
     arrive(relations)
-    plan = count(relations)
+    plan = relations.plan()
     plan.strategy = "rebase"
     relations.run("""
         CREATE TEMP VIEW conflicts AS
@@ -266,21 +272,6 @@ def arrive(relations: Relations) -> None:
         CREATE TEMP TABLE arriving AS
         SELECT * FROM chosen
         WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)""")
-
-
-def count(relations: Relations) -> Plan:
-    """Count what arrives and what leaves."""
-    plan = Plan(
-        relations.name,
-        new_columns=relations.new_columns,
-        missing_columns=relations.missing_columns,
-        widened=relations.widened,
-        lost_notes=relations.lost_notes,
-    )
-    plan.added = relations.count("arriving")
-    plan.replaced = relations.count("leaving")
-    plan.rows = relations.base_rows + plan.added - plan.replaced
-    return plan
 
 
 def every_row_conflicts(relations: Relations) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from lineage.core.errors import BadInput
 from lineage.tables.exact_copy import pyarrow_reads
-from lineage.tables.parquet_files import Columns, Schema, copy_statement, escaped
-from lineage.tables.sql import Engine, fold, quote
+from lineage.tables.parquet_files import Columns, Schema, copy_statement, escaped, no_rows
+from lineage.tables.sql import Engine, fold
 
 ARROW_KEY = "ARROW:schema"
 NOTES = r"""
@@ -167,10 +167,9 @@ def _as_written(engine: Engine, columns: Columns, fields: dict[str, Any]) -> Any
     nothing = pyarrow.field("", pyarrow.null())
     named = [fields.get(fold(name), nothing).with_name(name) for name in columns]
     metadata = {ARROW_KEY: _encoded(pyarrow.schema(named))}
-    values = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
     with TemporaryDirectory(prefix="lineage-") as folder:
         file = Path(folder, "empty.parquet")
-        engine.execute(copy_statement(f"SELECT {values} LIMIT 0", file, metadata))
+        engine.execute(copy_statement(no_rows(columns), file, metadata))
         return _read(file)
 
 
@@ -189,20 +188,18 @@ def _pandas_notes(schemas: Sequence[Any], merged: Any) -> dict[str, str]:
                 kind = _storable(schema.field(column["field_name"]).type)
                 if field.name in columns or kind != field.type:
                     continue
-                about = {key: column[key] for key in PANDAS_COLUMN}
                 if field.name in notes["index_columns"]:
                     index.append(field.name)
-                columns[field.name] = {**about, "field_name": field.name}
+                columns[field.name] = {key: column[key] for key in PANDAS_COLUMN}
+                columns[field.name]["field_name"] = field.name
             first = first or notes
     if not first:
         return {}
-    labels: list[Any] = []
-    if len(columns) == len(fields):  # labels are noted for all columns together
-        labels = first.get("column_indexes") or []
+    is_whole = len(columns) == len(fields)  # labels are noted for all columns together
     merged_notes = {
         **first,
         "columns": [*columns.values()],
         "index_columns": index,
-        "column_indexes": labels,
+        "column_indexes": (is_whole and first.get("column_indexes")) or [],
     }
     return {"pandas": json.dumps(merged_notes)}

@@ -4,13 +4,12 @@ Most SQLite files are that already. A DuckDB file is copied, a table WITHOUT ROW
 and what a killed program left in a write-ahead log.
 """
 
-import re
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.tables.sql import Engine, quote, quote_all
@@ -18,10 +17,8 @@ from lineage.tables.sqlite_files import (
     Column,
     Table,
     attached,
-    count_rows,
     create_statement,
     describe_tables,
-    has_row_numbers,
     is_utf_8,
     log_of,
     open_read_only,
@@ -29,12 +26,6 @@ from lineage.tables.sqlite_files import (
 )
 
 BATCH_ROWS = 50_000
-
-EXACT_DIGITS = 15
-"""Of decimal numbers that floating point keeps (IEEE 754), as which SQLite stores fractions."""
-
-STORED_AS = {"BLOB": "BLOB", "FLOAT": "REAL", "DOUBLE": "REAL", "BOOLEAN": "INTEGER"}
-"""DuckDB types that SQLite stores as they are, besides whole numbers; others become text."""
 
 DUCKDB_TABLES = """
     SELECT schema_name, table_name FROM duckdb_tables()
@@ -46,16 +37,23 @@ DUCKDB_COLUMNS = """
         SELECT table_oid, constraint_column_names AS key FROM duckdb_constraints()
         WHERE constraint_type = 'PRIMARY KEY'
     )
-    SELECT column_name, data_type, coalesce(list_position(key, column_name), 0) AS key_position
+    SELECT column_name,
+           CASE WHEN data_type LIKE '%INT' OR data_type IN ('INTEGER', 'UINTEGER', 'BOOLEAN')
+                THEN 'INTEGER'
+                WHEN data_type IN ('FLOAT', 'DOUBLE') THEN 'REAL'
+                WHEN data_type = 'BLOB' THEN 'BLOB'
+                WHEN data_type LIKE 'DECIMAL(%)' AND numeric_precision <= 15 THEN 'NUMERIC'
+                ELSE 'TEXT' END AS declared,
+           coalesce(list_position(key, column_name), 0) AS key_position
     FROM duckdb_columns()
     LEFT JOIN keys USING (table_oid)
     WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ?
     ORDER BY column_index
 """
+"""The columns of a table, and the types under which SQLite keeps their values: most as text.
 
-
-WITHOUT_NUMBERS = "sqlite_master WHERE type = 'table' AND sql LIKE '%rowid%'"
-"""Tables that may be WITHOUT ROWID, or hide the number of a row by names of columns."""
+SQLite stores fractions as floating point, which keeps 15 digits of a decimal number (IEEE 754).
+"""
 
 
 def is_duckdb(path: Path) -> bool:
@@ -63,8 +61,7 @@ def is_duckdb(path: Path) -> bool:
     return starts_with(path, b"DUCK", 8)
 
 
-@dataclass(frozen=True)
-class SqliteFile:
+class SqliteFile(NamedTuple):
     """A SQLite file whose rows have numbers, and its tables by name."""
 
     path: Path
@@ -88,14 +85,11 @@ def as_sqlite(source: Path, copy: Path) -> SqliteFile:
         source = _with_log(source, copy.with_suffix(".log"))
     with open_read_only(source) as connection:
         tables = describe_tables(connection)
-        suspects = count_rows(connection, WITHOUT_NUMBERS)
-        is_numbered = not suspects or all(
-            has_row_numbers(connection, table) for table in tables.values()
-        )
+        is_numbered = all(table.row_alias for table in tables.values())
         if is_numbered and is_utf_8(connection):
             return SqliteFile(source, tables)
         _copy_tables(connection, source, tables, copy)
-    plain = {name: replace(table, statement="") for name, table in tables.items()}
+    plain = {name: Table(name, table.columns) for name, table in tables.items()}
     return SqliteFile(copy, plain)
 
 
@@ -162,8 +156,7 @@ def _to_main(schema: str, name: str) -> str:
 def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str, source: Path) -> None:
     columns = []
     values = []
-    for column, kind, key_position in duck.execute(DUCKDB_COLUMNS, [name]).fetchall():
-        declared = _declared_type(kind)
+    for column, declared, key_position in duck.execute(DUCKDB_COLUMNS, [name]).fetchall():
         columns.append(Column(column, declared, key_position))
         is_nan = f"isnan({quote(column)})"
         table = f"{quote(name)} WHERE {is_nan}"
@@ -178,13 +171,3 @@ def _copy_table(duck: Engine, copy: sqlite3.Connection, name: str, source: Path)
     rows = duck.execute(f"SELECT {', '.join(values)} FROM {quote(name)}")
     while batch := rows.fetchmany(BATCH_ROWS):
         copy.executemany(f"INSERT INTO {quote(name)} VALUES ({marks})", batch)
-
-
-def _declared_type(duckdb_type: str) -> str:
-    """Name the declared type under which SQLite keeps the values of a DuckDB type."""
-    decimal = re.match(r"DECIMAL\((\d+)", duckdb_type)
-    if decimal:
-        return "NUMERIC" if int(decimal[1]) <= EXACT_DIGITS else "TEXT"
-    if duckdb_type.endswith(("INT", "INTEGER")):
-        return "INTEGER"
-    return STORED_AS.get(duckdb_type, "TEXT")

@@ -76,17 +76,16 @@ def _unit_of_int96(path: Path) -> str:
     Raises:
         BadInput: some need nanoseconds, and others are too far away for them.
     """
-    from pyarrow import ArrowInvalid, Table
+    from pyarrow import ArrowInvalid
     from pyarrow.parquet import ParquetFile
 
     coarse = ParquetFile(path, coerce_int96_timestamp_unit="us")
     stored = map(coarse.schema.column, range(len(coarse.schema)))
     times = [column.path for column in stored if column.physical_type == "INT96"]
-    fine = ParquetFile(path)
+    fine = ParquetFile(path).iter_batches(columns=times)
     has_digits = False
     is_far = False
-    for pair in zip(fine.iter_batches(columns=times), coarse.iter_batches(columns=times)):
-        exact, cut = map(Table.from_batches, zip(pair))
+    for exact, cut in zip(fine, coarse.iter_batches(columns=times)):
         # beyond the range of nanoseconds both numbers wrap around in the same way
         has_digits |= not cut.cast(exact.schema, safe=False).equals(exact)
         try:

@@ -1,7 +1,7 @@
 """Parquet files are described as DuckDB reads them, lined up by column name, and written."""
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -88,29 +88,20 @@ def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
     spelled: dict[str, str] = {}
     known: dict[str, Columns] = {}  # of files that are stored alike, as the parts of a folder
     schemas: list[Schema] = []
-    for source, path in _files_of(paths):
-        stored = _ask(
-            engine,
-            path,
-            f"""
-            SELECT name, {DESCRIBED}, logical_type, precision,
-                   row(repetition_type = 'REPEATED', type_length, num_children, scale)
-            FROM parquet_schema({escaped(path)})
-            """,
-        )
-        file = exact_file(engine, path, "\n".join(column[1] for column in stored))
-        signature = repr(stored) if file == path else str(file)
-        if signature not in known:
-            known[signature] = _read_columns(engine, file, stored, spelled)
-        schemas.append(Schema(path, file, known[signature], len(schemas), source))
+    for source, given in enumerate(paths):
+        for path in parts_of(given):
+            query = f"""
+                SELECT name, {DESCRIBED}, logical_type, precision,
+                       row(repetition_type = 'REPEATED', type_length, num_children, scale)
+                FROM parquet_schema({escaped(path)})
+            """
+            stored = _ask(engine, path, query)
+            file = exact_file(engine, path, "\n".join(column[1] for column in stored))
+            signature = repr(stored) if file == path else str(file)
+            if signature not in known:
+                known[signature] = _read_columns(engine, file, stored, spelled)
+            schemas.append(Schema(path, file, known[signature], len(schemas), source))
     return schemas
-
-
-def _files_of(paths: Sequence[Path]) -> Iterator[tuple[int, Path]]:
-    """Yield the files, or the parts of folders, with the number of the path that each is of."""
-    for source, path in enumerate(paths):
-        for part in parts_of(path):
-            yield source, part
 
 
 def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
@@ -172,8 +163,11 @@ def distrust_statistics(engine: Engine, schemas: Sequence[Schema]) -> None:
     if not schemas:
         return
     files = escaped([schema.file for schema in schemas])
-    writers = engine.execute(f"SELECT DISTINCT created_by FROM parquet_file_metadata({files})")
-    if not all(str(writer).startswith("DuckDB ") for (writer,) in writers.fetchall()):
+    others = engine.execute(f"""
+        SELECT file_name FROM parquet_file_metadata({files})
+        WHERE starts_with(created_by, 'DuckDB ') IS NOT TRUE
+    """)
+    if others.fetchall():
         engine.execute(WITHOUT_STATISTICS)
 
 
@@ -186,6 +180,8 @@ def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
         schemas: of the files; rows of one with a higher number have higher numbers.
         columns: names and types of all files; one that a file lacks is NULL.
     """
+    if not schemas:
+        return no_rows({ROW: "BIGINT", **columns})
     queries = []
     for _, group in groupby(schemas, key=_read_together):
         files = list(group)
@@ -200,6 +196,12 @@ def numbered_rows(schemas: Sequence[Schema], columns: Columns) -> str:
             FROM {scan([schema.file for schema in files], numbered=True)}
         """)
     return " UNION ALL ".join(queries)
+
+
+def no_rows(columns: Columns) -> str:
+    """Write the query that gives columns and no rows."""
+    values = ", ".join(f"NULL::{kind} AS {quote(name)}" for name, kind in columns.items())
+    return f"SELECT {values} LIMIT 0"
 
 
 def _read_together(schema: Schema) -> Columns | Path:

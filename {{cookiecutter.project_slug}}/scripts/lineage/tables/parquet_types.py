@@ -69,7 +69,8 @@ def common_columns(
             known = columns.setdefault(name, kind)
             first.setdefault(name, schema.path)
             wider = widest(known, kind)
-            can_cast = _fit_as_text(known, kind)
+            is_text = AS_TEXT.fullmatch(known) and AS_TEXT.fullmatch(kind)
+            can_cast = is_text and "VARCHAR" in (known, kind)
             if wider is None and cast_text and can_cast:
                 wider = "VARCHAR"
             if wider is None:
@@ -80,11 +81,6 @@ def common_columns(
                 raise BadInput(problem, remedy)
             columns[name] = wider
     return columns
-
-
-def _fit_as_text(*kinds: str) -> bool:
-    """Tell whether two types, one of which is text, can both be text."""
-    return "VARCHAR" in kinds and all(map(AS_TEXT.fullmatch, kinds))
 
 
 def check_exact(engine: Engine, schema: Schema, columns: Columns) -> None:

@@ -3,13 +3,16 @@
 Nothing here creates a file that is only read, nor changes one: not its bytes, nor its journal.
 """
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import fold, quote, quote_all
@@ -20,6 +23,17 @@ WAL_OFFSET = 18
 RECORD = "lineage_sources"
 """The table that records what was merged into a database; see `sources`."""
 
+ROW_NUMBERS = {"rowid", "oid", "_rowid_"}
+"""The names of the number of a row, as far as columns leave them free."""
+
+AFFINITIES = {
+    "number": "INT",
+    "text": "CHAR|CLOB|TEXT",
+    "any": "BLOB|^$",
+    "real": "REAL|FLOA|DOUB",
+}
+"""Classes of values, and words of which one is in the declared type; the first that fits counts."""
+
 WRITE_ERRORS = (
     "database or disk is full",
     "disk I/O error",
@@ -27,8 +41,7 @@ WRITE_ERRORS = (
 )
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column as it is declared.
 
     Attributes:
@@ -46,11 +59,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its name, its columns in order, and the statement that made it, if it is known."""
+    """A table as it is declared.
+
+    Attributes:
+        name: its name.
+        columns: in order.
+        statement: that made it, if it is known.
+        is_strict: it takes values of its columns' types only.
+        is_numbered: its rows have numbers: it is not WITHOUT ROWID.
+    """
 
     name: str
     columns: tuple[Column, ...]
     statement: str = ""
+    is_strict: bool = False
+    is_numbered: bool = True
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -58,10 +81,21 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @cached_property
+    def by_name(self) -> dict[str, Column]:
+        """The columns by their names in small letters, in order."""
+        return {fold(column.name): column for column in self.columns}
+
+    @cached_property
     def primary_key(self) -> tuple[str, ...]:
         """The names of the columns of the primary key, in its order; empty: there is none."""
-        keyed = [column for column in self.columns if column.key_position]
-        return tuple(column.name for column in sorted(keyed, key=lambda one: one.key_position))
+        keyed = [(one.key_position, one.name) for one in self.columns if one.key_position]
+        return tuple(name for _, name in sorted(keyed))
+
+    @cached_property
+    def row_alias(self) -> str:
+        """What the number of a row is called in SQL; empty: it has none, or columns hide it."""
+        free = ROW_NUMBERS.difference(self.by_name)
+        return min(free, default="") if self.is_numbered else ""
 
 
 def read_only_uri(path: Path) -> str:
@@ -144,25 +178,20 @@ def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -
             connection.rollback()
             connection.execute(f"DETACH {name}")
     except sqlite3.DatabaseError as error:
-        check_not_interrupted(error)
         if isinstance(error, sqlite3.IntegrityError) or str(error) in WRITE_ERRORS:
             raise
         raise unreadable(path, str(error)) from error
 
 
-def unreadable(path: Path, reason: str) -> BadInput:
-    """Make the error of a database that SQLite cannot read."""
+def unreadable(path: Path, reason: str) -> BaseException:
+    """Make the error of a database that SQLite cannot read; it calls Ctrl-C an error, too."""
+    if reason == "interrupted":
+        return KeyboardInterrupt()
     if "locked" in reason:
         return BadInput(f"{path}: {reason}", "close the program that writes to it, then try again")
     is_damaged = "malformed" in reason or "not a database" in reason
     remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
     return BadInput(f"{path}: {reason}", remedy if is_damaged else None)
-
-
-def check_not_interrupted(error: sqlite3.Error) -> None:
-    """Raise KeyboardInterrupt when Ctrl-C ended a statement: SQLite calls that an error."""
-    if str(error) == "interrupted":
-        raise KeyboardInterrupt from error
 
 
 def copy_database(path: Path, target: Path) -> None:
@@ -189,8 +218,8 @@ def check_integrity(database: Path) -> None:
     Raises:
         Refused: it finds damage.
     """
-    with closing(sqlite3.connect(read_only_uri(database), uri=True)) as connection:
-        problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    with open_read_only(database) as connection:
+        [(problem,)] = connection.execute("PRAGMA integrity_check(1)")
     if problem != "ok":
         raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
 
@@ -211,7 +240,7 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
     """
     # ANY is the type of a column of a STRICT table that has none
     statement = f"""
-        SELECT tables.name, made.sql, columns.name,
+        SELECT tables.name, made.sql, tables.strict, NOT tables.wr, columns.name,
                CASE columns.type WHEN 'ANY' THEN '' ELSE columns.type END,
                columns.pk, columns.hidden > 0
         FROM pragma_table_list AS tables
@@ -222,34 +251,17 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
           AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND tables.name <> '{RECORD}'
         ORDER BY tables.name, columns.cid
     """
-    columns: dict[tuple[str, str], list[Column]] = {}
-    for table, made, *column in connection.execute(statement, (schema, schema)):
-        columns.setdefault((table, made), []).append(Column(*column))
-    return {name: Table(name, tuple(found), made) for (name, made), found in columns.items()}
+    tables = {}
+    rows = connection.execute(statement, (schema, schema))
+    for (name, *made), found in groupby(rows, key=lambda row: row[:4]):
+        tables[name] = Table(name, tuple(Column(*row[4:]) for row in found), *made)
+    return tables
 
 
-def is_strict(connection: sqlite3.Connection, name: str) -> bool:
-    """Tell whether a table is STRICT: it takes values of its columns' types only."""
-    statement = "SELECT max(strict) FROM pragma_table_list(?) WHERE schema = 'main'"
-    return bool(connection.execute(statement, (name,)).fetchone()[0])
-
-
-def row_alias(table: Table) -> str:
-    """Name the number of a row in SQL by a name that no column of the table hides."""
-    names = {"rowid", "oid", "_rowid_"}
-    return min(names - set(map(fold, table.column_names)), default="rowid")
-
-
-def has_row_numbers(connection: sqlite3.Connection, table: Table) -> bool:
-    """Tell whether the rows of a table have numbers, and a name for them.
-
-    Rows of a table WITHOUT ROWID have none; and columns may take all the names.
-    """
-    alias = row_alias(table)
-    with suppress(sqlite3.OperationalError):
-        connection.execute(f"SELECT {alias} FROM main.{quote(table.name)} LIMIT 0")
-        return alias not in map(fold, table.column_names)
-    return False
+def tables_of(database: Path) -> dict[str, Table]:
+    """Read the tables of a database by their names in small letters."""
+    with open_read_only(database) as connection:
+        return {fold(name): table for name, table in describe_tables(connection).items()}
 
 
 def create_statement(table: Table) -> str:
@@ -267,12 +279,5 @@ def affinity(declared: str) -> str:
         `text`, `any`, `real` (every number is floating point) or `number`; the rules are those
         of sqlite.org/datatype3.html, 3.1.
     """
-    upper = declared.upper()
-    if "INT" in upper:
-        return "number"
-    if any(word in upper for word in ("CHAR", "CLOB", "TEXT")):
-        return "text"
-    if not upper or "BLOB" in upper:
-        return "any"
-    floating = any(word in upper for word in ("REAL", "FLOA", "DOUB"))
-    return "real" if floating else "number"
+    matching = (kind for kind, words in AFFINITIES.items() if re.search(words, declared.upper()))
+    return next(matching, "number")

@@ -7,13 +7,12 @@ DuckDB reads them through Arrow's ADBC driver, as a stream.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.tables.sql import FILE_ROW, ROW, ROWS_PER_FILE, SOURCE, Engine, quote, text
-from lineage.tables.sqlite_files import Table, read_only_uri, row_alias, unreadable
+from lineage.tables.sqlite_files import Table, read_only_uri, unreadable
 
 NULL_CODE = b"n"
 NULL = "'n'::BLOB"
@@ -94,8 +93,7 @@ def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None
     """)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What is read of one table of one database.
 
     Attributes:
@@ -116,7 +114,7 @@ class Reading:
         """Write the SELECT, with the database attached as a schema."""
         codes = "".join(f", {code} AS {quote(name)}" for name, code in self.codes.items())
         return f"""
-            SELECT {self.number} AS "{SOURCE}", {row_alias(self.table)} AS "{FILE_ROW}"{codes}
+            SELECT {self.number} AS "{SOURCE}", {self.table.row_alias} AS "{FILE_ROW}"{codes}
             FROM {schema}.{quote(self.table.name)}
             WHERE {self.where}
         """

@@ -1,25 +1,24 @@
 """Three versions of a file become one: of a results database, or of the training data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.extras.git_merge.three_way import Conflict, Versions, changed_columns, compare_versions
-from lineage.merge.changes_of_copy import table_of
-from lineage.merge.column_types import fit_columns
 from lineage.merge.data import DataRelations, check_columns
 from lineage.merge.data_files import write_rows
-from lineage.merge.databases import TableMerge, carry_rows, numbered_table, open_tables
+from lineage.merge.databases import carry_rows, open_tables
 from lineage.merge.plan import Plan
-from lineage.merge.row_reader import RowReader
 from lineage.merge.rules import Rules
+from lineage.merge.table_merge import TableMerge
 from lineage.tables.arrow_metadata import merged_metadata
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import Columns, Schema, numbered_rows, read_schemas
 from lineage.tables.parquet_types import common_columns, exact_values
 from lineage.tables.sources import add_sources, arrive, read_sources
 from lineage.tables.sql import EXACT, Engine, fold, quote, text
-from lineage.tables.sqlite_files import attached, describe_tables, row_alias
+from lineage.tables.sqlite_files import attached, tables_of
 from lineage.tables.sqlite_rows import make_relation, read_codes
 from lineage.tracked.cache import copy_out
 
@@ -48,7 +47,7 @@ def merge_three_databases(
             versions = _read_versions(table, ancestor)
             conflicts += compare_versions(versions, may_drop)
             _take_cells(table, versions)
-            carry_rows(table, versions, _plan(versions))
+            carry_rows(table, versions, versions.plan())
     add_sources(output, read_sources(theirs))
     return conflicts
 
@@ -56,43 +55,32 @@ def merge_three_databases(
 def _read_versions(table: TableMerge, ancestor: Path | None) -> Versions:
     """Read the three versions of a table, each value as a code."""
     incoming = table.incoming
-    fit_columns(table.target, describe_tables(table.target).get(incoming.name), incoming, None)
-    mine = numbered_table(table.target, incoming.name)
-    reader = RowReader(table.engine, table.output, incoming, mine)
-    known = [name for name in mine.column_names if fold(name) in incoming.columns]
-    identity = table.identity or known
+    mine = table.table
+    known = [name for name in mine.column_names if fold(name) in incoming.table.by_name]
+    identity = table.identity or tuple(known)
+    table = replace(table, identity=identity)
     for side in ("ancestor", "ours", "theirs"):
         make_relation(table.engine, side, mine.column_names)
     readings = {
-        "ours": reader.reading(table.output, mine, mine.column_names, identity),
-        "theirs": reader.reading(incoming.files[0], incoming.found[0], mine.column_names, identity),
+        "ours": table.reading(table.output, mine, mine.column_names),
+        "theirs": table.reading(incoming.files[0], incoming.found[0], mine.column_names),
     }
-    then = table_of(ancestor, incoming.name) if ancestor else None
+    then = tables_of(ancestor).get(fold(incoming.name)) if ancestor else None
     if ancestor and then:
-        readings["ancestor"] = reader.reading(ancestor, then, mine.column_names, identity)
+        readings["ancestor"] = table.reading(ancestor, then, mine.column_names)
     for side, reading in readings.items():
         read_codes(table.engine, [reading], side)
     versions = Versions(table.engine, incoming.name, known, identity, is_coded=True)
     versions.all_columns = mine.column_names
-    versions.numbers = reader.numbers(identity)
+    versions.numbers = table.numbers(identity)
     versions.base_rows = versions.count("ours")
     return versions
-
-
-def _plan(versions: Versions) -> Plan:
-    plan = Plan(versions.name)
-    plan.added = versions.count("arriving")
-    plan.replaced = versions.count("leaving")
-    plan.rows = versions.base_rows + plan.added - plan.replaced
-    return plan
 
 
 def _take_cells(table: TableMerge, versions: Versions) -> None:
     """Let SQLite copy the cells that theirs changed into the rows of the output."""
     theirs = table.incoming.found[0]
-    spelled = {fold(name): quote(name) for name in theirs.column_names}
     name = quote(table.incoming.name)
-    row = row_alias(numbered_table(table.target, table.incoming.name))
     with attached(table.target, table.incoming.files[0]):
         for column in changed_columns(versions, "NOT is_conflict"):
             [(pairs,)] = versions.engine.execute(f"""
@@ -101,11 +89,11 @@ def _take_cells(table: TableMerge, versions: Versions) -> None:
             """).fetchall()
             statement = f"""
                 UPDATE main.{name} AS ours
-                SET {quote(column)} = theirs.{spelled[fold(column)]}
+                SET {quote(column)} = theirs.{quote(theirs.by_name[fold(column)].name)}
                 FROM json_each(?) AS pair
                 JOIN source.{name} AS theirs
-                  ON theirs.{row_alias(theirs)} = json_extract(pair.value, '$[1]')
-                WHERE ours.{row} = json_extract(pair.value, '$[0]')
+                  ON theirs.{theirs.row_alias} = json_extract(pair.value, '$[1]')
+                WHERE ours.{table.table.row_alias} = json_extract(pair.value, '$[0]')
             """
             table.target.execute(statement, (pairs,))
 
@@ -172,11 +160,10 @@ def _data_versions(
             problem = f"column {name!r} is {columns[name]}, of which cells cannot be compared"
             raise BadInput(problem, "give it another type, or take one side whole")
     exact = exact_values({name: columns[name] for name in known})
-    nothing = "SELECT * FROM ours WHERE FALSE"
     for number, side in enumerate(("ours", "theirs", "ancestor")):
         rows = numbered_rows(_of_side(schemas, number), columns)
         values = f'SELECT *, {exact} AS "lineage exact" FROM ({rows})'
-        engine.execute(f"CREATE TEMP VIEW {side} AS {values if rows else nothing}")
+        engine.execute(f"CREATE TEMP VIEW {side} AS {values}")
     engine.execute("CREATE TEMP VIEW base_rows AS SELECT * FROM ours")
     identity = keys or [*known, EXACT]
     versions = Versions(engine, "", known, identity, all_columns=list(columns))
@@ -186,7 +173,7 @@ def _data_versions(
 
 def _plan_rows(versions: Versions) -> Plan:
     """Make `patched`, our rows with the cells that theirs changed, which take our rows' places."""
-    plan = _plan(versions)
+    plan = versions.plan()
     versions.run("""
         CREATE TEMP TABLE patched AS
         SELECT * FROM ours WHERE "lineage row" IN (SELECT our_row FROM cells)

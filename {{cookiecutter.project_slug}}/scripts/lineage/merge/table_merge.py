@@ -1,0 +1,242 @@
+"""One table of several databases: its rows are read as relations, and carried into the base."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lineage.merge.lined_up import LinedUp
+from lineage.merge.relations import Relations
+from lineage.merge.rules import Rules
+from lineage.tables.sql import OCCURRENCE, Engine, fold, quote, quote_all, same, text
+from lineage.tables.sqlite_files import Table, affinity, attached, count_rows, tables_of
+from lineage.tables.sqlite_rows import (
+    NO_VALUE,
+    Reading,
+    coded,
+    make_relation,
+    read_codes,
+    where_values_occur,
+)
+
+
+@dataclass(frozen=True)
+class TableMerge:
+    """One table of several databases that is to be merged into a copy of the base.
+
+    Attributes:
+        engine: a connection to DuckDB for its relations.
+        target: the copy of the base, in autocommit mode.
+        output: the file of the copy.
+        incoming: the table as the sources have it.
+        rules: those that apply to it.
+        identity: columns that make two rows the same row; empty: all incoming ones.
+        before: the table as the base had it; None: it had none.
+        table: as the copy has it, with all columns already.
+    """
+
+    engine: Engine
+    target: sqlite3.Connection
+    output: Path
+    incoming: LinedUp
+    rules: Rules
+    identity: tuple[str, ...]
+    before: Table | None
+    table: Table
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """By the folded name of a column: which values it keeps apart, see `affinity`."""
+        return {key: affinity(column.type) for key, column in self.table.by_name.items()}
+
+    def read(self, is_copy: bool) -> Relations:
+        """Read relations `base` and `incoming`, keys first.
+
+        Whole rows are read only where an incoming row is not simply new.
+
+        Args:
+            is_copy: whole rows are needed, to tell which of them a copy has from its origin.
+        """
+        columns = self.incoming.table.column_names
+        keys = list(self.rules.key_columns) if self.rules.strategy == "rebase" else []
+        known = list(self.identity or columns)
+        needed = [*known, *keys]
+        if self.rules.on_conflict == "newest":
+            needed += [name for name in columns if fold(name) == "timestamp"]
+        relations = Relations(
+            self.engine,
+            self.incoming.name,
+            columns,
+            known,
+            count_rows(self.target, f"main.{quote(self.incoming.name)}"),
+            is_coded=True,
+            numbers=self.numbers(known),
+        )
+        found = self.incoming.found
+        relations.note_lacking({number: table.by_name for number, table in found.items()})
+        self.read_incoming(columns if is_copy else needed)
+        self.read_base([known[0], *keys[:1]])  # a prefilter, one column each: the joins compare all
+        is_simply_new = not (is_copy or relations.count("base") or relations.repeats)
+        if is_simply_new:
+            relations.columns = list(dict.fromkeys(needed))  # there is nothing else to compare
+        elif not is_copy:
+            self.read_incoming(columns)
+        return relations
+
+    def numbers(self, columns: Sequence[str]) -> list[str]:
+        """Name those columns whose values are numbers."""
+        return [name for name in columns if self.kinds[fold(name)] in ("number", "real")]
+
+    def read_incoming(self, columns: Sequence[str]) -> None:
+        """Line the rows of all sources up in relation `incoming`, by the names of the columns."""
+        make_relation(self.engine, "incoming", columns)
+        files = self.incoming.files
+        readings = [
+            self.reading(files[number], table, columns, number)
+            for number, table in self.incoming.found.items()
+        ]
+        read_codes(self.engine, readings, "incoming", renumber=True)
+
+    def read_base(self, columns: Sequence[str]) -> None:
+        """Read the base rows that incoming rows may meet, by their values in some columns."""
+        names = self.table.column_names
+        make_relation(self.engine, "base", names)
+        where = where_values_occur(self.engine, columns)
+        reading = self.reading(self.output, self.table, names)._replace(where=where)
+        read_codes(self.engine, [reading], "base")
+
+    def reading(self, file: Path, table: Table, columns: Sequence[str], number: int = 0) -> Reading:
+        """Say how some columns of a table are read as codes; one that it lacks is NULL.
+
+        Values are written as the base's column holds them: `1` and `1.0` are one value of a REAL
+        column, and of any key.
+        """
+        keys = set(map(fold, self.identity))
+        codes = dict.fromkeys(columns, NO_VALUE)
+        for name in columns:
+            key = fold(name)
+            kind = self.kinds.get(key, "any")
+            if kind == "any" and key in keys:
+                kind = "number"
+            if key in table.by_name:
+                codes[name] = coded(quote(table.by_name[key].name), kind)
+        return Reading(file, table, codes, number)
+
+
+def drop_rows_of_origin(merge: TableMerge, relations: Relations, number: int, origin: Path) -> None:
+    """Take the rows that a copy has unchanged from its origin out of relation `incoming`.
+
+    What the copy dropped or changed since then, and the base did not, is noted in relation
+    `replaceable`: a rebase may replace that, and no other row.
+
+    Args:
+        merge: the table.
+        relations: with `base`, and whole rows in `incoming`.
+        number: of the source that is a copy.
+        origin: the database that it began as a copy of.
+
+    Raises:
+        BadInput: the origin cannot be read.
+    """
+    then = tables_of(origin).get(fold(relations.name))
+    if then is None:
+        return
+    run = relations.run
+    relations.copies = [*relations.copies, number]
+    columns = merge.table.column_names
+    make_relation(merge.engine, "origin", columns)
+    read_codes(merge.engine, [merge.reading(origin, then, columns)], "origin")
+    sent = f'incoming WHERE "lineage source" = {number}'
+    copied = merge.incoming.found[number].column_names
+    run(f"CREATE OR REPLACE TEMP TABLE unchanged AS {_as_in_origin(sent, copied)}")
+    run("CREATE TEMP TABLE IF NOT EXISTS replaceable (source INTEGER, base_row BIGINT)")
+    run(f"""
+        INSERT INTO replaceable
+        SELECT {number}, present_row FROM ({_as_in_origin("base", columns)})
+        WHERE origin_row NOT IN (SELECT origin_row FROM unchanged)
+    """)
+    run('DELETE FROM incoming WHERE "lineage row" IN (SELECT present_row FROM unchanged)')
+
+
+def _as_in_origin(rows: str, columns: Sequence[str]) -> str:
+    """Write the query that pairs the numbers of equal rows: origin_row and present_row.
+
+    Equal rows are numbered on each side: each of them is one row of its own. A column that the
+    origin lacks is NULL there.
+
+    Args:
+        rows: the present ones, as they stand behind FROM.
+        columns: what is compared.
+    """
+    occurrence = f"""
+        row_number() OVER (PARTITION BY {quote_all(columns)} ORDER BY "lineage row")
+        AS "lineage occurrence"
+    """
+    return f"""
+        SELECT origin."lineage row" AS origin_row, present."lineage row" AS present_row
+        FROM (SELECT *, {occurrence} FROM origin) AS origin
+        JOIN (SELECT *, {occurrence} FROM {rows}) AS present
+          ON {same("origin", "present", [*columns, OCCURRENCE])}
+    """
+
+
+def carry(merge: TableMerge, relations: Relations) -> int:
+    """Delete the rows that leave, and insert those that arrive, by row number.
+
+    Sources follow each other in the order of their first keys, and each in the order of its keys,
+    so the bytes do not depend on the order in which sources are listed.
+
+    Args:
+        merge: the table, in the copy of the base and in the sources.
+        relations: with `leaving` and `arriving`.
+
+    Returns:
+        how many rows were written.
+
+    Raises:
+        BadInput: a source cannot be read.
+    """
+    engine = relations.engine
+    target = merge.target
+    table = merge.table
+    [(leaving,)] = engine.execute("SELECT to_json(list(base_row)) FROM leaving").fetchall()
+    if leaving:
+        chosen = f"{table.row_alias} IN (SELECT value FROM json_each(?))"
+        target.execute(f"DELETE FROM main.{quote(table.name)} WHERE {chosen}", (leaving,))
+    order = relations.order("arriving")
+    arriving = engine.execute(f"""
+        SELECT "lineage source", to_json(list("lineage file row" ORDER BY {order}))
+        FROM arriving
+        GROUP BY "lineage source"
+        ORDER BY min(row({order}))
+    """).fetchall()
+    arrived = 0
+    for source, rows in arriving:
+        with attached(target, merge.incoming.files[source]):
+            insert = _insert(merge, merge.incoming.found[source])
+            arrived += target.execute(insert, (rows,)).rowcount
+    return arrived
+
+
+def _insert(merge: TableMerge, source: Table) -> str:
+    """Write the statement that inserts rows of `source`, by a JSON list of their numbers.
+
+    Columns that the source lacks are NULL: a default would be a value that nobody sent.
+
+    Args:
+        merge: the table.
+        source: the table as the attached source has it.
+    """
+    table = merge.table
+    columns = [table.by_name[key].name for key in source.by_name]
+    defaults = f"pragma_table_info({text(table.name)}, 'main') WHERE dflt_value IS NOT NULL"
+    found = merge.target.execute(f"SELECT name FROM {defaults}")
+    absent = [name for (name,) in found if fold(name) not in source.by_name]
+    values = ", ".join([quote_all(source.column_names, "row"), *["NULL"] * len(absent)])
+    return f"""
+        INSERT INTO main.{quote(table.name)} ({quote_all([*columns, *absent])})
+        SELECT {values}
+        FROM json_each(?) AS chosen
+        CROSS JOIN source.{quote(source.name)} AS row ON row.{source.row_alias} = chosen.value
+    """
