@@ -12,7 +12,7 @@ Version = Annotated[str | None, Option(help="The best run of this version that h
 Form = Annotated[Format, Option(help="How to print.")]
 
 
-@app.command(extra="by_hand")
+@app.command(extra="model_manager")
 def promote(
     db: Annotated[
         Path | None, Option(help="Results database; default: results/experiments.db.")
@@ -26,12 +26,12 @@ def promote(
 
     Without either, let the best run try the gate.
     """
-    from lineage.extras.by_hand.models import promote_by_hand
+    from lineage.extras.model_manager.by_hand import promote_by_hand
 
     promote_by_hand(db, run_id, version, metric, mode)
 
 
-@app.command(extra="by_hand")
+@app.command(extra="model_manager")
 def add_candidate(
     model_path: Annotated[Path, Option(help="The model, a file or a folder.")],
     run_id: Annotated[
@@ -39,15 +39,15 @@ def add_candidate(
     ],
 ) -> None:
     """Keep a model from a worktree or a colleague as a candidate."""
-    from lineage.extras.by_hand.models import add_candidate
+    from lineage.extras.model_manager.by_hand import add_candidate
 
     add_candidate(model_path, run_id)
 
 
-@app.command(extra="by_hand")
+@app.command(extra="model_manager")
 def prune(keep: Annotated[int, Option(min=1, help="So many of the best stay.")]) -> None:
     """Drop all candidates but the best, if they can be brought back."""
-    from lineage.extras.by_hand.models import prune
+    from lineage.extras.model_manager.by_hand import prune
 
     prune(keep)
 

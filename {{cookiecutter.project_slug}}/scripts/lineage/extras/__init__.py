@@ -3,8 +3,8 @@
 Its rooms below do what `make setup`, `dvc repro`, tagging and sending need. What one command does
 by hand, or one key of params.yaml asks for, is here:
 
-- `by_hand` merges any files into any output (`merge_artifacts.py`), and changes which models are
-  kept (`model_manager.py`).
+- `by_hand` merges any files into any output (`merge_artifacts.py`).
+- `model_manager` changes which models are kept, or in production (`model_manager.py`).
 - `git_merge` lets `git merge` merge rows as it merges lines.
 - `worktrees` does experiments side by side (`setup_worktree.sh`, `finish_worktree.sh`).
 - `show` shows versions and models, and compares them (`experiment_explorer.py`).

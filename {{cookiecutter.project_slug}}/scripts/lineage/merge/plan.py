@@ -1,6 +1,5 @@
 """What a merge would do or did, as counts of rows and lines for people."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -93,26 +92,3 @@ class Plan:
         """Make the error for when other rows are read back than belong there."""
         problem = f"{self.name}: not the {self.rows} rows that belong there were written"
         return Refused(f"{problem}; the old file stays")
-
-
-def recommend(plans: Sequence[Plan]) -> str:
-    """Say which strategy fits, and why: by what `merge` would do, whichever was asked for."""
-    plans = [plan.as_merge or plan for plan in plans]
-    for plan in plans:
-        if plan.new_columns and plan.missing_columns:
-            old = ", ".join(plan.missing_columns)
-            new = ", ".join(plan.new_columns)
-            return (
-                f"rebase: {plan.name} seems to have renamed {old} to {new};"
-                " merge would keep both, each half empty"
-            )
-    conflicts = sum(plan.conflicts for plan in plans)
-    added = sum(plan.added for plan in plans)
-    if conflicts:
-        return (
-            f"rebase: {conflicts} incoming rows have known keys and changed values,"
-            " which merge would not take"
-        )
-    if added:
-        return f"merge: the {added} rows that come are new"
-    return "neither: everything is there already"

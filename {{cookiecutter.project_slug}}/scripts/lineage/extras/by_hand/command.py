@@ -141,7 +141,7 @@ def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
 
 def _summarise(shared: Shared) -> None:
     """Print which strategy fits after a dry run, or everything as JSON."""
-    from lineage.merge.plan import recommend
+    from lineage.extras.by_hand.recommend import recommend
 
     plans = shared.plans
     recommended = recommend(plans) if shared.dry_run else None

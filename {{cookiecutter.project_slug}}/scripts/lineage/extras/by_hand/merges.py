@@ -10,10 +10,11 @@ from lineage.core import paths
 from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
 from lineage.extras.by_hand.backup_tag import pin, where_recorded
+from lineage.extras.by_hand.given_files import expand
 from lineage.merge.data import merge_data
 from lineage.merge.data_files import compact
 from lineage.merge.databases import merge_databases
-from lineage.merge.inbox import DATA, DATABASES, as_sources, expand
+from lineage.merge.inbox import DATA, DATABASES, as_sources
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import PREDICTIONS, gather_predictions

@@ -9,12 +9,7 @@ from lineage.core.errors import Refused
 from lineage.core.listing import print_rows
 from lineage.models.measure import measure_again
 from lineage.models.model_card import as_row, card_of_present_folders, card_of_production
-from lineage.models.run_model import (
-    find_model,
-    find_run,
-    missing_code,
-    open_models,
-)
+from lineage.models.run_model import find_model, find_run, missing_code, open_models
 from lineage.results.chosen_by import choice_metric
 from lineage.results.leaderboard import metric_names, param_names
 from lineage.runs.model_file import model_name, models_in
