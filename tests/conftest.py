@@ -65,15 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         warm_start.start(folder)
         os.environ["WARM_STARTS"] = folder
-
-
-def warm(environment: dict[str, str]) -> dict[str, str]:
-    """An environment whose `python` and `dvc`, where they are those of the tests, start warm; see `warm_start`."""
-    folder = os.environ.get("WARM_STARTS")
-    path = environment.get("PATH", "")
-    if folder is None or not path.startswith(str(Path(sys.executable).parent)):
-        return environment
-    return {**environment, "PATH": f"{folder}{os.pathsep}{path}"}
+    if "WARM_STARTS" in os.environ:
+        warm_start.start_children_warm(os.environ["WARM_STARTS"], "-m", "dvc")
 
 
 @dataclass
@@ -91,7 +84,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=cwd or self.path,
-            env=warm({**self.environment, **environment}),
+            env=warm_start.warm({**self.environment, **environment}),
             capture_output=True,
             text=True,
             check=False,

@@ -16,6 +16,8 @@ from pathlib import Path
 HOST = "127.0.0.1"
 QUIET = ("--dashboard-address", f"{HOST}:0", "--no-dashboard")
 SECONDS_TO_START = 60
+QUICK = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"}
+"""For a command that has to find out that nobody answers; by default that takes 30 seconds."""
 
 
 @dataclass

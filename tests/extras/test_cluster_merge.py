@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import TEMPLATE, Project, copy_project
-from dask_processes import Cluster, cluster
+from dask_processes import QUICK, Cluster, cluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -288,7 +288,7 @@ def test_failures_name_a_remedy_and_change_nothing(
 ) -> None:
     before = state(project)
     on(project, "tcp://127.0.0.1:9")
-    assert "error: no Dask scheduler answers at tcp://127.0.0.1:9" in project.script("merge_data", code=1)
+    assert "error: no Dask scheduler answers at tcp://127.0.0.1:9" in project.script("merge_data", code=1, **QUICK)
     site = tmp_path / "site"
     (site / "duckdb-0.1.dist-info").mkdir(parents=True)
     (site / "duckdb-0.1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: duckdb\nVersion: 0.1\n")

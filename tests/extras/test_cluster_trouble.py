@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, copy_project
-from dask_processes import cluster
+from dask_processes import QUICK, cluster
 from toy_runs import UNFINISHED, databases, new_rows, start, toy, wait_for
-
-QUICK = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"}
 
 
 @pytest.fixture
@@ -72,7 +70,8 @@ def test_a_scheduler_that_dies_costs_no_run_that_has_ended(project: Project, tmp
     toy(project, f"if x > 2 and Path({str(slow)!r}).exists():\n    time.sleep(60)", xs=[1, 2, 3, 4])
     with cluster(tmp_path / "nodes", workers=1) as made:
         address = made.address
-        running = start(on(project, address))
+        patience = dict.fromkeys(QUICK, "8s")
+        running = start(on(Project(project.path, {**project.environment, **patience}), address))
         wait_for(lambda: len(new_rows(project, UNFINISHED)) == 2)
         made.kill("scheduler")
         output = running.communicate(timeout=60)[0]

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 import warm_start
-from conftest import Project, clean_environment, warm
+from conftest import Project, clean_environment
+from warm_start import warm
+
+from lineage.runs.workers import THREAD_LIMITS
 
 SCRIPT = """
 import json, os, random, sys
@@ -27,6 +30,38 @@ seen = {
 }
 print(json.dumps(seen))
 print("said aside", file=sys.stderr)
+"""
+WORKER = """
+import json, os, re, signal, sys
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.backend import get_context, resource_tracker
+
+def look():
+    return {
+        "argv": sys.argv, "main": sys.modules["__main__"].__name__, "path": sys.path[0], "folder": os.getcwd(),
+        "group": os.getpgid(0), "given": os.environ["GIVEN"], "hash": hash("text"), "by": os.getppid(),
+        "typed": sys.stdin.read(), "sets": list(set("abcdef")), "cuda": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+
+def die(number):
+    os.kill(os.getpid(), number)
+
+def pool(**environment):
+    return ProcessPoolExecutor(1, context=get_context("loky"), env={"PYTHONHASHSEED": "0", **environment})
+
+if __name__ == "__main__":
+    worker = pool(GIVEN="x", **json.loads(os.environ.get("LIMITS", "{}")))
+    seen = worker.submit(look).result()
+    warm = worker.submit(eval, "'sklearn' in __import__('sys').modules").result()
+    print(json.dumps([seen.pop("by") == os.getpid(), warm, seen]))
+    try:
+        worker.submit(die, signal.SIGKILL).result()
+    except Exception as error:
+        print(re.search("exit codes of the workers are (.*})", str(error))[1])
+    worker = pool()
+    worker.submit(int)
+    worker.shutdown(kill_workers=True)
+    print(os.path.exists(f"/proc/{resource_tracker._resource_tracker._pid}"))
 """
 ANEW = ("hash", "drawn")
 """What differs from one start of Python to the next."""
@@ -47,8 +82,8 @@ def servers() -> Iterator[Path]:
 @pytest.fixture
 def machine(servers: Path, tmp_path: Path) -> Project:
     """An environment in which Python starts warm, once the servers have imported what they have to."""
-    until = time.monotonic() + 120
-    while not all((servers / f"{number}.socket").exists() for number in (1, 2)):
+    until = time.monotonic() + 300
+    while not warm_start.are_ready(str(servers)):
         assert time.monotonic() < until, "the servers do not start"
         time.sleep(0.1)
     (tmp_path / "scripts").mkdir()
@@ -138,6 +173,25 @@ def test_what_reads_its_environment_as_it_starts_is_started_cold(machine: Projec
     assert warm(other) == other, "another Python than that of the tests"
 
 
+@pytest.mark.parametrize("limits", [{}, dict.fromkeys(THREAD_LIMITS, "1")])
+def test_a_worker_of_a_sweep_is_as_it_would_be(machine: Project, limits: dict[str, str]) -> None:
+    write(machine, WORKER)
+    warmly = start(machine, LIMITS=json.dumps(limits))
+    cold = start(machine, LIMITS=json.dumps(limits), warmly=False)
+    assert (warmly.returncode, warmly.stderr) == (cold.returncode, cold.stderr) == (0, "")
+    [seen, *said] = warmly.stdout.splitlines()
+    [expected, *expected_said] = cold.stdout.splitlines()
+    assert json.loads(seen) == [True, True, *json.loads(expected)[2:]]
+    assert json.loads(expected)[:2] == [True, False]
+    assert said == expected_said == ["{SIGKILL(-9)}", "True"]
+
+
+def test_a_worker_with_other_threads_starts_cold(machine: Project) -> None:
+    write(machine, WORKER)
+    done = start(machine, LIMITS=json.dumps({"OMP_NUM_THREADS": "2"}))
+    assert json.loads(done.stdout.splitlines()[0])[:2] == [True, False]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_it_ends_with_the_client(machine: Project, number: signal.Signals) -> None:
     write(machine, "import os, time; print(os.getpid(), flush=True); time.sleep(100)")
@@ -156,10 +210,41 @@ def test_it_ends_with_the_client(machine: Project, number: signal.Signals) -> No
         time.sleep(0.05)
 
 
-def test_dvc_is_dvc(machine: Project) -> None:
+@pytest.mark.parametrize("command", ["dvc --version", "python -m dvc --version", "python3 scripts/look.py"])
+def test_what_starts_it_makes_no_difference(machine: Project, command: str) -> None:
+    write(machine, SCRIPT)
     said = [
-        subprocess.run(["dvc", "--version"], env=environment, capture_output=True, text=True, check=True).stdout
-        for environment in (machine.environment, warm(machine.environment))
+        subprocess.run(
+            command.split(), cwd=machine.path, env=env, capture_output=True, text=True, check=True, input="typed"
+        ).stdout
+        for env in (machine.environment, warm(machine.environment))
     ]
-    assert said[0] == said[1] != ""
-    assert sys.executable in Path(os.environ["WARM_STARTS"], "python").read_text(encoding="utf-8")
+    if command.endswith(".py"):
+        seen, expected = (json.loads(line) for line in said)
+        assert (seen["executable"], seen["argv"]) == (expected["executable"], expected["argv"])
+    else:
+        assert said[0] == said[1] != ""
+    client = Path(os.environ["WARM_STARTS"], command.split()[0])
+    assert Path(sys.executable).name in client.read_text(encoding="utf-8")
+
+
+def test_its_children_start_warm_too(machine: Project) -> None:
+    (machine.path / "child.py").write_text(
+        "import os, sys; print('sklearn' in sys.modules, os.getppid(), sys.argv, sys.executable)", encoding="utf-8"
+    )
+    write(
+        machine,
+        """
+import os, subprocess, sys
+told = subprocess.run([sys.executable, "child.py", "one"], capture_output=True, text=True).stdout
+print(told == f"True {os.getpid()} ['child.py', 'one'] {sys.executable}\\n")
+print(subprocess.run([sys.executable, "-m", "dvc", "--version"], capture_output=True, text=True).stdout.strip())
+session = subprocess.run([sys.executable, "child.py"], capture_output=True, text=True, start_new_session=True)
+print(session.stdout.startswith("False "))
+print(subprocess.run([sys.executable, "-c", "print('cold')"], capture_output=True, text=True).args[0] == sys.executable)
+""",
+    )
+    warmly = start(machine)
+    assert warmly.stderr == ""
+    version = machine.run("dvc", "--version").stdout.strip()
+    assert warmly.stdout.splitlines() == ["True", version, "True", "True"]
