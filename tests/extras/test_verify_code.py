@@ -57,7 +57,9 @@ def test_a_file_of_the_package_that_was_changed_after_the_run_is_named(tagged: P
     assert "code: scripts/lineage/merge/more.py is not" in proof(tagged, "e0.1.2", code=1)["problem"]
 
     (tagged.path / MERGE / "more.py").unlink()
-    append(tagged, "scripts/lineage/setup/doctor.py")  # no stage depends on it, and it is no part of an experiment
+    append(
+        tagged, "scripts/lineage/extras/doctor/examine.py"
+    )  # no stage depends on it, and it is no part of an experiment
     tag_by_hand(tagged, "e0.1.3")
     assert proof(tagged, "e0.1.3", code=0)["code"] == "yes"
 

@@ -19,7 +19,7 @@ EXTRAS = {
 REMEDY = "make setup EXTRAS={}"
 
 BY_HAND = {
-    "scripts/merge_artifacts.py --help": ("by_hand", "merge_artifacts.py"),
+    "scripts/merge_artifacts.py --help": ("merge_artifacts", "merge_artifacts.py"),
     "scripts/doctor.py": ("doctor", "doctor.py"),
     "scripts/experiment_explorer.py show --version e0.1.0": ("show", "experiment_explorer.py show"),
     "scripts/experiment_explorer.py diff --v1 e0.1.0 --v2 e0.1.0": ("show", "experiment_explorer.py diff"),
@@ -177,11 +177,13 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
     shutil.rmtree(project.path / "scripts/lineage/extras/git_merge")
     project.commit("git merges lines only")
     merged = project.run("git", "merge", "side", code=1)
-    assert "git_merge_driver.py asks for an extra that is not here" in merged.stderr
+    assert "error: git merge asks for an extra that is not here" in merged.stderr
     assert "  → make setup EXTRAS=git_merge\n" in merged.stderr
     assert "dvc.lock" in project.git("diff", "--name-only", "--diff-filter=U")
     assert "\n<<<<<<< " in (project.path / "dvc.lock").read_text(encoding="utf-8")
     project.git("merge", "--abort")
+    said = project.run("bash", "-c", "python scripts/doctor.py || true").stdout
+    assert "– merge   git merge merges lines only\n    → make setup EXTRAS=git_merge\n" in said
     project.run("scripts/setup_worktree.sh", "x")
     refused = project.run("scripts/finish_worktree.sh", "x", "--collect", code=2)
     problem = (
@@ -194,7 +196,7 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
     assert "dvc.lock merged" in project.run("git", "merge", "--no-edit", "side").stderr
     project.dvc("checkout")
     works = {
-        "by_hand": ("merge_artifacts", "compact", "--help"),
+        "merge_artifacts": ("merge_artifacts", "compact", "--help"),
         "show": ("version_tag", "--list"),
         "retrieve": ("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", "params.yaml"),
         "verify": ("experiment_explorer", "verify", "--version", "e0.1.0"),

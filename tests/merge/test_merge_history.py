@@ -130,7 +130,7 @@ import os, sys, time
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from lineage.extras.by_hand.merges import Request, merge_databases_by_hand
+from lineage.extras.merge_artifacts.merges import Request, merge_databases_by_hand
 from lineage.merge.rules import Rules
 import duckdb
 folder = Path(sys.argv[2])

@@ -19,7 +19,7 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, LineageError, Refused
-from lineage.extras.by_hand.merges import Request, merge_databases_by_hand
+from lineage.extras.merge_artifacts.merges import Request, merge_databases_by_hand
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
 from lineage.merge.plan import Plan

@@ -19,7 +19,7 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, Refused
-from lineage.extras.by_hand.recommend import recommend
+from lineage.extras.merge_artifacts.recommend import recommend
 from lineage.merge.data import merge_data
 from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules

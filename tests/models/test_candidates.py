@@ -19,7 +19,7 @@ from models_project import (
 )
 
 from lineage.core.errors import BadInput, Refused
-from lineage.extras.model_manager.by_hand import add_candidate, promote_by_hand, prune
+from lineage.extras.model_manager.change_models import add_candidate, promote_by_hand, prune
 
 pytestmark = pytest.mark.slow
 

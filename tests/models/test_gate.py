@@ -6,7 +6,7 @@ import pytest
 from conftest import Project, stages_run
 from models_project import add_rows, candidates, card, md5, models, object_of, rows, stand_inside
 
-from lineage.extras.model_manager.by_hand import promote_by_hand
+from lineage.extras.model_manager.change_models import promote_by_hand
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.core.errors import Refused
-from lineage.extras.model_manager.by_hand import prune
+from lineage.extras.model_manager.change_models import prune
 from lineage.tracked.cache import cache_folder
 
 METRIC = st.one_of(st.none(), st.sampled_from([0.1, 0.2, float("inf"), "text"]), st.floats(-5, 5))

@@ -19,7 +19,7 @@ from conftest import SOURCE, Project
 from models_project import add_rows, card, md5, models, object_of, refusal, rows, stand_inside
 
 from lineage.core.errors import Refused
-from lineage.extras.model_manager.by_hand import promote_by_hand
+from lineage.extras.model_manager.change_models import promote_by_hand
 from lineage.models.production import locked_folders
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.whole_file import recover

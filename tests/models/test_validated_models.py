@@ -9,7 +9,7 @@ import pytest
 from conftest import Project
 from models_project import add_rows, card, stand_inside
 
-from lineage.extras.model_manager.by_hand import promote_by_hand
+from lineage.extras.model_manager.change_models import promote_by_hand
 
 pytestmark = pytest.mark.slow
 

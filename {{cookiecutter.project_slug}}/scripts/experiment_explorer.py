@@ -1,4 +1,4 @@
-"""Look at runs and versions: list, report, plot, show, diff, evaluate, verify, and so on."""
+"""Look at runs and versions, and bring them back: list, show, diff, get, verify, and so on."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lineage.core.console import needs_extra
+from lineage.core.errors import BadInput, explain_missing
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What Git runs to merge a file: see `make setup`.")
@@ -14,9 +14,10 @@ if __name__ == "__main__":
     parser.add_argument("path")
     files = parser.parse_args()
     try:
-        with needs_extra("git_merge"):
+        with explain_missing("git_merge", "git merge"):
             from lineage.extras.git_merge.driver import drive
-    except SystemExit:  # without it, Git merges lines
+    except BadInput as error:  # Git merges the lines; that they fit does not mean that rows do
+        print(f"error: {error}", file=sys.stderr)
         subprocess.run(["git", "merge-file", files.ours, files.ancestor, files.theirs])
-        raise
+        sys.exit(1)
     sys.exit(drive(Path.cwd(), **vars(files)))

@@ -39,9 +39,9 @@ def main() -> None:
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.merge.data_test_overlap)
         line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
         lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
-        is_other = not relations.base or relations.is_parts != (rules.layout == "parts")
+        is_new_form = not relations.base or relations.is_parts != (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
-        if not plan.is_empty or is_other or (inbox.new and output.sources):
+        if not plan.is_empty or is_new_form or (inbox.new and output.sources):
             arriving = as_sources(root, inbox.new, rules)
             write_rows(relations, plan, output.draft, arriving, rules.layout)
             output.publish(replaces=plan.replaced > 0)

@@ -1,4 +1,4 @@
-"""Models by hand: promotion, candidates, downloads."""
+"""Look at models, copy one out, promote one, keep or drop candidates: a command for each."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def promote(
 
     Without either, let the best run try the gate.
     """
-    from lineage.extras.model_manager.by_hand import promote_by_hand
+    from lineage.extras.model_manager.change_models import promote_by_hand
 
     promote_by_hand(db, run_id, version, metric, mode)
 
@@ -39,7 +39,7 @@ def add_candidate(
     ],
 ) -> None:
     """Keep a model from a worktree or a colleague as a candidate."""
-    from lineage.extras.model_manager.by_hand import add_candidate
+    from lineage.extras.model_manager.change_models import add_candidate
 
     add_candidate(model_path, run_id)
 
@@ -47,7 +47,7 @@ def add_candidate(
 @app.command(extra="model_manager")
 def prune(keep: Annotated[int, Option(min=1, help="So many of the best stay.")]) -> None:
     """Drop all candidates but the best, if they can be brought back."""
-    from lineage.extras.model_manager.by_hand import prune
+    from lineage.extras.model_manager.change_models import prune
 
     prune(keep)
 

@@ -1,4 +1,4 @@
-"""Versions, by one option each: --suggest, --start, --version or --next, --renumber, --list."""
+"""Versions, one option each: --suggest, --start, --version, --next, --renumber, --list, --show."""
 
 from pathlib import Path
 from typing import Annotated

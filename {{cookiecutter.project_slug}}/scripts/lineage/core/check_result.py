@@ -1,4 +1,4 @@
-"""How one step of a set-up or an examination ended, and how it is printed.
+"""`Step`: one line of `make setup`, `make doctor` or a checklist, with mark and remedy.
 
 Set-up works with an interpreter that has no packages, so this file needs the standard library only.
 """

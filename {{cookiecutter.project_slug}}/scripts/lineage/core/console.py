@@ -1,4 +1,4 @@
-"""How every command starts, says things, shows progress, and ends."""
+"""How a command starts, says things, shows progress, ends, and misses an extra."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""`Refused` (exit 1) and `BadInput` (exit 2): the errors with which a command ends."""
+"""`Refused` (exit 1), `BadInput` (exit 2), and the message for an extra that is not here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

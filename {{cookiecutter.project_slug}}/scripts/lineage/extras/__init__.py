@@ -1,13 +1,14 @@
 """The room of what a project can do without: each folder can be deleted, and all else works.
 
-Its rooms below do what `make setup`, `dvc repro`, tagging and sending need. What one command does
-by hand, or one key of params.yaml asks for, is here:
+The rooms below do what `make setup`, `dvc repro`, tagging and sending need, and hold what several
+extras share. What one command does by hand, or one key of params.yaml asks for, is here:
 
-- `by_hand` merges any files into any output (`merge_artifacts.py`).
+- `merge_artifacts` merges any files into any output (`merge_artifacts.py`).
 - `model_manager` changes which models are kept, or in production (`model_manager.py`).
-- `git_merge` lets `git merge` merge rows as it merges lines.
+- `git_merge` lets `git merge` merge rows as it merges lines (`experiment_explorer.py conflicts`).
 - `worktrees` does experiments side by side (`setup_worktree.sh`, `finish_worktree.sh`).
-- `show` shows versions and models, and compares them (`experiment_explorer.py`).
+- `show` shows versions and models, compares and measures them (`experiment_explorer.py show`,
+  `diff`, `evaluate`; `model_manager.py list`, `info`, `download`; `version_tag.py --list`).
 - `retrieve` brings versions back (`experiment_explorer.py get`, `checkout`).
 - `verify` proves that all that a version names is there and fits.
 - `renumber` gives runs another version where theirs is taken (`version_tag.py --renumber`).
@@ -19,7 +20,8 @@ by hand, or one key of params.yaml asks for, is here:
 - `report` shows the project as one page, and its charts as pictures.
 - `update` brings in what is new in the template (`make update`).
 
-What may be changed: everything. Nothing imports from here but commands, stage scripts and
-`merge.data`, and only when params.yaml, a file or a command asks for what is here. A folder comes
-back, with the packages that it needs, by `make setup EXTRAS=search`.
+What may be changed: everything that its face does not except. Only commands, stage scripts,
+`merge.data` and the package's own `__init__` import from here, and only on demand; of the extras
+only `worktrees` needs another one, `git_merge`, to collect. A folder comes back, with the packages
+that it needs, by `make setup EXTRAS=search`.
 """

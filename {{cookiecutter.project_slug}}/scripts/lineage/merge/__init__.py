@@ -14,7 +14,9 @@
     column_types       its columns in the base: new ones, and wider types
     origin_of_copy     which recorded version a database began as a copy of
     predictions        parquet files of runs, gathered whole
-    inbox              the files to merge: those of an inbox that are new, in order of arrival
+    inbox              the files to merge: those of an inbox that are new, by name (b9 before b10)
+
+Merges by hand are the extra `merge_artifacts`, those of Git the extra `git_merge`.
 
 What may be changed: anything that keeps the promises below, which tests hold against an oracle.
 Merging twice changes nothing, not a byte; a file of an inbox is merged once. The same inputs give

@@ -1,4 +1,4 @@
-"""Merged training data are written: as one file, or as parts of which only what changes is written.
+"""Write merged training data: one file, or parts of which only the changed ones.
 
 A part stays under its name as long as none of its rows goes and the columns stay as they are. What
 arrives is a part of its own, after all others: rows have the order that they have in one file.

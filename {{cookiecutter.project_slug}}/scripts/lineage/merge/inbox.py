@@ -1,4 +1,4 @@
-"""The files to merge: those of an inbox that are new."""
+"""Find the new files of an inbox by their endings, and describe them for the record of merges."""
 
 import os
 import re

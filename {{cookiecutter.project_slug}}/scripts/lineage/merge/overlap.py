@@ -1,4 +1,4 @@
-"""Test items that are training data, too: a model would be tested on what it has learned."""
+"""Find rows that are training and test data: refuse them, leave them out, or let them stay."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Predictions: one parquet file for each run, gathered as whole files.
+"""Gather the predictions of merged runs: one parquet file for each run, copied whole.
 
 A run's file lies beside its database (`RUN.db`, `RUN.parquet`), in a folder `predictions` beside a
 database of many runs, or alone in an inbox. A table `predictions` of a database is split into

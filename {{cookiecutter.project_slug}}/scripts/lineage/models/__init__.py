@@ -9,6 +9,8 @@
 - `candidates`: `models/candidates`, the best models, and `results/artifacts`, what their runs made
   beside them, kept by the stage.
 
+What changes models by hand is the extra `model_manager`; what shows them, `show`.
+
 You may change the gate: `gate.decide` says who may challenge, `gate.beats` what better means. No
 model is overwritten or dropped unless its bytes can be brought back, production is never seen half
 written, and a model whose bytes are not those that its run recorded is refused.

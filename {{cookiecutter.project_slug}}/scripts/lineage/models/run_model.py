@@ -1,4 +1,4 @@
-"""`Models`, which commands on models open; the run that is asked for, and its model's bytes."""
+"""The models of a project (`open_models`): find the run that is meant, and its model's bytes."""
 
 import re
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Models, each a file or a folder: found by run id, saved, checked and hashed."""
+"""Name, save, hash and check the model of a run: a file or folder, found by the run's id."""
 
 import re
 import zipfile

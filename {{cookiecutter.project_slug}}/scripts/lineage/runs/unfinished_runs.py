@@ -1,4 +1,4 @@
-"""Runs that a stopped `train` has done already, and the way of whole runs to DVC.
+"""Find runs that a stopped `train` has done, and move whole runs to where DVC takes them.
 
 Runs are made in folders of their own and moved to those that DVC takes when all have ended. So a
 stage that fails changes none of its outputs, and what is unfinished waits until a plan asks for the

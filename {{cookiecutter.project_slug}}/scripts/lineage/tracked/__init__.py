@@ -10,7 +10,7 @@
     history         which commits no Git remote has, and which files an ignore rule keeps from Git
     git             the one place that runs Git
     version_tags    the tags of versions, here and on Git's remote, and which version is closed
-    worktree        a Git worktree in which DVC works: made, filled, searched, removed
+    worktree        Git worktrees in which DVC works, for the extras retrieve and worktrees
     dvc             DVC, run as a command that waits for its turn
 
 The promise of this room: nothing is overwritten unless its exact bytes can be brought back, or all

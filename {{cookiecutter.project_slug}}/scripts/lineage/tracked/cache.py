@@ -1,10 +1,12 @@
 """DVC's local cache: where an object is, whether it is whole, copied in and out."""
 
+import configparser
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +14,7 @@ from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_li
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
-PLAIN_FOLDER = rb"""(?m)^\[cache\]\n(?: .*\n)*? +dir = (/[^#,'"\n]*[^#,'"\s])$"""
-"""Where `.dvc/config.local` names the cache, as `make setup` writes it, unquoted."""
+PLAIN_FOLDER = r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'"""
 
 
 @lru_cache(maxsize=4)
@@ -27,10 +28,12 @@ def cache_folder(root: Path) -> Path:
     default = dvc_folder / "cache"
     if not dvc_folder.is_dir():
         return default
-    local = dvc_folder / "config.local"
-    content = local.read_bytes() if local.is_file() else b""
-    if plain := re.search(PLAIN_FOLDER, content):
-        return Path(os.fsdecode(plain[1]))
+    parser = configparser.RawConfigParser(strict=False)
+    with suppress(configparser.Error, UnicodeDecodeError):
+        parser.read(dvc_folder / "config.local", encoding="utf-8")
+    folder = parser.get("cache", "dir", fallback="")
+    if plain := re.fullmatch(PLAIN_FOLDER, folder):
+        return Path(plain[plain.lastindex or 0])
     from dvc.config import Config
 
     configured = Config(dvc_dir=str(dvc_folder))["cache"].get("dir")

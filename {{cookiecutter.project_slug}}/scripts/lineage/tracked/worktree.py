@@ -1,6 +1,6 @@
 """Git worktrees in which DVC works: made, filled, searched for what is not saved, removed.
 
-It has main's cache, remotes and credentials, and every recorded output is present in it.
+Each has main's cache, remotes and credentials, and every recorded output is present in it.
 """
 
 import re

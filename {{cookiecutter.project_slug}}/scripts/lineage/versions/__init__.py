@@ -7,8 +7,9 @@
 - `push`: send what a tag names, so that a colleague can bring it back.
 
 How versions are numbered and what their descriptions say may be changed, in `suggest`. The runs of
-a version are found in the room `results`, since the models are chosen by version, too. What brings
-versions back, shows and verifies them are extras.
+a version are found in the room `results`, since the models are chosen by version, too. The
+extras `retrieve`, `show`, `verify` and `renumber` bring versions back, show, prove and renumber
+them.
 
 Promise: nothing here changes code, data or results of the working tree, but for the version in
 params.yaml. `new_tag` commits what is there if it is told to.

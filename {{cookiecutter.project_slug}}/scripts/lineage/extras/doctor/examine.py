@@ -107,6 +107,8 @@ def _merge_driver(root: Path) -> Step:
         return skipped("merge", NOT_TOP)
     if git(root, "config", "merge.dvc.driver") != MERGE_DRIVER:
         raise Refused("git merge cannot merge dvc.lock", "make setup")
+    if not (root / "scripts/lineage/extras/git_merge").is_dir():
+        return skipped("merge", "git merge merges lines only", "make setup EXTRAS=git_merge")
     return done("merge", "git merge knows dvc.lock")
 
 

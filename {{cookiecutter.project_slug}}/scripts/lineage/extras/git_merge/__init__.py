@@ -1,4 +1,4 @@
-"""Git merges rows as it merges lines: its driver for `dvc.lock`, `.dvc` files and reports.
+"""Git merges rows as it merges lines: its driver for `dvc.lock`, `.dvc` files, metrics.json.
 
 - `driver`: what Git calls, by `scripts/git_merge_driver.py`.
 - `outputs`: how three versions of a recorded output become one.
@@ -9,5 +9,6 @@
 Which outputs are merged (`MERGED` in `outputs`) may be changed.
 
 Promise: a merge either holds the runs, rows and files of both sides, or is a conflict that names
-what differs. Where this folder is deleted, Git merges lines, with marks.
+what differs. Where this folder is deleted, Git merges lines, and each such
+file is a conflict.
 """

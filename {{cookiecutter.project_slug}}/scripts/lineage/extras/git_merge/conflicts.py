@@ -1,4 +1,4 @@
-"""Cells that both sides of a merge changed are kept, all of them, until the merge is over."""
+"""Refuse cells that both sides of a merge changed; keep and print them until it is over."""
 
 import json
 from pathlib import Path

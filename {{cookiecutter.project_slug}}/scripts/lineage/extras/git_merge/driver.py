@@ -1,4 +1,4 @@
-"""Git's merge driver: three versions of `dvc.lock`, or of a `.dvc` file, become one."""
+"""Git's merge driver: three versions of `dvc.lock`, a `.dvc` file or a report become one."""
 
 import sys
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from lineage.extras.git_merge.conflicts import SHOW_CONFLICTS, refuse_conflicts
 from lineage.extras.git_merge.outputs import (
     MERGED,
     Hashes,
+    merge_by_name,
     merge_folders,
     merge_training_data,
-    three_way,
 )
 from lineage.extras.git_merge.three_way import Conflict
 from lineage.tracked.git import git
@@ -92,7 +92,7 @@ class RecordMerge:
     def lock(self, base: Content, ours: Content, theirs: Content) -> Content:
         """Merge `dvc.lock`, stage by stage."""
         stages = [side.get("stages", {}) for side in (base, ours, theirs)]
-        return {**ours, "stages": three_way(self.stage, *stages)}
+        return {**ours, "stages": merge_by_name(self.stage, *stages)}
 
     def stage(self, _: str, base: Content | None, ours: Content, theirs: Content) -> Content:
         """Merge the outputs of a stage, or of a `.dvc` file.
@@ -100,7 +100,7 @@ class RecordMerge:
         Our deps stay, so that `dvc status` sees what to run again.
         """
         outputs = [_outputs_by_path(side or {}) for side in (base, ours, theirs)]
-        merged = three_way(partial(self.output, ours), *outputs)
+        merged = merge_by_name(partial(self.output, ours), *outputs)
         return {**ours, "outs": list(merged.values())}
 
     def output(

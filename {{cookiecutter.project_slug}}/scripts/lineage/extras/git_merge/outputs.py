@@ -35,7 +35,7 @@ class Hashes(NamedTuple):
     may_drop: bool = True
 
 
-def three_way(
+def merge_by_name(
     both_changed: Callable[..., Any],
     base: ByName,
     ours: ByName,
@@ -89,14 +89,14 @@ def merge_folders(root: Path, hashes: Hashes, _: list[Conflict]) -> str:
     if not hashes.may_drop:
         theirs = {**base, **theirs}
     ours = files_in(root, hashes.ours)
-    merged = three_way(refuse, base, ours, theirs)
+    merged = merge_by_name(refuse, base, ours, theirs)
     for md5 in merged.values():
         obtain(root, md5)
     return store_listing(root, merged)
 
 
 def merge_results(root: Path, hashes: Hashes, conflicts: list[Conflict]) -> str:
-    """Merge results databases, row by row and cell by cell; see `merge.three_way`.
+    """Merge results databases, row by row and cell by cell; see `three_way.py`.
 
     Args:
         root: the project's root.

@@ -4,5 +4,5 @@
 
 What may be changed: nothing without thought: rows, params and tag have to agree.
 
-Promise: nothing but the version changes, and what fails changes nothing.
+Promise: nothing but the version changes; what is refused before the first row changes nothing.
 """

@@ -3,6 +3,7 @@
 - `get`: a file or folder of a version, from the cache, the remote, or by its code.
 - `checkout`: a whole version as a folder beside the project; which there are; their removal.
 
-What may be changed: where things are put. Promise: nothing of the working tree changes, and only
-bytes that have the recorded hash are handed out.
+What may be changed: where things are put. Promise: nothing of the working tree changes but what
+`--output` with `--force` names; DVC's cache gets objects that only the remote had, and only bytes
+that have the recorded hash are handed out.
 """

@@ -1,4 +1,4 @@
-"""Draw trials through Optuna, one by one, and tell it how the runs that they are have ended."""
+"""Draw the runs of a search by Optuna, one by one, and tell it how they ended."""
 
 import json
 import sqlite3

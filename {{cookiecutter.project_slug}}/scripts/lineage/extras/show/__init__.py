@@ -4,5 +4,6 @@
 - `predictions`: what two runs predicted, item by item.
 - `models`: production and candidates, a card, a measurement, a copy out of the project.
 
-What may be changed: everything that is shown. Promise: nothing of the project changes.
+What may be changed: everything that is shown. Promise: nothing of the project changes; DVC's cache
+gets objects that only the remote had.
 """

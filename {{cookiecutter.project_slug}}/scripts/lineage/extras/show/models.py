@@ -1,4 +1,4 @@
-"""Lists and cards of models, and copies out of the project. Nothing here changes the project."""
+"""List, show, measure and copy out models. Nothing here changes the project."""
 
 import json
 from pathlib import Path

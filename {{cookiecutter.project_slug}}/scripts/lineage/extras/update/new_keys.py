@@ -1,4 +1,4 @@
-"""New keys of params.yaml: added with what holds without them, so that nothing changes."""
+"""Add new keys to params.yaml and dvc.lock, with what holds without them: nothing reruns."""
 
 import io
 import json

@@ -19,7 +19,7 @@ from lineage.core.paths import (
     PREDICTIONS,
     TRAINED_MODELS,
 )
-from lineage.extras.verify.verify_code import other_code, other_data
+from lineage.extras.verify.what_ran import other_code, other_data
 from lineage.results.version_results import Run, files_of, find_results, params_of
 from lineage.runs.model_file import check_candidates, hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole

@@ -1,4 +1,4 @@
-"""The command `merge_artifacts.py`: what its options mean, and what it prints."""
+"""The command `merge_artifacts.py`, and `compact`: what options mean, and what is printed."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from lineage.core.console import Option, new_app, say
 from lineage.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from lineage.extras.by_hand.merges import Request
+    from lineage.extras.merge_artifacts.merges import Request
     from lineage.merge.plan import Plan
 
 app = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
@@ -49,7 +49,7 @@ class Shared:
         """Say what is to be merged where, and how; for databases, by which id in which tables."""
         from typer import confirm
 
-        from lineage.extras.by_hand.merges import Request
+        from lineage.extras.merge_artifacts.merges import Request
         from lineage.merge.rules import Rules
 
         if strategy is None or output is None:
@@ -76,7 +76,7 @@ def compact(
 ) -> None:
     """Fold the small parts of data together; rows, their order and the record stay."""
     from lineage.core.paths import TRAIN_DATA, find_root
-    from lineage.extras.by_hand.merges import compact_by_hand, next_steps
+    from lineage.extras.merge_artifacts.merges import compact_by_hand, next_steps
 
     data = data or find_root() / TRAIN_DATA
     done = compact_by_hand(data)
@@ -112,7 +112,7 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
 
     `merge_artifacts.py compact --help`: fold small parts of data together.
     """
-    from lineage.extras.by_hand.merges import merge_data_by_hand, merge_databases_by_hand
+    from lineage.extras.merge_artifacts.merges import merge_data_by_hand, merge_databases_by_hand
 
     shared = Shared(key_columns, on_conflict, cast, backup_tag, dry_run, yes, format, data_layout)
     if exp_db:
@@ -126,7 +126,7 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
 
 def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
     """Print the plans at once: the other artifact may still be refused."""
-    from lineage.extras.by_hand.merges import next_steps
+    from lineage.extras.merge_artifacts.merges import next_steps
 
     shared.plans.extend(plans)
     if shared.format == "json":
@@ -141,7 +141,7 @@ def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
 
 def _summarise(shared: Shared) -> None:
     """Print which strategy fits after a dry run, or everything as JSON."""
-    from lineage.extras.by_hand.recommend import recommend
+    from lineage.extras.merge_artifacts.recommend import recommend
 
     plans = shared.plans
     recommended = recommend(plans) if shared.dry_run else None

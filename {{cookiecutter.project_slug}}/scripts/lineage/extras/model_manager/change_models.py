@@ -1,8 +1,4 @@
-"""Models changed by hand: one put into production, a candidate added, the others pruned.
-
-The commands `promote`, `add-candidate` and `prune` of `model_manager.py` are here; the pipeline
-works without them.
-"""
+"""The commands of `model_manager.py` that change models: promote, add-candidate and prune."""
 
 from pathlib import Path
 

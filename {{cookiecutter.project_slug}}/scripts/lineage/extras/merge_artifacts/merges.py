@@ -1,4 +1,4 @@
-"""Merges that the command line asks for: any files, into any output, after the user agreed."""
+"""Merge any files into any output, or fold the small parts of one, under the output's guard."""
 
 import glob
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from pathlib import Path
 from lineage.core import paths
 from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
-from lineage.extras.by_hand.backup_tag import pin, where_recorded
-from lineage.extras.by_hand.given_files import expand
+from lineage.extras.merge_artifacts.backup_tag import pin, where_recorded
+from lineage.extras.merge_artifacts.given_files import expand
 from lineage.merge.data import merge_data
 from lineage.merge.data_files import compact
 from lineage.merge.databases import merge_databases
