@@ -14,8 +14,8 @@ import pytest
 from conftest import Project, copy_project
 from versions_project import Versions, explore, proof, tag_by_hand
 
+from lineage.extras.show.predictions import compare_predictions
 from lineage.results.version_results import find_predictions, find_results
-from lineage.versions.compare_data import compare_predictions
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from conftest import Project
 from inbox_project import MERGE, merged_data
 
 from lineage.core.errors import BadInput, LineageError
+from lineage.extras.merge_artifacts.given_files import expand
 from lineage.merge.data import merge_data
-from lineage.merge.inbox import DATA, DATABASES, expand, source_md5
+from lineage.merge.inbox import DATA, DATABASES, source_md5
 from lineage.merge.rules import Rules
 
 BY_ID = Rules("merge", ("id",))

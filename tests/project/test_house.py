@@ -31,14 +31,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_TOKENS = 62_800
+MOST_TOKENS = 62_900
 """Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart.
 
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 50,000.
 """
 MOST_TOKENS_A_LINE = 8.0
 MOST_TOKENS_OF_AN_EXTRA = 4_000
-SMALLER = {"search": 1_500}
+SMALLER = {"formats": 2_600, "search": 1_500, "update": 1_800}
 CHARTS = ("confusion", "curves", "regression", "sweeps", "versions")
 LONGEST_PAGE = {
     **{f"charts/{name}.json": 50 for name in CHARTS},

@@ -76,12 +76,13 @@ def test_what_killed_processes_left_goes_with_the_next_write_under_the_lock(outp
     assert not any(path.exists() for path in left) and all(path.exists() for path in kept)
 
 
+@pytest.mark.parametrize("write", [write_whole, publish])
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_a_link_is_replaced_and_never_written_through(tmp_path: Path, link) -> None:
+def test_a_link_is_replaced_and_never_written_through(tmp_path: Path, link, write) -> None:
     cached, linked = tmp_path / "object", tmp_path / "a.db"
     cached.write_text("old")
     link(cached, linked)
-    publish(linked, writes("new"))
+    write(linked, writes("new"))
     assert (cached.read_text(), linked.read_text()) == ("old", "new") and not linked.is_symlink()
 
 

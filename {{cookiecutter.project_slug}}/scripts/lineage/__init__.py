@@ -38,7 +38,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lineage.core.errors import explain_missing
+from lineage.core.errors import BadInput, explain_missing
 
 if TYPE_CHECKING:
     from lineage.extras.access.functions import data, events, load_model, predictions, runs, sql
@@ -55,8 +55,11 @@ class _Face(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in __all__:
-            with explain_missing("access", f"lineage.{name}"):
-                return getattr(import_module("lineage.extras.access.functions"), name)
+            try:
+                with explain_missing("access", f"lineage.{name}"):
+                    return getattr(import_module("lineage.extras.access.functions"), name)
+            except BadInput as error:
+                raise AttributeError(str(error)) from None
         raise AttributeError(f"module 'lineage' has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:

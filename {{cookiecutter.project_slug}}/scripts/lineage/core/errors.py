@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+WITH_PACKAGES = ("cluster", "report", "search", "update")
+"""Extras that need packages of their own."""
+
 READ_FOR: dict[Path, Path] = {}
 """By a file in another form: the file that is read for it. Messages name the file itself."""
 
@@ -45,11 +48,14 @@ def explain_missing(extra: str, asked_by: str) -> Iterator[None]:
         asked_by: a key of params.yaml, a file, or a command.
 
     Raises:
-        BadInput: a module is not there.
+        BadInput: a module of the extra, or a package of its own, is not there.
+        ModuleNotFoundError: a package that all of the project needs is not there.
     """
     try:
         yield
     except ModuleNotFoundError as error:
+        if extra not in WITH_PACKAGES and "extras" not in str(error.name):
+            raise
         problem = f"{asked_by} asks for an extra that is not here: {error}"
         raise BadInput(problem, f"make setup EXTRAS={extra}") from None
 

@@ -111,7 +111,11 @@ def line_up(
     relations.is_parts = len(base) == 1 and base[0].is_dir()
     for path in base:
         relations.merged |= read_sources(path)
-    relations.note_lacking({schema.source: schema.columns for schema in incoming})
+    by_source: dict[int, set[str]] = {}
+    for schema in incoming:
+        in_all_parts = by_source.setdefault(schema.source, set(schema.columns))
+        in_all_parts.intersection_update(schema.columns)
+    relations.note_lacking(by_source)
     before = common_columns(known, rules.cast_text)
     relations.note_columns(before, {name: columns[name] for name in compared})
     return relations

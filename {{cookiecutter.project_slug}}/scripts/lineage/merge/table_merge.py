@@ -61,7 +61,8 @@ class TableMerge:
         columns = self.incoming.table.column_names
         keys = list(self.rules.key_columns) if self.rules.strategy == "rebase" else []
         known = list(self.identity or columns)
-        needed = [*known, *keys]
+        spelled = set(map(fold, known))
+        needed = [*known, *(key for key in keys if fold(key) not in spelled)]
         if self.rules.on_conflict == "newest":
             needed += [name for name in columns if fold(name) == "timestamp"]
         relations = Relations(

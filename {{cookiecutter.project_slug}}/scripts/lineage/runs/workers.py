@@ -35,6 +35,10 @@ SEEN = re.compile(r"\d|GPU-|MIG-")
 """How a device's name begins; CUDA sees none behind another one, as -1."""
 
 
+FEEDER_SECONDS = 2.0
+"""How long a thread that feeds a closed pool may take to end."""
+
+
 def environments(sweep: Sweep, runs: int, threads: int) -> list[dict[str, str]]:
     """Give each worker of a sweep its environment: how many threads, and which GPU.
 
@@ -102,7 +106,7 @@ def do_all(
     died_once: list[Run] = []
     busy: dict[Any, tuple[Any, Run]] = {}
     with ExitStack() as all_workers:
-        all_workers.callback(_join_queues)
+        all_workers.callback(_join_queues, set(threading.enumerate()))
         idle = [_new_worker(environment, all_workers) for environment in environments]
         while True:
             for run in islice(waiting, len(idle)):
@@ -150,14 +154,18 @@ def _new_worker(environment: dict[str, str], all_workers: ExitStack) -> Any:
     return worker
 
 
-def _join_queues() -> None:
+def _join_queues(before: set[threading.Thread]) -> None:
     """Wait for the threads that fed closed pools, which loky does not.
 
     One that is cut off at Python's end has removed a semaphore without saying so: loky warns then.
+    One that still writes a large task for a worker that was killed never ends.
+
+    Args:
+        before: threads that are not of these pools.
     """
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name == "QueueFeederThread":
-            thread.join()
+            thread.join(FEEDER_SECONDS)
 
 
 def begin(parent: int) -> None:

@@ -218,7 +218,7 @@ def check_integrity(database: Path) -> None:
     Raises:
         Refused: it finds damage.
     """
-    with open_read_only(database) as connection:
+    with closing(sqlite3.connect(read_only_uri(database), uri=True)) as connection:
         [(problem,)] = connection.execute("PRAGMA integrity_check(1)")
     if problem != "ok":
         raise Refused(f"the merged database fails SQLite's integrity check: {problem}")
