@@ -417,7 +417,7 @@ def test_wildcards_in_a_path_are_letters(tmp_path: Path) -> None:
 
 
 def test_options_take_several_values_at_once(tmp_path: Path) -> None:
-    from merge_artifacts import spread
+    from lineage.extras.merge_artifacts.command import spread
 
     words = ["--strategy", "merge", "--exp-db", "a", "b", "--exp-db=c", "--key-columns", "x", "y", "--dry-run"]
     assert list(spread(words)) == (
