@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lineage.core.console import warn
 from lineage.core.errors import BadInput, explain_missing
 
 if __name__ == "__main__":
@@ -17,7 +18,7 @@ if __name__ == "__main__":
         with explain_missing("git_merge", "git merge"):
             from lineage.extras.git_merge.driver import drive
     except BadInput as error:  # Git merges the lines; that they fit does not mean that rows do
-        print(f"error: {error}", file=sys.stderr)
+        warn(str(error))
         subprocess.run(["git", "merge-file", files.ours, files.ancestor, files.theirs])
         sys.exit(1)
     sys.exit(drive(Path.cwd(), **vars(files)))
