@@ -54,10 +54,11 @@ BY_HAND = {
 
 NO_PACKAGES = (
     "access",
-    "by_hand",
     "doctor",
     "formats",
     "git_merge",
+    "merge_artifacts",
+    "model_manager",
     "renumber",
     "retrieve",
     "show",
