@@ -130,6 +130,21 @@ def test_the_base_may_be_several_files_with_other_columns(tmp_path: Path, strate
         assert [row["v"] for row in pq.read_table(tmp_path / "rebased.parquet").to_pylist()] == [3.0, 1.0, 9.0]
 
 
+@pytest.mark.parametrize("key", ["id", "ID", "Id"])
+def test_a_key_is_found_in_whatever_case_it_is_spelled(tmp_path: Path, key: str) -> None:
+    base = database(tmp_path / "a.db", "CREATE TABLE t (ID TEXT, n INT)", [("a", 1), ("b", 2)])
+    new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT, n INT)", [("b", 3), ("c", 4)])
+    [plan] = merge_databases(base, [new], tmp_path / "out.db", Rules("rebase", (key,)))
+    assert (plan.added, plan.replaced) == (2, 1)
+    assert rows_of(tmp_path / "out.db") == [("a", 1), ("b", 3), ("c", 4)]
+
+
+def test_a_database_without_tables_adds_nothing(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "none.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert merge_databases(None, [tmp_path / "none.db"], tmp_path / "out.db", Rules("merge")) == []
+
+
 def test_a_renamed_column_is_recognised(tmp_path: Path) -> None:
     base = database(tmp_path / "a.db", "CREATE TABLE t (id TEXT PRIMARY KEY, acc REAL)", [("a", 0.5)])
     new = database(tmp_path / "b.db", "CREATE TABLE t (id TEXT PRIMARY KEY, accuracy REAL)", [("a", 0.5)])
