@@ -96,7 +96,7 @@ def line_up(
     files = [*base, *sources]
     _check(files, rules, name)
     _read_as_parquet(engine, files, rules)
-    schemas = read_schemas(engine, [READ_FOR.get(file, file) for file in files])
+    schemas = read_schemas(engine, [READ_FOR.get(file, file) for file in files], files)
     known = [schema for schema in schemas if schema.source < len(base)]
     incoming = schemas[len(known) :]
     in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given

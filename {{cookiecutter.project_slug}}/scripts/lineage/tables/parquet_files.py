@@ -40,6 +40,7 @@ class Schema:
         columns: names and types.
         number: of the file among all that are read together.
         source: number of the path that was given: the file, or the folder that it is a part of.
+        told: the file that messages name: the user's, where this one was made from it.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Schema:
     columns: Columns
     number: int = 0
     source: int = 0
+    told: Path | None = None
 
 
 def scan(paths: Path | Sequence[Path], numbered: bool = False) -> str:
@@ -75,12 +77,13 @@ def copy_statement(query: str, path: Path, metadata: Mapping[str, str]) -> str:
     return f"COPY ({query}) TO {text(str(path))} ({options}{notes})"
 
 
-def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
+def read_schemas(engine: Engine, paths: Sequence[Path], told: Sequence[Path] = ()) -> list[Schema]:
     """Describe files. Names that differ in case only are one name; the first spelling counts.
 
     Args:
         engine: to any database.
         paths: files, or folders of parts, of which each part is described.
+        told: for each path the user's file, see `Schema`; empty: they are the user's.
 
     Raises:
         BadInput: a file is not parquet, or has a column that cannot be told from another one.
@@ -100,7 +103,8 @@ def read_schemas(engine: Engine, paths: Sequence[Path]) -> list[Schema]:
             signature = repr(stored) if file == path else str(file)
             if signature not in known:
                 known[signature] = _read_columns(engine, file, stored, spelled)
-            schemas.append(Schema(path, file, known[signature], len(schemas), source))
+            name = path if not told or told[source] == given else told[source]
+            schemas.append(Schema(path, file, known[signature], len(schemas), source, name))
     return schemas
 
 
@@ -219,5 +223,5 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
         if name not in schema.columns:
             known = shorten(", ".join(schema.columns), 200)
             remedy = "add it to the file, or choose other key columns"
-            problem = f"{schema.path} has no column {name!r}; it has: {known}"
+            problem = f"{schema.told or schema.path} has no column {name!r}; it has: {known}"
             raise BadInput(problem, f"{remedy} (now {list(names)})")
