@@ -32,7 +32,7 @@ print(json.dumps(seen))
 print("said aside", file=sys.stderr)
 """
 WORKER = """
-import json, os, re, signal, sys
+import json, os, re, signal, sys, threading
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.backend import get_context, resource_tracker
 
@@ -61,6 +61,9 @@ if __name__ == "__main__":
     worker = pool()
     worker.submit(int)
     worker.shutdown(kill_workers=True)
+    for thread in threading.enumerate():  # as lineage.runs.workers does, or loky warns of a leak
+        if thread.name == "QueueFeederThread":
+            thread.join(5)
     print(os.path.exists(f"/proc/{resource_tracker._resource_tracker._pid}"))
 """
 ANEW = ("hash", "drawn")
