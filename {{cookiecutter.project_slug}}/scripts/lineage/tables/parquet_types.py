@@ -67,14 +67,15 @@ def common_columns(
     for schema in schemas:
         for name, kind in schema.columns.items():
             known = columns.setdefault(name, kind)
-            first.setdefault(name, schema.path)
+            first.setdefault(name, schema.told or schema.path)
             wider = widest(known, kind)
             is_text = AS_TEXT.fullmatch(known) and AS_TEXT.fullmatch(kind)
             can_cast = is_text and "VARCHAR" in (known, kind)
             if wider is None and cast_text and can_cast:
                 wider = "VARCHAR"
             if wider is None:
-                problem = f"{schema.path}: column {name!r} is {kind}, but {known} in {first[name]}"
+                file = schema.told or schema.path
+                problem = f"{file}: column {name!r} is {kind}, but {known} in {first[name]}"
                 remedy = "give the column one type in all files"
                 if can_cast:
                     remedy += f", or: {cast_option}"
@@ -96,7 +97,8 @@ def check_exact(engine: Engine, schema: Schema, columns: Columns) -> None:
             SELECT min({value}::VARCHAR) FILTER ({changed}) FROM {scan(schema.file)}
         """).fetchall()
         if sample is not None:
-            problem = f"{schema.path}: column {name!r} holds {sample}, which {wider}, as in others"
+            file = schema.told or schema.path
+            problem = f"{file}: column {name!r} holds {sample}, which {wider}, as in others"
             raise BadInput(f"{problem}, would change", "give the column one type in all files")
 
 
