@@ -64,6 +64,7 @@ benchmark: setup  ## merging, runs, retrieval beside what one would use instead,
 	python benchmarks/runs.py
 	python benchmarks/retrieval.py
 	python benchmarks/python_access.py
+	python benchmarks/report.py
 	python benchmarks/pipeline.py
 	python benchmarks/growth.py
 	python benchmarks/growth_of_data.py
