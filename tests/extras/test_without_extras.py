@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,7 @@ NO_PACKAGES = (
     "model_manager",
     "renumber",
     "retrieve",
+    "s3",
     "show",
     "verify",
     "worktrees",
@@ -203,22 +206,62 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
         "verify": ("experiment_explorer", "verify", "--version", "e0.1.0"),
     }
     for extra in works:
-        here = project.path / "scripts/lineage/extras" / extra
-        aside = project.path.parent / "aside"
-        here.rename(aside)
-        for other, words in works.items():
-            if other == extra:
-                output = project.script(*words, code=2)
-                assert output.endswith(f"No module named 'lineage.extras.{extra}'\n  → make setup EXTRAS={extra}\n")
-            else:
-                project.script(*words)
-        aside.rename(here)
+        with without(project, extra):
+            for other, words in works.items():
+                if other == extra:
+                    assert project.script(*words, code=2).endswith(asked_for(extra))
+                else:
+                    project.script(*words)
         shutil.rmtree(project.path / "build", ignore_errors=True)
+    what_needs_another_names_it(project)
     for extra in NO_PACKAGES:
         shutil.rmtree(project.path / "scripts/lineage/extras" / extra, ignore_errors=True)
     project.run("make", "setup", f"EXTRAS={' '.join(NO_PACKAGES)}", f"VENV={sys.prefix}")
     expected = "?? scripts/lineage/extras/git_merge/", "as they were last, also the one that a commit deleted"
     assert project.git("status", "--porcelain", "--", "scripts") == expected[0], expected[1]
+
+
+@contextmanager
+def without(project: Project, extra: str) -> Iterator[None]:
+    """Let the folder of an extra be somewhere else for a while."""
+    here = project.path / "scripts/lineage/extras" / extra
+    aside = project.path.parent / "aside"
+    here.rename(aside)
+    yield
+    aside.rename(here)
+
+
+def asked_for(extra: str) -> str:
+    """How a message ends that asks for an extra alone."""
+    return f"an extra that is not here: No module named 'lineage.extras.{extra}'\n  → make setup EXTRAS={extra}\n"
+
+
+def what_needs_another_names_it(project: Project) -> None:
+    with without(project, "retrieve"):
+        for command in ("setup_worktree.sh", "finish_worktree.sh"):
+            refused = project.run(f"scripts/{command}", "x", code=2)
+            assert refused.stderr == f"error: worktree.py {command} asks for {asked_for('retrieve')}"
+    verify = ("python", "scripts/experiment_explorer.py", "verify", "--version", "e0.1.0")
+    with_doctor = project.run(*verify)
+    with without(project, "doctor"):
+        done = project.run(*verify)
+        assert done.stdout == with_doctor.stdout
+        assert done.stderr == f"warning: what verify says of history and candidates asks for {asked_for('doctor')}"
+
+
+def test_without_s3_a_remote_there_is_not_looked_at_and_any_other_is(project: Project) -> None:
+    shutil.rmtree(project.path / "scripts/lineage/extras/s3")
+    done = project.run("make", "setup", f"VENV={sys.prefix}")
+    assert "✓ remote  " in done.stdout and "✗" not in done.stdout
+    shutil.rmtree(project.path / "data/incoming")
+    project.dvc("remote", "modify", "--local", "storage", "url", "s3://lab/digits")
+    project.commit("without s3")
+    said = project.script("setup_project", code=1)
+    problem = "s3://lab/digits asks for an extra that is not here: No module named 'lineage.extras.s3'"
+    assert f"✗ remote  {problem}\n    → make setup EXTRAS=s3\n" in said
+    assert "– pull    not tried, still missing: data/incoming\n" in said
+    done = project.run(*REMEDY.format("s3").split(), f"VENV={sys.prefix}", code=2)
+    assert "✗ remote  " in done.stdout and "asks for an extra" not in done.stdout
 
 
 def test_without_their_packages_all_but_the_extras_works(project: Project, tmp_path: Path) -> None:

@@ -55,14 +55,18 @@ LONGEST_FILE = 299
 LONGEST_STAGE = 60
 LONGEST_SHELL_SCRIPT = 10
 
-DOOR = "lineage/merge/data.py"
-"""The one file of a room that reaches an extra: only where a file comes that is no parquet."""
+DOORS = {"lineage/merge/data.py", "lineage/setup/check_remote.py"}
+"""The files of rooms that reach an extra: only where a file comes that is no parquet, or a remote is on S3."""
 
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""
 
-NEEDS = {("worktrees", "git_merge")}
-"""Extras that need another one: an experiment is collected as Git's merge driver merges."""
+NEEDS = {("worktrees", "git_merge"), ("worktrees", "retrieve"), ("verify", "doctor")}
+"""Extras that need another one.
+
+An experiment is a worktree as `checkout` makes one, and is collected as Git's merge driver merges; `verify` warns of
+what `doctor` finds.
+"""
 
 STAGES = ("merge_data", "train", "merge_results", "promote_model")
 FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in sorted(SCRIPTS.rglob("*.py"))}
@@ -276,16 +280,15 @@ def test_a_room_imports_only_from_itself_and_below() -> None:
     for name, text in FILES.items():
         room = Path(name).parts[1:-1][:1]
         if room and room[0] in ROOMS:
-            above = (
-                imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1]) - ({"extras"} if name == DOOR else set())
-            )
+            doors = {"extras"} if name in DOORS else set()
+            above = imported_rooms(text) - set(ROOMS[: ROOMS.index(room[0]) + 1]) - doors
             assert not above, f"{name} imports from {above}"
 
 
 def test_a_few_doors_lead_to_extras_and_only_when_one_is_asked_for() -> None:
     """So every folder of `extras/` can be deleted, and what is not used costs nothing at start-up."""
     users = {name for name, text in FILES.items() if "extras" in imported_rooms(text) and "/extras/" not in name}
-    assert {name for name in users if "/" in name} == {DOOR, FACE}
+    assert {name for name in users if "/" in name} == {*DOORS, FACE}
     for node in [node for name in users for node in ast.parse(FILES[name]).body]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             assert "extras" not in ast.unparse(node)

@@ -9,7 +9,8 @@ import pytest
 from clones_project import clone
 from conftest import Bakery, Project
 
-from lineage.tracked.history import check_history, check_tracked
+from lineage.extras.doctor.kept_elsewhere import check_history
+from lineage.tracked.ignored import check_tracked
 from lineage.tracked.recorded import recorded_md5
 
 

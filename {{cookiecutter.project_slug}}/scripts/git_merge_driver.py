@@ -10,15 +10,13 @@ from lineage.core.errors import BadInput, explain_missing
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What Git runs to merge a file: see `make setup`.")
-    for name in ("ancestor", "ours", "theirs"):
-        parser.add_argument(name, type=Path)
-    parser.add_argument("path")
-    files = parser.parse_args()
+    parser.add_argument("files", nargs=4, help="ancestor, ours, theirs, and the name of the file")
+    ancestor, ours, theirs, path = parser.parse_args().files
     try:
         with explain_missing("git_merge", "git merge"):
             from lineage.extras.git_merge.driver import drive
     except BadInput as error:  # Git merges the lines; that they fit does not mean that rows do
         warn(str(error))
-        subprocess.run(["git", "merge-file", files.ours, files.ancestor, files.theirs])
+        subprocess.run(["git", "merge-file", ours, ancestor, theirs])
         sys.exit(1)
-    sys.exit(drive(Path.cwd(), **vars(files)))
+    sys.exit(drive(Path.cwd(), Path(ancestor), Path(ours), Path(theirs), path))

@@ -23,7 +23,7 @@ models    the gate, the model in production and its card, the candidates
 versions  tags: which number is next, why; made, and sent
 setup     making a project ready to work in
 extras    what a project can do without; each folder of it can be deleted: the functions above,
-          commands by hand, worktrees, Git's merge driver, search, cluster, report, other formats
+          commands by hand, worktrees, Git's merge driver, S3, search, cluster, report, formats
 
 The template keeps this package up to date (`make update`): what you change here is yours to carry
 along. Each room says what may be changed in it without breaking what it promises.

@@ -15,13 +15,16 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 - `doctor` says what is wrong with project and machine (`make doctor`).
 - `access` is what `import lineage` gives in notebooks and tests.
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
+- `s3` lets `make setup` and `make doctor` ask a remote on S3 whether it can be used.
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
 - `formats` reads training data that are no parquet: CSV, JSON, Feather, partition folders.
 - `report` shows the project as one page, and its charts as pictures.
 - `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
-`merge.data` and the package's own `__init__` import from here, and only on demand; of the extras
-only `worktrees` needs another one, `git_merge`, to collect. A folder comes back, with the packages
+`merge.data`, `setup.check_remote` and the package's own `__init__` import from here, and only on
+demand. Of the extras
+`worktrees` needs `retrieve` and, to collect, `git_merge`; `verify` tells what `doctor` finds, too.
+A folder comes back, with the packages
 that it needs, by `make setup EXTRAS=search`.
 """

@@ -7,10 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lineage.core.check_result import Step, done, failed
 from lineage.core.errors import BadInput
-from lineage.core.experiment_file import load_experiment
-from lineage.core.paths import CANDIDATES
 from lineage.tracked.cache import cache_folder
 from lineage.tracked.hashes import listing_md5, path_md5
 
@@ -142,18 +139,3 @@ def make_reproducible(path: Path) -> None:
         for name, content in sorted(renamed.items()):
             entry = zipfile.ZipInfo(name, FIXED_DATE)
             archive.writestr(entry, content, compression)
-
-
-def check_candidates(root: Path) -> Step:
-    """Load every candidate, the model in production among them, as `experiment.py` does."""
-    candidates = models_in(root / CANDIDATES)
-    for track_id, file in candidates.items():
-        try:
-            load_experiment(root).load_model(file)
-        except Exception as error:  # whatever the user's code raises
-            return failed(
-                "models",
-                f"candidate {track_id} cannot be loaded: {type(error).__name__}: {error}",
-                "python scripts/model_manager.py list   # shows its version",
-            )
-    return done("models", f"{len(candidates)} candidates can be loaded")

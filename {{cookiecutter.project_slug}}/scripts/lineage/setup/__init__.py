@@ -2,7 +2,7 @@
 
 - `project`: the steps of `make setup`, which also finish a fresh bake.
 - `shared_cache`: the machine's cache, and how data is linked to it.
-- `check_remote`, `s3`: whether the remote can be used.
+- `check_remote`: whether the remote can be used; one on S3 is asked by the extra `s3`.
 - `secrets`: what must not be committed.
 - `import_lineage`: what `make setup` copies into the environment, so that `import lineage` works.
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.check_result import Step, done, skipped
-from lineage.core.errors import BadInput, Refused
-from lineage.setup.s3 import check_s3
+from lineage.core.errors import BadInput, Refused, explain_missing
 from lineage.tracked.git import git
 
 CHANGE = "dvc remote modify {name} url FOLDER && make setup"
@@ -43,7 +42,7 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
         profile: an AWS profile, which is kept in `.dvc/config.local` if it works.
 
     Raises:
-        BadInput: the configuration does not fit.
+        BadInput: the configuration does not fit; or an S3 remote, and its extra is not here.
         Refused: the remote cannot be used.
     """
     config = dvc_config(root)
@@ -55,7 +54,9 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
         raise BadInput(f"{name} is the default but has no URL", f"dvc remote add {name} URL")
     url = config["remote"][name]["url"]
     if url.startswith("s3://"):
-        return _ask_s3(config, name, profile)
+        with explain_missing("s3", url):
+            from lineage.extras.s3.ask import ask_s3
+        return ask_s3(config, name, profile)
     if profile:
         raise BadInput(f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
     if "://" in url:
@@ -65,17 +66,6 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
         raise Refused(f"{url} does not exist here", remedy)
     make_folder(url, CHANGE.format(name=name))
     return done("remote", f"{url} (a folder)")
-
-
-def _ask_s3(config: Any, name: str, profile: str | None) -> Step:
-    settings = dict(config["remote"][name])
-    if profile:
-        settings["profile"] = profile
-    check_s3(name, settings)
-    if profile:
-        with config.edit("local") as edited:
-            edited["remote"].setdefault(name, {})["profile"] = profile
-    return done("remote", f"{settings['url']} answers, credentials fit")
 
 
 def make_folder(folder: str, remedy: str) -> None:

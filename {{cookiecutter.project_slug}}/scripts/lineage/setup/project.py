@@ -17,7 +17,7 @@ from lineage.setup.shared_cache import make_cache, pyproject
 from lineage.tracked.cache import cached_object, store
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.history import check_tracked
+from lineage.tracked.ignored import check_tracked
 
 HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from cookiecutter-lineage"

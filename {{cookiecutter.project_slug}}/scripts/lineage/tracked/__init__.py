@@ -7,10 +7,9 @@
     hashes          hashes of files and folders, as DVC computes them
     cache           DVC's local cache: where an object is, whether it is whole, copied in and out
     remote          the bytes behind a hash, from the cache or the remote, verified
-    history         which commits no Git remote has, and which files an ignore rule keeps from Git
+    ignored         which files an ignore rule keeps from Git, although it must track them
     git             the one place that runs Git
     version_tags    the tags of versions, here and on Git's remote, and which version is closed
-    worktree        Git worktrees in which DVC works, for the extras retrieve and worktrees
     dvc             DVC, run as a command that waits for its turn
 
 The promise of this room: nothing is overwritten unless its exact bytes can be brought back, or all

@@ -144,13 +144,6 @@ def must_git(
     return os.fsdecode(done.stdout).rstrip("\n")
 
 
-def has_commit(root: Path, commit: object) -> bool:
-    """Tell whether a value from a database, which may be anything, names a commit of this clone."""
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", str(commit)):
-        return False
-    return git(root, "cat-file -e", f"{commit}^{{commit}}") is not None
-
-
 def common_folder(root: Path) -> Path:
     """Find Git's folder that all working trees share; outside Git, where it would be."""
     common = git(root, "rev-parse --path-format=absolute --git-common-dir")

@@ -11,7 +11,7 @@ from lineage.core.version_numbers import Part, following, parse
 from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import locked
-from lineage.tracked.history import check_tracked
+from lineage.tracked.ignored import check_tracked
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
 from lineage.versions.suggest import COMMAND, describe, holds_runs, newest_run
 

@@ -8,9 +8,12 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from lineage.core.check_result import Step, done, skipped
+from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import BadInput, Refused
-from lineage.runs.model_file import check_candidates
+from lineage.core.experiment_file import load_experiment
+from lineage.core.paths import CANDIDATES
+from lineage.extras.doctor.kept_elsewhere import check_history
+from lineage.runs.model_file import models_in
 from lineage.setup.check_remote import check_remote, dvc_config
 from lineage.setup.project import (
     MERGE_DRIVER,
@@ -22,7 +25,7 @@ from lineage.setup.project import (
 from lineage.setup.shared_cache import check_links, link_types
 from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
 from lineage.tracked.git import git, run
-from lineage.tracked.history import check_history, check_tracked
+from lineage.tracked.ignored import check_tracked
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import missing_in_remote, open_remote, send, with_files
 from lineage.tracked.version_tags import tags
@@ -86,6 +89,21 @@ def tagged_objects(root: Path) -> dict[str, set[str]]:
         recorded = recorded_outputs(root, tag.version)
         objects[tag.version] = with_files(root, recorded.values())
     return objects
+
+
+def check_candidates(root: Path) -> Step:
+    """Load every candidate, the model in production among them, as `experiment.py` does."""
+    candidates = models_in(root / CANDIDATES)
+    for track_id, file in candidates.items():
+        try:
+            load_experiment(root).load_model(file)
+        except Exception as error:  # whatever the user's code raises
+            return failed(
+                "models",
+                f"candidate {track_id} cannot be loaded: {type(error).__name__}: {error}",
+                "python scripts/model_manager.py list   # shows its version",
+            )
+    return done("models", f"{len(candidates)} candidates can be loaded")
 
 
 def _tool(name: str, root: Path) -> Step:

@@ -2,6 +2,7 @@
 
 - `get`: a file or folder of a version, from the cache, the remote, or by its code.
 - `checkout`: a whole version as a folder beside the project; which there are; their removal.
+- `worktree`: a Git worktree in which DVC works, also for an experiment of the extra `worktrees`.
 
 What may be changed: where things are put. Promise: nothing of the working tree changes but what
 `--output` with `--force` names; DVC's cache gets objects that only the remote had, and only bytes

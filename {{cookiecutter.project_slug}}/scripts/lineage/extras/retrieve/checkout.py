@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lineage.core.errors import Refused
+from lineage.extras.retrieve.worktree import add_worktree, fill_worktree, remove_worktree, unsaved
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.version_tags import find_tag
-from lineage.tracked.worktree import add_worktree, fill_worktree, remove_worktree, unsaved
 
 COMMAND = "python scripts/experiment_explorer.py"
 MARKER = "lineage-explore"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from lineage.core.console import follow
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import PIPELINE_LOCK
+from lineage.extras.retrieve.worktree import add_worktree, remove_worktree
 from lineage.merge.data import merge_data
 from lineage.merge.rules import Rules
 from lineage.tracked.git import main_root, must_git
@@ -19,7 +20,6 @@ from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import bring, listing
 from lineage.tracked.version_tags import find_tag
 from lineage.tracked.whole_file import write_whole
-from lineage.tracked.worktree import add_worktree, remove_worktree
 from lineage.versions.files_at_commit import (
     DVC,
     LINK,

@@ -23,7 +23,7 @@ from lineage.results.version_results import (
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
-from lineage.tracked.git import git, has_commit
+from lineage.tracked.git import git
 from lineage.tracked.remote import listing, recorded_data
 from lineage.tracked.version_tags import tags
 from lineage.versions.compare_data import compare_data
@@ -197,3 +197,10 @@ def _code(
     for line in (git(root, command) or "").split("\0")[:-1]:
         added, removed, name = line.split("\t", 2)
         yield Difference("code", name, f"-{removed}", f"+{added}")
+
+
+def has_commit(root: Path, commit: object) -> bool:
+    """Tell whether a value from a database, which may be anything, names a commit of this clone."""
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", str(commit)):
+        return False
+    return git(root, "cat-file -e", f"{commit}^{{commit}}") is not None

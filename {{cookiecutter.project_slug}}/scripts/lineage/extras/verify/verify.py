@@ -12,6 +12,7 @@ from lineage.core.errors import (
     BadInput,
     LineageError,
     Refused,
+    explain_missing,
 )
 from lineage.core.listing import print_rows
 from lineage.core.paths import (
@@ -21,14 +22,9 @@ from lineage.core.paths import (
 )
 from lineage.extras.verify.what_ran import other_code, other_data
 from lineage.results.version_results import Run, files_of, find_results, params_of
-from lineage.runs.model_file import check_candidates, hashes_by_name, model_name
+from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole
-from lineage.tracked.git import (
-    git,
-    has_commit,
-    main_root,
-)
-from lineage.tracked.history import check_history
+from lineage.tracked.git import git, main_root
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import (
     listing,
@@ -95,13 +91,24 @@ def print_proofs(
         raise Refused("there is no version yet", "python scripts/version_tag.py --suggest")
     proofs = verify(root, [find_tag(root, version) for version in chosen or known])
     print_rows(("version", *LINKS, "problem"), [proof.row() for proof in proofs], form)
+    _warn(root)
+    for proof in proofs:
+        for link in proof.broken():
+            raise Refused("not everything holds", _remedy(proof.tag.version, link))
+
+
+def _warn(root: Path) -> None:
+    """Warn where history or candidates are in danger, which another extra finds out."""
+    try:
+        with explain_missing("doctor", "what verify says of history and candidates"):
+            from lineage.extras.doctor.examine import check_candidates, check_history
+    except BadInput as missing:
+        warn(str(missing))
+        return
     for check in (check_history, check_candidates):
         found = check(root)
         if found.remedy:
             warn(f"{found.text}\n  → {found.remedy}")
-    for proof in proofs:
-        for link in proof.broken():
-            raise Refused("not everything holds", _remedy(proof.tag.version, link))
 
 
 def verify(root: Path, chosen: Sequence[Tag]) -> list[Proof]:
@@ -128,7 +135,7 @@ def verify(root: Path, chosen: Sequence[Tag]) -> list[Proof]:
 def _read(root: Path, tag: Tag) -> Proof:
     """Read what a tag records."""
     problems = {"commit": "", "dvc.lock": ""}
-    if not has_commit(root, tag.commit):
+    if git(root, f"cat-file -e {tag.commit}^{{commit}}") is None:
         problems["commit"] = f"{tag.commit[:7]} is not in this clone"
     if git(root, f"cat-file -e {tag.commit}:./{PIPELINE_LOCK}") is None:
         problems["dvc.lock"] = "there is none: it was tagged without results"

@@ -1,6 +1,6 @@
 """Experiments side by side, each in a Git worktree: `setup_worktree.sh`, `finish_worktree.sh`.
 
-- `command`: the two commands.
+- `command`: the two commands; the worktrees themselves are those of `retrieve`, which they need.
 - `start`: an experiment: its name, folder and branch; started, and erased.
 - `experiment_work`: what an experiment has committed, and what of it main lacks.
 - `collect`: how that is brought home into main, as Git's merge driver merges: it needs `git_merge`.

@@ -7,6 +7,7 @@ from pathlib import Path
 from lineage.core.check_result import Step, done, failed
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused, explain_missing
+from lineage.extras.retrieve.worktree import unsaved
 from lineage.extras.worktrees.experiment_work import ExperimentWork, compare_with_main
 from lineage.extras.worktrees.start import Experiment, erase
 from lineage.tracked.cache import cached_object
@@ -14,7 +15,6 @@ from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.remote import missing_in_remote, open_remote, with_files
-from lineage.tracked.worktree import unsaved
 
 VERSION_TAG = re.compile(r"^tag (e\d+\.\d+\.\d+) (.+)$", re.MULTILINE)
 """An annotated tag of a version, and its description, as `_tag` asks Git for them."""

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.errors import BadInput, Refused
+from lineage.extras.retrieve.worktree import add_worktree, fill_worktree, remove_worktree
 from lineage.tracked.cache import cache_folder
 from lineage.tracked.git import common_folder, git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.whole_file import write_text
-from lineage.tracked.worktree import add_worktree, fill_worktree, remove_worktree
 
 NAME = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
 LOCK_REASON = "an experiment is in it; bring it home with ./scripts/finish_worktree.sh"

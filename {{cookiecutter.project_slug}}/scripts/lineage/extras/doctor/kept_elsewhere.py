@@ -1,22 +1,15 @@
-"""What of Git's history is in this folder only, and which files an ignore rule keeps from it."""
+"""What there is of a project beyond this folder: whether a Git remote has its whole history."""
 
 from pathlib import Path
 
 from lineage.core.check_result import Step, done, skipped
-from lineage.core.errors import Refused
 from lineage.tracked.git import git
+from lineage.tracked.ignored import NO_REPOSITORY
 
-NO_REPOSITORY = "there is no Git repository"
 REMEDIES = (
     "git push --all {0} && git push --tags {0}"
     "   # or, into one file: git bundle create ../history.bundle --all"
 )
-
-MUST_BE_TRACKED = """
-    dvc.yaml dvc.lock params.yaml requirements.lock experiment.py results/metrics.json
-    data/*.dvc results/*.dvc scripts/*.py
-"""
-"""Patterns of Git, in which a star goes over folders, too."""
 
 
 def check_history(root: Path) -> Step:
@@ -41,20 +34,3 @@ def check_history(root: Path) -> Step:
         return skipped("history", problem, REMEDIES.format(remotes[0]))
     remedy = f"git remote add origin URL && {REMEDIES.format('origin')}"
     return skipped("history", f"no Git remote: {problem}", remedy)
-
-
-def check_tracked(root: Path) -> Step:
-    """Look for files that Git must track and an ignore rule hides, as one of the machine may.
-
-    Raises:
-        Refused: there are some; names them.
-    """
-    hidden = git(root, f"ls-files --others --ignored --exclude-standard -- {MUST_BE_TRACKED}")
-    if hidden is None:
-        return skipped("tracked", NO_REPOSITORY)
-    if hidden:
-        hidden = hidden.replace("\n", " ")
-        remedy = f"git add --force {hidden} && git commit -m 'Track what was ignored'"
-        problem = f"Git ignores files that it must track: {hidden}"
-        raise Refused(problem, f"{remedy}   # then: make setup")
-    return done("tracked", "no ignore rule hides a file that Git must track")

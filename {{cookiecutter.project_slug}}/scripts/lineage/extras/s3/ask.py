@@ -4,6 +4,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
+from lineage.core.check_result import Step, done
 from lineage.core.errors import Refused
 
 SECONDS = 5
@@ -22,16 +23,29 @@ ADDRESS = (
 AGAIN = "make setup   # again; if it stays, ask who runs the server"
 
 
-def check_s3(name: str, settings: dict[str, Any]) -> None:
+def ask_s3(config: Any, name: str, profile: str | None) -> Step:
     """List one object of the remote, with the credentials that DVC would use.
 
     Args:
+        config: DVC's configuration, all levels of it.
         name: the remote's name.
-        settings: its options, from all levels of DVC's configuration.
+        profile: an AWS profile, which is kept in `.dvc/config.local` if it works.
 
     Raises:
         Refused: it cannot be used; says why.
     """
+    settings = dict(config["remote"][name])
+    if profile:
+        settings["profile"] = profile
+    _check(name, settings)
+    if profile:
+        with config.edit("local") as edited:
+            edited["remote"].setdefault(name, {})["profile"] = profile
+    return done("remote", f"{settings['url']} answers, credentials fit")
+
+
+def _check(name: str, settings: dict[str, Any]) -> None:
+    """Raise `Refused` unless the remote answers; says why, and what helps."""
     from botocore import exceptions as failures
     from botocore.session import Session
 
