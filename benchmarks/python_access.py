@@ -99,7 +99,7 @@ def make_project() -> None:
     answers = ("--no-input", "--output-dir", str(FOLDER), str(ROOT), f"shared_cache_dir={FOLDER / 'cache'}")
     subprocess.run(["cookiecutter", *answers], check=True, capture_output=True)
     (FOLDER / "site").mkdir()
-    shutil.copyfile(PROJECT / "scripts/lineage/setup/import_lineage.py", FOLDER / "site/lineage.py")
+    shutil.copyfile(PROJECT / "scripts/lineage/extras/access/import_lineage.py", FOLDER / "site/lineage.py")
     run("dvc", "repro")
     chance = np.random.default_rng(1)
     for name in NAMES:

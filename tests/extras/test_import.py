@@ -99,7 +99,7 @@ def test_the_notebook_shows_what_was_recorded(versions: Versions, environment: P
     project = versions.project
     python = environment / "bin/python"
     [packages] = environment.glob("lib/python3*/site-packages")
-    shutil.copyfile(project.path / "scripts/lineage/setup/import_lineage.py", packages / "lineage.py")
+    shutil.copyfile(project.path / "scripts/lineage/extras/access/import_lineage.py", packages / "lineage.py")
     script = Path(__file__).parents[1] / "execute_notebook.py"
     result = tmp_path / "result.ipynb"
     project.run(str(python), str(script), str(project.path / "notebooks/explore.ipynb"), str(result))

@@ -116,7 +116,7 @@ def follow(project: Project, page: str, **environment: str) -> None:
     """
     site = project.path.parent / "site"
     site.mkdir(exist_ok=True)
-    shutil.copyfile(project.path / "scripts/lineage/setup/import_lineage.py", site / "lineage.py")
+    shutil.copyfile(project.path / "scripts/lineage/extras/access/import_lineage.py", site / "lineage.py")
     printed = None
     for block in blocks(read(project, page)):
         if block.language == "output":

@@ -13,27 +13,21 @@ from lineage.setup.secrets import REMEDY, find_aws_keys, find_secrets
 KEYS = "take it out; keys belong into ~/.aws/credentials or .dvc/config.local"
 
 
-def find_problems(path: str) -> Iterator[tuple[str, str]]:
-    """Find what a file must not hold: each problem without the secret's value, and its remedy."""
+def find_problems(path: str) -> Iterator[str]:
+    """Find what a file must not hold: one message for each secret, without its value."""
     options = find_secrets(Path(path)) if path == ".dvc/config" else []
     for name in options:
-        yield f"{path} is committed, and {name} is a secret", REMEDY.format(name)
+        yield f"error: {path} is committed, and {name} is a secret\n  → {REMEDY.format(name)}"
     if not options:
         for line in find_aws_keys(Path(path)):
-            yield f"{path}:{line} holds an AWS key", KEYS
-
-
-def main(paths: list[str]) -> int:
-    """Check the files; print one line for each secret."""
-    failed = False
-    for path in paths:
-        for problem, remedy in find_problems(path):
-            print(f"error: {problem}\n  → {remedy}", file=sys.stderr)
-            failed = True
-    return 1 if failed else 0
+            yield f"error: {path}:{line} holds an AWS key\n  → {KEYS}"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="*")
-    sys.exit(main(parser.parse_args().paths))
+    found: list[str] = []
+    for path in parser.parse_args().paths:
+        found += find_problems(path)
+    if found:
+        sys.exit("\n".join(found))

@@ -42,7 +42,7 @@ def main() -> None:
         is_new_form = not relations.base or relations.is_parts != (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
         if not plan.is_empty or is_new_form or (inbox.new and output.sources):
-            arriving = as_sources(root, inbox.new, rules)
+            arriving = as_sources(root, inbox.new, rules, relations.read_for)
             write_rows(relations, plan, output.draft, arriving, rules.layout)
             output.publish(replaces=plan.replaced > 0)
             lines += way_back(root)

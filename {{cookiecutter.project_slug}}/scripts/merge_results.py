@@ -38,7 +38,7 @@ def main() -> None:
                 plan = merge_or_rebase(relations, table.rules)
                 carry_rows(table, relations, plan)
                 plans.append(plan)
-        add_sources(output.draft, as_sources(root, inbox.new, rules))
+        add_sources(output.draft, as_sources(root, inbox.new, rules, {}))
         with gather_predictions(root, new, output.draft, rules, inbox.new) as gathered:
             changed = output.publish(replaces=any(plan.replaced for plan in plans))
             gathered.write()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from lineage.core.template_version import template_version
-from lineage.setup.project import Setup, run_setup
+from lineage.setup.project import run_setup
 
 
 def main() -> int:
@@ -31,12 +31,12 @@ def main() -> int:
     parser.add_argument(
         "--author", default="", help="'Name <mail>' for the first commit when Git knows nobody"
     )
-    setup = Setup(Path(__file__).resolve().parents[1], **vars(parser.parse_args()))
+    options = parser.parse_args()
     failed = False
-    for step in run_setup(setup):
+    for step in run_setup(Path(__file__).resolve().parents[1], **vars(options)):
         print(step.line(), flush=True)
         failed |= step.failed
-    return 1 if failed and not setup.first else 0
+    return 1 if failed and not options.first else 0
 
 
 if __name__ == "__main__":

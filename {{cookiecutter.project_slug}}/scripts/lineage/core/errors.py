@@ -2,13 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 WITH_PACKAGES = ("cluster", "report", "search", "update")
 """Extras that need packages of their own."""
-
-READ_FOR: dict[Path, Path] = {}
-"""By a file in another form: the file that is read for it. Messages name the file itself."""
 
 
 class LineageError(Exception):
@@ -22,8 +18,6 @@ class LineageError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, remedy: str | None = None) -> None:
-        for file, read in READ_FOR.items():
-            problem = problem.replace(str(read), str(file))
         self.problem = problem
         self.remedy = remedy
         super().__init__(problem if remedy is None else f"{problem}\n  → {remedy}")

@@ -1,6 +1,7 @@
 """Names and plain values of params, as rows hold them."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -48,6 +49,6 @@ def check_name(name: str) -> str:
     """Return `name` when it can be a column or table name; raise ValueError when it cannot."""
     if not name.strip():
         raise ValueError("a name must not be empty")
-    if any(ord(character) < 32 for character in name):
+    if re.search(r"[\x00-\x1f]", name):
         raise ValueError("a name must not hold control characters")
     return name

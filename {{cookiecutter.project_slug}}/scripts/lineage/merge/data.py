@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.core.errors import READ_FOR, BadInput, explain_missing
+from lineage.core.errors import BadInput, explain_missing
 from lineage.core.paths import INCOMING_DATA
 from lineage.merge.data_files import write_rows
 from lineage.merge.inbox import is_other
@@ -50,6 +50,11 @@ class DataRelations(Relations):
     is_parts: bool = False
     merged: Sources = field(default_factory=dict)
 
+    @property
+    def read_for(self) -> Mapping[Path, Path]:
+        """By an incoming file that is no plain parquet: the parquet file that is read for it."""
+        return {schema.told: schema.path for schema in self.incoming if schema.told}
+
 
 def merge_data(
     base: Sequence[Path],
@@ -57,7 +62,7 @@ def merge_data(
     output: Path,
     rules: Rules,
     name: str,
-    arriving: Callable[[], Sources] = dict,
+    arriving: Callable[[Mapping[Path, Path]], Sources] | None = None,
 ) -> Plan:
     """Write `output`: the base's rows, with the rows of the sources merged or rebased in.
 
@@ -68,7 +73,7 @@ def merge_data(
         output: a path that does not exist.
         rules: strategy, key columns, layout of the output.
         name: what messages call the data.
-        arriving: describes the sources, for the record of what was merged.
+        arriving: describes the sources, for the record of what was merged; see `as_sources`.
 
     Returns:
         what changed.
@@ -81,7 +86,8 @@ def merge_data(
         relations = line_up(engine, base, sources, rules, name)
         plan = merge_or_rebase(union_all_by_name(relations), rules)
         if not rules.dry_run:
-            write_rows(relations, plan, output, arriving(), rules.layout)
+            record = arriving(relations.read_for) if arriving else {}
+            write_rows(relations, plan, output, record, rules.layout)
         return plan
 
 
@@ -95,8 +101,7 @@ def line_up(
     base = list(base)
     files = [*base, *sources]
     _check(files, rules, name)
-    _read_as_parquet(engine, files, rules)
-    schemas = read_schemas(engine, [READ_FOR.get(file, file) for file in files], files)
+    schemas = _read(engine, files, rules)
     known = [schema for schema in schemas if schema.source < len(base)]
     incoming = schemas[len(known) :]
     in_order = sorted(incoming, key=lambda schema: list(schema.columns))  # whatever order is given
@@ -133,13 +138,14 @@ def check_columns(
     return keys
 
 
-def _read_as_parquet(engine: Engine, files: Sequence[Path], rules: Rules) -> None:
-    """Let an extra write files that are no plain parquet anew; `READ_FOR` has the new ones."""
+def _read(engine: Engine, files: Sequence[Path], rules: Rules) -> list[Schema]:
+    """Describe files; those that are no plain parquet are written anew first, by an extra."""
     others = list(filter(is_other, files))
-    if others:
-        with explain_missing("formats", str(others[0])):
-            from lineage.extras.formats.as_parquet import as_parquet
-        as_parquet(engine, files, rules.cast_text)
+    if not others:
+        return read_schemas(engine, files)
+    with explain_missing("formats", str(others[0])):
+        from lineage.extras.formats.as_parquet import as_parquet
+    return as_parquet(engine, files, rules.cast_text)
 
 
 def union_all_by_name(relations: DataRelations) -> DataRelations:

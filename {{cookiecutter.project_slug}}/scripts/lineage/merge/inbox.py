@@ -3,12 +3,12 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.core import paths
-from lineage.core.errors import READ_FOR, BadInput, Refused
+from lineage.core.errors import BadInput, Refused
 from lineage.merge.rules import Rules
 from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sources import Source, Sources, count_and_read
@@ -128,17 +128,20 @@ def _remedy(name: str) -> str:
     return f"mv {shlex.quote(name)} .   # out of the inbox"
 
 
-def as_sources(root: Path, files: Sequence[Path], rules: Rules) -> Sources:
+def as_sources(
+    root: Path, files: Sequence[Path], rules: Rules, read_for: Mapping[Path, Path]
+) -> Sources:
     """Describe files for the record of what was merged; those that carry a record, with that.
 
     Args:
         root: the project's root.
         files: incoming files.
         rules: how they are merged.
+        read_for: by a file that is no parquet: the one that was read for it.
     """
     sources: Sources = {}
     for file in sorted(files, key=natural):
-        rows, merged = count_and_read(READ_FOR.get(file, file))
+        rows, merged = count_and_read(read_for.get(file, file))
         md5 = source_md5(file)
         name = os.path.relpath(file, root)
         sources |= {**merged, md5: Source(md5, name, rows, rules.options)}

@@ -4,7 +4,6 @@
 - `shared_cache`: the machine's cache, and how data is linked to it.
 - `check_remote`: whether the remote can be used; one on S3 is asked by the extra `s3`.
 - `secrets`: what must not be committed.
-- `import_lineage`: what `make setup` copies into the environment, so that `import lineage` works.
 
 To change: add a step to `run_setup` in `project`, the name of a secret option to `secrets`;
 `link_types` in `shared_cache` says how data is linked to the cache.

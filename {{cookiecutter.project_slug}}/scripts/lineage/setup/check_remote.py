@@ -3,20 +3,13 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from lineage.core.check_result import Step, done, skipped
 from lineage.core.errors import BadInput, Refused, explain_missing
+from lineage.tracked.cache import dvc_config
 from lineage.tracked.git import git
 
 CHANGE = "dvc remote modify {name} url FOLDER && make setup"
-
-
-def dvc_config(root: Path) -> Any:
-    """Read DVC's configuration of a project, all levels of it."""
-    from dvc.config import Config
-
-    return Config(dvc_dir=str(root / ".dvc"))
 
 
 def make_remote(root: Path) -> Step:

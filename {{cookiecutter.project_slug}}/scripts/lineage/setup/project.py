@@ -3,9 +3,9 @@
 Nothing but the standard library is imported at the top: the Python that bakes may have no DVC.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,54 +19,39 @@ from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.ignored import check_tracked
 
-HOOK_TYPES = ("pre-commit", "pre-push", "post-checkout", "post-merge")
 FIRST_COMMIT = "Start from cookiecutter-lineage"
 NOT_TOP = "the project is not the top of its Git repository"
 MERGE_DRIVER = 'PATH="$PWD/.venv/bin:$PATH" python scripts/git_merge_driver.py %O %A %B %P'
 """What `merge=dvc` in .gitattributes means to Git."""
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What to set up.
+def run_setup(
+    root: Path, first: bool, cache_dir: str | None, profile: str | None, author: str
+) -> Iterator[Step]:
+    """Run the steps in order. No step raises.
 
-    Attributes:
+    Args:
         root: the project's root.
         first: freshly baked: no network, no hooks, one first commit.
         cache_dir: folder of the shared cache; None: what pyproject.toml says.
         profile: AWS profile for the S3 remote; None: leave as it is.
         author: `Name <mail>` for the first commit when Git knows nobody.
-    """
-
-    root: Path
-    first: bool
-    cache_dir: str | None
-    profile: str | None
-    author: str
-
-
-def run_setup(setup: Setup) -> Iterator[Step]:
-    """Run the steps in order. No step raises.
-
-    Args:
-        setup: what to set up.
 
     Yields:
         one result per step, as soon as it is there.
     """
-    root = setup.root
     steps = {
         "git": partial(_git, root),
         "secrets": partial(check_secrets, root),
-        "cache": partial(make_cache, root, setup.cache_dir),
-        "remote": partial(check_remote, root, setup.profile),
+        "cache": partial(make_cache, root, cache_dir),
+        "remote": partial(check_remote, root, profile),
         "data": partial(_data, root),
         "hooks": partial(_hooks, root),
-        "commit": partial(_commit, root, setup.author),
+        "commit": partial(_commit, root, author),
         "tracked": partial(check_tracked, root),
-        "pull": partial(_pull, root, setup.profile),
+        "pull": partial(_pull, root, profile),
     }
-    if setup.first:
+    if first:
         steps["remote"] = partial(make_remote, root)
         del steps["hooks"], steps["pull"]
     for name, step in steps.items():
@@ -157,12 +142,12 @@ def _hooks(root: Path) -> Step:
         text = f"Git runs those of {folder} only: core.hooksPath is set ({origin})"
         remedy = f"git config --{scope} --unset-all core.hooksPath && make setup"
         return skipped("hooks", text, remedy)
-    types = [f"--hook-type={kind}" for kind in HOOK_TYPES]
-    result = run(root, sys.executable, "-m", "pre_commit", "install", *types)
+    result = run(root, sys.executable, "-m", "pre_commit", "install")
     if result.returncode != 0:
         said = result.stderr or result.stdout
-        raise Refused(said.strip().rpartition("\n")[2], f"pre-commit install {' '.join(types)}")
-    return done("hooks", f"{', '.join(HOOK_TYPES)}; git merge knows dvc.lock")
+        raise Refused(said.strip().rpartition("\n")[2], "pre-commit install")
+    names = re.findall(r"installed at .*/([a-z-]+)$", result.stdout, re.MULTILINE)
+    return done("hooks", f"{', '.join(names)}; git merge knows dvc.lock")
 
 
 def _commit(root: Path, author: str) -> Step:

@@ -7,7 +7,8 @@ from typing import Any
 
 from lineage.core.check_result import Step, done
 from lineage.core.errors import Refused
-from lineage.setup.check_remote import dvc_config, make_folder
+from lineage.setup.check_remote import make_folder
+from lineage.tracked.cache import dvc_config
 from lineage.tracked.whole_file import write_text
 
 COPIES = "reflink,copy"

@@ -9,12 +9,21 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_listing
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
-PLAIN_FOLDER = r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'"""
+PLAIN_FOLDER = r"""(["']?)(/[^"'#,\n]*)\1"""
+"""An absolute folder, in quotes or not; a name with any of these signs is left to DVC to read."""
+
+
+def dvc_config(root: Path) -> Any:
+    """Read DVC's configuration of a project, all levels of it."""
+    from dvc.config import Config
+
+    return Config(dvc_dir=str(root / ".dvc"))
 
 
 @lru_cache(maxsize=4)
@@ -24,20 +33,14 @@ def cache_folder(root: Path) -> Path:
     `make setup` writes an absolute folder into `.dvc/config.local`, where it wins over all else.
     That is read here, since DVC takes 0.1 s to say so; anything else is left to DVC.
     """
-    dvc_folder = root / ".dvc"
-    default = dvc_folder / "cache"
-    if not dvc_folder.is_dir():
-        return default
     parser = configparser.RawConfigParser(strict=False)
     with suppress(configparser.Error, UnicodeDecodeError):
-        parser.read(dvc_folder / "config.local", encoding="utf-8")
+        parser.read(root / ".dvc/config.local", encoding="utf-8")
     folder = parser.get("cache", "dir", fallback="")
     if plain := re.fullmatch(PLAIN_FOLDER, folder):
-        return Path(plain[plain.lastindex or 0])
-    from dvc.config import Config
-
-    configured = Config(dvc_dir=str(dvc_folder))["cache"].get("dir")
-    return Path(configured or default)
+        return Path(plain[2])
+    configured = dvc_config(root)["cache"].get("dir") if (root / ".dvc").is_dir() else None
+    return Path(configured or root / ".dvc/cache")
 
 
 def object_path(root: Path, md5: str) -> Path:

@@ -95,7 +95,4 @@ def listing_md5(files: Mapping[str, str]) -> str:
 
 def write_listing(files: Mapping[str, str]) -> str:
     """Write the object of a folder from its files, relative path to md5."""
-    entries = []
-    for name, md5 in sorted(files.items()):
-        entries.append({"md5": md5, "relpath": name})
-    return json.dumps(entries)
+    return json.dumps([{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())])

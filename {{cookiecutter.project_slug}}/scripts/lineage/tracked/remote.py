@@ -87,11 +87,6 @@ def listing(root: Path, md5: str) -> dict[str, str]:
     return read_listing(obtain(root, md5)) if md5.endswith(".dir") else {"": md5}
 
 
-def files_in(root: Path, md5: str) -> dict[str, str]:
-    """Name to hash of the files of a recorded folder; none of what is no folder, or not there."""
-    return listing(root, md5) if md5.endswith(".dir") else {}
-
-
 def link_objects(
     root: Path, files: Mapping[str, str], place: Path, *, trusting: bool = False
 ) -> None:

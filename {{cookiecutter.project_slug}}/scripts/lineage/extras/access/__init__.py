@@ -1,6 +1,7 @@
 """What `import lineage` gives: runs, predictions, events, data and models as Python objects.
 
 - `functions`: those of the package's face.
+- `import_lineage`: what `make setup` copies into the environment, so that `import lineage` works.
 - `states`: where the rows of a version, of a run, of a worktree and of this working tree are, and
   how they become relations of one DuckDB engine.
 

@@ -14,7 +14,7 @@ from lineage.core.experiment_file import load_experiment
 from lineage.core.paths import CANDIDATES
 from lineage.extras.doctor.kept_elsewhere import check_history
 from lineage.runs.model_file import models_in
-from lineage.setup.check_remote import check_remote, dvc_config
+from lineage.setup.check_remote import check_remote
 from lineage.setup.project import (
     MERGE_DRIVER,
     NOT_TOP,
@@ -23,7 +23,7 @@ from lineage.setup.project import (
     run_step,
 )
 from lineage.setup.shared_cache import check_links, link_types
-from lineage.tracked.cache import cache_folder, cached_object, is_whole, object_path
+from lineage.tracked.cache import cache_folder, cached_object, dvc_config, is_whole, object_path
 from lineage.tracked.git import git, run
 from lineage.tracked.ignored import check_tracked
 from lineage.tracked.recorded import recorded_outputs

@@ -13,11 +13,11 @@ from urllib.parse import unquote
 from weakref import finalize
 
 from lineage.core.console import warn
-from lineage.core.errors import READ_FOR
+from lineage.core.errors import BadInput
 from lineage.extras.formats.cell_types import TRIED, misfit, value
 from lineage.extras.formats.cells import Cells, read_cells
 from lineage.merge.inbox import PARQUET, TEXT, ends_with, is_other, partition_of
-from lineage.tables.parquet_files import NULL_TYPE, copy_statement, read_schemas
+from lineage.tables.parquet_files import NULL_TYPE, Schema, copy_statement, read_schemas
 from lineage.tables.parquet_types import common_columns
 from lineage.tables.parts import parts_of
 from lineage.tables.sql import Engine, fold, quote, text
@@ -29,8 +29,8 @@ Kinds = dict[str, str]
 """By the folded name of a column: its type."""
 
 
-def as_parquet(engine: Engine, files: Sequence[Path], cast_text: bool) -> None:
-    """Write the files that are no plain parquet anew; `READ_FOR` has the new one of each.
+def as_parquet(engine: Engine, files: Sequence[Path], cast_text: bool) -> list[Schema]:
+    """Describe files; write those that are no plain parquet anew. Messages name the user's.
 
     Args:
         engine: the new files live as long as this connection.
@@ -46,21 +46,33 @@ def as_parquet(engine: Engine, files: Sequence[Path], cast_text: bool) -> None:
     finalize(engine, rmtree, folder, ignore_errors=True)
     tables: list[Cells] = []
     for file in filter(is_other, dict.fromkeys(files)):
-        READ_FOR[file] = folder / f"{len(tables)}.parquet"
+        cells = Cells(file, folder / f"{len(tables)}.parquet")
         if ends_with(file, TEXT):
-            cells = read_cells(engine, file)
+            read_cells(engine, cells)
             _add_partition(cells, cells.columns)
         else:
-            cells = Cells(file)
             _write_batches(cells, {})
-            _add_partition(cells, read_schema(READ_FOR[file]).names)
+            _add_partition(cells, read_schema(cells.parquet).names)
         tables.append(cells)
-    typed = [READ_FOR.get(file, file) for file in files if not ends_with(file, TEXT)]
-    known = common_columns(read_schemas(engine, typed), cast_text)
+    read_for = {cells.path: cells.parquet for cells in tables}
+    typed = [file for file in files if not ends_with(file, TEXT)]
+    known = common_columns(_describe(engine, typed, read_for), cast_text)
     kinds = {fold(name): kind for name, kind in known.items() if kind != NULL_TYPE}
     _find_kinds(engine, tables, kinds, cast_text)
     for cells in tables:
         _write(engine, cells, kinds)
+    return _describe(engine, files, read_for)
+
+
+def _describe(engine: Engine, files: Sequence[Path], read_for: Mapping[Path, Path]) -> list[Schema]:
+    """Describe files; messages name them, and not those that are read for them."""
+    try:
+        return read_schemas(engine, [read_for.get(file, file) for file in files], files)
+    except BadInput as error:
+        problem = error.problem
+        for file, parquet in read_for.items():
+            problem = problem.replace(str(parquet), str(file))
+        raise BadInput(problem, error.remedy) from None
 
 
 def _add_partition(cells: Cells, own: Iterable[str]) -> None:
@@ -128,7 +140,7 @@ def _write(engine: Engine, cells: Cells, kinds: Kinds) -> None:
     if not values and ends_with(cells.path, TEXT):
         raise cells.refuse("it holds no value")
     if ends_with(cells.path, TEXT):
-        engine.execute(copy_statement(rows, READ_FOR[cells.path], {}))
+        engine.execute(copy_statement(rows, cells.parquet, {}))
     elif values:
         added = engine.sql(rows).to_arrow_table()
         _write_batches(cells, {name: added[name][0] for name in added.column_names})
@@ -152,7 +164,7 @@ def _write_batches(cells: Cells, constants: Mapping[str, Any]) -> None:
         schema = found.schema
         for name, constant in constants.items():
             schema = schema.append(pyarrow.field(name, constant.type))
-        with parquet.ParquetWriter(READ_FOR[file], schema, compression="zstd") as writer:
+        with parquet.ParquetWriter(cells.parquet, schema, compression="zstd") as writer:
             for batch in found.to_batches():
                 added = [pyarrow.repeat(one, batch.num_rows) for one in constants.values()]
                 writer.write_batch(pyarrow.record_batch([*batch.columns, *added], schema=schema))

@@ -32,6 +32,7 @@ class Cells:
 
     Attributes:
         path: the file.
+        parquet: the file that is written anew.
         columns: by a column's name, the SQL of a cell's text, and of its type in JSON.
         table: the rows, as they stand behind FROM.
         delimiter: of a CSV file.
@@ -39,6 +40,7 @@ class Cells:
     """
 
     path: Path
+    parquet: Path
     columns: dict[str, tuple[str, str]] = field(default_factory=dict)
     table: str = "(SELECT 1)"
     delimiter: str = ""
@@ -82,7 +84,7 @@ def open_text(path: Path) -> TextIO:
     return unpack(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
 
 
-def read_cells(engine: Engine, path: Path) -> Cells:
+def read_cells(engine: Engine, cells: Cells) -> None:
     """Read a CSV or JSON file into a table of the engine.
 
     Raises:
@@ -90,7 +92,8 @@ def read_cells(engine: Engine, path: Path) -> Cells:
     """
     import duckdb
 
-    cells = Cells(path, table=quote(f"cells of {path}"))
+    path = cells.path
+    cells.table = quote(f"cells of {path}")
     try:
         is_json = ".json" in path.name.lower() or ".ndjson" in path.name.lower()
         names = (_read_json if is_json else _read_csv)(engine, cells)
@@ -102,7 +105,6 @@ def read_cells(engine: Engine, path: Path) -> Cells:
     for name in names:
         if folded.count(fold(name)) > 1:
             raise cells.refuse(f"column {name!r} is there twice")
-    return cells
 
 
 def _read_csv(engine: Engine, cells: Cells) -> list[str]:

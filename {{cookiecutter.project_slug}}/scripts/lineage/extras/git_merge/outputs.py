@@ -14,7 +14,7 @@ from lineage.core.errors import Refused
 from lineage.extras.git_merge.three_way import Conflict
 from lineage.extras.git_merge.three_way_files import merge_three_data_files, merge_three_databases
 from lineage.tracked.cache import store, store_listing
-from lineage.tracked.remote import files_in, link_objects, listing, obtain
+from lineage.tracked.remote import link_objects, listing, obtain
 
 ByName = Mapping[str, Any]
 
@@ -151,3 +151,8 @@ MERGED = {
 
 When an experiment is collected, main's `dvc repro` merges its new batches, by main's rules.
 """
+
+
+def files_in(root: Path, md5: str) -> dict[str, str]:
+    """Name to hash of the files of a recorded folder; none of what is no folder, or not there."""
+    return listing(root, md5) if md5.endswith(".dir") else {}

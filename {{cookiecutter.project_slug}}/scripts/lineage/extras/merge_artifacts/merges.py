@@ -78,7 +78,7 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
             plans = merge_databases(base, sources, draft.path, rules)
         if not is_ours:
             return _publish(request, draft, base == request.output, plans)
-        add_sources(draft.path, as_sources(root, sources, request.rules))
+        add_sources(draft.path, as_sources(root, sources, request.rules, {}))
         with gather_predictions(root, sources, draft.path, rules) as predictions:
             _publish(request, draft, base == request.output, plans)
             if not rules.dry_run:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from lineage.core.errors import Refused
-from lineage.tracked.cache import cache_folder
+from lineage.tracked.cache import cache_folder, dvc_config
 from lineage.tracked.dvc import run_dvc
 from lineage.tracked.git import git, main_root, must_git
 from lineage.tracked.hashes import path_md5
@@ -65,15 +65,12 @@ def remove_worktree(root: Path, folder: Path) -> None:
 
 def _share_configuration(main: Path, project: Path) -> None:
     """Give a worktree main's local DVC configuration; what is relative in it keeps its place."""
-    from dvc.config import Config
-
     if not (project / ".dvc").is_dir():  # the commit is older than DVC in this project
         return
     if (main / LOCAL).exists():
         shutil.copy(main / LOCAL, project / LOCAL)  # with its mode: it may hold credentials
-    ours = Config(dvc_dir=str(main / ".dvc"))
-    config = Config(dvc_dir=str(project / ".dvc"))
-    with config.edit("local") as local:
+    ours = dvc_config(main)
+    with dvc_config(project).edit("local") as local:
         local.update(ours.load_one("local"))
         local["cache"]["dir"] = str(cache_folder(main))
         for name, settings in ours["remote"].items():

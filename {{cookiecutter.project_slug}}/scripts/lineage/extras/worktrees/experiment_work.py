@@ -14,7 +14,7 @@ from lineage.results.leaderboard import best_runs, metric_names
 from lineage.runs.model_file import hashes_by_name
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import files_in, obtain
+from lineage.tracked.remote import listing, obtain
 
 Outputs = dict[str, str]
 """Path to hash of everything that a commit records."""
@@ -82,7 +82,7 @@ class ExperimentWork:
         return run_ids(database)
 
     def _files(self, outputs: Outputs, folder: str) -> dict[str, str]:
-        return files_in(self.main, outputs.get(folder, ""))
+        return listing(self.main, outputs[folder]) if folder in outputs else {}
 
 
 def compare_with_main(experiment: Experiment) -> ExperimentWork:
