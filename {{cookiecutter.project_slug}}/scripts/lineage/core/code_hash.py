@@ -36,7 +36,8 @@ def code_files(root: Path) -> Files:
         place = root / name
         for path in (place, *place.rglob("*.py")):
             if path.suffix == ".py":
-                _add(root, path.relative_to(root).as_posix(), files)
+                known = path.relative_to(root)
+                _add(root, known.as_posix(), files)
     return files
 
 
@@ -141,7 +142,8 @@ def _imported(name: str, code: ast.AST) -> Iterator[str]:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
                 module = PurePosixPath(*package, *alias.name.split("."))
-                for part in (module, *list(module.parents)[:-1]):
+                *parents, _ = module.parents
+                for part in (module, *parents):
                     yield f"{part}.py"
                     yield f"{part}/__init__.py"
 
@@ -173,8 +175,10 @@ def _statements(module: ast.Module) -> Iterator[ast.stmt]:
 def _bound(statement: ast.stmt) -> set[str]:
     """Name what a statement of a module binds, or may change, as in `SCORES.append(3)`."""
     scope = _scope(statement)
-    symbols = scope.get_symbols()
-    names = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
+    names = set()
+    for symbol in scope.get_symbols():
+        if symbol.is_assigned() or symbol.is_imported():
+            names.add(symbol.get_name())
     if names or isinstance(statement, ast.If):  # such as `if __name__ == "__main__"`
         return names
     return EVALUATION if isinstance(statement, ast.ImportFrom) else _global_names(scope)

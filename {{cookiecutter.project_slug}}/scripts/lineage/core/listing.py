@@ -21,9 +21,11 @@ def print_rows(names: Sequence[str], rows: Sequence[Row], form: str) -> None:
         form: table, json, csv or md.
     """
     if form == "json":
-        print(json.dumps([dict(zip(names, row)) for row in rows], indent=2, default=str))
+        objects = [dict(zip(names, row)) for row in rows]
+        print(json.dumps(objects, indent=2, default=str))
     elif form == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([names, *rows])
     elif form == "md":
         for cells in [names, ["---"] * len(names), *rows]:
             print(f"| {' | '.join(show(cell).translate(MARKDOWN) for cell in cells)} |")

@@ -107,7 +107,7 @@ def find_lost(root: Path, surplus: dict[str, set[str]], *, ask_remote: bool) -> 
     for folder in recorded_folders(root) if left else ():
         if not left:
             break
-        named = recorded_manifest(root, folder) or {}
+        named = recorded_manifest(root, folder)
         for md5 in left.intersection(named.values()):
             path = cached_object(root, md5)
             if path and is_whole(path, md5):

@@ -35,8 +35,8 @@ def make_cache(root: Path, answer: str | None) -> Step:
     known = dvc_config(root).load_one("local")["cache"] if local.exists() else {}
     if answer is None:
         answer = pyproject(root)["tool"]["lineage"]["shared_cache_dir"]
-    default = os.path.normpath(root / Path(answer).expanduser())
-    wanted = {"dir": default, "type": link_types(), **known}
+    default = root / Path(answer).expanduser()
+    wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
     check_links(known.get("type"))
     folder = wanted["dir"]
     remedy = "dvc cache dir --local FOLDER && make setup"

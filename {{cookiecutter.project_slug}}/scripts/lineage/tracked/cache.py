@@ -39,13 +39,16 @@ def cache_folder(root: Path) -> Path:
     folder = parser.get("cache", "dir", fallback="")
     if plain := re.fullmatch(PLAIN_FOLDER, folder):
         return Path(plain[2])
-    configured = dvc_config(root)["cache"].get("dir") if (root / ".dvc").is_dir() else None
+    configured = None
+    if (root / ".dvc").is_dir():
+        configured = dvc_config(root)["cache"].get("dir")
     return Path(configured or root / ".dvc/cache")
 
 
 def object_path(root: Path, md5: str) -> Path:
     """Name the place where the local cache keeps the object of a hash."""
-    return cache_folder(root) / "files/md5" / md5[:2] / md5[2:]
+    objects = cache_folder(root) / "files/md5"
+    return objects / md5[:2] / md5[2:]
 
 
 def cached_object(root: Path, md5: str) -> Path | None:
@@ -59,21 +62,22 @@ def cached_object(root: Path, md5: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def recorded_manifest(root: Path, md5: str) -> dict[str, str] | None:
+def recorded_manifest(root: Path, md5: str) -> dict[str, str]:
     """Read which files (relative path to md5) a recorded folder has; a file alone has no name.
 
     Returns:
-        None when the cache does not hold its listing.
+        nothing when the cache does not hold its listing.
     """
     if not md5.endswith(".dir"):
         return {"": md5}
     listing = cached_object(root, md5)
-    return None if listing is None else read_listing(listing)
+    return read_listing(listing) if listing else {}
 
 
 def read_listing(path: Path) -> dict[str, str]:
     """Read the object of a folder: its files, relative path to md5."""
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
+    entries = json.loads(path.read_bytes())
+    return {entry["relpath"]: entry["md5"] for entry in entries}
 
 
 def store(root: Path, path: Path, others: Mapping[str, str] | None = None) -> str:

@@ -35,5 +35,7 @@ def find_code(root: Path, md5: str, *revisions: str) -> str | None:
         revisions: as `git log` takes them, such as `--all`.
     """
     listed = git(root, "log --format=%H", *revisions, "--", *CODE) or ""
-    commits = listed.split()
-    return next((commit for commit in commits if code_hash_at(root, commit) == md5), None)
+    for commit in listed.split():
+        if code_hash_at(root, commit) == md5:
+            return commit
+    return None

@@ -237,7 +237,7 @@ def _holds_recorded(
     """Tell whether a changed base holds all that is recorded, as after a kill before `dvc.lock`."""
     base = root / path
     known = cached_object(root, recorded)
-    then = recorded_manifest(root, recorded) or {}
+    then = recorded_manifest(root, recorded)
     now = manifest_of(base)
     lost = then.items() - now.items()
     is_data = base.is_file() or is_parts(base)
