@@ -34,7 +34,6 @@ to change what becomes production, read `models`.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,8 @@ class _Face(ModuleType):
         if name in __all__:
             try:
                 with explain_missing("access", f"lineage.{name}"):
-                    return getattr(import_module("lineage.extras.access.functions"), name)
+                    from lineage.extras.access import functions
+                return getattr(functions, name)
             except BadInput as error:
                 raise AttributeError(str(error)) from None
         raise AttributeError(f"module 'lineage' has no attribute {name!r}")

@@ -157,7 +157,9 @@ def _commit(root: Path, author: str) -> Step:
         return done("commit", "the repository has commits")
     identity: list[str] = []
     if not git(root, "config user.email"):  # the environment, if it names somebody, wins
-        author = author or _configured_author(root)
+        if not author:
+            known = pyproject(root)["project"]["authors"][0]
+            author = f"{known['name']} <{known['email']}>"
         name, _, mail = author.rstrip(">").rpartition(" <")
         identity = ["-c", f"user.name={name}", "-c", f"user.email={mail}"]
     remedy = f'git add --all && git commit -m "{FIRST_COMMIT}"'
@@ -168,11 +170,6 @@ def _commit(root: Path, author: str) -> Step:
     if identity and text.endswith(author):
         text += " (Git knows nobody yet: git config --global user.name …)"
     return done("commit", text)
-
-
-def _configured_author(root: Path) -> str:
-    author = pyproject(root)["project"]["authors"][0]
-    return f"{author['name']} <{author['email']}>"
 
 
 def _pull(root: Path, profile: str | None) -> Step:
