@@ -23,8 +23,7 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
 `merge.data`, `setup.check_remote` and the package's own `__init__` import from here, and only on
-demand. Of the extras
-`worktrees` needs `retrieve` and, to collect, `git_merge`; `verify` tells what `doctor` finds, too.
-A folder comes back, with the packages
-that it needs, by `make setup EXTRAS=search`.
+demand. Of the extras `worktrees` needs `retrieve` and, to collect, `git_merge`; `verify` tells what
+`doctor` finds, too. A folder comes back, with the packages that it needs, by
+`make setup EXTRAS=search`.
 """
