@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -47,6 +49,15 @@ def test_a_command_that_takes_debug_is_given_it() -> None:
 
     assert CliRunner().invoke(app, []).stderr == "warning: False\n"
     assert CliRunner().invoke(app, ["--debug"]).stderr == "warning: True\n"
+
+
+@pytest.mark.parametrize("script", ["experiment_explorer", "model_manager"])
+def test_every_command_of_an_extra_is_where_its_script_says(script: str) -> None:
+    group = import_module(script).app
+    for name in group.commands:
+        command = group.get_command(SimpleNamespace(info_name=script), name)
+        assert command.name == name and not command.help.startswith("make setup EXTRAS"), name
+    assert group.get_command(SimpleNamespace(info_name=script), "nothing") is None
 
 
 NAMES, ROWS = ["name", "score", "note"], [["a|b", 0.5, "[red] :smile:"], [None, 12, "two\nlines\x1b"]]

@@ -17,11 +17,11 @@ from conftest import Project, copy_project
 from versions_project import VERSIONS, Versions, written
 
 from lineage.core.errors import BadInput
-from lineage.extras.show.versions import change
+from lineage.extras.compare.data import compare_data
+from lineage.extras.compare.difference import change
 from lineage.tracked import recorded as records
 from lineage.tracked import remote as objects
 from lineage.tracked.cache import object_path
-from lineage.versions.compare_data import compare_data
 
 pytestmark = pytest.mark.slow
 

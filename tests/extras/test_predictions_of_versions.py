@@ -14,7 +14,7 @@ import pytest
 from conftest import Project, copy_project
 from versions_project import Versions, explore, proof, tag_by_hand
 
-from lineage.extras.show.predictions import compare_predictions
+from lineage.extras.compare.predictions import compare_predictions
 from lineage.results.version_results import find_predictions, find_results
 
 

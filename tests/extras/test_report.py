@@ -16,12 +16,12 @@ import pytest
 from browser import Seen, of_network, open_browser, open_page
 from conftest import IDENTITY, Project, copy_project
 from playwright.sync_api import Browser
+from typer.testing import CliRunner
 
 from lineage.core.errors import BadInput
 from lineage.extras.report import details
+from lineage.extras.report.commands import app
 from lineage.extras.report.content import collect
-from lineage.extras.report.page import write_report
-from lineage.extras.report.picture import write_picture
 
 pytestmark = pytest.mark.slow
 
@@ -81,9 +81,16 @@ def add_runs(root: Path, runs: list[dict[str, Any]], events: list[tuple[Any, ...
     connection.close()
 
 
+def type_command(*words: str | Path, code: int = 0) -> str:
+    """What a command says that is typed in the project where the test is."""
+    ended = CliRunner().invoke(app, list(map(str, words)))
+    assert ended.exit_code == code, ended.output
+    return ended.output
+
+
 def show(browser: Browser, root: Path, **options: Any) -> Seen:
     """Write the report, open it, and wait until it can be used."""
-    write_report(root, root / "report.html", [], False)
+    type_command("report")
     seen = open_page(browser, root / "report.html", **options)
     seen.page.wait_for_selector("html[data-ready]")
     return seen
@@ -225,27 +232,26 @@ def test_what_is_too_much_for_a_page_is_left_out_and_the_page_says_so(
 
 def test_equal_results_are_equal_bytes(root: Path) -> None:
     add_runs(root, RUNS)
-    write_report(root, root / "a.html", [], False)
-    write_report(root, root / "b.html", [], False)
+    for name in ("a.html", "b.html"):
+        type_command("report", "--output", name)
     assert (root / "a.html").read_bytes() == (root / "b.html").read_bytes()
 
 
 def test_charts_are_pictures_too(root: Path) -> None:
     add_runs(root, RUNS, [("third", str(step), step, 0.5) for step in range(3)])
     for chart in ("versions", "sweeps", "confusion"):
-        write_picture(root, chart, None, root / "f1.png", [])
+        type_command("plot", chart, "--output", "f1.png")
         assert (root / "f1.png").read_bytes().startswith(b"\x89PNG")
-    write_picture(root, "curves", "loss", root / "f1.svg", ["third"])
+    type_command("plot", "curves", "loss", "--output", "f1.svg", "--run", "third")
     assert ">third</text>" in (root / "f1.svg").read_text("utf-8")
-    write_picture(root, "versions", "f1_score", root / "f1.svg", [])
+    type_command("plot", "versions", "f1_score", "-o", "f1.svg")
     assert ">e0.2.0</text>" in (root / "f1.svg").read_text("utf-8")
-    for chart, file, of, problem in (
-        ("curves", "f1.png", None, "there is nothing to draw as curves yet"),
-        ("versions", "f1.png", "f2", "'f2' is not drawn; there is: f1_score"),
-        ("versions", "f1.gif", None, "f1.gif is neither a .png nor a .svg"),
+    for words, problem in (
+        (("curves", "--run", "best"), "there is nothing to draw as curves yet"),
+        (("versions", "f2"), "'f2' is not drawn; there is: f1_score"),
+        (("versions", "--output", "f1.gif"), "f1.gif is neither a .png nor a .svg"),
     ):
-        with pytest.raises(BadInput, match=re.escape(problem)):
-            write_picture(root, chart, of, root / file, ["best"] if chart == "curves" else [])
+        assert type_command("plot", *words, code=2) == f"error: {problem}\n"
 
 
 def test_a_real_project_shows_where_production_comes_from(light_trained: Project, vega: str, browser: Browser) -> None:

@@ -8,8 +8,8 @@ import pytest
 from conftest import Project, copy_project, stages_run
 from versions_project import proof, tag_by_hand
 
+from lineage.extras.verify.what_ran import md5_in_git
 from lineage.tracked.hashes import path_md5
-from lineage.versions.files_at_commit import md5_in_git
 
 MERGE = "scripts/lineage/merge"
 

@@ -24,7 +24,9 @@ BY_HAND = {
     "scripts/merge_artifacts.py --help": ("merge_artifacts", "merge_artifacts.py"),
     "scripts/doctor.py": ("doctor", "doctor.py"),
     "scripts/experiment_explorer.py show --version e0.1.0": ("show", "experiment_explorer.py show"),
-    "scripts/experiment_explorer.py diff --v1 e0.1.0 --v2 e0.1.0": ("show", "experiment_explorer.py diff"),
+    "scripts/experiment_explorer.py list": ("show", "experiment_explorer.py list"),
+    "scripts/experiment_explorer.py list --help": ("show", "experiment_explorer.py list"),
+    "scripts/experiment_explorer.py diff --v1 e0.1.0 --v2 e0.1.0": ("compare", "experiment_explorer.py diff"),
     "scripts/experiment_explorer.py evaluate": ("show", "experiment_explorer.py evaluate"),
     "scripts/experiment_explorer.py conflicts": ("git_merge", "experiment_explorer.py conflicts"),
     "scripts/experiment_explorer.py get --version e0.1.0 --artifact data/train.parquet": (
@@ -48,6 +50,8 @@ BY_HAND = {
     "scripts/model_manager.py download --output m": ("show", "model_manager.py download"),
     "scripts/version_tag.py --list": ("show", "version_tag.py --list"),
     "scripts/version_tag.py --show e0.1.0": ("show", "version_tag.py --show"),
+    "scripts/version_tag.py --suggest": ("compare", "version_tag.py --suggest"),
+    "scripts/version_tag.py --start": ("compare", "version_tag.py --start without patch, minor or major"),
     "scripts/version_tag.py --renumber": ("renumber", "version_tag.py --renumber"),
     "scripts/setup_worktree.sh x": ("worktrees", "worktree.py"),
     "scripts/finish_worktree.sh x": ("worktrees", "worktree.py"),
@@ -56,6 +60,7 @@ BY_HAND = {
 
 NO_PACKAGES = (
     "access",
+    "compare",
     "doctor",
     "formats",
     "git_merge",
@@ -125,8 +130,6 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
     trained.commit("no extras here")
     trained.drop_batch(2)
     assert stages_run(trained.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
-    trained.script("experiment_explorer", "list")
-    trained.script("version_tag", "--suggest")
     trained.commit("two more runs")
     assert "28 objects of e0.1.0 are in the remote" in trained.script(
         "version_tag", "--version", "e0.1.0", "--push", code=1
@@ -134,6 +137,9 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
     trained.run("make", "setup", f"VENV={sys.prefix}")
     trained.run("make", "test", f"VENV={sys.prefix}")
     every_command_is_explained(trained)
+    trained.script("version_tag", "--start", "patch")
+    assert trained.git("diff", "-U0", "params.yaml").endswith("\n-  version: e0.1.0\n+  version: e0.1.1")
+    trained.git("checkout", "params.yaml")
     tag = trained.git("rev-parse", "refs/tags/e0.1.0")
     trained.git("tag", "--delete", "e0.1.0")
     trained.run("mypy", **mypy_cache)
@@ -155,6 +161,9 @@ def every_command_is_explained(project: Project) -> None:
         done = project.run(*interpreter, *words.split(), code=2)
         problem = f"{command} asks for an extra that is not here: No module named 'lineage.extras'"
         assert done.stdout + done.stderr == f"error: {problem}\n  → {REMEDY.format(extra)}\n", words
+    listed = project.script("experiment_explorer", "--help")
+    assert "\n  list       make setup EXTRAS=show\n" in listed and "\n  verify     make setup EXTRAS=verify" in listed
+    assert "Did you mean 'verify'?" in project.script("experiment_explorer", "verfy", code=2)
     asked = project.path / "asked.py"
     asked.write_text("import lineage\nprint(dir(lineage))\nlineage.runs()\n")
     done = project.run("python", "asked.py", PYTHONPATH="scripts", code=1)

@@ -12,8 +12,9 @@ import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pytest
 
 from lineage.core.params import Promote
+from lineage.extras.show.leaderboard import print_leaderboard
 from lineage.results.chosen_by import best_on_validation, choice_of, how_chosen
-from lineage.results.leaderboard import best_runs, print_leaderboard, read_leaderboard
+from lineage.results.leaderboard import best_runs, read_leaderboard
 from lineage.results.plots import write_reports
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.sweep import _best

@@ -11,12 +11,12 @@ import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pytest
 
 from lineage.core.errors import BadInput
+from lineage.extras.show.leaderboard import print_leaderboard
 from lineage.results.leaderboard import (
     best_runs,
     looks_like_loss,
     measured,
     metric_names,
-    print_leaderboard,
     read_leaderboard,
 )
 

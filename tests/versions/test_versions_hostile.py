@@ -16,9 +16,9 @@ from conftest import Project, copy_project
 from versions_project import VERSIONS, Versions, explore, in_remote, proof, run, spoil, tag_by_hand
 
 from lineage.core.listing import print_rows
+from lineage.extras.compare.data import compare_data
 from lineage.tracked.cache import object_path, read_listing
 from lineage.tracked.recorded import recorded_outputs
-from lineage.versions.compare_data import compare_data
 
 pytestmark = pytest.mark.slow
 MODEL = "models/production/model.bin"

@@ -13,6 +13,7 @@ from light_project import lighten
 from worktrees_project import sh, work_in, worktree
 
 import lineage
+from lineage.extras.compare.data import compare_data
 from lineage.extras.retrieve.get import get
 from lineage.extras.verify.verify import verify
 from lineage.setup.project import MERGE_DRIVER
@@ -22,7 +23,6 @@ from lineage.tracked.cache import cache_folder, object_path
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import listing
 from lineage.tracked.version_tags import find_tag
-from lineage.versions.compare_data import compare_data
 
 TRAIN = "data/train.parquet"
 WRONG = [3, 77, 150]

@@ -1,11 +1,9 @@
-"""Say what is wrong with this project or machine, and which command helps.
+"""Say what is wrong with this project or machine, and which command helps: an extra.
 
 Only `--send` changes anything: it sends what version tags name to the remote.
 """
 
-from lineage.core.console import needs_extra
+from lineage.core.extra_commands import run_extra
 
 if __name__ == "__main__":
-    with needs_extra("doctor"):
-        from lineage.extras.doctor.command import app
-    app()
+    run_extra("doctor.command")

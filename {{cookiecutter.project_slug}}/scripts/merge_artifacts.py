@@ -3,9 +3,7 @@
 The rules are those of the stages merge_data and merge_results, for any files.
 """
 
-from lineage.core.console import needs_extra
+from lineage.core.extra_commands import run_extra
 
 if __name__ == "__main__":
-    with needs_extra("merge_artifacts"):
-        from lineage.extras.merge_artifacts.command import run
-    run()
+    run_extra("merge_artifacts.command")

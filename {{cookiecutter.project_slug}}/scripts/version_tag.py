@@ -1,10 +1,12 @@
 """Versions, one option each: --suggest, --start, --version, --next, --renumber, --list, --show."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from lineage.core.console import Argument, Format, Option, new_app
-from lineage.core.errors import explain_missing
+from lineage.core.errors import BadInput
+from lineage.core.extra_commands import from_extra
+from lineage.core.paths import find_root
 from lineage.core.version_numbers import Part
 
 app = new_app("Tag a version from which everything comes back, and list versions.")
@@ -36,32 +38,37 @@ def main(  # noqa: PLR0913 (its options)
     format: Annotated[Format, Option(help="How to print the list.")] = "table",
 ) -> None:
     """Suggest, start, tag, renumber, list or show versions: exactly one of these options."""
-    from lineage.core.errors import BadInput
-    from lineage.core.paths import find_root
-    from lineage.versions.suggest import start_version, suggest_version
+    from lineage.versions.start import start_version
 
     chosen = [suggest, start, next, renumber, list, bool(show), bool(version) and not suggest]
     if chosen.count(True) != 1 or (part and (suggest or list or show or version)):
         raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
-        suggest_version(root, description)
+        _extra("compare.suggest", "--suggest").suggest_version(root, description)
     elif start:
-        start_version(root, part)
-    elif list or show:
-        _print(root, show, format)
+        start_version(root, _next_version(root, part, "--start"))
+    elif list:
+        _extra("show.versions", "--list").print_versions(root, format)
+    elif show:
+        _extra("show.versions", "--show").print_version(root, show, None, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
 
 
-def _print(root: Path, version: Text, form: Format) -> None:
-    """Print one version, or the list of all."""
-    with explain_missing("show", f"version_tag.py {'--show' if version else '--list'}"):
-        from lineage.extras.show.versions import print_version, print_versions
-    if version:
-        print_version(root, version, None, form)
-    else:
-        print_versions(root, form)
+def _extra(module: str, option: str) -> Any:
+    """Import what an option does, where that is an extra."""
+    return from_extra(module, f"version_tag.py {option}")
+
+
+def _next_version(root: Path, part: Part | None, option: str) -> str:
+    """Find the next version that is free: by the number to raise, or as --suggest says."""
+    from lineage.versions.start import next_version
+
+    if part:
+        return next_version(root, part)
+    unnamed = f"{option} without patch, minor or major"
+    return str(_extra("compare.suggest", unnamed).suggested_version(root))
 
 
 def _tag(
@@ -79,9 +86,8 @@ def _tag(
 
     tag = None
     if renumber:
-        with explain_missing("renumber", "version_tag.py --renumber"):
-            from lineage.extras.renumber.renumber import renumber_runs
-        tag = renumber_runs(root, part, *words)
+        renumber_runs = _extra("renumber.renumber", "--renumber").renumber_runs
+        tag = renumber_runs(root, _next_version(root, part, "--renumber"), *words)
     elif push and not any(words):
         tag = tags(root).get(version or "")
     tag = tag or tag_now(root, version, part, *words)

@@ -1,8 +1,6 @@
 """Set up and finish experiments in worktrees: behind setup_worktree.sh and finish_worktree.sh."""
 
-from lineage.core.console import needs_extra
+from lineage.core.extra_commands import run_extra
 
 if __name__ == "__main__":
-    with needs_extra("worktrees"):
-        from lineage.extras.worktrees.command import app
-    app()
+    run_extra("worktrees.command")

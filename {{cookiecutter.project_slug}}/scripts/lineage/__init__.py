@@ -20,7 +20,7 @@ merge     what merge and rebase mean, once, for every kind of file
 runs      the plan of a sweep, its workers, and each run's database and model
 results   the leaderboard, and the small files that DVC plots
 models    the gate, the model in production and its card, the candidates
-versions  tags: which number is next, why; made, and sent
+versions  tags: which number is next; made, and sent
 setup     making a project ready to work in
 extras    what a project can do without; each folder of it can be deleted: the functions above,
           commands by hand, worktrees, Git's merge driver, S3, search, cluster, report, formats

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from threading import Timer
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from lineage.core.errors import BadInput, LineageError, explain_missing, not_installed
 from lineage.core.paths import DATABASE
@@ -18,13 +18,16 @@ from lineage.core.template_version import template_version
 
 try:
     import typer.completion
+    import typer.core
 except ModuleNotFoundError as missing:
     print(f"error: {not_installed(missing)}", file=sys.stderr)
     sys.exit(2)
 
 Argument = typer.Argument
 Option = typer.Option
+Group = typer.core.TyperGroup
 Format = Literal["table", "json", "csv", "md"]
+Form = Annotated[Format, Option(help="How to print.")]
 """How a listing is printed."""
 
 Mode = Literal["max", "min"]
@@ -147,50 +150,47 @@ class Commands(typer.Typer):
     """An application whose commands have `FLAGS`, and end with 0, or a message and 1, 2, 130."""
 
     def __call__(self, *words: Any, **options: Any) -> Any:
-        """Run the command; `--version` alone names the template, as that is no version of yours."""
-        if sys.argv[1:] == ["--version"]:
-            say(template_version(), is_result=True)
-            return None
-        if COMPLETE in os.environ:
-            typer.completion.completion_init()
+        """Run the command."""
+        begin()
         return super().__call__(*words, complete_var=COMPLETE, **options)
 
-    def command(self, *words: Any, extra: str = "", **options: Any) -> Callable[[Any], Any]:
-        """Register a command, as `typer.Typer.command` does.
-
-        Args:
-            words, options: as there.
-            extra: what it imports, a folder of `extras`, which may be deleted.
-        """
+    def command(self, *words: Any, **options: Any) -> Callable[[Any], Any]:
+        """Register a command, as `typer.Typer.command` does."""
         register = super().command(*words, **options)
-        return lambda function: register(_guarded(function, extra))
+        return lambda function: register(_guarded(function))
+
+    def find(self, name: str) -> Any:
+        """Return one of the commands as Click has it."""
+        return typer.main.get_group(self).commands[name]
 
 
-def new_app(help_text: str) -> Commands:
+def new_app(help_text: str = "") -> Commands:
     """Make an application with plain messages: no boxes, no tracebacks."""
     return Commands(
         help=help_text, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
     )
 
 
-def _explain_missing(extra: str) -> AbstractContextManager[None]:
+def begin() -> None:
+    """Answer `--version`, which alone names the template, as that is no version of yours.
+
+    Get ready to answer what may come next, too, where a shell asks.
+    """
+    if sys.argv[1:] == ["--version"]:
+        say(template_version(), is_result=True)
+        sys.exit()
+    if COMPLETE in os.environ:
+        typer.completion.completion_init()
+
+
+def _explain_missing(function: Callable[..., None]) -> AbstractContextManager[None]:
     """Name the command, as in `experiment_explorer.py report`, where it is an extra's."""
+    _, *extra = function.__module__.split(".")
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
-    return explain_missing(extra, command) if extra else nullcontext()
+    return explain_missing(extra[1], command) if extra[:1] == ["extras"] else nullcontext()
 
 
-@contextmanager
-def needs_extra(name: str) -> Iterator[None]:
-    """Let a script end with a message where the extra that it consists of is not here."""
-    try:
-        with explain_missing(name, Path(sys.argv[0]).name):
-            yield
-    except BadInput as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-
-
-def _guarded(function: Callable[..., None], extra: str) -> Callable[..., None]:
+def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Turn the errors that a user can cause into messages on standard error and exit codes."""
     own = inspect.signature(function)
     parameters = dict(own.parameters)
@@ -207,7 +207,7 @@ def _guarded(function: Callable[..., None], extra: str) -> Callable[..., None]:
         try:
             if parameters["db"] is DB and options["db"] not in (None, DATABASE):
                 raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
-            with _readers_may_leave(), _explain_missing(extra):
+            with _readers_may_leave(), _explain_missing(function):
                 function(**{name: options[name] for name in own.parameters})
         except (LineageError, OSError, ModuleNotFoundError) as error:
             if options["debug"] or os.environ.get("LINEAGE_DEBUG"):

@@ -7,8 +7,10 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 - `model_manager` changes which models are kept, or in production (`model_manager.py`).
 - `git_merge` lets `git merge` merge rows as it merges lines (`experiment_explorer.py conflicts`).
 - `worktrees` does experiments side by side (`setup_worktree.sh`, `finish_worktree.sh`).
-- `show` shows versions and models, compares and measures them (`experiment_explorer.py show`,
-  `diff`, `evaluate`; `model_manager.py list`, `info`, `download`; `version_tag.py --list`).
+- `show` shows runs, versions and models, and measures them (`experiment_explorer.py list`, `show`,
+  `evaluate`; `model_manager.py list`, `info`, `download`; `version_tag.py --list`).
+- `compare` says what differs between versions, and which number that raises
+  (`experiment_explorer.py diff`, `version_tag.py --suggest`).
 - `retrieve` brings versions back (`experiment_explorer.py get`, `checkout`).
 - `verify` proves that all that a version names is there and fits.
 - `renumber` gives runs another version where theirs is taken (`version_tag.py --renumber`).

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
-from lineage.core.console import say, warn
 from lineage.core.errors import BadInput
-from lineage.core.listing import print_rows
 from lineage.core.param_names import is_param
 from lineage.core.paths import METRICS
 from lineage.results.chosen_by import Row, choice_of, conditions_of, present_conditions
@@ -42,7 +40,7 @@ def looks_like_loss(metric: str) -> bool:
 
 def measured(value: Any) -> float | None:
     """Give the number that a metric is compared by; None for NULL, text, NaN and infinities."""
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def existing_database(database: Path) -> Path:
@@ -156,7 +154,10 @@ def ranking_sql(table: Table, condition: str, choice: str, metric: str, mode: st
 
 
 def read_leaderboard(
-    database: Path | None, metric: str | None, mode: str | None, where: Sequence[str] = ()
+    database: Path | None = None,
+    metric: str | None = None,
+    mode: str | None = None,
+    where: Sequence[str] = (),
 ) -> tuple[list[Row], list[str]]:
     """Read the runs of a results database as `best_runs` does, and fill in what is not said.
 
@@ -213,38 +214,6 @@ def add_seeds(rows: list[Row], metric: str) -> None:
         mean = f"{statistics.fmean(values):.4f}{spread} ({len(values)})" if values else None
         for row in group:
             row |= {"seeds": mean, "sorted_by": metric}
-
-
-def print_leaderboard(rows: list[Row], names: Sequence[str], form: str) -> None:
-    """Print runs, and below a line those that are not ranked with the best.
-
-    Args:
-        rows: from `read_leaderboard`.
-        names: columns. One that stands for a hash, as `test`, is its first six digits.
-        form: table, json, csv or md. JSON and CSV stay one listing, and the line goes to standard
-            error.
-
-    Raises:
-        BadInput: there is no such column.
-    """
-    shown = []
-    for row in rows:
-        shown.append([cell(row, name) for name in names])
-    conditions = list(map(conditions_of, rows))
-    ranked = conditions.count(conditions[0]) if rows else 0
-    others = sorted(set(conditions[ranked:]))
-    why = f"not ranked, since measured on {'; '.join(others)}"
-    if form in ("json", "csv"):
-        print_rows(names, shown, form)
-        if others:
-            warn(f"the last {len(rows) - ranked} runs are {why}")
-        return
-    print_rows(names, shown[:ranked], form)
-    if rows:
-        say(f"\nbest first by {rows[0]['sorted_by']}")
-    if others:
-        say(f"\n{why}:")
-        print_rows(names, shown[ranked:], form)
 
 
 def cell(row: Row, name: str) -> Any:

@@ -101,7 +101,7 @@ def version_lines(runs: list[Row], best: Row, metrics: list[str]) -> Lines:
     return lines
 
 
-def sweep_lines(database: Path, runs: list[Row], metrics: list[str], score: str) -> Lines:
+def sweep_lines(database: Path, runs: list[Row], metrics: Sequence[str], score: str) -> Lines:
     """Make the lines of parallel coordinates: one for each run and axis.
 
     Args:

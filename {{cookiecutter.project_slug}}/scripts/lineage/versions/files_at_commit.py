@@ -5,8 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lineage.tracked.git import git, git_bytes, must_git
-from lineage.tracked.hashes import listing_md5
+from lineage.tracked.git import git, git_bytes
 
 DVC = "dvc"
 LINK = "120000"
@@ -52,48 +51,3 @@ def blob_bytes(root: Path, blob: str) -> bytes:
 def blob_md5(root: Path, blob: str) -> str:
     """Hash a blob of Git as DVC hashes a file."""
     return hashlib.md5(blob_bytes(root, blob), usedforsecurity=False).hexdigest()
-
-
-def md5_in_git(
-    root: Path,
-    commit: str,
-    path: str,
-) -> str | None:
-    """Hash a file or folder that Git stores as DVC hashes a dependency.
-
-    Args:
-        root: the project's root.
-        commit: where to look.
-        path: relative to `root`. Of a folder, what `.dvcignore` names is left out.
-
-    Returns:
-        The md5, of a folder with `.dir` behind it; None where Git stores no such path.
-    """
-    from pathspec import GitIgnoreSpec
-
-    files = files_in_git(root, commit, path)
-    if path in files:
-        return blob_md5(root, files[path].name)
-    patterns = git(root, f"show {commit}:./.dvcignore") or ""
-    kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
-    hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
-    return listing_md5(hashes) if hashes else None
-
-
-def changed_files(
-    root: Path,
-    commit: str,
-    *paths: str,
-) -> list[str]:
-    """Name the files that Git finds changed.
-
-    Args:
-        root: the project's root.
-        commit: whose files are compared with the working tree; or two, as in `EARLIER..LATER`.
-        paths: where to look, as Git takes them.
-
-    Raises:
-        Refused: there is no such commit.
-    """
-    command = f"diff --name-only --no-ext-diff --relative {commit} --"
-    return must_git(root, command, *paths).splitlines()

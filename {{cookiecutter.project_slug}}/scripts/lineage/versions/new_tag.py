@@ -6,15 +6,17 @@ from lineage.core.code_hash import code_files, code_hash
 from lineage.core.console import say
 from lineage.core.errors import Refused
 from lineage.core.params import read_params
-from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK
+from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK, RUNS
 from lineage.core.version_numbers import Part, following, parse
 from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.ignored import check_tracked
+from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
-from lineage.versions.suggest import COMMAND, describe, holds_runs, newest_run
+from lineage.versions.description import describe, newest_run
 
+COMMAND = "python scripts/version_tag.py"
 NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
 """What the first `dvc repro` makes for Git to track."""
 
@@ -52,7 +54,7 @@ def tag_now(
                 f"run {run['track_id']} had another {EXPERIMENT}, or a module that it imports",
                 "dvc repro --force --single-item train && dvc repro",
             )
-        body = line = describe(root, params, text)
+        body = line = describe(root, params, run, text)
         if message is not None:
             _commit(root, message)
         check_clean(root)
@@ -105,6 +107,11 @@ def _choose_name(
             f"{COMMAND} --version {written}",
         )
     return name
+
+
+def holds_runs(root: Path, tag: Tag) -> bool:
+    """Tell whether the newest runs are those that a tag holds."""
+    return recorded_md5(root, RUNS, tag.commit) == recorded_md5(root, RUNS)
 
 
 def check_recorded(root: Path) -> None:

@@ -35,7 +35,7 @@ def runs(where: str | Sequence[str] = ()) -> DataFrame:
     import pandas
 
     conditions = [where] if isinstance(where, str) else where
-    rows, names = read_leaderboard(None, None, None, conditions)
+    rows, names = read_leaderboard(where=conditions)
     return pandas.DataFrame(rows, columns=None if rows else names)
 
 

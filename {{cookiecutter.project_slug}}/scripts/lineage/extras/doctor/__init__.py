@@ -1,6 +1,6 @@
 """The command `make doctor`: what is wrong with a project or a machine, and which command helps.
 
-- `command`: what is typed.
+- `command`: its option.
 - `examine`: the checks, one line each; and `--send`, which sends what version tags name.
 - `kept_elsewhere`: one of them: which commits and tags no Git remote has.
 

@@ -1,4 +1,4 @@
-"""The command `make doctor`, and `scripts/doctor.py --send`."""
+"""The command `doctor.py`, which `make doctor` runs."""
 
 import sys
 from typing import Annotated

@@ -4,7 +4,7 @@
 - `outputs`: how three versions of a recorded output become one.
 - `three_way`: what that means for rows, as whole statements; `three_way_files` does it for data
   files and databases.
-- `conflicts`: cells that both sides changed, kept until the merge is over.
+- `conflicts`: cells that both sides changed, kept until the merge is over; `commands` shows them.
 
 Which outputs are merged (`MERGED` in `outputs`) may be changed.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lineage.extras.merge_artifacts.merges import Request
     from lineage.merge.plan import Plan
 
-app = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
+merging = new_app("Merge (accumulate) or rebase (replace what matches) results and training data.")
 compacting = new_app("The command `compact`, with options of its own.")
 
 SEVERAL_VALUES = ("--exp-db", "--exp-data", "--table", "--key-columns")
@@ -86,7 +86,7 @@ def compact(
             say(line)
 
 
-@app.command()
+@merging.command()
 def main(  # noqa: PLR0913 — options, as documented to users since the beginning
     strategy: Annotated[Strategy | None, Option(help="What happens to rows there.")] = None,
     data_strategy: Annotated[Strategy | None, Option(help="For data; default: --strategy.")] = None,
@@ -173,8 +173,8 @@ def spread(words: list[str]) -> Iterator[str]:
             yield word
 
 
-def run() -> None:
+def app() -> None:
     """Obey the words of the command line: `compact`, or a merge."""
     if sys.argv[1:2] == ["compact"]:
         compacting(sys.argv[2:], prog_name="merge_artifacts.py compact")
-    app(list(spread(sys.argv[1:])))
+    merging(list(spread(sys.argv[1:])))

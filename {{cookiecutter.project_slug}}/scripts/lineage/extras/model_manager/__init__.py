@@ -1,5 +1,6 @@
 """Models changed by hand: `model_manager.py promote`, `add-candidate`, `prune`.
 
+- `commands`: their options.
 - `change_models`: the three, and how `dvc.lock` gets to know of them.
 
 What may be changed: words. What better means, and what may be dropped, is decided in `models`.

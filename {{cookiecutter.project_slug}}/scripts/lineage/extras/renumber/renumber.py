@@ -10,21 +10,20 @@ from lineage.core.console import say
 from lineage.core.errors import Refused
 from lineage.core.params import read_params
 from lineage.core.paths import DATABASE, PARAMS, PRODUCTION, RUNS
-from lineage.core.version_numbers import Part
 from lineage.models.model_card import read_card, write_card
 from lineage.results.plots import write_reports
 from lineage.tracked.dvc import run_dvc
 from lineage.tracked.guarded_output import guarded_output
-from lineage.tracked.version_tags import Tag, tags, taken_versions
-from lineage.versions.new_tag import check_clean, check_recorded, tag_now
-from lineage.versions.suggest import COMMAND, find_next, holds_runs, set_version
+from lineage.tracked.version_tags import Tag, tags
+from lineage.versions.new_tag import COMMAND, check_clean, check_recorded, holds_runs, tag_now
+from lineage.versions.start import set_version
 
 CHANGE = "UPDATE metrics SET version = ? WHERE track_id IN (SELECT value FROM json_each(?))"
 
 
 def renumber_runs(
     root: Path,
-    part: Part | None,
+    new: str,
     text: str | None,
     message: str | None,
 ) -> Tag:
@@ -34,7 +33,7 @@ def renumber_runs(
 
     Args:
         root: the project's root.
-        part: the number to raise; None: as is suggested.
+        new: the version; it is free.
         text: as in `tag_now`.
         message: as in `tag_now`; without one, the tree has to be clean.
 
@@ -46,7 +45,6 @@ def renumber_runs(
     check_recorded(root)
     if message is None:
         check_clean(root)
-    new = find_next(root, params, taken_versions(root), part).name
     closed = tags(root).get(old)
     if new == old or (closed and holds_runs(root, closed)):
         raise Refused(f"the newest runs are {old} by right", f"{COMMAND} --suggest")

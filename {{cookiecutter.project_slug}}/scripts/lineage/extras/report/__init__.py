@@ -9,9 +9,8 @@
 - `themes.json` has the colours of Okabe and Ito, which colour-blind people tell apart, on white and
   on black.
 - `chart.py` reads one of them, and lists what may be chosen in it.
-- `picture.py` draws one of them into a file, without a browser.
-- `page.py` writes the page: `page.html`, `page.css` and `page.js`, with the data and the scripts of
-  Vega and DataTables inside.
+- `commands.py` writes the page: `page.html`, `page.css` and `page.js`, with the data and the
+  scripts of Vega and DataTables inside; or draws one chart into a file, without a browser.
 - `vega_script.py` keeps the scripts of Vega in `.dvc/tmp`, for `dvc plots show`, too.
 
 You may add a chart: a file in `charts`, its data in `content.py`, its place in `page.html`.

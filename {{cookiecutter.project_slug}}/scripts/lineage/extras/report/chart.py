@@ -2,21 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lineage.core.errors import BadInput
 
 Spec = dict[str, Any]
 """A chart in Vega-Lite, without its data."""
 
-CHARTS = ("versions", "sweeps", "curves", "confusion")
+Chart = Literal["versions", "sweeps", "curves", "confusion"]
 
 
-def read_chart(
-    content: Spec,
-    name: str,
-    of: str | None = None,
-) -> Spec:
+def read_chart(content: Spec, name: str, of: str | None = None) -> Spec:
     """Read a chart of the folder `charts`, and list what may be chosen in it.
 
     A list to choose from is named as the column that it is about. What users named is a value in
@@ -24,7 +20,7 @@ def read_chart(
 
     Args:
         content: what the page shows.
-        name: one of `CHARTS`.
+        name: a `Chart`.
         of: what is chosen; None: the metric by which models are judged, or the first.
 
     Raises:
@@ -45,6 +41,6 @@ def read_chart(
     return spec
 
 
-def read_file(name: str) -> str:
-    """Read a file that lies beside this one."""
+def read_file(name: str | Path) -> str:
+    """Read a file that lies beside this one, or elsewhere if its path says so."""
     return (Path(__file__).parent / name).read_text("utf-8")

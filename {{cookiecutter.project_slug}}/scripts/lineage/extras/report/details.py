@@ -18,7 +18,8 @@ from lineage.tables.sql import Engine
 Runs = list[Row]
 """Rows of `metrics`, best first."""
 
-Tables = dict[str, tuple[Sequence[str], Iterable[Sequence[Any]]]]
+Rows = Iterator[Sequence[Any]]
+Tables = dict[str, tuple[Sequence[str], Iterable[Any]]]
 """What the page shows: names of columns, and rows. A run is named by its number."""
 
 MOST_RUNS = 500
@@ -103,12 +104,7 @@ LIMIT {MOST_FLIPS}
 """Predictions of the items on which runs do not agree; an item may be predicted twice."""
 
 
-def add_details(
-    root: Path,
-    tables: Tables,
-    runs: Runs,
-    order: Sequence[int],
-) -> dict[str, Any]:
+def add_details(root: Path, tables: Tables, runs: Runs, order: Sequence[int]) -> dict[str, Any]:
     """Add the details of some runs to the tables of the page.
 
     Args:
@@ -140,11 +136,7 @@ def add_details(
 
 
 def add_predictions(
-    root: Path,
-    tables: Tables,
-    notes: dict[str, str],
-    runs: Runs,
-    numbers: dict[str, int],
+    root: Path, tables: Tables, notes: dict[str, str], runs: Runs, numbers: dict[str, int]
 ) -> bool:
     """Add the counts of actual and predicted, and the items on which runs do not agree.
 
@@ -162,7 +154,7 @@ def add_predictions(
         BadInput: their files cannot be read together.
     """
     paths = [root / PREDICTIONS / f"{track_id}.parquet" for track_id in numbers]
-    files = [path for path in paths if path.is_file()]
+    files = list(filter(Path.is_file, paths))
     if not files:
         return False
     with open_engine() as engine:
@@ -177,18 +169,14 @@ def add_predictions(
             return False
         tables["cells"] = read_table(engine, CELLS)
         if "item_id" in columns:
-            items = read_table(engine, ITEMS)
-            tables["items"] = items
+            tables["items"] = items = read_table(engine, ITEMS)
             if len(items[1]) == MOST_FLIPS:
                 notes["flips"] = "Only the first items on which runs do not agree are in this page."
         return engine.execute(IS_REGRESSION).fetchall() == [(True,)]
 
 
 def open_predictions(
-    engine: Engine,
-    files: Sequence[Path],
-    runs: Runs,
-    numbers: dict[str, int],
+    engine: Engine, files: Sequence[Path], runs: Runs, numbers: dict[str, int]
 ) -> set[str]:
     """Make the relations `predictions` and `chosen`; return the names of the columns.
 
@@ -204,8 +192,10 @@ def open_predictions(
         test = str(runs[number].get("test_hash"))
         chosen.append({"track_id": file.stem, "number": number, "test": test})
     engine.execute("CREATE TEMP TABLE chosen AS SELECT unnest(?, recursive := true)", [chosen])
-    source = f"read_parquet({escaped(files)}, union_by_name = true, hive_partitioning = false)"
-    engine.execute(f"CREATE TEMP VIEW predictions AS FROM {source}")
+    engine.execute(f"""
+        CREATE TEMP VIEW predictions AS
+        FROM read_parquet({escaped(files)}, union_by_name = true, hive_partitioning = false)
+    """)
     return set(engine.table("predictions").columns)
 
 
@@ -215,7 +205,7 @@ def read_table(engine: Engine, query: str) -> tuple[list[str], list[Any]]:
     return found.columns, found.fetchall()
 
 
-def files_of(root: Path, numbers: dict[str, int]) -> Iterator[Sequence[Any]]:
+def files_of(root: Path, numbers: dict[str, int]) -> Rows:
     """Yield the artifacts of runs: number, name, size, and a figure as a `data:` address."""
     left = MOST_BYTES
     for track_id, number in numbers.items():

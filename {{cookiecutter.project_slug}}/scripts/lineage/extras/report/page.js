@@ -78,7 +78,7 @@ async function draw(id, chart, tables, params = {}, target = place(id)) {
 }
 
 function drawRuns() {
-  const ids = chosen.map((run) => runs[run][column("track_id")]);
+  const ids = chosen.map((run) => content.ids[run]);
   const own = (table) => records(table).filter((row) => chosen.includes(row.run));
   const labelled = own(content.curves).map((row) => ({ ...row, label: name(row.run) }));
   draw("curves", "curves", { curves: labelled });

@@ -1,15 +1,13 @@
 """Where the model in production comes from: each link with its hash; the models before it."""
 
 import json
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from lineage.core.errors import LineageError
 from lineage.core.paths import EXPERIMENT, PRODUCTION, TEST_DATA, TRAIN_DATA
-from lineage.extras.report.details import Tables
+from lineage.extras.report.details import Rows, Tables
 from lineage.models.model_card import CARD, MODEL, Card, read_card
 from lineage.results.chosen_by import present_conditions
 from lineage.tables.sources import read_sources
@@ -69,20 +67,11 @@ def card_at(root: Path, tag: Tag) -> Card | None:
     return None
 
 
-def links_behind(
-    root: Path,
-    card: Card,
-    tag: Tag | None,
-) -> Iterator[Sequence[Any]]:
+def links_behind(root: Path, card: Card, tag: Tag | None) -> Rows:
     """Yield the links from a model to its run, code and data: what it is, its hash, its state."""
     changes = " with changes that were not committed" if card["git_dirty"] else ""
     yield "run", card["track_id"], "", f"promoted {card['promoted_at']}: {card['reason']}"
-    yield (
-        "version",
-        card["version"],
-        tag and tag.commit,
-        tag.text if tag else "not tagged yet",
-    )
+    yield "version", card["version"], tag and tag.commit, tag.text if tag else "not tagged yet"
     yield "code", "commit", card["git_commit"], f"as it ran{changes}"
     present = {**present_conditions(root), "data_hash": recorded_md5(root, TRAIN_DATA)}
     with suppress(OSError):
@@ -93,9 +82,4 @@ def links_behind(
     if present["data_hash"] == card["data_hash"]:
         with suppress(LineageError, OSError):
             for source in read_sources(root / TRAIN_DATA).values():
-                yield (
-                    "merged from",
-                    source.name,
-                    source.md5,
-                    f"{source.rows} rows {source.rule}",
-                )
+                yield "merged from", source.name, source.md5, f"{source.rows} rows {source.rule}"

@@ -15,10 +15,9 @@ def vega_script(root: Path) -> str:
     """Read the scripts of Vega, Vega-Lite and Vega-Embed; make them where they are not kept."""
     first = f"// vl-convert {version('vl-convert-python')}\n"
     kept = root / VEGA
-    if kept.exists():
-        script = kept.read_text("utf-8")
-        if script.startswith(first):
-            return script
+    script = kept.read_text("utf-8") if kept.exists() else ""
+    if script.startswith(first):
+        return script
     from vl_convert import javascript_bundle
 
     bundle: Any = javascript_bundle  # its stub asks for what it does not need

@@ -1,5 +1,6 @@
 """What a version holds comes back: `get`, `checkout`, `worktrees`, `cleanup` of the explorer.
 
+- `commands`: their options.
 - `get`: a file or folder of a version, from the cache, the remote, or by its code.
 - `checkout`: a whole version as a folder beside the project; which there are; their removal.
 - `worktree`: a Git worktree in which DVC works, also for an experiment of the extra `worktrees`.

@@ -11,9 +11,10 @@ from typing import Any
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
 from lineage.results.version_results import HASHES, Results
 from lineage.tracked.code_at_commit import code_hash_at
-from lineage.tracked.git import git
+from lineage.tracked.git import git, must_git
+from lineage.tracked.hashes import listing_md5
 from lineage.tracked.recorded import yaml_in_git
-from lineage.versions.files_at_commit import changed_files, md5_in_git
+from lineage.versions.files_at_commit import blob_md5, files_in_git
 
 
 def other_data(
@@ -41,8 +42,9 @@ def other_code(
     recorded = git(root, f"log -1 --format=%H {commit} -- {PIPELINE_LOCK}")
     for _, path, md5 in _dependencies(root, commit):
         if path not in results.outputs and md5_in_git(root, commit, path) not in (None, md5):
-            name = [*changed_files(root, f"{recorded}..{commit}", path), path][0]
-            yield f"{name} is not what {PIPELINE_LOCK} says ran"
+            command = f"diff --name-only --no-ext-diff --relative {recorded}..{commit} --"
+            changed = must_git(root, command, path).splitlines()
+            yield f"{[*changed, path][0]} is not what {PIPELINE_LOCK} says ran"
     for run in results.runs:
         if run.get("code_hash") not in (None, code_hash_at(root, commit)):
             yield f"run {run['track_id']} had other code"
@@ -81,3 +83,29 @@ def _param(params: Any, key: str) -> Any:
     for word in key.split("."):
         params = params.get(word) if isinstance(params, dict) else None
     return params
+
+
+def md5_in_git(
+    root: Path,
+    commit: str,
+    path: str,
+) -> str | None:
+    """Hash a file or folder that Git stores as DVC hashes a dependency.
+
+    Args:
+        root: the project's root.
+        commit: where to look.
+        path: relative to `root`. Of a folder, what `.dvcignore` names is left out.
+
+    Returns:
+        The md5, of a folder with `.dir` behind it; None where Git stores no such path.
+    """
+    from pathspec import GitIgnoreSpec
+
+    files = files_in_git(root, commit, path)
+    if path in files:
+        return blob_md5(root, files[path].name)
+    patterns = git(root, f"show {commit}:./.dvcignore") or ""
+    kept = GitIgnoreSpec.from_lines(patterns.splitlines()).match_files(files, negate=True)
+    hashes = {name.removeprefix(f"{path}/"): blob_md5(root, files[name].name) for name in kept}
+    return listing_md5(hashes) if hashes else None
