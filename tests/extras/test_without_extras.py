@@ -15,6 +15,8 @@ from toy_runs import databases
 EXTRAS = {
     "search": ("sweep.search", "sweep.search.trials", 3, 0),
     "cluster": ("sweep.backend", "sweep.backend", "dask", "loky"),
+    "gpus": ("sweep.gpus", "sweep.gpus", "auto", 0),
+    "validation": ("validation", "validation.fraction", 0.2, 0.0),
 }
 """How the message names what asks for it, and the key with a value that does, and one that does not."""
 
@@ -64,12 +66,14 @@ NO_PACKAGES = (
     "doctor",
     "formats",
     "git_merge",
+    "gpus",
     "merge_artifacts",
     "model_manager",
     "renumber",
     "retrieve",
     "s3",
     "show",
+    "validation",
     "verify",
     "worktrees",
 )

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from lineage.core.errors import BadInput, Refused
-from lineage.core.params import Validation
+from lineage.extras.validation.split import Side
 from lineage.models.model_card import read_signature
 from lineage.runs.active_run import ActiveRun
 from lineage.runs.train_run import _evaluate, _load
-from lineage.runs.validation import split
 from lineage.tracked.hashes import file_md5
 
 FRAME = pd.DataFrame({"x": [1.0], "y": [2.0]})
@@ -59,4 +58,4 @@ def test_a_model_is_kept_without_an_input_signature_and_a_line_says_so(
 
 def test_validation_asks_for_a_frame(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="validation splits a DataFrame, and load_data"):
-        split(tmp_path, Validation(fraction=0.2, by=["id"]))
+        Side(fraction=0.2, by=["id"]).split(tmp_path)

@@ -11,7 +11,7 @@ from conftest import Project, copy_project
 from toy_runs import toy
 
 from lineage.core.errors import BadInput
-from lineage.runs.workers import DEVICES, find_devices
+from lineage.extras.gpus.devices import DEVICES, find_devices
 
 BODY = """
 Path(f"saw-{x}").write_text(f"{SEEN_AT_IMPORT} {os.environ.get('CUDA_VISIBLE_DEVICES')}")

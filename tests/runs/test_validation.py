@@ -14,7 +14,7 @@ from light_project import WEAK_EXPERIMENT, lighten
 from models_project import card
 from toy_runs import UNFINISHED, new_rows, predictions, rows, toy
 
-from lineage.runs.validation import OFF
+from lineage.extras.validation.split import OFF
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +78,26 @@ def test_fit_sees_one_side_evaluate_both_and_rows_keep_theirs(light_trained: Pro
     project.set_param("validation", {"by": ["day"], "after": "2027-01-01"})
     project.script("train")
     assert seen(project) == {item for item in ids(project, "train") if item <= 365}, "the rest is later"
+
+
+def test_what_evaluate_logs_and_writes_stands_once_and_is_that_of_the_test_set(light_trained: Project) -> None:
+    project = light_trained
+    log = 'run.log(step=1, rows=len(test))\nrun.artifact("rows.txt").write_text(str(len(test)))'
+    toy(project, measure=log + '\n(run.checkpoint / "state").touch()\nmetrics["rows"] = len(test)')
+    code = project.path / "experiment.py"
+    text = code.read_text().replace("def evaluate(model, test):", "def evaluate(model, test, run):")
+    code.write_text(text.replace('    x = params["x"]\n', '    x = params["x"]\n    run.log(step=0, loss=0.5)\n'))
+    code.write_text(code.read_text().replace("def fit(train, params):", "def fit(train, params, run):"))
+    project.set_param("validation.fraction", 0.2)
+    project.script("train")
+    [row] = new_rows(project)
+    tested = len(ids(project, "test"))
+    assert row["rows"] == tested != row["val_rows"] and row["status"] == "ok"
+    events = rows(project.path / f"results/runs/{row['track_id']}.db", "SELECT step, loss, rows FROM events")
+    assert events == [{"step": 0, "loss": 0.5, "rows": None}, {"step": 1, "loss": None, "rows": tested}]
+    [artifacts] = (project.path / "models/trained").glob("*.artifacts")
+    assert [(path.name, path.read_text()) for path in artifacts.iterdir()] == [("rows.txt", str(tested))]
+    assert not any((project.path / UNFINISHED).iterdir())
 
 
 def test_an_experiment_that_splits_by_itself_is_chosen_by_its_own_metric(light_trained: Project) -> None:

@@ -13,9 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lineage.core.errors import BadInput
-from lineage.core.params import Validation
-from lineage.runs.run import Metrics
-from lineage.runs.validation import OFF, add_validated, choice_metric, share, split
+from lineage.extras.validation.split import OFF, Side, share
+from lineage.runs.run import Metrics, choice_metric
 
 NUMBERS = st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.booleans())
 VALUES = st.one_of(NUMBERS, st.text(), st.none(), st.dates())
@@ -25,18 +24,17 @@ FRACTIONS = st.floats(0.05, 0.95)
 def sides(frame: pd.DataFrame, **section: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both sides; an example of hypothesis in which one of them is empty is none."""
     try:
-        train, aside = split(frame, Validation(**section))
+        train, aside = Side(**section).split(frame)
     except BadInput as error:
         assume("both sides need some" not in str(error))
         raise
-    assert aside is not None
     assert sorted([*train.index, *aside.index]) == list(frame.index), "each row is on one side"
     return train, aside
 
 
 def refusal(frame: Any, **section: Any) -> str:
     with pytest.raises(BadInput) as caught:
-        split(frame, Validation(**section))
+        Side(**section).split(frame)
     return caught.value.problem
 
 
@@ -175,7 +173,6 @@ def test_a_split_that_cannot_be_is_refused_by_name(section: dict[str, Any], prob
 
 def test_only_a_frame_can_be_split() -> None:
     assert refusal([1, 2], fraction=0.5) == "validation splits a DataFrame, and load_data() returned list"
-    assert split([1, 2], None) == ([1, 2], None)
 
 
 def test_a_day_means_its_first_moment_and_times_without_a_zone_are_in_utc() -> None:
@@ -187,10 +184,10 @@ def test_a_day_means_its_first_moment_and_times_without_a_zone_are_in_utc() -> N
 
 def test_metrics_of_both_sides_have_names_of_their_own() -> None:
     metrics: Metrics = {"f1": 0.5}
-    add_validated(metrics, {"f1": 0.25, "loss": None})
+    Side().add(metrics, {"f1": 0.25, "loss": None})
     assert metrics == {"f1": 0.5, "val_f1": 0.25, "val_loss": None}
     with pytest.raises(BadInput) as caught:
-        add_validated({"f1": 0.5, "val_f1": 0.7}, {"f1": 0.25, "val_f1": 0.7})
+        Side().add({"f1": 0.5, "val_f1": 0.7}, {"f1": 0.25, "val_f1": 0.7})
     assert caught.value.problem == "evaluate() returned 'val_f1', and so does the section validation"
     assert caught.value.remedy == OFF
 

@@ -73,6 +73,11 @@ class Validation(Section):
     by: list[Name] = []
     after: datetime | None = Field(default=None, strict=False)
 
+    @property
+    def is_on(self) -> bool:
+        """Tell whether rows are set aside."""
+        return self.fraction > 0 or self.after is not None
+
 
 class Merge(Section):
     """`merge`: how new results and new training data are accumulated."""

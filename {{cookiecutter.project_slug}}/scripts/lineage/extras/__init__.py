@@ -16,6 +16,9 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 - `renumber` gives runs another version where theirs is taken (`version_tag.py --renumber`).
 - `doctor` says what is wrong with project and machine (`make doctor`).
 - `access` is what `import lineage` gives in notebooks and tests.
+- `validation` sets rows of the training data aside, to choose runs by (`validation` in
+  params.yaml).
+- `gpus` shares GPUs out among the runs of a sweep (`sweep.gpus`).
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
 - `s3` lets `make setup` and `make doctor` ask a remote on S3 whether it can be used.
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).

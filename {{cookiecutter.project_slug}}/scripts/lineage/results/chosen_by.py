@@ -10,7 +10,7 @@ from typing import Any
 from lineage.core.code_hash import evaluate_hash
 from lineage.core.errors import BadInput
 from lineage.core.paths import TEST_DATA
-from lineage.runs.validation import choice_metric
+from lineage.runs.run import choice_metric
 from lineage.tracked.hashes import path_md5
 
 Row = dict[str, Any]

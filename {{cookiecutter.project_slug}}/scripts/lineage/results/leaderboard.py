@@ -15,8 +15,8 @@ from lineage.core.param_names import is_param
 from lineage.core.paths import METRICS
 from lineage.results.chosen_by import Row, choice_of, conditions_of, present_conditions
 from lineage.results.where import condition_sql, unknown_column
+from lineage.runs.run import choice_metric
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
-from lineage.runs.validation import choice_metric
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import Table, describe_tables, open_read_only
 

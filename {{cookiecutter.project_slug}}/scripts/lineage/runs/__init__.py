@@ -5,17 +5,18 @@
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, shows how they go, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
-- `validation.py` splits the training data, and says by which metric runs are chosen.
 - `active_run.py` is what `fit` and `evaluate` get of a run: it logs, keeps files, survives kills.
-- `run.py` says what a run is, how it ended, and where it writes its files.
+- `run.py` says what a run is, how it ended, by which metric it is chosen, and where its files are.
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.
 - `run_database.py` writes the row of `metrics`, through xetrack, and the table `events`.
-- `workers.py` does runs in processes of their own, which share the cores and the GPUs; one that
-  dies takes no other with it.
+- `workers.py` does runs in processes of their own, which share the cores; one that dies takes no
+  other with it.
 
 What may be changed: what a row says (`Facts` in `run.py`), and how runs are spread over
 processes (`workers.py`). Other rooms read the names of the files and the columns that exist.
+
+Rows are set aside by the extra `validation`, GPUs shared out by `gpus`.
 
 The room promises that no two runs write to one file, that a run is recorded whole or not at all,
 and that a `train` which was stopped does only what is missing when it is started again.

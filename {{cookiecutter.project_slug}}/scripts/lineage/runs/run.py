@@ -1,5 +1,6 @@
 """A run: what it is to do, how it ended, and the files that it leaves."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ from lineage.runs.model_file import model_name
 
 ARTIFACTS_SUFFIX = ".artifacts"
 CHECKPOINT = "checkpoint"
+VALIDATED = "val_"
+"""What the names of metrics begin with that were measured on a validation side."""
+
 Frame = Any
 """A DataFrame of pandas, whose package is loaded only where it is used."""
 
@@ -81,7 +85,7 @@ class Run:
         params: passed to `fit`.
         param_types: the declared types of the params as columns `model_…` of `metrics`.
         facts: what else its row says.
-        validation: the section of params.yaml; None: no rows are set aside.
+        validation: sets rows aside (`extras.validation.split.Side`); None: there are none.
     """
 
     track_id: str
@@ -132,3 +136,13 @@ def run_files(root: Path, folders: Folders, track_id: str) -> RunFiles:
 def work_folder(root: Path, run: Run) -> Path:
     """Name the folder of a run that goes on, by what it depends on and by its id."""
     return root / paths.UNFINISHED_RUNS / f"{run.facts.run_hash}.{run.track_id}"
+
+
+def choice_metric(names: Collection[str], metric: str) -> str:
+    """Name the metric by which runs are chosen: `val_f1_score` where there is one, for `f1_score`.
+
+    Args:
+        names: of the metrics that there are.
+        metric: by which models are judged, on the test set.
+    """
+    return VALIDATED + metric if VALIDATED + metric in names else metric

@@ -21,10 +21,9 @@ from lineage.core.code_hash import (
 )
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
-from lineage.core.params import Params, Sweep, Validation
+from lineage.core.params import Params, Sweep
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_database import declare_types, to_row
-from lineage.runs.unfinished_runs import begun_before
 from lineage.runs.unread_params import warn_of_unread
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
@@ -50,12 +49,19 @@ class Plan:
         threads: what numerical libraries may start in each run; 0: as many as they like.
     """
 
-    def __init__(self, root: Path, params: Params, samples: Sequence[Values] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        params: Params,
+        validation: Any = None,
+        samples: Sequence[Values] = (),
+    ) -> None:
         """Work out the runs.
 
         Args:
             root: the project's root.
             params: which runs there are.
+            validation: as of a `Run`.
             samples: points with values of all types that runs can have which are added later.
 
         Raises:
@@ -64,25 +70,21 @@ class Plan:
         """
         self.root = root
         self.params = params
+        self.runs: dict[str, Run] = {}
+        self.outcomes: list[Outcome] = []
         points = sweep_points(params.sweep)
         rows = [to_row(_with_point(params.model, point)) for point in [*points, *samples]]
         inputs = _hash_inputs(root)
-        self._facts = _known_facts(root, params, inputs)
+        facts = _known_facts(root, params, inputs)
+        self._facts = facts
         self._types = declare_types(rows)
-        self._validation = _validation(params)
-        self._begun = begun_before(root)
+        self._validation = validation
+        self._begun = _begun_before(root)
         trials = params.sweep.search.trials
         self.threads = params.sweep.threads if len(points) + trials > 1 else 0
-        self.conditions = [
-            inputs,
-            self._facts.version,
-            self._facts.python,
-            self._facts.lock_hash,
-            self.threads,
-            *filter(None, [self._validation]),
-        ]
-        self.runs: dict[str, Run] = {}
-        self.outcomes: list[Outcome] = []
+        self.conditions = [inputs, facts.version, facts.python, facts.lock_hash, self.threads]
+        if validation:
+            self.conditions.append(validation)
         for point in points:
             self.add(point)
         self.total = len(self.runs) + trials
@@ -138,12 +140,14 @@ def _with_point(model: Values, point: Values) -> Values:
     return changed
 
 
-def _validation(params: Params) -> Validation | None:
-    """Say which rows are set aside, and by which columns; None: none are."""
-    section = params.validation
-    if not section.fraction and section.after is None:
-        return None
-    return section.model_copy(update={"by": section.by or params.merge.data_key_columns})
+def _begun_before(root: Path) -> dict[str, str]:
+    """Find the runs that a `train` which was killed has begun, so that they go on.
+
+    Returns:
+        their ids by `run_hash`.
+    """
+    folders = filter(Path.is_dir, (root / paths.UNFINISHED_RUNS).glob("*.*"))
+    return dict(folder.name.split(".", 1) for folder in folders)
 
 
 def _seed(model: Values) -> int:

@@ -6,7 +6,7 @@ There is one line for each run and, on a terminal, a live line below them.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -19,10 +19,9 @@ from lineage.core.listing import show as written
 from lineage.core.params import Promote
 from lineage.core.paths import UNFINISHED_RUNS
 from lineage.runs.active_run import EVENTS_FILE
-from lineage.runs.run import Outcome, Run
+from lineage.runs.run import Outcome, choice_metric
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import train_run
-from lineage.runs.validation import choice_metric
 from lineage.runs.workers import do_all, environments
 
 SHOWN_FAILURES = 20
@@ -35,24 +34,32 @@ Show = Callable[[list[Outcome]], None]
 
 def do_runs(
     plan: Plan,
-    runs: Iterable[Run],
-    total: int,
-    debug: bool,
+    done: dict[str, str],
+    debug: bool = False,
+    share_gpus: Any = None,
     on_cluster: Any = None,
 ) -> None:
-    """Do runs of a plan, note in it how they end, and show how they go.
+    """Do what is missing of a plan, note in it how runs end, and show how they go.
 
     Args:
-        plan: says how many at a time, on which GPUs, and which metric is shown.
-        runs: what is missing; the next is taken when one has ended and is noted.
-        total: how many they are at most.
-        debug: do them in this process, one after another, and let their exceptions through.
-        on_cluster: does them elsewhere, as `do_all` does them here; None: here.
+        plan: says how many at a time, and which metric is shown.
+        done: ids of runs that are there already, by `run_hash`.
+        debug: do runs in this process, one after another, and let their exceptions through.
+        share_gpus: gives each worker its own; None: all see what there is.
+        on_cluster: does runs elsewhere, as `do_all` does them here; None: here.
 
     Raises:
         BadInput: there are fewer GPUs than `sweep.gpus`.
     """
-    workers = environments(plan.params.sweep, total, plan.threads)
+    runs = plan.missing(done)
+    there = len(plan.runs.keys() & done.keys())
+    if there:
+        say(f"{there} of {plan.total} runs are there already, from a session that did not end")
+    sweep = plan.params.sweep
+    total = plan.total - there
+    workers = environments(sweep, total, plan.threads)
+    if share_gpus:
+        workers = share_gpus(sweep, total, workers)
     results = (train_run(plan.root, run) for run in runs)
     if debug:
         os.environ.update(*workers[:1])
@@ -156,6 +163,16 @@ def _line(outcomes: list[Outcome]) -> str:
     return f"{which} {', '.join(shown)}"
 
 
+def check_runs(plan: Plan) -> None:
+    """Say which values are missing, and fail where `sweep.on_error` does not keep the other runs.
+
+    Raises:
+        Refused: lists the runs that failed.
+    """
+    _warn_of_gaps(plan)
+    check_failures(plan)
+
+
 def check_failures(plan: Plan) -> None:
     """Fail for failed runs, unless `sweep.on_error` keeps the others and there are any.
 
@@ -181,7 +198,7 @@ def check_failures(plan: Plan) -> None:
     warn(problem)
 
 
-def warn_of_gaps(plan: Plan) -> None:
+def _warn_of_gaps(plan: Plan) -> None:
     """Say which metrics are NaN, which some runs lack, and that test data choose among runs."""
     ended = [outcome for outcome in plan.outcomes if outcome.error is None]
     names = dict.fromkeys(chain.from_iterable(outcome.metrics for outcome in ended))

@@ -30,7 +30,6 @@ from lineage.runs.run import (
     work_folder,
 )
 from lineage.runs.run_database import to_metrics, write_run
-from lineage.runs.validation import add_validated, split
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk, remove
 
@@ -102,8 +101,13 @@ def _fit_and_evaluate(
     active: ActiveRun,
     file: Path,
 ) -> tuple[Metrics, Any]:
-    """Fit, save, load back, and evaluate; the test set last, so its artifacts are what is kept."""
-    train, active.validation = split(_load(experiment, root, paths.TRAIN_DATA), run.validation)
+    """Fit, save, load back, and evaluate: on the test set, and on the validation side if there is.
+
+    Of what `evaluate` logs and writes, only that of the test set is kept.
+    """
+    train = _load(experiment, root, paths.TRAIN_DATA)
+    if run.validation:
+        train, active.validation = run.validation.split(train)
     test = _load(experiment, root, paths.TEST_DATA)
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
     save_alone(experiment, fitted, file)
@@ -114,11 +118,12 @@ def _fit_and_evaluate(
         raise Refused(
             f"the model that save_model() wrote cannot be loaded: {_describe(error)}"
         ) from error
-    validated: Metrics = {}
-    if active.validation is not None:
-        validated, _ = _evaluate(experiment, model, train, active.validation, active)
     metrics, predictions = _evaluate(experiment, model, train, test, active)
-    add_validated(metrics, validated)
+    if run.validation:
+        kept_nowhere = replace(active, folder=active.folder / "validation")
+        validated, _ = _evaluate(experiment, model, train, active.validation, kept_nowhere)
+        kept_nowhere.end()
+        run.validation.add(metrics, validated)
     return metrics, predictions
 
 

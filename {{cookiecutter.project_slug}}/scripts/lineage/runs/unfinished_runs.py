@@ -6,12 +6,13 @@ same run: same code, data and params, by `run_hash`.
 """
 
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.runs.run import ARTIFACTS_SUFFIX, FINISHED, UNFINISHED, Folders, run_files
+from lineage.runs.run_plan import Plan
+from lineage.runs.train_run import check_code
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
@@ -46,23 +47,22 @@ def find_done(root: Path) -> dict[str, str]:
     return done
 
 
-def begun_before(root: Path) -> dict[str, str]:
-    """Find the runs that a `train` which was killed has begun, so that they go on.
+def finish(plan: Plan, done: dict[str, str]) -> None:
+    """Move runs to where DVC takes them from, in place of earlier ones, which are in its cache.
 
-    Returns:
-        their ids by `run_hash`.
+    Args:
+        plan: all of its runs are done.
+        done: ids of those that were done before, by `run_hash`.
+
+    Raises:
+        Refused: the code was changed since; DVC would record the code that lies there now.
     """
-    folders = filter(Path.is_dir, (root / paths.UNFINISHED_RUNS).glob("*.*"))
-    return dict(folder.name.split(".", 1) for folder in folders)
-
-
-def finish(root: Path, track_ids: Iterable[str]) -> None:
-    """Move runs to where DVC takes them from, in place of earlier ones, which are in its cache."""
+    check_code(plan.root, next(iter(plan.runs.values())))
     for folder in FINISHED:
-        for path in (root / folder).iterdir():
+        for path in (plan.root / folder).iterdir():
             remove(path)
-    for track_id in track_ids:
-        _move(root, track_id, UNFINISHED, FINISHED)
+    for run_hash, run in plan.runs.items():
+        _move(plan.root, done.get(run_hash, run.track_id), UNFINISHED, FINISHED)
 
 
 def _move(root: Path, track_id: str, source: Folders, target: Folders) -> None:

@@ -3,20 +3,23 @@
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterable
 from concurrent import futures
 from contextlib import ExitStack
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lineage.core.errors import BadInput
-from lineage.core.params import Sweep
 from lineage.runs.run import Outcome, Run
 from lineage.runs.train_run import record_failure, train_or_fail
+
+if TYPE_CHECKING:  # pydantic takes long to load, and each worker would
+    from lineage.core.params import Sweep
+
+Environment = dict[str, str]
+"""Variables of a process."""
 
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
@@ -28,68 +31,30 @@ THREAD_LIMITS = (
     "VECLIB_MAXIMUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
-DEVICES = "CUDA_VISIBLE_DEVICES"
-"""The variable that names the devices that a process sees: `2,5`, or UUIDs."""
-
-SEEN = re.compile(r"\d|GPU-|MIG-")
-"""How a device's name begins; CUDA sees none behind another one, as -1."""
-
-
 FEEDER_SECONDS = 2.0
 """How long a thread that feeds a closed pool may take to end."""
 
 
-def environments(sweep: Sweep, runs: int, threads: int) -> list[dict[str, str]]:
-    """Give each worker of a sweep its environment: how many threads, and which GPU.
+def environments(sweep: "Sweep", runs: int, threads: int) -> list[Environment]:
+    """Give each worker of a sweep its environment.
 
     Args:
         sweep: with `jobs: -1`, there are as many workers as fit the cores that cgroup and affinity
-            let this process use. With GPUs, there are no more than they take.
-        runs: how many there are to do. One alone sees all GPUs of `sweep.gpus`.
+            let this process use.
+        runs: how many there are to do.
         threads: what numerical libraries may start in each; 0: as many as they like.
     """
     from joblib import cpu_count
 
     limits = dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {}
     jobs = sweep.jobs if sweep.jobs > 0 else max(1, cpu_count() // sweep.threads)
-    places = [limits] * jobs
-    if devices := find_devices(sweep.gpus):
-        shared = devices * sweep.runs_per_gpu if runs > 1 else [",".join(devices)]
-        places = [{**limits, DEVICES: device} for device in shared]
-    return places[: min(jobs, runs)]
-
-
-def find_devices(gpus: Any) -> list[str]:
-    """Turn `sweep.gpus` into devices, named as in `CUDA_VISIBLE_DEVICES`.
-
-    Where that variable is set, they are the first that it names; elsewhere the first of the
-    machine, which is asked how many it has for `auto` only.
-
-    Raises:
-        BadInput: the variable names fewer.
-    """
-    named = os.environ.get(DEVICES)
-    if named is not None:
-        seen = list(takewhile(SEEN.match, map(str.strip, named.split(","))))
-    elif gpus == "auto":
-        listed = subprocess.getoutput("nvidia-smi -L")  # an error, where that cannot be run
-        seen = re.findall(r"^GPU (\d+):", listed, re.MULTILINE)
-    else:
-        seen = [str(number) for number in range(gpus)]
-    if gpus == "auto":
-        return seen
-    if len(seen) < gpus:
-        raise BadInput(
-            f"params.yaml: sweep.gpus: {gpus} is more than {DEVICES} names: {named!r}",
-            f"unset {DEVICES}   # or set sweep.gpus: auto",
-        )
-    return seen[:gpus]
+    return [limits] * min(jobs, runs)
 
 
 def do_all(
     root: Path,
     runs: Iterable[Run],
-    environments: list[dict[str, str]],
+    workers: list[Environment],
 ) -> Generator[Outcome, None, None]:
     """Yield how each run ended, in any order.
 
@@ -100,14 +65,14 @@ def do_all(
         root: the project's root.
         runs: what to do; the next is taken when a worker is free, and never before what is known
             of the others has been yielded.
-        environments: of the workers; one that takes the place of another has the same.
+        workers: their environments; one that takes the place of another has the same.
     """
     waiting = iter(runs)
     died_once: list[Run] = []
     busy: dict[Any, tuple[Any, Run]] = {}
     with ExitStack() as all_workers:
         all_workers.callback(_join_queues, set(threading.enumerate()))
-        idle = [_new_worker(environment, all_workers) for environment in environments]
+        idle = [_new_worker(environment, all_workers) for environment in workers]
         while True:
             for run in islice(waiting, len(idle)):
                 worker = idle.pop(0)
@@ -134,7 +99,7 @@ def record_death(root: Path, run: Run, error: str) -> Outcome:
     return record_failure(root, run, f"its process died twice ({codes}); {question}")
 
 
-def _new_worker(environment: dict[str, str], all_workers: ExitStack) -> Any:
+def _new_worker(environment: Environment, all_workers: ExitStack) -> Any:
     """Make a pool of one process, which is killed when `all_workers` is closed.
 
     It starts by exec, since forked CUDA and threads hang. Sets have the same order in all workers.

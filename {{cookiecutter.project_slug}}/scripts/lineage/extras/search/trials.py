@@ -16,9 +16,8 @@ from lineage.core.console import warn
 from lineage.core.params import Params
 from lineage.core.paths import UNFINISHED_RUNS
 from lineage.extras.search.space import Values, find_drawn, read_space, samples, to_point
-from lineage.runs.run import UNFINISHED, Run, run_files
+from lineage.runs.run import UNFINISHED, Run, choice_metric, run_files
 from lineage.runs.run_plan import Plan
-from lineage.runs.validation import choice_metric
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
 
@@ -35,7 +34,7 @@ class Search(Plan):
     same again, tells the study of the runs that are done, and has the others done.
     """
 
-    def __init__(self, root: Path, params: Params) -> None:
+    def __init__(self, root: Path, params: Params, validation: Any = None) -> None:
         """Work out the runs that are known before the search begins.
 
         Raises:
@@ -44,7 +43,7 @@ class Search(Plan):
         self.search = params.sweep.search
         self.space = self.search.space
         self.distributions = read_space(self.space)
-        super().__init__(root, params, samples(self.space))
+        super().__init__(root, params, validation, samples(self.space))
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         direction: Any = f"{params.promote.mode}imize"
         self.study = optuna.create_study(direction=direction)
