@@ -3,6 +3,8 @@
 Test items are drawn with replacement, the same for both models, and the metric is computed anew
 from the predictions that both made for them. How much the difference varies between such draws is
 its standard error (Efron and Tibshirani, “An Introduction to the Bootstrap”, 1993, chapter 6).
+What it costs is the user's metric, twice a draw: `f1_score` of scikit-learn takes 2 ms for any
+number of items. So draws end when more of them would not change what the gate decides.
 """
 
 import math
@@ -15,6 +17,15 @@ from lineage.runs.run import Frame
 
 DRAWS = 400
 """With so many, the standard error is known to 3.5 %."""
+
+FEW = 50
+"""After each so many draws it is asked whether it is clear on which side of the gain the margin is.
+
+The standard error of a standard error is its share 1 / sqrt(2 draws).
+"""
+
+CLEAR = 4
+"""How many of its standard errors the margin is away from the gain then."""
 
 Score = Callable[[Frame], float]
 """Computes a metric from predictions."""
@@ -49,10 +60,15 @@ def margin_of_error(score: Score, new: Frame, old: Frame, gain: float, confidenc
     if not math.isclose(computed, gain, rel_tol=1e-6, abs_tol=1e-9):
         raise Refused(f"they give a difference of {computed:.4f}, and it is {gain:.4f}")
     generator = numpy.random.default_rng(0)
-    gains = []
+    width = NormalDist().inv_cdf((1 + confidence) / 2)
+    gains: list[float] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of metrics that lack a class in some draws
-        for _ in range(DRAWS):
-            drawn = generator.integers(items, size=items)
-            gains.append(score(new.iloc[drawn]) - score(old.iloc[drawn]))
-    return float(numpy.nanstd(gains, ddof=1)) * NormalDist().inv_cdf((1 + confidence) / 2)
+        while len(gains) < DRAWS:
+            for _ in range(FEW):
+                drawn = generator.integers(items, size=items)
+                gains.append(score(new.iloc[drawn]) - score(old.iloc[drawn]))
+            margin = width * float(numpy.nanstd(gains, ddof=1))
+            if abs(gain - margin) > CLEAR * margin / math.sqrt(2 * len(gains)):
+                break
+    return margin
