@@ -62,6 +62,7 @@ BY_HAND = {
 
 NO_PACKAGES = (
     "access",
+    "arrow_types",
     "compare",
     "doctor",
     "formats",

@@ -22,13 +22,14 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
 - `s3` lets `make setup` and `make doctor` ask a remote on S3 whether it can be used.
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
-- `formats` reads training data that are no parquet: CSV, JSON, Feather, partition folders.
+- `formats` reads CSV, JSON, Feather and partition folders as data, and DuckDB files as results.
+- `arrow_types` keeps types of Arrow and pandas in merged data: categories, zones, an index; INT96.
 - `report` shows the project as one page, and its charts as pictures.
 - `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
-`merge.data`, `setup.check_remote` and the package's own `__init__` import from here, and only on
-demand. Of the extras `worktrees` needs `retrieve` and, to collect, `git_merge`; `verify` tells what
-`doctor` finds, too. A folder comes back, with the packages that it needs, by
-`make setup EXTRAS=search`.
+`merge.data`, `setup.check_remote`, the package's own `__init__` and the files of `tables` that meet
+such a file import from here, and only on demand. Of the extras `worktrees` needs `retrieve` and, to
+collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes back, with the packages
+that it needs, by `make setup EXTRAS=search`.
 """

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lineage.core.paths import DATABASE, INCOMING_RESULTS, PIPELINE_LOCK
 from lineage.merge.rules import Rules
-from lineage.tables.as_sqlite import is_duckdb
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.sources import read_sources
+from lineage.tables.sqlite_files import is_sqlite
 from lineage.tracked.cache import cached_object
 from lineage.tracked.git import common_folder, git
 from lineage.tracked.recorded import recorded_md5
@@ -53,7 +53,7 @@ def find_origin(root: Path, name: str, base: Path | None, source: Path) -> Path 
     Raises:
         Refused: the version at the merge base is neither in the cache nor in the remote.
     """
-    if base is None or is_duckdb(source):
+    if base is None or not is_sqlite(source):
         return None
     commit = _merge_base(root, source)
     if commit:

@@ -4,13 +4,12 @@
     sql             names and strings quoted as SQL, and rows compared so that NULL equals NULL
     parquet_files   parquet files described, read with the number of each row, written
     parquet_types   which types of columns fit each other, and which values they take for equal
-    exact_copy      parquet files that DuckDB would read otherwise than written, copied
     parts           a folder of parquet parts: its names, their order, what else may lie there
-    arrow_metadata  types that parquet has no word for, and what pandas noted, through a merge
+    arrow_metadata  what Arrow and pandas noted of parquet columns: carried by an extra, or plain
     sqlite_files    SQLite files opened without side effects, described, copied, checked
     sqlite_rows     rows of SQLite files read into the engine, each value as a code
     sqlite_values   tables of SQLite files as tables of the engine, each column with one type
-    as_sqlite       DuckDB files, and tables WITHOUT ROWID, copied to SQLite files
+    as_sqlite       SQLite files as they are; DuckDB files and the like copied, by an extra
     sources         the record of what was merged into a file, kept in the file itself
     kept_rows       whether a file still holds every row of another one
 

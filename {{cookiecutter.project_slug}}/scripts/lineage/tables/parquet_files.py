@@ -1,6 +1,7 @@
 """Parquet files are described as DuckDB reads them, lined up by column name, and written."""
 
 import glob
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,8 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from lineage.core.errors import BadInput
-from lineage.tables.exact_copy import DESCRIBED, exact_file
+from lineage.core.errors import BadInput, explain_missing
 from lineage.tables.parts import parts_of
 from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
 
@@ -21,6 +21,15 @@ NULL_TYPE = '"NULL"'
 
 TAKEN = RESERVED | {"file_row_number"}
 """Names that the engine gives to columns of its own."""
+
+DESCRIBED = "concat_ws(' ', type, coalesce(converted_type, '-'), coalesce(logical_type, '-'))"
+"""How a column is stored, in SQL over `parquet_schema`: `BYTE_ARRAY UTF8 StringType()`."""
+
+MISREAD = re.compile(
+    "INT96 - -|TIMESTAMP_.* -$|- (String|Enum|Json|Bson|Decimal|Date|Int|List|Map)Type",
+    re.MULTILINE,
+)
+"""Columns of which DuckDB may read other values than were written."""
 
 WITHOUT_STATISTICS = """
     SET disabled_optimizers = 'filter_pushdown, join_filter_pushdown, statistics_propagation'
@@ -36,7 +45,7 @@ class Schema:
 
     Attributes:
         path: the file, or a part of a folder.
-        file: from which its rows are read: itself, or a copy, see `exact_copy`.
+        file: from which its rows are read: itself, or a copy, see `arrow_types`.
         columns: names and types.
         number: of the file among all that are read together.
         source: number of the path that was given: the file, or the folder that it is a part of.
@@ -99,13 +108,22 @@ def read_schemas(engine: Engine, paths: Sequence[Path], told: Sequence[Path] = (
                 FROM parquet_schema({escaped(path)})
             """
             stored = _ask(engine, path, query)
-            file = exact_file(engine, path, "\n".join(column[1] for column in stored))
+            file = _exact_file(engine, path, "\n".join(column[1] for column in stored))
             signature = repr(stored) if file == path else str(file)
             if signature not in known:
                 known[signature] = _read_columns(engine, file, stored, spelled)
             name = path if not told or told[source] == given else told[source]
             schemas.append(Schema(path, file, known[signature], len(schemas), source, name))
     return schemas
+
+
+def _exact_file(engine: Engine, path: Path, described: str) -> Path:
+    """Find the file from which DuckDB reads what is in a file: that itself, or a copy."""
+    if not MISREAD.search(described):
+        return path
+    with explain_missing("arrow_types", str(path)):
+        from lineage.extras.arrow_types.exact_copy import exact_file
+    return exact_file(engine, path, described)
 
 
 def _ask(engine: Engine, path: Path, query: str) -> list[Any]:

@@ -12,15 +12,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from lineage.core.errors import BadInput
+from lineage.tables.parquet_files import MISREAD
 from lineage.tables.sql import Engine
 
-DESCRIBED = "concat_ws(' ', type, coalesce(converted_type, '-'), coalesce(logical_type, '-'))"
-"""How a column is stored, in SQL over `parquet_schema`: `BYTE_ARRAY UTF8 StringType()`."""
-
 INT96 = "INT96 - -"
-MISREAD = re.compile(
-    "TIMESTAMP_.* -$|- (String|Enum|Json|Bson|Decimal|Date|Int|List|Map)Type", re.MULTILINE
-)
+"""How such a column is described, see `DESCRIBED`."""
+
 LOST = re.compile("UUID|INTERVAL|BSON|Bson|Geo|Variant")
 """Types that pyarrow does not write as it read them."""
 
@@ -30,15 +27,13 @@ def exact_file(engine: Engine, path: Path, described: str) -> Path:
 
     Args:
         engine: beside whose temporary files a copy is kept.
-        path: the file.
+        path: the file, which DuckDB may misread.
         described: its columns, a line each, see `DESCRIBED`.
 
     Raises:
         BadInput: pyarrow cannot read the file, or not write a column of it as it is.
     """
-    is_misread = MISREAD.search(described)
-    if not is_misread and INT96 not in described:
-        return path
+    is_misread = MISREAD.search(described.replace(INT96, ""))
     from pyarrow.parquet import ParquetFile, ParquetWriter
 
     with pyarrow_reads(path):
