@@ -38,7 +38,7 @@ What there is today, rounded up; a feature that adds to it says so in its commit
 """
 MOST_TOKENS_A_LINE = 8.0
 MOST_TOKENS_OF_AN_EXTRA = 4_000
-SMALLER = {"formats": 3_400, "arrow_types": 1_600, "search": 1_500, "update": 1_800}
+SMALLER = {"formats": 3_500, "arrow_types": 1_600, "search": 1_500, "update": 1_800}
 CHARTS = ("confusion", "curves", "regression", "sweeps", "versions")
 LONGEST_PAGE = {
     **{f"charts/{name}.json": 50 for name in CHARTS},

@@ -30,6 +30,6 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 What may be changed: everything that its face does not except. Only commands, stage scripts,
 `merge.data`, `setup.check_remote`, the package's own `__init__` and the files of `tables` that meet
 such a file import from here, and only on demand. Of the extras `worktrees` needs `retrieve` and, to
-collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes back, with the packages
-that it needs, by `make setup EXTRAS=search`.
+collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes back, with the
+packages that it needs, by `make setup EXTRAS=search`.
 """
