@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 from lineage.core.console import warn
-from lineage.core.errors import BadInput, explain_missing
+from lineage.core.errors import BadInput
+from lineage.core.extra_commands import from_extra
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What Git runs to merge a file: see `make setup`.")
     parser.add_argument("files", nargs=4, help="ancestor, ours, theirs, and the name of the file")
     ancestor, ours, theirs, path = parser.parse_args().files
     try:
-        with explain_missing("git_merge", "git merge"):
-            from lineage.extras.git_merge.driver import drive
+        drive = from_extra("git_merge.driver", "git merge").drive
     except BadInput as error:  # Git merges the lines; that they fit does not mean that rows do
         warn(str(error))
         subprocess.run(["git", "merge-file", ours, ancestor, theirs])

@@ -5,10 +5,9 @@ replaces those whose key comes again. Both are in `lineage/merge/rules.py`. With
 `merge.data_layout: parts` the training data are a folder, in which only what changes is written.
 """
 
-from typing import Any
-
+from lineage.core import paths
 from lineage.core.console import new_app, say
-from lineage.core.errors import explain_missing
+from lineage.core.extra_commands import from_extra
 
 app = new_app("Merge new batches into the training data, as params.yaml says.")
 
@@ -16,7 +15,6 @@ app = new_app("Merge new batches into the training data, as params.yaml says.")
 @app.command()
 def main() -> None:
     """Merge the batches of data/incoming into data/train.parquet."""
-    from lineage.core import paths
     from lineage.core.params import read_params
     from lineage.merge.data import line_up, union_all_by_name, write_rows
     from lineage.merge.inbox import DATA, as_sources, new_files
@@ -33,7 +31,8 @@ def main() -> None:
         inbox = new_files(root, paths.INCOMING_DATA, DATA, rules, output.sources)
         relations = line_up(engine, filter(None, [output.base]), inbox.new, rules, output.name)
         if params.merge.engine == "dask" and inbox.new:
-            plan = _on_cluster(relations, rules, params, output.draft)
+            cluster = from_extra("cluster.merge", "merge.engine in params.yaml")
+            plan = cluster.merge_on_cluster(relations, rules, params, output.draft)
         else:
             plan = merge_or_rebase(union_all_by_name(relations), rules)
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.merge.data_test_overlap)
@@ -47,13 +46,6 @@ def main() -> None:
             output.publish(replaces=plan.replaced > 0)
             lines += way_back(root)
     say("\n".join(lines))
-
-
-def _on_cluster(*job: Any) -> Any:
-    """Merge by an extra, which may be missing."""
-    with explain_missing("cluster", "merge.engine in params.yaml"):
-        from lineage.extras.cluster.merge import merge_on_cluster
-    return merge_on_cluster(*job)
 
 
 if __name__ == "__main__":

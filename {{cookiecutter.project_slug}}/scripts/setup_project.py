@@ -12,8 +12,8 @@ from lineage.core.template_version import template_version
 from lineage.setup.project import run_setup
 
 
-def main() -> int:
-    """Run the steps, print one line for each, and return the exit code."""
+def main() -> bool:
+    """Run the steps, print one line for each, and tell whether one failed."""
     parser = argparse.ArgumentParser(
         description="Set up all but the environment: Git, DVC cache, remote, hooks, data."
     )
@@ -36,7 +36,7 @@ def main() -> int:
     for step in run_setup(Path(__file__).resolve().parents[1], **vars(options)):
         print(step.line(), flush=True)
         failed |= step.failed
-    return 1 if failed and not options.first else 0
+    return failed and not options.first
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The stage train: do the runs of params.yaml with your experiment.py, and record each."""
 
-from pkgutil import resolve_name
 from typing import Any
 
 from lineage.core.console import new_app
-from lineage.core.errors import explain_missing
+from lineage.core.extra_commands import from_extra
+from lineage.core.paths import DATABASE, PARAMS, RUNS, find_root
 
 app = new_app("Run the experiment once, or once for each point of the sweep, and record every run.")
 
@@ -16,7 +16,6 @@ def main(debug: bool = False) -> None:
     With --debug, runs are done in this process, one by one; the first error ends it.
     """
     from lineage.core.params import read_params
-    from lineage.core.paths import DATABASE, PARAMS, RUNS, find_root
     from lineage.runs.run_plan import Plan
     from lineage.runs.sweep import check_runs, do_runs
     from lineage.runs.unfinished_runs import find_done, finish
@@ -28,10 +27,10 @@ def main(debug: bool = False) -> None:
     check_open(root, params.experiment.version)
     check_base(root, DATABASE)  # merge_results would refuse it, too, but only after the training
     sweep = params.sweep
-    search = _extra("search.trials:Search", "sweep.search", sweep.search.trials)
-    share = _extra("gpus.devices:share_gpus", "sweep.gpus", sweep.gpus)
-    elsewhere = _extra("cluster.sweep:do_on_cluster", "sweep.backend", sweep.backend == "dask")
-    side = _extra("validation.split:validation_side", "validation", params.validation.is_on)
+    search = _extra("search.trials", "Search", "sweep.search", sweep.search.trials)
+    share = _extra("gpus.devices", "share_gpus", "sweep.gpus", sweep.gpus)
+    elsewhere = _extra("cluster.sweep", "do_on_cluster", "sweep.backend", sweep.backend == "dask")
+    side = _extra("validation.split", "validation_side", "validation", params.validation.is_on)
     with locked(root, RUNS):
         plan = (search or Plan)(root, params, side(params) if side else None)
         done = find_done(root)
@@ -40,12 +39,11 @@ def main(debug: bool = False) -> None:
         finish(plan, done)
 
 
-def _extra(name: str, key: str, is_asked: object) -> Any:
+def _extra(module: str, function: str, key: str, is_asked: object) -> Any:
     """Import what a key of params.yaml asks for; None where it does not."""
     if not is_asked:
         return None
-    with explain_missing(name.partition(".")[0], f"{key} in params.yaml"):
-        return resolve_name(f"lineage.extras.{name}")
+    return getattr(from_extra(module, f"{key} in params.yaml"), function)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ CASE WHEN typeof({0}) IN ('integer', 'real') AND abs({0}) < 9e999 THEN {0} END
 """
 """The number that a metric is compared by, as `measured` has it."""
 
+ONLY_THESE = "(:track_ids = 'null' OR track_id IN (SELECT value FROM json_each(:track_ids)))"
+"""The condition that a run is asked for by its id, or that none is."""
+
 ANY_CONDITIONS = {"test_hash": "", "evaluate_hash": ""}
 """What a run is measured on, by which no run is."""
 
@@ -77,7 +80,7 @@ def best_runs(  # noqa: PLR0913 — what to read, and how to order it
     *,
     track_ids: Sequence[str] | None = None,
     where: Sequence[str] = (),
-    first: Row | None = None,
+    first: Row = ANY_CONDITIONS,
     validated: bool = True,
 ) -> list[Row]:
     """Read runs, best first, the earlier one first on a tie, those without a number last.
@@ -107,12 +110,10 @@ def best_runs(  # noqa: PLR0913 — what to read, and how to order it
         raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {listed}")
     with open_read_only(database) as connection:
         table = describe_tables(connection)[METRICS]
-        conditions = [condition_sql(condition, table) for condition in where]
-        if track_ids is not None:
-            conditions.append("track_id IN (SELECT value FROM json_each(:track_ids))")
+        conditions = [ONLY_THESE, *(condition_sql(condition, table) for condition in where)]
         choice = choice_metric(names, metric) if validated else metric
-        query = ranking_sql(table, " AND ".join(conditions) or "TRUE", choice, metric, mode)
-        values = {"track_ids": json.dumps(track_ids), **ANY_CONDITIONS, **(first or {})}
+        query = ranking_sql(table, " AND ".join(conditions), choice, metric, mode)
+        values = {"track_ids": json.dumps(track_ids), **ANY_CONDITIONS, **first}
         connection.row_factory = sqlite3.Row
         return list(map(dict, connection.execute(query, values)))
 
@@ -176,9 +177,9 @@ def read_leaderboard(
     """
     from lineage.core.params import read_params
 
-    first = None
+    first = ANY_CONDITIONS
     validated = metric is None
-    if database is None or metric is None or mode is None:  # with all three, no project is needed
+    if not (database and metric and mode):  # with all three, no project is needed
         root = paths.find_root()
         promote = read_params(root / paths.PARAMS).promote
         database = database or root / paths.DATABASE
