@@ -4,7 +4,7 @@ A/A: the model in production and its challengers are equally good: each is right
 chance that depends on the item alone. The gate takes the best challenger, as it does in a project;
 whatever it promotes is promoted by luck. Power: the challengers are better by a stated effect.
 
-    python benchmarks/gate.py [TRIALS]      # 1,000 by default: 10 minutes on one core
+    python benchmarks/gate.py [TRIALS]      # 1,000 by default: 5 minutes on one core
 """
 
 from __future__ import annotations

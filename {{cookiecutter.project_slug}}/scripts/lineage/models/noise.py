@@ -24,7 +24,7 @@ FEW = 50
 The standard error of a standard error is its share 1 / sqrt(2 draws).
 """
 
-CLEAR = 4
+CLEAR = 3
 """How many of its standard errors the margin is away from the gain then."""
 
 Score = Callable[[Frame], float]
@@ -69,6 +69,7 @@ def margin_of_error(score: Score, new: Frame, old: Frame, gain: float, confidenc
                 drawn = generator.integers(items, size=items)
                 gains.append(score(new.iloc[drawn]) - score(old.iloc[drawn]))
             margin = width * float(numpy.nanstd(gains, ddof=1))
-            if abs(gain - margin) > CLEAR * margin / math.sqrt(2 * len(gains)):
+            unsure = CLEAR * margin / numpy.sqrt(2 * numpy.isfinite(gains).sum())
+            if 0 < unsure < abs(gain - margin):
                 break
     return margin
