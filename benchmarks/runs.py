@@ -128,7 +128,7 @@ def measure_digits(folder: Path) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     for side in [*sides] * 3:
-        for name in ("results/runs", "results/unfinished", "models/trained", "models/unfinished"):
+        for name in ("results/runs", "results/unfinished", "models/trained"):
             shutil.rmtree(project.path / name, ignore_errors=True)
         cpu = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         seconds = timed(sides[side])
@@ -261,13 +261,13 @@ def descend(run: Any = None) -> None:
 def log_and_record(project: Path, number: int) -> None:
     """Do the same as a run, and write its database."""
     from lineage.runs.active_run import ActiveRun
-    from lineage.runs.run import FINISHED, Facts, Run, run_files
+    from lineage.runs.run import Facts, Run, run_files
     from lineage.runs.run_database import write_run
 
     run = ActiveRun(project / "work", f"run-{number:02d}", {"x": number})
     descend(run)
     planned = Run(run.track_id, {}, run.params, {"model_x": "INTEGER"}, Facts(version="e0.1.0"))
-    database = run_files(project, FINISHED, run.track_id).database
+    database = run_files(project, run.track_id).database
     write_run(database, planned, {"f1_score": 0.5}, run.events())
     run.end()
 

@@ -14,6 +14,8 @@ from typing import Any
 import duckdb
 from conftest import Project
 
+from lineage.runs.run import unfinished_files
+
 TOY = """
 import json
 import os
@@ -78,7 +80,7 @@ def rows(database: Path, query: str = "SELECT * FROM metrics ORDER BY track_id")
 
 
 def databases(project: Project, folder: str = "results/runs") -> list[Path]:
-    return sorted((project.path / folder).glob("*.db"))
+    return sorted((project.path / folder).rglob("*.db"))
 
 
 def new_rows(project: Project, folder: str = "results/runs") -> list[dict[str, Any]]:
@@ -87,7 +89,13 @@ def new_rows(project: Project, folder: str = "results/runs") -> list[dict[str, A
 
 
 UNFINISHED = "results/unfinished"
-"""Where runs are until all of the plan have ended."""
+"""Where runs are until all of the plan have ended, each in a folder of its own."""
+
+
+def left_of(project: Project, row: dict[str, Any]) -> list[str]:
+    """The files of a run that is not finished."""
+    files = unfinished_files(project.path, row["run_hash"], row["track_id"])
+    return sorted(path.name for path in files.folder.iterdir())
 
 
 def md5(path: Path) -> str:
@@ -127,8 +135,5 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
 
 def contents(project: Project, folder: str, track_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Hashes of the database and the predictions of runs."""
-    places = {track_id: project.path / folder / track_id for track_id in track_ids}
-    return {
-        track_id: (md5(place.with_suffix(".db")), md5(place.with_suffix(".parquet")))
-        for track_id, place in places.items()
-    }
+    places = {path.stem: path for path in databases(project, folder)}
+    return {track_id: (md5(places[track_id]), md5(places[track_id].with_suffix(".parquet"))) for track_id in track_ids}

@@ -34,7 +34,6 @@ FILES_BESIDE = {
     "train": {
         "requirements.lock",  # its hash is a fact in the run's row
         "results/unfinished",  # its own, until the last run has ended
-        "models/unfinished",
         "results/experiments.db",  # refused when rows that are recorded are missing from it, before anything is trained
     },
     "promote_model": {

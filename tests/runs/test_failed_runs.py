@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, databases, new_rows, rows, toy
+from toy_runs import UNFINISHED, databases, left_of, new_rows, rows, toy
 
 
 @pytest.fixture
@@ -38,9 +38,8 @@ def test_a_failed_run_is_recorded_with_its_error_and_the_others_finish(project: 
         (1, "ok", None),
         (3, "ok", None),
     ]
-    assert not (project.path / f"models/unfinished/{failed['track_id']}_model.bin").exists()
     assert failed["predictions_hash"] is None
-    assert not (project.path / f"{UNFINISHED}/{failed['track_id']}.parquet").exists()
+    assert left_of(project, failed) == [f"{failed['track_id']}.db"]
     assert before == [path.name for path in databases(project)], "the outputs of a stage that fails stay as they were"
     traceback = project.script("train", "--debug", code=1)
     assert "Traceback" in traceback and traceback.endswith("RuntimeError: no memory\n")
@@ -84,7 +83,7 @@ def test_a_killed_worker_costs_its_own_run_a_second_try_and_no_other_run_anythin
     assert found[2]["error"] == f"its process died twice (SIGKILL(-9)); {question}"
     assert found[3]["error"] == f"its process died twice (EXIT(7)); {question}"
     assert "error: 2 of 6 runs failed:" in output and "Traceback" not in output
-    assert not [path for path in (project.path / UNFINISHED).iterdir() if path.name.startswith(".")]
+    assert not [path for path in (project.path / UNFINISHED).rglob("*") if path.name.startswith(".")]
 
 
 UNUSABLE = {
@@ -110,9 +109,7 @@ def test_what_cannot_be_recorded_fails_the_run_with_its_reason(project: Project,
     assert message in output and "Traceback" not in output
     [row] = new_rows(project, UNFINISHED)
     assert row["status"] == "failed" and message in row["error"]
-    assert not list((project.path / UNFINISHED).glob("*.parquet")) + list(
-        (project.path / "models/unfinished").iterdir()
-    )
+    assert left_of(project, row) == [f"{row['track_id']}.db"]
 
 
 def test_empty_data_and_a_test_set_with_other_columns(project: Project) -> None:

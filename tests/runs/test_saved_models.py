@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, new_rows, toy
+from toy_runs import UNFINISHED, left_of, new_rows, toy
 
 from lineage.tracked.hashes import path_md5
 
@@ -74,7 +74,7 @@ def test_a_model_that_cannot_be_had_again_is_a_failed_run_and_the_next_train_wor
     message = message.format(name=f"{row['track_id']}_model.bin")
     assert message in said and "python scripts/train.py --debug   # shows where" in said
     assert row["status"] == "failed" and message in row["error"] and row["model_hash"] is None
-    assert list((project.path / "models/unfinished").iterdir()) == []
+    assert left_of(project, row) == [f"{row['track_id']}.db"]
     toy(project)
     project.script("train")
     assert [row["status"] for row in new_rows(project)] == ["ok"]
@@ -106,14 +106,12 @@ def test_whatever_a_killed_save_left_the_next_train_works(project: Project) -> N
     kill = "path.mkdir(); (path / 'half').write_text('1'); path.with_suffix('.more').mkdir(); os.kill(os.getpid(), signal.SIGKILL)"
     saving(project, kill)
     assert "its process died twice" in project.script("train", code=1)
-    old = project.path / "models/unfinished/20260101T000000-00000000_model.bin"
-    old.mkdir()  # as an earlier version of the template left it
-    (old / "half").touch()
     saving(project, FOLDER, LOADED)
     project.script("train")
     project.script("train")  # which clears the folder that the first one made
     assert [row["status"] for row in new_rows(project)] == ["ok"]
-    assert list((project.path / "models/unfinished").iterdir()) == []
+    [failed] = new_rows(project, UNFINISHED)
+    assert left_of(project, failed) == [f"{failed['track_id']}.db"]
 
 
 def test_a_folder_of_a_stopped_sweep_is_not_trained_again(project: Project) -> None:

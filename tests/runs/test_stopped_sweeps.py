@@ -70,8 +70,12 @@ def test_code_that_the_user_lists_in_dvc_yaml_counts_and_what_python_leaves_besi
     (project.path / "mylib/__pycache__").mkdir()
     (project.path / "mylib/__pycache__/layers.cpython-311.pyc").write_bytes(b"x")
     assert "1 of 1 runs are there already" in project.script("train")
+    [first] = databases(project)
     (project.path / "mylib/layers.py").write_text("width = 2\n")
     assert "there already" not in project.script("train")
+    (project.path / "mylib/layers.py").write_text("width = 1\n")
+    assert "1 of 1 runs are there already" in project.script("train"), "DVC has not cached it, and it waited"
+    assert [path.name for path in databases(project)] == [first.name]
 
 
 def test_unfinished_runs_of_other_code_wait_until_they_fit_again(project: Project) -> None:
@@ -83,14 +87,14 @@ def test_unfinished_runs_of_other_code_wait_until_they_fit_again(project: Projec
     output = project.script("train")
     assert "[3/3]" in output and "there already" not in output
     assert {path.name: md5(path) for path in databases(project, UNFINISHED)} == old and len(old) == 3
-    assert len(list((project.path / "models/unfinished").iterdir())) == 2
+    assert len(list((project.path / UNFINISHED).glob("*/*_model.bin"))) == 2
     assert {row["status"] for row in new_rows(project)} == {"ok"} and len(databases(project)) == 3
-    assert project.git("status", "--porcelain", UNFINISHED, "models/unfinished") == ""
+    assert project.git("status", "--porcelain", UNFINISHED) == ""
 
     toy(project, mistake, xs=[1, 2, 3])
     (project.path / "mended").touch()
     assert "2 of 3 runs are there already" in project.script("train")
-    assert len({path.name for path in databases(project)} & set(old)) == 2
+    assert {path.name for path in databases(project)} == set(old), "what failed is done again under its id"
 
 
 def test_a_failed_sweep_goes_on_under_dvc_and_a_finished_one_runs_anew(project: Project) -> None:
@@ -120,36 +124,40 @@ def test_a_failed_sweep_goes_on_under_dvc_and_a_finished_one_runs_anew(project: 
     assert set(models(project)) == {1, 2, 3}, "models of the same bytes as those of a finished sweep stay"
 
 
-@pytest.mark.parametrize("file", ["results/unfinished/{}.parquet", "models/unfinished/{}_model.bin"])
+@pytest.mark.parametrize("file", ["{}.parquet", "{}_model.bin"])
 def test_a_run_is_whole_only_with_the_predictions_and_the_model_that_its_row_names(project: Project, file: str) -> None:
     toy(project, "if x == 3 and not Path('mended').exists():\n    raise RuntimeError('a mistake')", xs=[1, 2, 3])
     project.script("train", code=1)
     done = {row["model_x"]: row["track_id"] for row in new_rows(project, UNFINISHED) if row["status"] == "ok"}
-    with (project.path / file.format(done[1])).open("ab") as damaged:
+    [path] = (project.path / UNFINISHED).rglob(file.format(done[1]))
+    with path.open("ab") as damaged:
         damaged.write(b"x")
     assert "[2/2]" in project.script("train", code=1), "the damaged run is done again, and the failed one"
-    again = {row["track_id"]: row["model_x"] for row in new_rows(project, UNFINISHED) if row["status"] == "ok"}
-    assert again.items() >= {done[2]: 2}.items() and sorted(again.values()) == [1, 1, 2]
-    (project.path / file.format(done[2])).unlink()
+    again = {row["model_x"]: row["track_id"] for row in new_rows(project, UNFINISHED) if row["status"] == "ok"}
+    assert again == done, "under the same id, in place of what was damaged"
+    next((project.path / UNFINISHED).rglob(file.format(done[2]))).unlink()
     (project.path / "mended").touch()
     assert project.script("train").startswith("1 of 3 runs are there already")
-    assert done[2] not in {row["track_id"] for row in new_rows(project)}
+    assert sorted(models(project)) == [1, 2, 3], "whole"
+    for row in new_rows(project):
+        assert md5(project.path / f"results/runs/{row['track_id']}.parquet") == row["predictions_hash"]
 
 
-def test_what_a_killed_run_wrote_without_its_row_is_removed(project: Project) -> None:
-    toy(project)
-    left = [
-        "results/unfinished/run-9.parquet",
-        "results/unfinished/.run-9.db.17.tmp",
-        "models/unfinished/run-9_model.bin",
-    ]
-    for name in ("results/unfinished/notes.txt", *left):
-        path = project.path / name
+def test_what_a_killed_run_wrote_without_its_row_is_removed_when_it_is_done(project: Project) -> None:
+    toy(project, "if not Path('mended').exists():\n    raise RuntimeError('a mistake')")
+    project.script("train", code=1)
+    [row] = new_rows(project, UNFINISHED)
+    run = row["track_id"]
+    folder = project.path / UNFINISHED / f"{row['run_hash']}.{run}"
+    for name in (f"{run}.parquet", f".{run}.db.17.tmp", f"{run}_model.bin", f"{run}.artifacts/half", "../notes.txt"):
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
+    (project.path / "mended").touch()
     project.script("train")
-    assert not [name for name in left if (project.path / name).exists()]
-    assert (project.path / "results/unfinished/notes.txt").read_bytes() == b"half", "it is not ours"
+    assert [path.name for path in (project.path / UNFINISHED).iterdir()] == ["notes.txt"], "it is not ours"
+    assert [path.name for path in (project.path / "models/trained").iterdir()] == [f"{run}_model.bin"]
+    assert sorted(models(project)) == [0]
 
 
 def test_an_update_of_the_template_neither_retrains_nor_makes_a_run_another_one(project: Project) -> None:
@@ -166,12 +174,12 @@ def test_an_update_of_the_template_neither_retrains_nor_makes_a_run_another_one(
 def test_runs_of_which_a_part_was_moved_when_train_was_killed_are_whole_again(project: Project) -> None:
     toy(project, xs=[1, 2])
     project.script("train")
-    first, second = ((row["track_id"], row["model_hash"]) for row in new_rows(project))
-    (project.path / f"models/trained/{first[0]}_model.bin").rename(
-        project.path / f"models/unfinished/{first[0]}_model.bin"
-    )
-    for name in (f"{second[0]}.parquet", f"{second[0]}.db"):
-        (project.path / "results/runs" / name).rename(project.path / UNFINISHED / name)
+    first, second = new_rows(project)
+    for row, kept in ((first, "models/trained"), (second, "results/runs")):
+        folder = project.path / UNFINISHED / f"{row['run_hash']}.{row['track_id']}"
+        folder.mkdir()
+        for path in (project.path / kept).glob(f"{row['track_id']}*"):
+            path.rename(folder / path.name)
     assert project.script("train").startswith("2 of 2 runs are there already")
-    assert {(row["track_id"], row["model_hash"]) for row in new_rows(project)} == {first, second}
+    assert new_rows(project) == [first, second]
     assert sorted(models(project)) == [1, 2]

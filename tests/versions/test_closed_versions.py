@@ -64,7 +64,7 @@ def test_a_sweep_that_stopped_goes_on_under_a_version_that_is_free_only(tagged: 
     assert "1 of 2 runs failed" in tagged.repro(code=255)
     tagged.git("tag", "e0.2.0")  # as a fetch from a colleague brings one
     assert "error: e0.2.0 is tagged (by Ada Lovelace" in tagged.repro(code=255)
-    assert len(list((tagged.path / "results/unfinished").glob("*.db"))) == 2, "what has run waits"
+    assert len(list((tagged.path / "results/unfinished").rglob("*.db"))) == 2, "what has run waits"
     tagged.git("tag", "--delete", "e0.2.0")
     tagged.set_param("sweep.on_error", "keep")
     assert "1 of 2 runs are there already" in tagged.repro()

@@ -18,7 +18,7 @@ def main(debug: bool = False) -> None:
     from lineage.core.params import read_params
     from lineage.runs.run_plan import Plan
     from lineage.runs.sweep import check_runs, do_runs
-    from lineage.runs.unfinished_runs import find_done, finish
+    from lineage.runs.unfinished_runs import finish
     from lineage.tracked.guarded_output import check_base, locked
     from lineage.tracked.version_tags import check_open
 
@@ -33,10 +33,9 @@ def main(debug: bool = False) -> None:
     side = _extra("validation.split", "validation_side", "validation", params.validation.is_on)
     with locked(root, RUNS):
         plan = (search or Plan)(root, params, side(params) if side else None)
-        done = find_done(root)
-        do_runs(plan, done, debug, share, elsewhere)
+        do_runs(plan, debug, share, elsewhere)
         check_runs(plan)
-        finish(plan, done)
+        finish(root, list(plan.runs.values()))
 
 
 def _extra(module: str, function: str, key: str, is_asked: object) -> Any:

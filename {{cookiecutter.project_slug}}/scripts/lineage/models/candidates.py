@@ -13,10 +13,9 @@ from lineage.models.run_model import Models, recorded_folders
 from lineage.results.chosen_by import Row
 from lineage.results.leaderboard import measured
 from lineage.runs.model_file import checked_md5, model_name, models_in
-from lineage.runs.run import FINISHED, run_files
+from lineage.runs.run import run_files
 from lineage.tracked.cache import cached_object, copy_out, is_whole, recorded_manifest
 from lineage.tracked.hashes import folder_manifest, manifest_of
-from lineage.tracked.remote import missing_in_remote, open_remote
 from lineage.tracked.whole_file import remove, write_text, write_whole
 
 ABOUT_ARTIFACTS = "Files that the runs of candidates made by run.artifact().\n"
@@ -24,15 +23,18 @@ ABOUT_ARTIFACTS = "Files that the runs of candidates made by run.artifact().\n"
 Found = dict[str, Path]
 """Models by the id of their run."""
 
+Hashes = dict[str, set[str]]
+"""By the id of a run: the hashes of its model's files, and of its artifacts."""
 
-def runs_of_models(models: Models, new: Found) -> list[Row]:
+
+def runs_of_models(models: Models) -> list[Row]:
     """Read the rows of new models and of candidates; one whose row was replaced has none.
 
     Raises:
         Refused: a new model has other bytes than its row says.
     """
-    kept = models_in(models.root / paths.CANDIDATES)
-    runs = models.best_runs(track_ids=[*new, *kept])
+    new = models.new
+    runs = models.best_runs(track_ids=[*new, *models.kept])
     for run in runs:
         file = new.get(run["track_id"])
         if file and checked_md5(models.root, file) != run["model_hash"]:
@@ -40,20 +42,19 @@ def runs_of_models(models: Models, new: Found) -> list[Row]:
     return runs
 
 
-def keep_candidates(models: Models, new: Found, keep: int) -> None:
+def keep_candidates(models: Models) -> None:
     """Add the best of the new models; drop what is beyond the best and can be brought back.
 
-    A new model that is not added is still where `train` left it.
+    A new model that is not added is still where `train` left it. So many of the best stay as
+    `promote.keep` says, and the one in production.
 
     Args:
         models: of the project, whose folders are locked.
-        new: the new models.
-        keep: so many of the best stay, and the one in production.
     """
-    old = models_in(models.root / paths.CANDIDATES)
-    kept = {**old, **new}
-    surplus = find_surplus(models, kept, keep)
-    lost = find_lost(models.root, surplus, ask_remote=False) & old.keys()
+    old = models.kept
+    kept = old | models.new
+    surplus = find_surplus(models, kept, models.promote.keep)
+    lost = find_lost(models.root, surplus).keys() & old.keys()
     for track_id in surplus.keys() - lost:
         del kept[track_id]
     if write_candidates(models.root, kept):
@@ -66,11 +67,8 @@ def keep_candidates(models: Models, new: Found, keep: int) -> None:
         )
 
 
-def find_surplus(models: Models, files: Found, keep: int) -> dict[str, set[str]]:
+def find_surplus(models: Models, files: Found, keep: int) -> Hashes:
     """Find the candidates beyond so many of the best, and beside the one in production.
-
-    Returns:
-        run id to the hashes of its files, those of its artifacts among them.
 
     Raises:
         BadInput: one of the files is no model, but a link to elsewhere, say.
@@ -89,19 +87,15 @@ def find_surplus(models: Models, files: Found, keep: int) -> dict[str, set[str]]
     return surplus
 
 
-def find_lost(root: Path, surplus: dict[str, set[str]], *, ask_remote: bool) -> set[str]:
-    """Tell which runs have files that would be lost with this copy of them.
+def find_lost(root: Path, surplus: Hashes) -> Hashes:
+    """Find the files of runs that would be lost here with this copy of them.
 
-    Others are named by a commit and whole in the cache, or in the remote.
+    Others are named by a commit and whole in the cache. The remote, which may have them, is not
+    asked: the pipeline does not connect for that.
 
     Args:
         root: the project's root.
-        surplus: run id to the hashes of its files.
-        ask_remote: whether to ask the remote for what no commit names; the pipeline does not
-            connect for that.
-
-    Raises:
-        Refused: the remote does not answer.
+        surplus: the files of runs.
     """
     left = set[str]().union(*surplus.values())
     for folder in recorded_folders(root) if left else ():
@@ -112,10 +106,7 @@ def find_lost(root: Path, surplus: dict[str, set[str]], *, ask_remote: bool) -> 
             path = cached_object(root, md5)
             if path and is_whole(path, md5):
                 left.remove(md5)
-    remote = open_remote(root) if left and ask_remote else None
-    if remote:
-        left = missing_in_remote(root, remote, left)
-    return {track_id for track_id, hashes in surplus.items() if hashes & left}
+    return {track_id: hashes & left for track_id, hashes in surplus.items() if hashes & left}
 
 
 def write_candidates(root: Path, kept: Found) -> bool:
@@ -131,7 +122,7 @@ def write_candidates(root: Path, kept: Found) -> bool:
     artifacts = root / paths.ARTIFACTS
     write_text(artifacts / "README.md", ABOUT_ARTIFACTS)  # DVC warns of an empty folder
     for track_id in kept:
-        made = run_files(root, FINISHED, track_id).artifacts
+        made = run_files(root, track_id).artifacts
         if made.exists() and not (artifacts / track_id).exists():
             copy_out(made, artifacts / track_id)
     for track_id in present.keys() - kept.keys():

@@ -22,7 +22,6 @@ from lineage.models.model_card import (
 from lineage.models.run_model import Models, find_model
 from lineage.results.chosen_by import Row
 from lineage.results.leaderboard import measured, metric_names
-from lineage.runs.model_file import models_in
 from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
@@ -99,9 +98,7 @@ def note_comparison(models: Models) -> None:
 
 def compared_now(models: Models) -> Card:
     """List the models that are there, and the rules by which models are compared now."""
-    new = models_in(models.root / paths.TRAINED_MODELS)
-    kept = models_in(models.root / paths.CANDIDATES)
-    return {"compared": sorted(new | kept), "compared_under": models.rules}
+    return {"compared": sorted(models.new | models.kept), "compared_under": models.rules}
 
 
 def make_card(models: Models, run: Row, decision: Decision) -> Card:

@@ -15,11 +15,11 @@ from lineage.models.model_card import MODEL
 from lineage.results.chosen_by import Row, present_conditions
 from lineage.results.leaderboard import best_runs, existing_database
 from lineage.results.version_results import find_results
-from lineage.runs.model_file import hashes_by_name, model_name
+from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.code_at_commit import find_code
 from lineage.tracked.git import git
-from lineage.tracked.hashes import path_md5
-from lineage.tracked.remote import bring, listing, obtain
+from lineage.tracked.hashes import listing_md5, path_md5
+from lineage.tracked.remote import link_objects, listing, obtain
 from lineage.tracked.whole_file import remove
 
 HISTORY = "log --all --patch --text --no-color --no-ext-diff --format= --"
@@ -58,29 +58,33 @@ class Models:
         """How much better a value of the metric is than another; negative where it is worse."""
         return new - old if self.promote.mode == "max" else old - new
 
+    @property
+    def new(self) -> dict[str, Path]:
+        """The models that `train` has made, by the id of their run."""
+        return models_in(self.root / paths.TRAINED_MODELS)
+
+    @property
+    def kept(self) -> dict[str, Path]:
+        """The candidates, by the id of their run."""
+        return models_in(self.root / paths.CANDIDATES)
+
     def covers(self, run: Row) -> bool:
         """Tell whether a run was measured on the present test data by the present code."""
         return bool(self.present) and self.present.items() <= run.items()
 
 
-def open_models(
-    database: Path | None = None, metric: str | None = None, mode: str | None = None
-) -> Models:
+def open_models(database: Path | None = None) -> Models:
     """Find the project around the current folder.
 
     Args:
         database: the results database; None: the project's own.
-        metric: None: `promote.metric`.
-        mode: None: `promote.mode`.
 
     Raises:
         BadInput: no project, a wrong params.yaml, or no such database.
     """
     root = paths.find_root()
     promote = read_params(root / paths.PARAMS).promote
-    chosen = {"metric": metric or promote.metric, "mode": mode or promote.mode}
-    database = existing_database(database or root / paths.DATABASE)
-    return Models(root, database, promote.model_copy(update=chosen))
+    return Models(root, existing_database(database or root / paths.DATABASE), promote)
 
 
 def find_run(
@@ -164,14 +168,15 @@ def _folder(root: Path, name: str, md5: str) -> Path:
     """
     for recorded in recorded_folders(root):
         with suppress(Refused):
-            files = listing(root, recorded)
-            if hashes_by_name(files).get(name) == md5:
+            files = {}
+            for path, file_md5 in listing(root, recorded).items():
+                if path.startswith(f"{name}/"):
+                    files[path.removeprefix(f"{name}/")] = file_md5
+            if listing_md5(files) == md5:
                 place = root / ".dvc/tmp/lineage" / md5
                 remove(place)
-                for path, file_md5 in files.items():
-                    if path.startswith(f"{name}/"):
-                        bring(root, file_md5, place / path)
-                return place / name
+                link_objects(root, files, place)
+                return place
     raise Refused(f"no commit records the folder {md5}", "git fetch --all")
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
-from lineage.runs.run import CHECKPOINT
+from lineage.runs.run import ARTIFACTS_SUFFIX, CHECKPOINT
 from lineage.runs.run_database import KEY, Event, check_columns, to_metrics
 from lineage.tracked.whole_file import remove
 
@@ -97,7 +97,7 @@ class ActiveRun:
     @property
     def artifacts(self) -> Path:
         """The folder of artifacts, which may not be there."""
-        return self.folder / "artifacts"
+        return self.folder / f"{self.track_id}{ARTIFACTS_SUFFIX}"
 
     @cached_property
     def _file(self) -> BinaryIO:
@@ -121,9 +121,10 @@ class ActiveRun:
         return events
 
     def end(self) -> None:
-        """Remove the folder, whose events and artifacts are recorded."""
+        """Remove the events, which are recorded, and the checkpoint."""
         self._file.close()
-        remove(self.folder)
+        remove(self.folder / EVENTS_FILE)
+        remove(self.folder / CHECKPOINT)
 
 
 def call_with_run(function: Callable[..., Any], *arguments: Any) -> Any:

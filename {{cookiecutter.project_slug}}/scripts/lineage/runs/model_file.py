@@ -10,6 +10,7 @@ from typing import Any
 from lineage.core.errors import BadInput
 from lineage.tracked.cache import cache_folder
 from lineage.tracked.hashes import listing_md5, path_md5
+from lineage.tracked.whole_file import remove
 
 MODEL_SUFFIX = "_model.bin"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -91,7 +92,7 @@ def save_alone(
     Args:
         experiment: the module `experiment.py`.
         model: what `fit` returned.
-        path: where the model shall be, and nothing is yet.
+        path: where the model shall be, in place of what a killed process has made there.
 
     Raises:
         BadInput: there is nothing at the path.
@@ -107,6 +108,7 @@ def save_alone(
             )
         for file in files_of_model(made):
             make_reproducible(file)
+        remove(path)
         made.replace(path)
 
 

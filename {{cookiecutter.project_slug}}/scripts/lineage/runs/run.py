@@ -21,12 +21,6 @@ Row = dict[str, Value]
 Metrics = dict[str, float | None]
 """Values by name; NaN is None, as it is stored."""
 
-Folders = tuple[str, str]
-UNFINISHED: Folders = (paths.UNFINISHED_MODELS, paths.UNFINISHED_RUNS)
-FINISHED: Folders = (paths.TRAINED_MODELS, paths.RUNS)
-"""Folders of models and artifacts, and of predictions and databases: where runs are made, and where
-DVC looks."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
@@ -99,6 +93,10 @@ class Run:
         """Say what the sweep changes: `model.C=0.1, model.name=ridge`."""
         return ", ".join(f"{key}={value}" for key, value in self.point.items())
 
+    def files(self, root: Path) -> "RunFiles":
+        """Name its files until all runs of its plan have ended."""
+        return unfinished_files(root, self.facts.run_hash, self.track_id)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -121,21 +119,28 @@ class RunFiles(NamedTuple):
     predictions: Path
     database: Path
 
+    @property
+    def folder(self) -> Path:
+        """The folder of a run that is not finished."""
+        return self.database.parent
 
-def run_files(root: Path, folders: Folders, track_id: str) -> RunFiles:
-    """Name the files of a run in the folders `UNFINISHED` or `FINISHED`."""
-    models, runs = folders
+
+def run_files(root: Path, track_id: str) -> RunFiles:
+    """Name the files of a run where DVC takes them."""
+    models = root / paths.TRAINED_MODELS
+    runs = root / paths.RUNS
     return RunFiles(
-        root / models / model_name(track_id),
-        root / models / f"{track_id}{ARTIFACTS_SUFFIX}",
-        root / runs / f"{track_id}.parquet",
-        root / runs / f"{track_id}.db",
+        models / model_name(track_id),
+        models / f"{track_id}{ARTIFACTS_SUFFIX}",
+        runs / f"{track_id}.parquet",
+        runs / f"{track_id}.db",
     )
 
 
-def work_folder(root: Path, run: Run) -> Path:
-    """Name the folder of a run that goes on, by what it depends on and by its id."""
-    return root / paths.UNFINISHED_RUNS / f"{run.facts.run_hash}.{run.track_id}"
+def unfinished_files(root: Path, run_hash: str | None, track_id: str) -> RunFiles:
+    """Name the files of a run until all of its plan have ended: they are in a folder of its own."""
+    folder = root / paths.UNFINISHED_RUNS / f"{run_hash}.{track_id}"
+    return RunFiles(*[folder / path.name for path in run_files(root, track_id)])
 
 
 def choice_metric(names: Collection[str], metric: str) -> str:

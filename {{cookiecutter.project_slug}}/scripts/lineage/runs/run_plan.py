@@ -24,6 +24,7 @@ from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_database import declare_types, to_row
+from lineage.runs.unfinished_runs import begun_runs, is_done
 from lineage.runs.unread_params import warn_of_unread
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
@@ -43,6 +44,7 @@ class Plan:
 
     Attributes:
         runs: by `run_hash`.
+        done: the `run_hash` of each run, of whatever plan, that was done before.
         outcomes: how runs have ended so far.
         total: how many runs there will be at most.
         conditions: what all runs depend on.
@@ -74,12 +76,12 @@ class Plan:
         self.outcomes: list[Outcome] = []
         points = sweep_points(params.sweep)
         rows = [to_row(_with_point(params.model, point)) for point in [*points, *samples]]
-        inputs = _hash_inputs(root)
-        facts = _known_facts(root, params, inputs)
-        self._facts = facts
         self._types = declare_types(rows)
+        inputs = _hash_inputs(root)
+        self._facts = facts = _known_facts(root, params, inputs)
         self._validation = validation
-        self._begun = _begun_before(root)
+        self._begun = begun_runs(root)
+        self.done = {key for key, track_id in self._begun.items() if is_done(root, key, track_id)}
         trials = params.sweep.search.trials
         self.threads = params.sweep.threads if len(points) + trials > 1 else 0
         self.conditions = [inputs, facts.version, facts.python, facts.lock_hash, self.threads]
@@ -107,13 +109,9 @@ class Plan:
         run = Run(track_id, point, model, self._types, facts, self._validation)
         return self.runs.setdefault(run_hash, run)
 
-    def missing(self, done: dict[str, str]) -> Iterable[Run]:
-        """Say which runs are to be done; what has ended may decide what the next one is.
-
-        Args:
-            done: ids of runs that are there already, by `run_hash`.
-        """
-        return [run for run_hash, run in self.runs.items() if run_hash not in done]
+    def missing(self) -> Iterable[Run]:
+        """Say which runs are to be done; what has ended may decide what the next one is."""
+        return [run for run_hash, run in self.runs.items() if run_hash not in self.done]
 
 
 def sweep_points(sweep: Sweep) -> list[Values]:
@@ -138,16 +136,6 @@ def _with_point(model: Values, point: Values) -> Values:
             section = section[parent]
         section[name] = value
     return changed
-
-
-def _begun_before(root: Path) -> dict[str, str]:
-    """Find the runs that a `train` which was killed has begun, so that they go on.
-
-    Returns:
-        their ids by `run_hash`.
-    """
-    folders = filter(Path.is_dir, (root / paths.UNFINISHED_RUNS).glob("*.*"))
-    return dict(folder.name.split(".", 1) for folder in folders)
 
 
 def _seed(model: Values) -> int:

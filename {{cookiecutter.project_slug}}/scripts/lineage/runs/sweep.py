@@ -5,7 +5,9 @@ There is one line for each run and, on a terminal, a live line below them.
 
 import json
 import os
+import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sized
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -34,7 +36,6 @@ Show = Callable[[list[Outcome]], None]
 
 def do_runs(
     plan: Plan,
-    done: dict[str, str],
     debug: bool = False,
     share_gpus: Any = None,
     on_cluster: Any = None,
@@ -43,7 +44,6 @@ def do_runs(
 
     Args:
         plan: says how many at a time, and which metric is shown.
-        done: ids of runs that are there already, by `run_hash`.
         debug: do runs in this process, one after another, and let their exceptions through.
         share_gpus: gives each worker its own; None: all see what there is.
         on_cluster: does runs elsewhere, as `do_all` does them here; None: here.
@@ -51,8 +51,8 @@ def do_runs(
     Raises:
         BadInput: there are fewer GPUs than `sweep.gpus`.
     """
-    runs = plan.missing(done)
-    there = len(plan.runs.keys() & done.keys())
+    runs = plan.missing()
+    there = len(plan.runs.keys() & plan.done)
     if there:
         say(f"{there} of {plan.total} runs are there already, from a session that did not end")
     sweep = plan.params.sweep
@@ -90,10 +90,9 @@ class NewestValues:
     def _logged(self) -> str:
         """Write the newest values; nothing where no run that goes on has logged any."""
         folder = self.root / UNFINISHED_RUNS
-        with suppress(OSError, ValueError):  # there is no file, or its run has just ended
-            file = max(folder.glob(f"*/{EVENTS_FILE}"), key=lambda one: one.stat().st_mtime_ns)
-            whole_lines = file.read_bytes().rpartition(b"}")[0]
-            event = json.loads(whole_lines.rpartition(b"\n")[2] + b"}")
+        with suppress(OSError, ValueError, IndexError):  # there is none, or its run has just ended
+            file = max(folder.glob(f"*/{EVENTS_FILE}"), key=os.path.getmtime)
+            event = json.loads(re.findall(rb"{.*}", file.read_bytes())[-1])
             del event["timestamp"]
             numbers = [pair for pair in event.items() if pair[1] is not None]
             return ", ".join(f"{name}={value:.6g}" for name, value in numbers)
@@ -208,11 +207,11 @@ def _warn_of_gaps(plan: Plan) -> None:
         how = "validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
         say(f"the best of {total} runs is chosen by {metric} on the test data itself; {how}")
     for name in names:
-        gaps: dict[str, list[str]] = {}
+        gaps = defaultdict(list)
         for outcome in ended:
             if outcome.metrics.get(name) is None:
                 gap = "NaN" if name in outcome.metrics else "missing"
-                gaps.setdefault(gap, []).append(outcome.run.track_id)
+                gaps[gap].append(outcome.run.track_id)
         for gap, ids in gaps.items():
             more = " …" if len(ids) > SHOWN_IDS else ""
             few = ", ".join(ids[:SHOWN_IDS])

@@ -19,16 +19,7 @@ from lineage.core.experiment_file import imported_files, load_experiment
 from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
-from lineage.runs.run import (
-    CHECKPOINT,
-    UNFINISHED,
-    Metrics,
-    Outcome,
-    Run,
-    RunFiles,
-    run_files,
-    work_folder,
-)
+from lineage.runs.run import CHECKPOINT, Metrics, Outcome, Run
 from lineage.runs.run_database import to_metrics, write_run
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk, remove
@@ -59,20 +50,18 @@ def train_run(root: Path, run: Run) -> Outcome:
     """
     import numpy
 
-    files = _new_files(root, run)
     random.seed(run.facts.seed)
     numpy.random.seed(run.facts.seed)
     experiment = load_experiment(root)
     check_code(root, run)
     check_listed(root, imported_files(root))
     active = activate(root, run)
+    files = run.files(root)
     began = time.perf_counter()
     metrics, predictions = _fit_and_evaluate(experiment, root, run, active, files.model)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
-    if files_of_model(active.artifacts):
-        active.artifacts.replace(files.artifacts)
     for path in chain.from_iterable(map(files_of_model, files)):
         flush_to_disk(path)
     facts = replace(
@@ -84,14 +73,6 @@ def train_run(root: Path, run: Run) -> Outcome:
     write_run(files.database, replace(run, facts=facts), metrics, active.events())
     active.end()
     return Outcome(run, metrics)
-
-
-def _new_files(root: Path, run: Run) -> RunFiles:
-    """Name the files of a run, and remove what a process that was killed has made of them."""
-    files = run_files(root, UNFINISHED, run.track_id)
-    for path in files:
-        remove(path)
-    return files
 
 
 def _fit_and_evaluate(
@@ -123,28 +104,32 @@ def _fit_and_evaluate(
         kept_nowhere = replace(active, folder=active.folder / "validation")
         validated, _ = _evaluate(experiment, model, train, active.validation, kept_nowhere)
         kept_nowhere.end()
+        remove(kept_nowhere.folder)
         run.validation.add(metrics, validated)
     return metrics, predictions
 
 
 def activate(root: Path, run: Run) -> ActiveRun:
     """Begin a run; one that was killed goes on where it has left a checkpoint, else begins anew."""
-    folder = work_folder(root, run)
+    folder = run.files(root).folder
     if any((folder / CHECKPOINT).glob("*")):
         say(f"{run.track_id} goes on from its checkpoint")
     else:
         remove(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     return ActiveRun(folder, run.track_id, copy.deepcopy(run.params), run.facts.seed)
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed: params, facts, events and the error; nothing else."""
-    files = _new_files(root, run)
+    files = run.files(root)
+    active = ActiveRun(files.folder, run.track_id, run.params)
     facts = replace(run.facts, status="failed", error=error)
     try:
-        active = ActiveRun(work_folder(root, run), run.track_id, run.params)
-        write_run(files.database, replace(run, facts=facts), {}, active.events())
+        events = active.events()
         active.end()
+        remove(files.folder)
+        write_run(files.database, replace(run, facts=facts), {}, events)
     except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
         error += f" (and it could not be recorded: {problem})"
     return Outcome(run, {}, error)

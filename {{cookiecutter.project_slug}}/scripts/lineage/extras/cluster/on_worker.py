@@ -46,8 +46,7 @@ class Session(WorkerPlugin):
         self.root = Path(mkdtemp(prefix="lineage-", dir=worker.local_directory)).resolve()
         shared = self.root.parents[1] / "lineage-unfinished"
         shared.mkdir(exist_ok=True)
-        for folder in ("results", "models/unfinished"):
-            (self.root / folder).mkdir(parents=True)
+        (self.root / "results").mkdir()
         self.unfinished = self.root / "results/unfinished"
         self.unfinished.symlink_to(shared)
         while self.files:

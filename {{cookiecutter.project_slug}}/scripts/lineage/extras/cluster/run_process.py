@@ -44,18 +44,17 @@ def _do(root: Path, run: Any) -> Any:
     """
     from filelock import FileLock
 
-    from lineage.runs.run import UNFINISHED, run_files, work_folder
     from lineage.runs.train_run import train_or_fail
     from lineage.tracked.whole_file import remove
 
     run = replace(run, facts=replace(run.facts, platform=platform.platform()))
-    made = run_files(root, UNFINISHED, run.track_id)
-    lock = Path(f"{work_folder(root, run)}.lock")
+    made = run.files(root)
+    lock = Path(f"{made.folder}.lock")
     with FileLock(lock):  # the process of a worker that was killed may live half a second longer
         outcome = train_or_fail(root, run)
         files = read_files(root, made)
-        for path in (*made, lock):
-            remove(path)
+        remove(made.folder)
+        remove(lock)
     return outcome, files
 
 

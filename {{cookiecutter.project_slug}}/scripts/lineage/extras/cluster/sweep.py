@@ -23,7 +23,7 @@ from lineage.extras.cluster import on_worker
 from lineage.extras.cluster.cluster import connect
 from lineage.extras.cluster.run_process import read_files
 from lineage.runs.active_run import EVENTS_FILE
-from lineage.runs.run import Outcome, Run, work_folder
+from lineage.runs.run import Outcome, Run
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import record_failure
 from lineage.runs.workers import record_death
@@ -95,7 +95,7 @@ def _do_all(
             say("the cluster has no worker; runs go on when one comes")
         environments[:] = [{}] * threads
         for run in islice(waiting, max(0, max(1, threads) - len(busy))):
-            folder = work_folder(root, run)
+            folder = run.files(root).folder
             folder.mkdir(parents=True, exist_ok=True)
             future = client.submit(do, folder.name, pickle.dumps(run), pure=False)
             busy[future] = run
@@ -123,9 +123,9 @@ def _take(root: Path, run: Run, future: Future) -> Outcome:
     if isinstance(answer, str):
         return record_death(root, run, answer)
     outcome, files = pickle.loads(answer)
+    remove(run.files(root).folder)
     for name, content in files.items():
         write_whole(root / name, methodcaller("write_bytes", content))
-    remove(work_folder(root, run))
     return outcome
 
 

@@ -1,5 +1,6 @@
 """The commands of `model_manager.py` that change models: promote, add-candidate and prune."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from lineage.core import paths
@@ -11,8 +12,9 @@ from lineage.models.model_card import read_card
 from lineage.models.production import carry_out, locked_folders
 from lineage.models.run_model import Models, find_run, missing_code, open_models
 from lineage.results.chosen_by import Row, conditions_of
-from lineage.runs.model_file import checked_md5, models_in
+from lineage.runs.model_file import checked_md5
 from lineage.tracked.recorded import recorded_md5
+from lineage.tracked.remote import missing_in_remote, open_remote
 
 STAGE = "promote_model"
 TO_RECORD = (
@@ -41,10 +43,13 @@ def promote_by_hand(
         BadInput: no such run, version or metric.
         Refused: the run's model is nowhere, or production is not what `dvc.lock` records.
     """
-    models = open_models(database, metric, mode)
+    models = open_models(database)
+    own = models.promote
+    wanted = own.model_copy(update={"metric": metric or own.metric, "mode": mode or own.mode})
+    models = replace(models, promote=wanted)
     with locked_folders(models.root):
         if run_id is None and version is None:
-            kept = models_in(models.root / paths.CANDIDATES)
+            kept = models.kept
             runs = models.best_runs(where=["model_hash!=NULL"])
             there = [run for run in runs if models.covers(run) or run["track_id"] in kept]
             decision = decide(models, there, None)
@@ -100,7 +105,7 @@ def add_candidate(file: Path, run_id: str) -> None:
             f"{file} (md5 {md5}) is not the model that run {run_id} recorded (md5 {recorded})"
         )
     with locked_folders(models.root):
-        present = models_in(models.root / paths.CANDIDATES)
+        present = models.kept
         if run_id not in present:
             write_candidates(models.root, {**present, run_id: file})
             metric = models.promote.metric
@@ -124,9 +129,14 @@ def prune(keep: int) -> None:
     """
     models = open_models()
     with locked_folders(models.root):
-        old = models_in(models.root / paths.CANDIDATES)
+        old = models.kept
         surplus = find_surplus(models, old, keep)
-        if lost := find_lost(models.root, surplus, ask_remote=True):
+        lost = find_lost(models.root, surplus)
+        remote = open_remote(models.root) if lost else None
+        if remote:
+            left = missing_in_remote(models.root, remote, set().union(*lost.values()))
+            lost = {track_id: hashes for track_id, hashes in lost.items() if hashes & left}
+        if lost:
             names = ", ".join(sorted(lost))
             raise Refused(
                 f"{len(lost)} models could not be brought back, so nothing is pruned: {names}",

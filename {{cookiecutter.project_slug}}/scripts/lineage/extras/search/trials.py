@@ -16,8 +16,9 @@ from lineage.core.console import warn
 from lineage.core.params import Params
 from lineage.core.paths import UNFINISHED_RUNS
 from lineage.extras.search.space import Values, find_drawn, read_space, samples, to_point
-from lineage.runs.run import UNFINISHED, Run, choice_metric, run_files
+from lineage.runs.run import Run, choice_metric
 from lineage.runs.run_plan import Plan
+from lineage.runs.unfinished_runs import present_files
 from lineage.tables.sqlite_files import open_read_only
 from lineage.tracked.whole_file import write_text
 
@@ -48,7 +49,7 @@ class Search(Plan):
         direction: Any = f"{params.promote.mode}imize"
         self.study = optuna.create_study(direction=direction)
 
-    def missing(self, done: dict[str, str]) -> Iterator[Run]:
+    def missing(self) -> Iterator[Run]:
         """Draw again what was drawn before, and yield the runs to do.
 
         A trial is drawn when it is asked for, by how runs have ended until then. Runs of the sweep
@@ -64,8 +65,8 @@ class Search(Plan):
         for drawn in known:
             self.study.enqueue_trial(drawn)
             self.add(to_point(self.space, drawn))
-        trials = self._draw(number, known, journal, done)
-        return _once(chain(listed, trials), done)
+        trials = self._draw(number, known, journal)
+        return _once(chain(listed, trials), self.done)
 
     def _identity(self) -> str:
         """Hash what the trials depend on, except for how many they are."""
@@ -75,24 +76,17 @@ class Search(Plan):
         decisive = [self.params.model, points, settings, promote.metric, promote.mode]
         return hash_json(self.conditions + decisive)
 
-    def _draw(
-        self,
-        number: int,
-        drawn: list[Values],
-        journal: Path,
-        done: dict[str, str],
-    ) -> Iterator[Run]:
+    def _draw(self, number: int, drawn: list[Values], journal: Path) -> Iterator[Run]:
         """Draw trials. Each has a seed of its own: what it draws depends on those before it only.
 
         Args:
             number: how many trials there are.
             drawn: what the first of them draw; the others are added.
             journal: where all that was drawn is kept.
-            done: ids of runs that are there already, by `run_hash`.
         """
         waiting: dict[int, str] = {}  # run_hash by number of trial
         for trial in range(number):
-            self._tell(waiting, done)
+            self._tell(waiting)
             seeds = numpy.random.SeedSequence([self.search.seed, trial])
             seed = int(seeds.generate_state(1)[0])
             self.study.sampler = SAMPLERS[self.search.sampler](seed=seed)
@@ -107,12 +101,12 @@ class Search(Plan):
             different = f"the {self.total} runs of this search are {len(self.runs)} different ones"
             warn(f"{different}; equal ones are done once")
 
-    def _tell(self, waiting: dict[int, str], done: dict[str, str]) -> None:
+    def _tell(self, waiting: dict[int, str]) -> None:
         """Tell the study which trials have ended; those without the metric have failed."""
         ended = {outcome.run.facts.run_hash: outcome.metrics for outcome in self.outcomes}
         for trial, run_hash in list(waiting.items()):
-            if run_hash in done:
-                ended[run_hash] = _recorded_row(self.root, done[run_hash])
+            if run_hash in self.done:
+                ended[run_hash] = self._recorded_row(run_hash)
             if run_hash in ended:
                 metrics = ended[run_hash]
                 value = metrics.get(choice_metric(metrics, self.params.promote.metric))
@@ -120,8 +114,15 @@ class Search(Plan):
                 self.study.tell(trial, value, state)
                 del waiting[trial]
 
+    def _recorded_row(self, run_hash: str) -> dict[str, Any]:
+        """Read the row of a run that is done, metrics and all."""
+        files = present_files(self.root, run_hash, self.runs[run_hash].track_id)
+        with open_read_only(files.database) as connection:
+            connection.row_factory = sqlite3.Row
+            return dict(connection.execute("SELECT * FROM metrics").fetchone())
 
-def _once(runs: Iterable[Run], done: dict[str, str]) -> Iterator[Run]:
+
+def _once(runs: Iterable[Run], done: set[str]) -> Iterator[Run]:
     """Pass on the runs that are neither done nor equal to one before them."""
     begun = set(done)
     for run in runs:
@@ -129,10 +130,3 @@ def _once(runs: Iterable[Run], done: dict[str, str]) -> Iterator[Run]:
         if run_hash not in begun:
             begun.add(run_hash)
             yield run
-
-
-def _recorded_row(root: Path, track_id: str) -> dict[str, Any]:
-    """Read the row of a run that is done, metrics and all."""
-    with open_read_only(run_files(root, UNFINISHED, track_id).database) as connection:
-        connection.row_factory = sqlite3.Row
-        return dict(connection.execute("SELECT * FROM metrics").fetchone())

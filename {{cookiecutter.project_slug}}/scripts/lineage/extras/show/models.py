@@ -12,7 +12,7 @@ from lineage.models.model_card import as_row, card_of_present_folders, card_of_p
 from lineage.models.run_model import find_model, find_run, missing_code, open_models
 from lineage.results.chosen_by import choice_metric
 from lineage.results.leaderboard import metric_names, param_names
-from lineage.runs.model_file import model_name, models_in
+from lineage.runs.model_file import model_name
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import path_md5
 
@@ -28,7 +28,7 @@ def list_models(form: str) -> None:
     """
     models = open_models()
     card = card_of_present_folders(models.root)
-    kept = dict.fromkeys(models_in(models.root / paths.CANDIDATES), "candidate")
+    kept = dict.fromkeys(models.kept, "candidate")
     if card:
         own = card["track_id"]
         kept[own] = "production + candidate" if own in kept else "production"
