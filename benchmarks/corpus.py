@@ -31,8 +31,8 @@ sys.path[:0] = [str(ROOT / "{{cookiecutter.project_slug}}/scripts")]
 
 from lineage.core.errors import LineageError  # noqa: E402 — the project's scripts are found first
 from lineage.extras.formats.as_sqlite import is_duckdb  # noqa: E402
+from lineage.extras.merge_artifacts.databases import merge_databases  # noqa: E402
 from lineage.merge.data import merge_data  # noqa: E402
-from lineage.merge.databases import merge_databases  # noqa: E402
 from lineage.merge.inbox import DATABASES, PARQUET  # noqa: E402
 from lineage.merge.rules import Rules  # noqa: E402
 from lineage.tables.sqlite_files import is_sqlite  # noqa: E402

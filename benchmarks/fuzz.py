@@ -32,8 +32,8 @@ from forked import in_a_fork
 
 from lineage.core.errors import LineageError
 from lineage.core.params import read_params
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
 
 KINDS = ("parquet", "sqlite", "text", "base", "params", "git")

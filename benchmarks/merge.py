@@ -89,7 +89,7 @@ def results_floor(out: Path) -> None:
 
 def results_ours(out: Path) -> None:
     """merge_databases: identity, conflicts, types, order, integrity check of the whole."""
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     merge_databases(FOLDER / "base.db", sources(), out, Rules("merge"))
@@ -97,7 +97,7 @@ def results_ours(out: Path) -> None:
 
 def results_recorded(out: Path) -> None:
     """The same with a base whose bytes are those that dvc.lock records, as in the stage merge_results."""
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     merge_databases(FOLDER / "base.db", sources(), out, Rules("merge"), is_proven=True)
@@ -139,7 +139,7 @@ def small() -> list[Path]:
 
 def small_ours(out: Path) -> None:
     """merge_databases of a thousand runs."""
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     merge_databases(small()[0], small()[1:], out, Rules("merge"))

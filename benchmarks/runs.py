@@ -211,7 +211,7 @@ def write_shared(folder: str, worker: int) -> None:
 
 def measure_losses(folder: Path) -> dict[str, float]:
     """8 processes with 50 runs each, 20 rounds: rows that are there afterwards."""
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     found = {

@@ -66,7 +66,7 @@ def measure_results(folder: Path, runs: int) -> dict[str, float]:
     """Merge a thousand runs into a results database of so many."""
     import sqlite3
 
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     folder.mkdir()

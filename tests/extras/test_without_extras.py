@@ -63,6 +63,7 @@ BY_HAND = {
 NO_PACKAGES = (
     "access",
     "arrow_types",
+    "cast_text",
     "compare",
     "doctor",
     "formats",
@@ -74,6 +75,7 @@ NO_PACKAGES = (
     "retrieve",
     "s3",
     "show",
+    "sqlite_features",
     "validation",
     "verify",
     "worktrees",

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,29 @@ PLAIN = {
 def without(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts of a project that has neither extra."""
     scripts = tmp_path_factory.mktemp("without") / "scripts"
-    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__", "formats", "arrow_types"))
+    shutil.copytree(
+        SCRIPTS,
+        scripts,
+        ignore=shutil.ignore_patterns("__pycache__", "formats", "arrow_types", "sqlite_features", "cast_text"),
+    )
     return scripts
 
 
-def merged(scripts: Path, kind: str, *sources: Path, code: int = 0) -> str:
-    """Merge files by hand, into nothing; what the command printed. The output is there if that went well."""
+def merged(
+    scripts: Path,
+    kind: str,
+    *sources: Path,
+    code: int = 0,
+    base: Path | None = None,
+    options: Sequence[str] = (),
+) -> str:
+    """Merge files by hand, into nothing or a base; what the command printed. The output is there if that went well."""
     output = sources[0].parent / "out"
     output.unlink(missing_ok=True)
     words = ["--strategy", "merge", f"--exp-{kind}", *map(str, sources), f"--output-{kind}", str(output)]
     words += ["--key-columns", "id"] if kind == "data" else []
+    words += [f"--base-{kind}", str(base)] if base else []
+    words += options
     command = [sys.executable, "-B", scripts / "merge_artifacts.py", *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=output.parent)
     assert done.returncode == code, done.stdout + done.stderr
@@ -138,6 +152,45 @@ def test_a_duckdb_file_and_a_log_that_a_killed_program_left_are_refused(tmp_path
             shutil.copyfile(f"{live}{ending}", tmp_path / f"left.db{ending}")
     refused(without, "db", tmp_path / "left.db", "formats")
     merged(without, "db", live)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE VIEW w AS SELECT v FROM t",
+        "CREATE INDEX i ON t(v)",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END",
+        "CREATE VIRTUAL TABLE f USING fts5(a)",
+        "CREATE TABLE k (id INTEGER PRIMARY KEY, t REFERENCES t(id))",
+    ],
+)
+def test_a_database_with_more_than_tables_is_refused(tmp_path: Path, without: Path, script: str) -> None:
+    """As a source, and as the base, whose trigger would run."""
+    file = tmp_path / "e.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(f"CREATE TABLE t (id TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1); {script}")
+    refused(without, "db", file, "sqlite_features")
+    shutil.copyfile(file, tmp_path / "base.db")
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+        connection.executescript("CREATE TABLE t (id TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('b', 2)")
+    told = merged(without, "db", tmp_path / "new.db", code=2, base=tmp_path / "base.db")
+    assert told.startswith(f"error: {tmp_path}/base.db asks for an extra that is not here: ")
+
+
+def test_numbers_become_no_text(tmp_path: Path, without: Path) -> None:
+    for name, kind in (("a", "TEXT"), ("b", "INTEGER")):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            connection.executescript(
+                f"CREATE TABLE t (id TEXT PRIMARY KEY, v {kind}); INSERT INTO t VALUES ('{name}', 7)"
+            )
+            connection.execute("UPDATE t SET v = 'seven' WHERE id = 'a'")
+            connection.commit()
+    files = [tmp_path / f"{name}.db" for name in "ab"]
+    told = merged(without, "db", *files, code=2, options=("--cast", "text"))
+    module = "No module named 'lineage.extras.cast_text'"
+    remedy = "  → make setup EXTRAS=cast_text"
+    assert told == f"error: cast: text asks for an extra that is not here: {module}\n{remedy}\n"
+    assert "or: merge_artifacts.py … --cast text" in merged(without, "db", *files, code=2)
 
 
 def test_a_file_that_is_no_database_is_told_so_without_the_extra_too(tmp_path: Path, without: Path) -> None:

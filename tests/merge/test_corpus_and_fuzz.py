@@ -79,7 +79,7 @@ def test_damaged_files_are_refused_or_right_and_the_base_is_whole(tmp_path: Path
 def test_a_database_whose_schema_is_no_text_is_named(tmp_path: Path) -> None:
     """Found by the fuzz: a byte of a statement in its schema was changed."""
     from lineage.core.errors import BadInput
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     whole = tmp_path / "whole.db"

@@ -24,8 +24,8 @@ from conftest import SOURCE, Project
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import read_params
 from lineage.extras.git_merge.three_way_files import merge_three_data_files
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules, rules_for_data, rules_for_results
 from lineage.tables.parts import parts_of

@@ -20,9 +20,9 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, LineageError, Refused
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.extras.merge_artifacts.given_files import expand
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.inbox import DATABASES
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows

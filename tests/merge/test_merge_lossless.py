@@ -19,9 +19,9 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, LineageError, Refused
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.extras.merge_artifacts.merges import Request, merge_databases_by_hand
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
 

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage.core.errors import Refused
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
 from lineage.tables.sql import quote_all
 from lineage.tables.sqlite_files import Column, Table, create_statement

@@ -19,9 +19,9 @@ import pytest
 from conftest import SOURCE
 
 from lineage.core.errors import BadInput, Refused
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.extras.merge_artifacts.recommend import recommend
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
 
 

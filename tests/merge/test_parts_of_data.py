@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lineage.core.errors import BadInput
+from lineage.extras.merge_artifacts.compact import compact
 from lineage.merge import data_files
 from lineage.merge.data import merge_data
 from lineage.merge.plan import Plan
@@ -234,7 +235,7 @@ def test_histories_of_merges_give_the_same_rows_in_the_same_order(
                 del rules["on_conflict"]
             twins.merge(*sources, **rules)
             twins.agree(["pyarrow"])
-        data_files.compact(twins.path("parts"), twins.folder / "folded.parquet", "data")
+        compact(twins.path("parts"), twins.folder / "folded.parquet", "data")
         shutil.rmtree(twins.path("parts"))
         (twins.folder / "folded.parquet").rename(twins.path("parts"))
         twins.agree(["pyarrow", "polars", "duckdb"])
@@ -261,14 +262,14 @@ def test_small_neighbours_are_folded_together_and_large_parts_stay(
         twins.merge(parquet(twins.folder / f"{number}.parquet", id=ids, x=ids))
     before = twins.parts
     folded = twins.folder / "folded.parquet"
-    assert data_files.compact(twins.path("parts"), folded, "data") == (6, 4)
+    assert compact(twins.path("parts"), folded, "data") == (6, 4)
     *parts, record = parts_of(folded)
     assert record.name == parts_of(twins.path("parts"))[-1].name
     assert [part.name[:11] for part in parts] == ["part-000001", "part-000003", "part-000004", "part-000006"]
     assert [part.name in before for part in parts] == [False, True, False, True]
     for name in READERS:
         assert read(name, folded).to_pylist() == read(name, twins.path("file")).to_pylist()
-    assert data_files.compact(folded, twins.folder / "again.parquet", "data") == (4, 4)
+    assert compact(folded, twins.folder / "again.parquet", "data") == (4, 4)
 
 
 def test_a_base_with_something_else_in_it_is_refused(twins: Twins) -> None:

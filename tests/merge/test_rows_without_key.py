@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lineage.core.errors import BadInput
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.merge.data import merge_data
-from lineage.merge.databases import merge_databases
 from lineage.merge.rules import Rules
 
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from lineage.core.errors import BadInput
-from lineage.merge.databases import merge_databases
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.merge.rules import Rules
 
 MERGE = Rules("merge")

@@ -56,7 +56,9 @@ LONGEST_STAGE = 60
 LONGEST_SHELL_SCRIPT = 10
 
 DOORS = {
+    "lineage/merge/column_types.py",
     "lineage/merge/data.py",
+    "lineage/merge/databases.py",
     "lineage/setup/check_remote.py",
     "lineage/tables/arrow_metadata.py",
     "lineage/tables/as_sqlite.py",

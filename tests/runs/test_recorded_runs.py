@@ -150,7 +150,7 @@ def write_runs(folder: str, worker: int) -> None:
 
 @pytest.mark.slow
 def test_no_row_of_8_processes_with_50_runs_each_is_lost(tmp_path: Path) -> None:
-    from lineage.merge.databases import merge_databases
+    from lineage.extras.merge_artifacts.databases import merge_databases
     from lineage.merge.rules import Rules
 
     sys.path.insert(0, str(SOURCE / "scripts"))

@@ -24,11 +24,13 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
 - `formats` reads CSV, JSON, Feather and partition folders as data, and DuckDB files as results.
 - `arrow_types` keeps types of Arrow and pandas in merged data: categories, zones, an index; INT96.
+- `sqlite_features` heeds triggers, foreign keys, views and virtual tables of databases.
+- `cast_text` lets numbers of databases become text (`merge.cast` in params.yaml).
 - `report` shows the project as one page, and its charts as pictures.
 - `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
-`merge.data`, `setup.check_remote`, the package's own `__init__` and the files of `tables` that meet
+`setup.check_remote`, the package's own `__init__` and the files of `merge` and `tables` that meet
 such a file import from here, and only on demand. Of the extras `worktrees` needs `retrieve` and, to
 collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes back, with the
 packages that it needs, by `make setup EXTRAS=search`.

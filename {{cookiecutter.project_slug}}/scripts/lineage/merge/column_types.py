@@ -1,13 +1,10 @@
 """The columns of a base's table, made ready for what comes in: new ones, and wider types."""
 
 import re
-import shutil
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing, suppress
-from typing import Any, NamedTuple
 
-from lineage.core.errors import BadInput
+from lineage.core.errors import BadInput, explain_missing
 from lineage.merge.lined_up import LinedUp
 from lineage.tables.sql import fold, quote
 from lineage.tables.sqlite_files import (
@@ -18,30 +15,21 @@ from lineage.tables.sqlite_files import (
     open_read_only,
 )
 
-EXACT_INTEGER = 1 << 53
-"""Whole numbers up to this one are exact in a 64-bit float (IEEE 754)."""
+CLASSES = """
+    SELECT DISTINCT CASE
+        WHEN typeof({cell}) = 'integer'
+             AND {cell} NOT BETWEEN -9007199254740992 AND 9007199254740992
+        THEN 'huge' ELSE typeof({cell}) END
+    FROM {table}
+    WHERE {cell} IS NOT NULL
+"""
+"""Of which classes the values of a column are; `huge` are whole numbers beyond 2^53, which a 64-bit
+float would round (IEEE 754)."""
 
+NUMBERS = {"integer", "real", "huge"}
 
-class Held(NamedTuple):
-    """What is among the values of a column, NULL apart; each 0 or 1.
-
-    Attributes:
-        text: text.
-        number: numbers.
-        real: floating point.
-        huge: whole numbers that floating point would round.
-    """
-
-    text: int
-    number: int
-    real: int
-    huge: int
-
-
-DECLARED = {"text": "TEXT", "number": "INTEGER"}
-
-Values = dict[int | None, Held]
-"""What a column holds, by the number of a source, or None for the base; where it holds nothing."""
+Values = dict[int | None, set[str]]
+"""The classes of a column's values, by the number of a source, or None for the base."""
 
 
 def fit_columns(target: sqlite3.Connection, incoming: LinedUp) -> Table:
@@ -91,21 +79,23 @@ def _common_type(target: sqlite3.Connection, incoming: LinedUp, table: Table, ke
         key: the name of the column, in small letters.
     """
     column = table.by_name.get(key) or incoming.table.by_name[key]
-    having = [there for there in incoming.found.values() if key in there.by_name]
-    types = {column.type, *(there.by_name[key].type for there in having)}
+    found = incoming.found.values()
+    types = {column.type, *(one.by_name[key].type for one in found if key in one.by_name)}
     if len(types) == 1:
         return column.type
     values = _values(target, incoming, table, key)
-    held = Held(*map(max, zip(*values.values()))) if values else Held(0, 0, 0, 0)
-    if held.text and held.number:
+    held = set[str]().union(*values.values())
+    is_text = "text" in held
+    if is_text and held & NUMBERS:
         return _type_of_both(incoming, column, types, values)
-    if affinity(column.type) == "any" or not (held.text or held.number):
+    if affinity(column.type) == "any" or not (is_text or held & NUMBERS):
         return column.type
-    is_floating = held.real or "real" in map(affinity, types)
-    if is_floating and not held.text:
-        return "" if held.huge else "REAL"
-    kind = "text" if held.text else "number"
-    alike = {one for one in types if affinity(one) == kind} or {DECLARED[kind]}
+    is_floating = "real" in held.union(map(affinity, types))
+    if is_floating and not is_text:
+        return "" if "huge" in held else "REAL"
+    kind = "text" if is_text else "number"
+    alike = {one for one in types if affinity(one) == kind}
+    alike = alike or {"TEXT" if is_text else "INTEGER"}
     return column.type if column.type in alike else min(alike)  # so that no spelling changes
 
 
@@ -118,14 +108,16 @@ def _type_of_both(incoming: LinedUp, column: Column, types: set[str], values: Va
     if not {"number", "real"}.intersection(map(affinity, types)):
         return ""  # any type would turn numbers into text, or text like 007 into a number
     if incoming.rules.cast_text:
-        _cast_sources(incoming, column)
+        with explain_missing("cast_text", "cast: text"):
+            from lineage.extras.cast_text.cast import cast_sources
+        cast_sources(incoming, column)
         return "TEXT"
     first = next(iter(values))
-    usual = values.get(None, values[first])
-    unlike = (number for number, held in values.items() if held.text != usual.text)
+    usual = "text" in values.get(None, values[first])
+    unlike = (number for number, held in values.items() if ("text" in held) != usual)
     number = next(unlike, first)
-    here = "text" if values[number].text else "numbers"
-    others = "numbers" if values[number].text else "text"
+    kinds = ["text", "numbers"]
+    here, others = kinds if "text" in values[number] else reversed(kinds)
     place = f"{incoming.sources[number or 0]}: table {incoming.name!r}, column {column.name!r}"
     remedy = f"give the column one type in all sources, or: {incoming.rules.cast_option}"
     raise BadInput(f"{place} holds {here}, others {others}", remedy)
@@ -140,38 +132,20 @@ def _strict_type(kind: str) -> str:
 
 def _values(target: sqlite3.Connection, incoming: LinedUp, table: Table, key: str) -> Values:
     """Find what a column holds in each source, and in the base; arguments as in `_common_type`."""
-    cell = quote(key)
-    statement = f"""
-        SELECT max(typeof({cell}) = 'text'),
-               max(typeof({cell}) IN ('integer', 'real')),
-               max(typeof({cell}) = 'real'),
-               max(typeof({cell}) = 'integer'
-                   AND {cell} NOT BETWEEN -{EXACT_INTEGER} AND {EXACT_INTEGER})
-        FROM {{table}} WHERE {cell} IS NOT NULL
-    """
-    found: dict[int | None, Sequence[Any]] = {}
+    found: Values = {}
     for number, there in incoming.found.items():
         if key in there.by_name:
             with open_read_only(incoming.files[number]) as connection:
-                [found[number]] = connection.execute(statement.format(table=quote(there.name)))
+                found[number] = _classes(connection, key, quote(there.name))
     if key in table.by_name:
-        [found[None]] = target.execute(statement.format(table=f"main.{quote(table.name)}"))
-    return {number: Held(*row) for number, row in found.items() if row[0] is not None}
+        found[None] = _classes(target, key, f"main.{quote(table.name)}")
+    return {number: classes for number, classes in found.items() if classes}
 
 
-def _cast_sources(incoming: LinedUp, column: Column) -> None:
-    """Let copies of the sources hold text in a column; their rows are read from the copies."""
-    for number, table in incoming.found.items():
-        copy = incoming.folder / f"cast-{number}.db"
-        here = table.by_name.get(fold(column.name))
-        if here is None or affinity(here.type) == "text":
-            continue
-        if incoming.files[number] != copy:
-            shutil.copyfile(incoming.files[number], copy)
-            copy.chmod(0o600)
-            incoming.files[number] = copy
-        with closing(sqlite3.connect(copy, uri=True, isolation_level=None)) as connection:
-            redeclare(connection, table.name, here, "TEXT")
+def _classes(connection: sqlite3.Connection, key: str, table: str) -> set[str]:
+    """Ask for the classes of the values of one column."""
+    rows = connection.execute(CLASSES.format(cell=quote(key), table=table))
+    return {name for (name,) in rows}
 
 
 def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: str) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from lineage.core.errors import Refused
 from lineage.merge.plan import Plan
-from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import (
     Schema,
     copy_statement,
@@ -73,9 +72,11 @@ def write_rows(
         rows = copy_rows(engine, all_rows, output, relations.name, metadata)
         written = f"{scan(output, numbered=True)} WHERE file_row_number >= {before}"
     keys = [name for name in relations.identity if name in relations.written]
-    checksum = f"SELECT count(*), sum(hash({quote_all(keys)}))"
-    found = engine.execute(f"{checksum} FROM {written}").fetchall()
-    if rows != plan.rows or found != engine.execute(f"{checksum} FROM arriving").fetchall():
+    [(is_whole,)] = engine.execute(f"""
+        SELECT (SELECT (count(*), sum(hash({quote_all(keys)}))) FROM {written})
+            IS NOT DISTINCT FROM (SELECT (count(*), sum(hash({quote_all(keys)}))) FROM arriving)
+    """).fetchall()
+    if rows != plan.rows or not is_whole:
         raise plan.not_written()
 
 
@@ -200,40 +201,3 @@ def _keep_base(relations: "DataRelations", folder: PartFolder) -> None:
             folder.take_over(schema.path)
         else:
             folder.write(_staying(relations, [schema]), place)
-
-
-def compact(data: Path, output: Path, name: str) -> tuple[int, int]:
-    """Write `output`: the parts of a folder, small neighbours folded together.
-
-    A part that is made of several has the place of the first. Rows, order and record stay.
-
-    Args:
-        data: a folder of parts.
-        output: a path that does not exist.
-        name: what messages call the data.
-
-    Returns:
-        how many parts with rows there were, and how many there are.
-
-    Raises:
-        Refused: the output cannot be written.
-    """
-    with open_engine() as engine:
-        *parts, record = parts_of(data)
-        output.mkdir()
-        folder = PartFolder(engine, output, name, read_notes(engine, parts_of(data)[0]))
-        folder.take_over(record)
-        groups: list[list[Path]] = []
-        size = PART_ROWS
-        for part, rows in count_rows_of(engine, parts).items():
-            size += rows
-            if size > PART_ROWS:
-                groups.append([])
-                size = rows
-            groups[-1].append(part)
-        for first, *others in groups:
-            if others:
-                folder.write(f"FROM {scan([first, *others])}", place_of_part(first))
-            else:
-                folder.take_over(first)
-        return len(parts), len(groups)

@@ -8,21 +8,21 @@ the base keeps its constraints, indexes, triggers and views.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from lineage.core.console import warn
-from lineage.core.errors import BadInput, Refused
+from lineage.core.errors import BadInput, Refused, explain_missing
 from lineage.core.paths import METRICS
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, find_tables, line_up
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import run_ids
 from lineage.merge.relations import Relations
-from lineage.merge.rules import Rules, merge_or_rebase
+from lineage.merge.rules import Rules
 from lineage.merge.table_merge import TableMerge, carry, drop_rows_of_origin
-from lineage.tables.as_sqlite import as_sqlite
+from lineage.tables.as_sqlite import as_sqlite, has_more
 from lineage.tables.engine import open_engine
 from lineage.tables.sql import Engine, quote
 from lineage.tables.sqlite_files import (
@@ -33,59 +33,12 @@ from lineage.tables.sqlite_files import (
     copy_database,
     count_rows,
     describe_tables,
-    is_sqlite,
     is_utf_8,
-    log_of,
-    open_read_only,
     unreadable,
 )
 
 INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C, also in a long statement."""
-
-Orphan = tuple[str, int, str, int]
-"""A row that refers to none: its table, its number, the table referred to, which foreign key."""
-
-VIRTUAL_TABLES = "SELECT name FROM pragma_table_list WHERE type = 'virtual' AND schema = 'main'"
-
-MADE_FOR_TABLES = """
-    SELECT printf('%s %Q', type, name) FROM sqlite_master
-    WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL
-    ORDER BY type, name
-"""
-
-
-def merge_databases(
-    base: Path | None,
-    sources: Sequence[Path],
-    output: Path,
-    rules: Rules,
-    is_proven: bool = False,
-) -> list[Plan]:
-    """Write `output`: the base's tables, with the rows of the sources merged or rebased in.
-
-    Args:
-        base: the accumulated database; None: start empty.
-        sources: incoming databases, SQLite or DuckDB, in the order in which the later wins.
-        output: a path that does not exist.
-        rules: strategy, keys, tables.
-        is_proven: see `open_tables`.
-
-    Returns:
-        one `Plan` per table; all empty when `output` holds what `base` holds.
-
-    Raises:
-        BadInput: a source is no database, no source has a named table, a column does not fit.
-        Refused: a conflict; or the output cannot be written.
-    """
-    plans = []
-    with open_tables(base, sources, output, rules, is_proven) as tables:
-        for table in tables:
-            relations = union_all_by_name(table)
-            plan = merge_or_rebase(relations, table.rules)
-            carry_rows(table, relations, plan)
-            plans.append(plan)
-    return plans
 
 
 @contextmanager
@@ -98,22 +51,30 @@ def open_tables(
 ) -> Iterator[Iterator[TableMerge]]:
     """Copy the base to `output`, and yield the tables that are to be merged into it.
 
-    Args and errors: as in `merge_databases`.
+    Args:
+        base: the accumulated database; None: start empty.
+        sources: incoming databases, SQLite or DuckDB, in the order in which the later wins.
+        output: a path that does not exist.
+        rules: strategy, keys, tables.
         is_proven: the base's bytes are recorded ones, and were checked when they were recorded;
             otherwise SQLite checks the integrity of the whole result at the end.
+
+    Raises:
+        BadInput: a source is no database, no source has a named table, a column does not fit.
+        Refused: a conflict; or the output cannot be written.
     """
     try:
         with TemporaryDirectory(prefix="lineage-") as name, open_engine() as engine:
             folder = Path(name)
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
-            tell_left_out(base, sources)
             found = find_tables(sources, files, base)
             tables = line_up(found, sources, [file.path for file in files], rules, folder)
             with _copy_of(base, output) as target:
-                before = find_orphans(target)
-                yield _each_table(engine, target, output, tables)
-                if rules.strategy == "rebase":
-                    refuse_orphans(find_orphans(target) - before)
+                asking = [path for path, file in zip(sources, files) if file.has_more]
+                if base and has_more(target):
+                    asking.append(base)
+                with _beyond_tables(asking, target, base, sources, rules):
+                    yield _each_table(engine, target, output, tables)
         if not is_proven:
             check_integrity(output)
     except sqlite3.IntegrityError as error:
@@ -147,10 +108,7 @@ def _not_written(reason: str) -> Refused:
 
 @contextmanager
 def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
-    """Open a copy of the base, or an empty database, to be thrown away when anything fails.
-
-    Triggers are taken out meanwhile: a merged row arrives as it was sent.
-    """
+    """Open a copy of the base, or an empty database, to be thrown away when anything fails."""
     output.unlink(missing_ok=True)
     if base is not None:
         check_is_sqlite(base)
@@ -166,14 +124,16 @@ def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
         target.set_progress_handler(lambda: None, INSTRUCTIONS)
         target.execute("PRAGMA journal_mode = OFF")  # a failure throws the file away
         target.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file
-        triggers = target.execute(
-            "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' ORDER BY rowid"
-        ).fetchall()
-        for name, _ in triggers:
-            target.execute(f"DROP TRIGGER main.{quote(name)}")
         yield target
-        for _, statement in triggers:
-            target.execute(statement)
+
+
+def _beyond_tables(asking: Sequence[Path], *merge: Any) -> AbstractContextManager[None]:
+    """Let an extra see to triggers, foreign keys, views and the like of the databases `asking`."""
+    if not asking:
+        return nullcontext()
+    with explain_missing("sqlite_features", str(asking[0])):
+        from lineage.extras.sqlite_features.beyond_tables import beyond_tables
+    return beyond_tables(*merge)
 
 
 def union_all_by_name(table: TableMerge) -> Relations:
@@ -225,47 +185,8 @@ def _drop_events(target: sqlite3.Connection, track_ids: set[str]) -> int:
     """Delete the events of some runs; return how many there were."""
     if not count_rows(target, "pragma_table_info('events', 'main') WHERE name = 'track_id'"):
         return 0
-    statement = "DELETE FROM main.events WHERE track_id IN (SELECT value FROM json_each(?))"
-    return target.execute(statement, [json.dumps(sorted(track_ids))]).rowcount
-
-
-def tell_left_out(base: Path | None, sources: Sequence[Path]) -> None:
-    """Warn of what is in a database and does not come into the merged one.
-
-    A virtual table is an index of other rows. Views, indexes and triggers are the base's own; where
-    there is no base, nobody has any.
-
-    Args:
-        base: the accumulated database; None: there is none.
-        sources: incoming databases.
+    statement = """
+        DELETE FROM main.events
+        WHERE track_id IN (SELECT value FROM json_each(?))
     """
-    for path in [base, *sources]:
-        if path is None or not is_sqlite(path) or log_of(path).exists():
-            continue
-        with open_read_only(path) as connection:
-            for (name,) in connection.execute(VIRTUAL_TABLES):
-                warn(f"{path}: {name!r} is a virtual table, whose rows are not merged")
-            made = [words for (words,) in connection.execute(MADE_FOR_TABLES)]
-        if made and base is None:
-            how = f"they are if the base is a copy: cp {path} base.db"
-            warn(f"{path}: {', '.join(made)} are not taken over; {how}")
-
-
-def find_orphans(connection: sqlite3.Connection) -> set[Orphan]:
-    """Find the rows that refer to a row that is not there; SQLite does not see to it by itself."""
-    with suppress(sqlite3.OperationalError):  # a foreign key that names no key
-        return set(connection.execute("PRAGMA main.foreign_key_check"))
-    return set()
-
-
-def refuse_orphans(orphans: set[Orphan]) -> None:
-    """Raise `BadInput` where rows of the base refer to none any more."""
-    if not orphans:
-        return
-    table, _, parent, _ = min(orphans)
-    count = sum(1 for orphan in orphans if orphan[0] == table)
-    rows = f"1 row of table {table!r} refers"
-    if count > 1:
-        rows = f"{count} rows of table {table!r} refer"
-    problem = f"{rows} to a row of {parent!r} that is not there after the rebase"
-    raise BadInput(problem, "rebase by a key that keeps these rows, or: --strategy merge")
+    return target.execute(statement, [json.dumps(sorted(track_ids))]).rowcount

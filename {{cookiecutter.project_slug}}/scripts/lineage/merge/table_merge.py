@@ -59,12 +59,12 @@ class TableMerge:
             is_copy: whole rows are needed, to tell which of them a copy has from its origin.
         """
         columns = self.incoming.table.column_names
-        keys = list(self.rules.key_columns) if self.rules.strategy == "rebase" else []
+        keys = self.rules.key_columns if self.rules.strategy == "rebase" else ()
         known = list(self.identity or columns)
-        spelled = set(map(fold, known))
-        needed = [*known, *(key for key in keys if fold(key) not in spelled)]
+        deciding = [*keys, *known]
         if self.rules.on_conflict == "newest":
-            needed += [name for name in columns if fold(name) == "timestamp"]
+            deciding += [name for name in columns if fold(name) == "timestamp"]
+        needed = {fold(name): name for name in deciding}.values()
         relations = Relations(
             self.engine,
             self.incoming.name,
@@ -76,11 +76,11 @@ class TableMerge:
         )
         found = self.incoming.found
         relations.note_lacking({number: table.by_name for number, table in found.items()})
-        self.read_incoming(columns if is_copy else needed)
+        self.read_incoming(columns if is_copy else [*needed])
         self.read_base([known[0], *keys[:1]])  # a prefilter, one column each: the joins compare all
         is_simply_new = not (is_copy or relations.count("base") or relations.repeats)
         if is_simply_new:
-            relations.columns = list(dict.fromkeys(needed))  # there is nothing else to compare
+            relations.columns = [*needed]  # there is nothing else to compare
         elif not is_copy:
             self.read_incoming(columns)
         return relations
@@ -231,8 +231,10 @@ def _insert(merge: TableMerge, source: Table) -> str:
     """
     table = merge.table
     columns = [table.by_name[key].name for key in source.by_name]
-    defaults = f"pragma_table_info({text(table.name)}, 'main') WHERE dflt_value IS NOT NULL"
-    found = merge.target.execute(f"SELECT name FROM {defaults}")
+    found = merge.target.execute(f"""
+        SELECT name FROM pragma_table_info({text(table.name)}, 'main')
+        WHERE dflt_value IS NOT NULL
+    """)
     absent = [name for (name,) in found if fold(name) not in source.by_name]
     values = ", ".join([quote_all(source.column_names, "row"), *["NULL"] * len(absent)])
     return f"""

@@ -1,5 +1,6 @@
 """A database of another form than a plain SQLite file is copied to one, by the extra `formats`."""
 
+import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,23 @@ from lineage.tables.sqlite_files import (
     starts_with,
 )
 
+BEYOND_TABLES = """
+    SELECT 1 FROM sqlite_master
+    WHERE type IN ('trigger', 'view') OR (type = 'index' AND sql IS NOT NULL)
+    UNION ALL
+    SELECT 1 FROM pragma_table_list WHERE type = 'virtual' AND schema = 'main'
+    UNION ALL
+    SELECT 1 FROM sqlite_master AS made JOIN pragma_foreign_key_list(made.name)
+    LIMIT 1
+"""
+
 
 class SqliteFile(NamedTuple):
-    """A SQLite file whose rows have numbers, and its tables by name."""
+    """A SQLite file whose rows have numbers, its tables by name, and whether it has more."""
 
     path: Path
     tables: dict[str, Table]
+    has_more: bool
 
 
 def as_sqlite(source: Path, copy: Path) -> SqliteFile:
@@ -38,10 +50,15 @@ def as_sqlite(source: Path, copy: Path) -> SqliteFile:
             tables = describe_tables(connection)
             is_numbered = all(table.row_alias for table in tables.values())
             if is_numbered and is_utf_8(connection):
-                return SqliteFile(source, tables)
+                return SqliteFile(source, tables, has_more(connection))
     with explain_missing("formats", str(source)):
         from lineage.extras.formats.as_sqlite import copied
     return copied(source, copy)
+
+
+def has_more(connection: sqlite3.Connection) -> bool:
+    """Tell whether a database has more than tables of rows that refer to no others."""
+    return connection.execute(BEYOND_TABLES).fetchone() is not None
 
 
 def has_left_log(path: Path) -> bool:

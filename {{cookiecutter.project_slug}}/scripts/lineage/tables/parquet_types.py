@@ -65,16 +65,15 @@ def common_columns(
     columns: Columns = {}
     first: dict[str, Path] = {}
     for schema in schemas:
+        file = schema.told or schema.path
         for name, kind in schema.columns.items():
             known = columns.setdefault(name, kind)
-            first.setdefault(name, schema.told or schema.path)
+            first.setdefault(name, file)
             wider = widest(known, kind)
-            is_text = AS_TEXT.fullmatch(known) and AS_TEXT.fullmatch(kind)
-            can_cast = is_text and "VARCHAR" in (known, kind)
+            can_cast = "VARCHAR" in (known, kind) and all(map(AS_TEXT.fullmatch, (known, kind)))
             if wider is None and cast_text and can_cast:
                 wider = "VARCHAR"
             if wider is None:
-                file = schema.told or schema.path
                 problem = f"{file}: column {name!r} is {kind}, but {known} in {first[name]}"
                 remedy = "give the column one type in all files"
                 if can_cast:

@@ -24,7 +24,10 @@ from lineage.tables.sqlite_files import (
 )
 
 METADATA_KEY = "lineage_sources"
-TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+TABLES = """
+    SELECT name FROM sqlite_master
+    WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+"""
 
 
 class Source(NamedTuple):
@@ -93,9 +96,9 @@ def add_sources(database: Path, new: Sources) -> None:
         return
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(f"DROP TABLE IF EXISTS {RECORD}")
-        connection.execute(
-            f"CREATE TABLE {RECORD} (md5 TEXT PRIMARY KEY, name TEXT, rows INTEGER, rule TEXT)"
-        )
+        connection.execute(f"""
+            CREATE TABLE {RECORD} (md5 TEXT PRIMARY KEY, name TEXT, rows INTEGER, rule TEXT)
+        """)
         connection.executemany(f"INSERT INTO {RECORD} VALUES (?, ?, ?, ?)", sources.values())
 
 

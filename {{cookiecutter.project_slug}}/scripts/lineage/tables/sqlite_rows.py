@@ -85,7 +85,7 @@ def make_relation(engine: Engine, relation: str, columns: Iterable[str]) -> None
         relation: its name.
         columns: of the rows; one that a file lacks is NULL there.
     """
-    codes = "".join(f", {quote(name)} BLOB DEFAULT {NULL}" for name in dict.fromkeys(columns))
+    codes = "".join(f", {quote(name)} BLOB DEFAULT {NULL}" for name in columns)
     engine.execute(f"""
         CREATE OR REPLACE TEMP TABLE {relation} (
             "{SOURCE}" INTEGER, "{FILE_ROW}" BIGINT, "{ROW}" BIGINT{codes}
@@ -139,7 +139,10 @@ def read_codes(
         row = f'"{FILE_ROW}"'
         if renumber:
             row = f"{group[0].number * ROWS_PER_FILE} + row_number() OVER ()"
-        insert = f'INSERT INTO {relation} BY NAME SELECT *, {row} AS "{ROW}" FROM stream'
+        insert = f"""
+            INSERT INTO {relation} BY NAME
+            SELECT *, {row} AS "{ROW}" FROM stream
+        """
         try:
             insert_rows(engine, group, insert)
         except BadInput:
@@ -205,7 +208,10 @@ def where_values_occur(engine: Engine, columns: Sequence[str]) -> str:
     conditions = []
     for column in columns:
         name = quote(column)
-        distinct = f"SELECT DISTINCT {name} FROM incoming LIMIT {FEW_VALUES + 1}"
+        distinct = f"""
+            SELECT DISTINCT {name} FROM incoming
+            LIMIT {FEW_VALUES + 1}
+        """
         codes = [code for (code,) in engine.execute(distinct).fetchall()]
         if len(codes) > FEW_VALUES:
             return "TRUE"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.tables.as_sqlite import SqliteFile, as_sqlite, has_left_log
+from lineage.tables.as_sqlite import SqliteFile, as_sqlite, has_left_log, has_more
 from lineage.tables.sql import Engine, quote, quote_all
 from lineage.tables.sqlite_files import (
     Column,
@@ -71,8 +71,9 @@ def copied(source: Path, copy: Path) -> SqliteFile:
     with open_read_only(source) as connection:
         tables = describe_tables(connection)
         _copy_tables(connection, source, tables, copy)
+        more = has_more(connection)
     plain = {name: Table(name, table.columns) for name, table in tables.items()}
-    return SqliteFile(copy, plain)
+    return SqliteFile(copy, plain, more)
 
 
 def _with_log(source: Path, copy: Path) -> Path:

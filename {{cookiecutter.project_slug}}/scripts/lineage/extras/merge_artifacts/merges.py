@@ -10,10 +10,10 @@ from lineage.core import paths
 from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
 from lineage.extras.merge_artifacts.backup_tag import pin, where_recorded
+from lineage.extras.merge_artifacts.compact import compact
+from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.extras.merge_artifacts.given_files import expand
 from lineage.merge.data import merge_data
-from lineage.merge.data_files import compact
-from lineage.merge.databases import merge_databases
 from lineage.merge.inbox import DATA, DATABASES, as_sources
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
