@@ -16,7 +16,7 @@ import pytest
 from conftest import Project
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.predictions import find_alone, find_predictions, plan_gathering, run_ids
+from lineage.merge.predictions import find_predictions, plan_gathering, run_ids
 from lineage.merge.rules import Rules
 
 CREATE = "CREATE TABLE predictions (track_id TEXT, timestamp TEXT, item_id INTEGER, p REAL, note TEXT, raw BLOB)"
@@ -125,30 +125,32 @@ def test_what_is_no_file_of_predictions_is_named(tmp_path: Path) -> None:
     mixed = results(tmp_path / "mixed.db", "r1", predictions=MIXED)
     (tmp_path / "1").mkdir()
     with pytest.raises(BadInput, match=r"mixed\.db: column 'p' of table 'predictions' holds values of several types"):
-        list(find_predictions([mixed], tmp_path / "1"))
+        find_predictions([mixed], tmp_path / "1")
     wrong = results(tmp_path / "b.db", "b")
     run_file(tmp_path, "a", 1.0).rename(tmp_path / "b.parquet")
     (tmp_path / "2").mkdir()
     with pytest.raises(BadInput, match=r"b\.parquet should hold predictions of one run, b; it names a"):
-        list(find_predictions([wrong], tmp_path / "2"))
+        find_predictions([wrong], tmp_path / "2")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "b.parquet")
     (tmp_path / "3").mkdir()
     with pytest.raises(BadInput, match=r"b\.parquet has no column track_id"):
-        list(find_predictions([wrong], tmp_path / "3"))
+        find_predictions([wrong], tmp_path / "3")
     run_file(tmp_path / "4/predictions", "stray", 1.0)
     (tmp_path / "5").mkdir()
     with pytest.raises(BadInput, match=r"stray\.parquet holds predictions of run stray, which has no row in metrics"):
-        list(find_predictions([results(tmp_path / "4/a.db", "a")], tmp_path / "5"))
+        find_predictions([results(tmp_path / "4/a.db", "a")], tmp_path / "5")
 
 
 def test_a_file_alone_in_the_inbox_is_taken_or_named(tmp_path: Path) -> None:
     alone = run_file(tmp_path / "inbox/deep", "a", 1.0)
     beside = run_file(tmp_path / "inbox", "b", 1.0)
-    assert find_alone([beside, alone], [beside], {"a", "b"}) == [("a", alone)]
+    database = results(tmp_path / "inbox/b.db", "b")
+    dropped = [database, beside, alone]
+    assert find_predictions([database], tmp_path, dropped, {"a", "b"}) == [("b", beside), ("a", alone)]
     with pytest.raises(
         BadInput, match=r"a\.parquet holds predictions of run a, which has no row in metrics of results/"
     ):
-        find_alone([beside, alone], [beside], {"b"})
+        find_predictions([database], tmp_path, dropped, {"b"})
 
 
 def test_files_of_runs_whose_rows_stay_away_stay_away_too(tmp_path: Path) -> None:

@@ -59,12 +59,15 @@ DOORS = {
     "lineage/merge/column_types.py",
     "lineage/merge/data.py",
     "lineage/merge/databases.py",
+    "lineage/merge/origin_of_copy.py",
+    "lineage/merge/predictions.py",
     "lineage/setup/check_remote.py",
     "lineage/tables/arrow_metadata.py",
     "lineage/tables/as_sqlite.py",
     "lineage/tables/parquet_files.py",
 }
-"""The files of rooms that reach an extra: where a file comes that is no plain parquet or SQLite file, or a remote is on S3."""
+"""The files of rooms that reach an extra: where a file comes that is no plain parquet and no database of runs alone, or a
+remote is on S3."""
 
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""

@@ -8,6 +8,8 @@ replaces those whose key comes again. Both are in `lineage/merge/rules.py`. With
 from lineage.core import paths
 from lineage.core.console import new_app, say
 from lineage.core.extra_commands import from_extra
+from lineage.merge.inbox import new_files
+from lineage.merge.rules import merge_or_rebase, rules_for_data
 
 app = new_app("Merge new batches into the training data, as params.yaml says.")
 
@@ -17,9 +19,7 @@ def main() -> None:
     """Merge the batches of data/incoming into data/train.parquet."""
     from lineage.core.params import read_params
     from lineage.merge.data import line_up, union_all_by_name, write_rows
-    from lineage.merge.inbox import DATA, as_sources, new_files
     from lineage.merge.overlap import keep_apart
-    from lineage.merge.rules import merge_or_rebase, rules_for_data
     from lineage.tables.engine import open_engine
     from lineage.tracked.guarded_output import guarded_output
     from lineage.tracked.recorded import way_back
@@ -28,7 +28,7 @@ def main() -> None:
     params = read_params(root / paths.PARAMS)
     rules = rules_for_data(params.merge)
     with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
-        inbox = new_files(root, paths.INCOMING_DATA, DATA, rules, output.sources)
+        inbox = new_files(root, paths.INCOMING_DATA, rules, output.sources)
         relations = line_up(engine, filter(None, [output.base]), inbox.new, rules, output.name)
         if params.merge.engine == "dask" and inbox.new:
             cluster = from_extra("cluster.merge", "merge.engine in params.yaml")
@@ -36,12 +36,12 @@ def main() -> None:
         else:
             plan = merge_or_rebase(union_all_by_name(relations), rules)
         both = keep_apart(relations, plan, root / paths.TEST_DATA, params.merge.data_test_overlap)
-        line = f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"
-        lines = [line, *inbox.commands_by_hand(rules, "data", output.name)]
+        lines = [f"{rules.strategy} {plan.line()}; {inbox.line()}; {plan.rows} rows now{both}"]
+        lines += inbox.commands_by_hand("data", output.name)
         is_new_form = not relations.base or relations.is_parts != (rules.layout == "parts")
         # without a record yet, files that change nothing make no other bytes: train would see them
         if not plan.is_empty or is_new_form or (inbox.new and output.sources):
-            arriving = as_sources(root, inbox.new, rules, relations.read_for)
+            arriving = inbox.as_sources(relations.read_for)
             write_rows(relations, plan, output.draft, arriving, rules.layout)
             output.publish(replaces=plan.replaced > 0)
             lines += way_back(root)

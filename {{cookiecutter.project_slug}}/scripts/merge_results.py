@@ -7,7 +7,7 @@ those whose key columns come again. Both are in `lineage/merge/rules.py`.
 from lineage.core import paths
 from lineage.core.console import new_app, say
 from lineage.merge.databases import carry_rows, open_tables, union_all_by_name
-from lineage.merge.inbox import as_sources, find_runs, new_results
+from lineage.merge.inbox import find_runs, new_files
 from lineage.merge.rules import merge_or_rebase, rules_for_results
 from lineage.tables.sources import add_sources
 
@@ -18,7 +18,7 @@ app = new_app("Merge new runs into the results database, as params.yaml says.")
 def main() -> None:
     """Merge the runs of results/runs and results/incoming into results/experiments.db."""
     from lineage.core.params import read_params
-    from lineage.merge.origin_of_copy import know_origins
+    from lineage.merge.origin_of_copy import find_origins
     from lineage.merge.predictions import gather_predictions
     from lineage.results.plots import write_reports
     from lineage.tracked.guarded_output import guarded_output
@@ -28,9 +28,9 @@ def main() -> None:
     params = read_params(root / paths.PARAMS)
     rules = rules_for_results(params.merge)
     with guarded_output(root, paths.DATABASE) as output:
-        inbox = new_results(root, rules, merged_before=output.sources)
+        inbox = new_files(root, paths.INCOMING_RESULTS, rules, output.sources)
         new = inbox.databases
-        rules = know_origins(root, output.base, new, rules)
+        rules.ancestors.update(find_origins(root, output.name, output.base, new))
         plans = []
         with open_tables(output.base, new, output.draft, rules, output.is_recorded) as tables:
             for table in tables:
@@ -38,12 +38,12 @@ def main() -> None:
                 plan = merge_or_rebase(relations, table.rules)
                 carry_rows(table, relations, plan)
                 plans.append(plan)
-        add_sources(output.draft, as_sources(root, inbox.new, rules, {}))
+        add_sources(output.draft, inbox.as_sources())
         with gather_predictions(root, new, output.draft, rules, inbox.new) as gathered:
             changed = output.publish(replaces=any(plan.replaced for plan in plans))
             gathered.write()
     lines = [f"{plan.strategy} {plan.line()}" for plan in [*plans, gathered.plan]]
-    lines += [f"{output.name}: {inbox.line()}", *inbox.commands_by_hand(rules, "db", output.name)]
+    lines += [f"{output.name}: {inbox.line()}", *inbox.commands_by_hand("db", output.name)]
     say("\n".join([*lines, *(way_back(root) if changed else ())]))
     newest = [run.stem for run in find_runs(root)]
     write_reports(root, newest, params.promote.metric, params.promote.mode)

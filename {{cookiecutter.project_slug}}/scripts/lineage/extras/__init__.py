@@ -22,10 +22,12 @@ extras share. What one command does by hand, or one key of params.yaml asks for,
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
 - `s3` lets `make setup` and `make doctor` ask a remote on S3 whether it can be used.
 - `cluster` does runs and merges on a Dask cluster (`sweep.backend`, `merge.engine`).
+- `copies` merges copies of the results, as a colleague's: only what changed since they were made.
 - `formats` reads CSV, JSON, Feather and partition folders as data, and DuckDB files as results.
 - `arrow_types` keeps types of Arrow and pandas in merged data: categories, zones, an index; INT96.
 - `sqlite_features` heeds triggers, foreign keys, views and virtual tables of databases.
 - `cast_text` lets numbers of databases become text (`merge.cast` in params.yaml).
+- `predictions_table` splits a table `predictions` of an incoming database into files of runs.
 - `report` shows the project as one page, and its charts as pictures.
 - `update` brings in what is new in the template (`make update`).
 

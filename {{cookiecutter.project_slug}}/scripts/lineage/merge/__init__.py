@@ -9,10 +9,10 @@
     databases          results: tables of SQLite and DuckDB files, merged into a copy of the base;
                        what they hold beyond tables is left out by name, or not to be broken
     lined_up           one table of several databases, by the names of its columns
-    table_merge        its rows: read as relations, keys first, what a copy has from where it began
-                       left out; and carried by SQLite from file to file
+    table_merge        its rows: read as relations, keys first; and carried by SQLite from file to
+                       file
     column_types       its columns in the base: new ones, and wider types
-    origin_of_copy     which recorded version a database began as a copy of
+    origin_of_copy     which databases began as copies of ours, and of which recorded version
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge: those of an inbox that are new, by name (b9 before b10)
 

@@ -27,7 +27,7 @@ from lineage.tables.parquet_files import (
 )
 from lineage.tables.parquet_types import check_exact, common_columns, exact_values
 from lineage.tables.sources import Sources, read_sources
-from lineage.tables.sql import EXACT, ROWS_PER_FILE, Engine, fold, quote_all
+from lineage.tables.sql import EXACT, ROWS_PER_FILE, Engine, fold
 
 
 @dataclass
@@ -100,7 +100,10 @@ def line_up(
     """
     base = list(base)
     files = [*base, *sources]
-    _check(files, rules, name)
+    if not files:
+        problem = f"{INCOMING_DATA}/ holds no .parquet file, and there is no {name} yet"
+        raise BadInput(problem, f"drop a batch into {INCOMING_DATA}/")
+    rules.require_key_columns()
     schemas = _read(engine, files, rules)
     known = [schema for schema in schemas if schema.source < len(base)]
     incoming = schemas[len(known) :]
@@ -116,11 +119,9 @@ def line_up(
     relations.is_parts = len(base) == 1 and base[0].is_dir()
     for path in base:
         relations.merged |= read_sources(path)
-    by_source: dict[int, set[str]] = {}
-    for schema in incoming:
-        in_all_parts = by_source.setdefault(schema.source, set(schema.columns))
-        in_all_parts.intersection_update(schema.columns)
-    relations.note_lacking(by_source)
+    for column in compared:
+        lacking = {schema.source for schema in incoming if column not in schema.columns}
+        relations.lacking[column] = sorted(lacking)
     before = common_columns(known, rules.cast_text)
     relations.note_columns(before, {name: columns[name] for name in compared})
     return relations
@@ -153,17 +154,9 @@ def union_all_by_name(relations: DataRelations) -> DataRelations:
     make_incoming(relations, relations.incoming)
     relations.filled = relations.without_null("incoming", relations.identity)
     make_base(relations)
-    if relations.identity is relations.columns and _repeats(relations):
+    if relations.identity is relations.columns and relations.repeats:
         relations.tell_equal_rows_apart()
     return relations
-
-
-def _check(files: Sequence[Path], rules: Rules, name: str) -> None:
-    """Raise `BadInput` where there is nothing to merge or to merge it into, or nothing decides."""
-    if not files:
-        problem = f"{INCOMING_DATA}/ holds no .parquet file, and there is no {name} yet"
-        raise BadInput(problem, f"drop a batch into {INCOMING_DATA}/")
-    rules.require_key_columns()
 
 
 def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
@@ -220,10 +213,3 @@ def tell_values_apart(relations: DataRelations) -> None:
     relations.columns = [*relations.columns, EXACT]
     if is_whole_row:
         relations.identity = relations.columns
-
-
-def _repeats(relations: Relations) -> bool:
-    """Tell whether a file holds two equal rows."""
-    values = quote_all(relations.columns)
-    repeated = f'SELECT 1 FROM incoming GROUP BY "lineage source", {values} HAVING count(*) > 1'
-    return relations.count(f"({repeated} LIMIT 1)") > 0

@@ -16,12 +16,12 @@ from typing import Any
 from lineage.core.errors import BadInput, Refused, explain_missing
 from lineage.core.paths import METRICS
 from lineage.merge.column_types import fit_columns
-from lineage.merge.lined_up import LinedUp, find_tables, line_up
+from lineage.merge.lined_up import LinedUp, line_up
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import run_ids
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
-from lineage.merge.table_merge import TableMerge, carry, drop_rows_of_origin
+from lineage.merge.table_merge import TableMerge, carry
 from lineage.tables.as_sqlite import as_sqlite, has_more
 from lineage.tables.engine import open_engine
 from lineage.tables.sql import Engine, quote
@@ -67,8 +67,7 @@ def open_tables(
         with TemporaryDirectory(prefix="lineage-") as name, open_engine() as engine:
             folder = Path(name)
             files = [as_sqlite(path, folder / f"{n}.db") for n, path in enumerate(sources)]
-            found = find_tables(sources, files, base)
-            tables = line_up(found, sources, [file.path for file in files], rules, folder)
+            tables = line_up(sources, files, base, rules, folder)
             with _copy_of(base, output) as target:
                 asking = [path for path, file in zip(sources, files) if file.has_more]
                 if base and has_more(target):
@@ -147,6 +146,8 @@ def union_all_by_name(table: TableMerge) -> Relations:
     }
     relations = table.read(is_copy=bool(origins))
     for number, origin in origins.items():
+        with explain_missing("copies", f"{incoming.sources[number]}, a copy of {origin},"):
+            from lineage.extras.copies.rows import drop_rows_of_origin
         drop_rows_of_origin(table, relations, number, origin)
     if not table.identity:
         relations.tell_equal_rows_apart()

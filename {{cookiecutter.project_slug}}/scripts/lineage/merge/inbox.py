@@ -12,7 +12,7 @@ from lineage.core.errors import BadInput, Refused
 from lineage.merge.rules import Rules
 from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sources import Source, Sources, count_and_read
-from lineage.tracked.hashes import file_md5, listing_md5, path_md5
+from lineage.tracked.hashes import listing_md5, path_md5
 
 DATABASES = (".db", ".sqlite", ".sqlite3", ".duckdb")
 PARQUET = (".parquet", ".pq")
@@ -21,20 +21,27 @@ OTHERS = (*TEXT, ".feather", ".arrow", ".ipc")
 DATA = (*PARQUET, *OTHERS)
 """Endings of files that are merged, in small letters or capitals."""
 
-BESIDE = re.compile(r"README\.md|_[^.]+")
-"""Files that the template, or what writes partitions (`_SUCCESS`), leaves beside data."""
+BESIDE = re.compile(r"(.*/)?(README\.md|_[^./]+|\..*)")
+"""Files that the template, or what writes partitions (`_SUCCESS`), leaves beside data; hidden ones.
+
+A hidden folder hides all that is in it.
+"""
 
 
 @dataclass
 class Inbox:
-    """A folder where anybody may drop files.
+    """Files that came to be merged.
 
     Attributes:
-        new: its files that were not merged before, in the order in which the later one wins.
+        root: the project's root.
+        rules: by which they are merged.
+        new: those that were not merged before, in the order in which the later one wins.
         merged: how many others there are.
         by_other_rule: those of them that were merged by another rule than the present one.
     """
 
+    root: Path
+    rules: Rules
     new: list[Path] = field(default_factory=list)
     merged: int = 0
     by_other_rule: list[str] = field(default_factory=list)
@@ -44,16 +51,32 @@ class Inbox:
         """The new files without predictions, which come with databases or alone."""
         return [file for file in self.new if ends_with(file, DATABASES)]
 
+    def as_sources(self, read_for: Mapping[Path, Path] | None = None) -> Sources:
+        """Describe new files for the record of what was merged; of those with a record, that too.
+
+        The order in which they are given does not matter.
+
+        Args:
+            read_for: by a file that is no parquet: the one that was read for it.
+        """
+        sources: Sources = {}
+        for file in sorted(self.new, key=natural):
+            rows, merged = count_and_read((read_for or {}).get(file, file))
+            md5 = source_md5(file)
+            name = os.path.relpath(file, self.root)
+            sources |= merged
+            sources[md5] = Source(md5, name, rows, self.rules.options)
+        return sources
+
     def line(self) -> str:
         """Count the files, as in `2 new files, 12 already merged`."""
         files = "file" if len(self.new) == 1 else "files"
         return f"{len(self.new)} new {files}, {self.merged} already merged"
 
-    def commands_by_hand(self, rules: Rules, kind: str, output: str) -> list[str]:
+    def commands_by_hand(self, kind: str, output: str) -> list[str]:
         """Say how files are merged again which another rule let in; nothing where there are none.
 
         Args:
-            rules: the present ones.
             kind: `data` or `db`, as in `--base-data`.
             output: the accumulated file, relative to the project's root.
         """
@@ -61,62 +84,52 @@ class Inbox:
             return []
         return [
             f"{len(self.by_other_rule)} of them by another rule, which stands; by this one, type:",
-            f"  → python scripts/merge_artifacts.py {rules.options} --base-{kind} {output}"
+            f"  → python scripts/merge_artifacts.py {self.rules.options} --base-{kind} {output}"
             f" --exp-{kind} {shlex.join(self.by_other_rule)} --output-{kind} {output}",
         ]
 
 
-def new_results(root: Path, rules: Rules, merged_before: Sources) -> Inbox:
-    """Look through `results/incoming`, and add the runs that `train` did last.
-
-    A run, too, is merged once: what has taken its place since then stays.
-    """
-    inbox = new_files(root, paths.INCOMING_RESULTS, DATABASES, rules, merged_before, PARQUET)
-    for run in find_runs(root):
-        if file_md5(run) in merged_before:
-            inbox.merged += 1
-        else:
-            inbox.new.append(run)
-    return inbox
-
-
-def new_files(
-    root: Path,
-    folder: str,
-    endings: Sequence[str],
-    rules: Rules,
-    merged_before: Sources,
-    others: Sequence[str] = (),
-) -> Inbox:
+def new_files(root: Path, folder: str, rules: Rules, merged_before: Sources) -> Inbox:
     """Look through an inbox, in the natural order of names: `b9` comes before `b10`.
+
+    That of results has the runs that `train` did last, too. A run is merged once as well: what has
+    taken its place since then stays.
 
     Args:
         root: the project's root.
         folder: the inbox, relative to it.
-        endings: of the files that are merged by the rules.
         rules: the present ones.
         merged_before: what was merged, whatever it was called. Such files are not opened.
-        others: endings of files that may come, too.
 
     Raises:
         BadInput: a file that cannot be merged.
+        Refused: there are no runs.
     """
-    inbox = Inbox()
-    known: dict[str, Source | None] = {**merged_before}
-    for file in find_files(root / folder):
+    inbox = Inbox(root, rules)
+    files = find_files(root / folder)
+    endings: Sequence[str] = DATA
+    others: Sequence[str] = ()
+    if folder == paths.INCOMING_RESULTS:
+        endings = DATABASES
+        others = PARQUET  # predictions
+        files += find_runs(root)
+    allowed = [*endings, *others]
+    known = set(merged_before)
+    for file in files:
         name = file.relative_to(root).as_posix()
         part = parts_of(file)[0]
-        if not ends_with(part, [*endings, *others]):
-            allowed = ", ".join(dict.fromkeys([*endings, *others]))
-            raise BadInput(f"{name} cannot be merged: it is none of {allowed}", _remedy(name))
+        if not ends_with(part, allowed):
+            problem = f"{name} cannot be merged: it is none of {', '.join(allowed)}"
+            raise BadInput(problem, _remedy(name))
         md5 = source_md5(file)
         if md5 not in known:
-            known[md5] = None
+            known.add(md5)
             inbox.new.append(file)
             continue
         inbox.merged += 1
-        before = known[md5]
-        if before and before.rule != rules.options and ends_with(part, endings):
+        before = merged_before.get(md5)
+        may_come_again = name.startswith(folder) and ends_with(part, endings)
+        if before and before.rule != rules.options and may_come_again:
             inbox.by_other_rule.append(name)
     return inbox
 
@@ -126,26 +139,6 @@ def _remedy(name: str) -> str:
     if name.endswith("-wal"):
         return f"sqlite3 {shlex.quote(name[:-4])} 'PRAGMA journal_mode = DELETE'"
     return f"mv {shlex.quote(name)} .   # out of the inbox"
-
-
-def as_sources(
-    root: Path, files: Sequence[Path], rules: Rules, read_for: Mapping[Path, Path]
-) -> Sources:
-    """Describe files for the record of what was merged; those that carry a record, with that.
-
-    Args:
-        root: the project's root.
-        files: incoming files.
-        rules: how they are merged.
-        read_for: by a file that is no parquet: the one that was read for it.
-    """
-    sources: Sources = {}
-    for file in sorted(files, key=natural):
-        rows, merged = count_and_read(read_for.get(file, file))
-        md5 = source_md5(file)
-        name = os.path.relpath(file, root)
-        sources |= {**merged, md5: Source(md5, name, rows, rules.options)}
-    return sources
 
 
 def source_md5(file: Path) -> str:
@@ -203,16 +196,15 @@ def find_files(folder: Path, endings: Sequence[str] = ()) -> list[Path]:
     Raises:
         BadInput: a link that leads nowhere.
     """
-    files = []
     found = sorted(folder.rglob("*"), key=natural)
     whole = set(filter(is_parts, {path.parent for path in found}))
+    files = {}
     for path in found:
-        parts = path.relative_to(folder).parts
-        if path.is_dir() or any(part.startswith(".") for part in parts):
-            continue
-        if BESIDE.fullmatch(path.name) or (endings and not ends_with(path, endings)):
+        name = path.relative_to(folder).as_posix()
+        is_wanted = not endings or ends_with(path, endings)
+        if path.is_dir() or BESIDE.fullmatch(name) or not is_wanted:
             continue
         if not path.exists():
             raise BadInput(f"{path} is a link that leads nowhere", "dvc checkout   # or remove it")
-        files.append(path.parent if path.parent in whole else path)
-    return list(dict.fromkeys(files))
+        files[path.parent if path.parent in whole else path] = name
+    return list(files)

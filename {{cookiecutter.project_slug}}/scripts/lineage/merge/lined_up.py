@@ -9,7 +9,7 @@ from pathlib import Path
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS, METRICS
-from lineage.merge.predictions import RUN_ID
+from lineage.merge.predictions import PREDICTIONS, RUN_ID
 from lineage.merge.rules import Rules
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.sql import RESERVED, fold, quote
@@ -22,9 +22,6 @@ from lineage.tables.sqlite_files import (
 
 DEFAULT = "default"
 """The table of xetrack where it is told no other."""
-
-Found = dict[str, dict[int, Table]]
-"""By the name of a table, and the number of each source that has it: the table there."""
 
 
 @dataclass
@@ -70,15 +67,14 @@ class LinedUp:
 
         Where one is missing, its rows would all count as NULL there.
         """
-        tables = [(str(self.sources[number]), table) for number, table in self.found.items()]
+        tables = {str(self.sources[number]): table for number, table in self.found.items()}
         if base:
-            tables.append(("the base", base))
-        for place, table in tables:
-            for name in names:
-                if fold(name) not in table.by_name:
-                    columns = ", ".join(table.column_names)
-                    problem = f"{place}: table {self.name!r} has no column {name!r}"
-                    raise BadInput(f"{problem}; it has: {columns}")
+            tables["the base"] = base
+        for place, table in tables.items():
+            missing = [name for name in names if fold(name) not in table.by_name]
+            if missing:
+                problem = f"{place}: table {self.name!r} has no column {missing[0]!r}"
+                raise BadInput(f"{problem}; it has: {', '.join(table.column_names)}")
 
     def rules_for_table(self, base: Table | None) -> tuple[Rules, tuple[str, ...]]:
         """Find the rules that apply to the table, and the columns of its identity (empty: all).
@@ -109,102 +105,110 @@ class LinedUp:
         return rules, identity
 
 
-def find_tables(sources: Sequence[Path], files: Sequence[SqliteFile], base: Path | None) -> Found:
-    """Find the tables of all sources.
+def line_up(
+    sources: Sequence[Path],
+    files: Sequence[SqliteFile],
+    base: Path | None,
+    rules: Rules,
+    folder: Path,
+) -> list[LinedUp]:
+    """Line up the tables that the rules name, or all; none where nothing comes.
 
     Names that differ in case only are one name to SQLite; the base's spelling counts, else that
     of the first source.
 
+    Args:
+        sources: incoming databases.
+        files: the SQLite files that hold their rows.
+        base: the accumulated database; None: there is none.
+        rules: which tables, and by which columns.
+        folder: for copies of sources, where numbers are to become text.
+
     Raises:
-        BadInput: the base cannot be read, or a source uses a name of ours.
+        BadInput: the base cannot be read, no source has a table or column that the rules name, or
+            a source uses a name of ours.
     """
+    if not sources:
+        return []
     known = tables_of(base) if base else {}
-    found: Found = {}
+    found: dict[str, dict[int, Table]] = {}
     for number, file in enumerate(files):
         for name, table in file.tables.items():
-            taken = RESERVED.intersection(table.by_name)
-            if taken:
-                column = min(taken)
-                problem = f"{sources[number]}: table {name!r} has a column {column!r}"
-                names = f"{quote(column)} TO {quote(column + '_')}"
-                rename = f"ALTER TABLE {quote(name)} RENAME COLUMN {names}"
-                remedy = f"sqlite3 {sources[number]} '{rename}'"
-                raise BadInput(f"{problem}, a name of ours", remedy)
             there = known.setdefault(fold(name), Table(name, ()))
             sent = _without_computed(table, there, sources[number])
             found.setdefault(there.name, {})[number] = sent
-    return found
+    spelled = {fold(name): name for name in sorted(found)}
+    names = _names_of(sources, files, spelled, rules)
+    paths = [file.path for file in files]
+    tables = [LinedUp(name, found[name], sources, paths, rules, folder) for name in names]
+    columns = set[str]().union(*(table.table.by_name for table in tables))
+    where = ", ".join(names)
+    if rules.id_column and fold(rules.id_column) not in columns:
+        raise BadInput(f"--id-column {rules.id_column!r} is no column of {where}", "leave it out")
+    unknown = [name for name in rules.key_columns if fold(name) not in columns]
+    if rules.strategy == "rebase" and unknown:
+        problem = f"no incoming table has the key column {unknown[0]!r}; tables: {where}"
+        first = shlex.quote(str(sources[0]))
+        raise BadInput(problem, f"sqlite3 {first} .schema   # shows what there is")
+    return tables
 
 
 def _without_computed(table: Table, base: Table, source: Path) -> Table:
     """Leave out the columns that the base computes itself.
 
     Raises:
-        BadInput: the source holds values of its own for one.
+        BadInput: the source holds values of its own for one, or has a column with a name of ours.
     """
+    alter = f"ALTER TABLE {quote(table.name)}"
     computed = {key for key, column in base.by_name.items() if column.is_computed}
     for key, column in table.by_name.items():
+        if key in RESERVED:
+            taken = f"{source}: table {table.name!r} has a column {key!r}, a name of ours"
+            rename = f"{alter} RENAME COLUMN {quote(key)} TO {quote(key + '_')}"
+            raise BadInput(taken, shlex.join(["sqlite3", str(source), rename]))
         if key in computed and not column.is_computed:
-            problem = f"column {column.name!r} of table {table.name!r} holds values"
-            drop = f"ALTER TABLE {quote(table.name)} DROP COLUMN {quote(column.name)}"
-            remedy = f"sqlite3 {source} '{drop}'"
-            raise BadInput(f"{source}: {problem}, and the base computes it", remedy)
+            drop = f"{alter} DROP COLUMN {quote(column.name)}"
+            problem = f"{source}: column {column.name!r} of table {table.name!r} holds values"
+            remedy = shlex.join(["sqlite3", str(source), drop])
+            raise BadInput(f"{problem}, and the base computes it", remedy)
     kept = [column for key, column in table.by_name.items() if key not in computed]
     return replace(table, columns=tuple(kept))
 
 
-def line_up(
-    found: Found, sources: Sequence[Path], files: list[Path], rules: Rules, folder: Path
-) -> list[LinedUp]:
-    """Line up the tables that the rules name, or all; none where nothing comes.
+def _names_of(
+    sources: Sequence[Path],
+    files: Sequence[SqliteFile],
+    spelled: Mapping[str, str],
+    rules: Rules,
+) -> list[str]:
+    """Find the tables that the rules name, or all, and warn of others.
 
     Args:
-        found: the tables of all sources.
         sources: incoming databases.
         files: the SQLite files that hold their rows.
-        rules: which tables, and by which columns.
-        folder: for copies of sources, where numbers are to become text.
+        spelled: the names of all tables, by those in small letters.
+        rules: name the tables that are merged.
 
     Raises:
-        BadInput: no source has a table or column that the rules name.
+        BadInput: no source has a table that is named, or a source has none but others, as one that
+            xetrack was not told a table for.
     """
-    if not sources:
-        return []
-    spelled = {fold(name): name for name in sorted(found)}
-    known = ", ".join(spelled.values()) or "no tables"
-    _check_left_out(found, sources, set(map(fold, rules.tables)))
-    for name in rules.tables:
-        is_optional = fold(name) == EVENTS and len(rules.tables) > 1  # not every run logs
-        if fold(name) not in spelled and not is_optional:
-            problem = f"table {name!r} is in none of the {len(sources)} incoming databases"
-            raise BadInput(f"{problem}; they have: {known}")
-    chosen = list(map(fold, rules.tables)) or [key for key in spelled if key not in rules.left_out]
-    names = [spelled[key] for key in chosen if key in spelled]
-    tables = [LinedUp(name, found[name], sources, files, rules, folder) for name in names]
-    columns = set[str]().union(*(table.table.by_name for table in tables))
-    if rules.id_column and fold(rules.id_column) not in columns:
-        where = ", ".join(names)
-        raise BadInput(f"--id-column {rules.id_column!r} is no column of {where}", "leave it out")
-    unknown = [name for name in rules.key_columns if fold(name) not in columns]
-    if rules.strategy == "rebase" and unknown:
-        problem = f"no incoming table has the key column {unknown[0]!r}; tables: {known}"
-        raise BadInput(problem, f"sqlite3 {sources[0]} .schema   # shows what there is")
-    return tables
-
-
-def _check_left_out(found: Found, sources: Sequence[Path], names: set[str]) -> None:
-    """Warn of tables that the rules do not name, if they name any.
-
-    Raises:
-        BadInput: a source has no other table, as one that xetrack was not told a table for.
-    """
-    for number, source in enumerate(sources if names else ()):
-        there = {name for name, tables in found.items() if number in tables}
-        left = sorted(name for name in there if fold(name) not in {*names, "predictions"})
-        if len(left) == len(there) and (left == [DEFAULT] or len(sources) > 1):
+    if not rules.tables:
+        return [name for key, name in spelled.items() if key not in rules.left_out]
+    names = set(map(fold, rules.tables))
+    for source, file in zip(sources, files):
+        left = [name for name in file.tables if fold(name) not in {*names, PREDICTIONS}]
+        is_none_merged = len(left) == len(file.tables)
+        if is_none_merged and (left == [DEFAULT] or len(sources) > 1):
             problem = f"{source} has no table of those that are merged: {', '.join(sorted(names))}"
             rename = f"ALTER TABLE {quote(left[0] if left else DEFAULT)} RENAME TO {METRICS}"
             command = shlex.join(["sqlite3", str(source), rename])
             raise BadInput(problem, f"{command}   # if its rows are such")
-        if left and len(left) < len(there):
+        if left and not is_none_merged:
             warn(f"{source}: not merged: {', '.join(left)}")
+    optional = {EVENTS} if len(names) > 1 else set()  # not every run logs
+    for name in rules.tables:
+        if fold(name) not in spelled.keys() | optional:
+            problem = f"table {name!r} is in none of the {len(sources)} incoming databases"
+            raise BadInput(f"{problem}; they have: {', '.join(spelled.values()) or 'no tables'}")
+    return [spelled[key] for key in map(fold, rules.tables) if key in spelled]

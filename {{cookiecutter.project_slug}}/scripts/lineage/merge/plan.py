@@ -1,7 +1,6 @@
 """What a merge would do or did, as counts of rows and lines for people."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from lineage.core.errors import Refused
 
@@ -29,7 +28,7 @@ class Plan:
         missing_columns: columns of the base that no incoming row has.
         widened: columns whose type changes, as `name OLD → NEW`.
         lost_notes: keys of metadata that not all files have with one value.
-        as_merge: what `merge` would do, beside the plan of a trial rebase.
+        differing: incoming rows that a merge would not take: conflicts, if it is one.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Plan:
     missing_columns: list[str] = field(default_factory=list)
     widened: list[str] = field(default_factory=list)
     lost_notes: list[str] = field(default_factory=list)
-    as_merge: "Plan | None" = None
+    differing: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -68,12 +67,6 @@ class Plan:
         if self.events:
             parts.append(f"{self.events} events of the replaced runs are gone")
         return ", ".join(parts)
-
-    def summary(self) -> dict[str, Any]:
-        """Give the counts and columns for JSON."""
-        told = asdict(self)
-        del told["as_merge"]
-        return told
 
     def refuse_conflicts(self) -> None:
         """Raise `Refused` when there are conflicts; it shows the first."""

@@ -2,27 +2,26 @@
 
 A run's file lies beside its database (`RUN.db`, `RUN.parquet`), in a folder `predictions` beside a
 database of many runs, or alone in an inbox. A table `predictions` of a database is split into
-such files.
+such files by the extra `predictions_table`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import shlex
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lineage.core import paths
-from lineage.core.errors import BadInput
-from lineage.core.paths import METRICS
+from lineage.core.errors import BadInput, explain_missing
 from lineage.merge.inbox import PARQUET, ends_with
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
-from lineage.tables.as_sqlite import SqliteFile, as_sqlite
+from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
-from lineage.tables.parquet_files import copy_statement, read_schemas, scan
-from lineage.tables.sql import Engine, text
+from lineage.tables.parquet_files import read_schemas, scan
+from lineage.tables.sql import Engine
 from lineage.tables.sqlite_files import count_rows, open_read_only
-from lineage.tables.sqlite_values import read_values
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5
@@ -46,7 +45,7 @@ class Gathering:
     folder: Path
     plan: Plan
     arriving: dict[str, Path] = field(default_factory=dict)
-    leaving: list[str] = field(default_factory=list)
+    leaving: set[str] = field(default_factory=set)
 
     def write(self) -> None:
         """Copy the files in, each whole or not at all, and then remove those that go."""
@@ -59,7 +58,11 @@ class Gathering:
 
 @contextmanager
 def gather_predictions(
-    root: Path, sources: Sequence[Path], merged: Path, rules: Rules, dropped: Sequence[Path] = ()
+    root: Path,
+    sources: Sequence[Path],
+    merged: Path,
+    rules: Rules,
+    dropped: Sequence[Path] = (),
 ) -> Iterator[Gathering]:
     """Work out which files of `results/predictions` come and go with merged results.
 
@@ -77,12 +80,10 @@ def gather_predictions(
     with locked(root, paths.PREDICTIONS), TemporaryDirectory(prefix="lineage-") as folder:
         check_base(root, paths.PREDICTIONS)
         runs = run_ids(merged)
-        found = dict(find_predictions(sources, Path(folder)))
-        if rules.dry_run:
-            runs |= found.keys()  # nothing was merged
-        alone = find_alone(dropped, found.values(), runs)
-        kept = root / paths.PREDICTIONS
-        gathering = plan_gathering(kept, [*found.items(), *alone], runs, rules)
+        found = find_predictions(sources, Path(folder), dropped, runs)
+        if rules.dry_run:  # nothing was merged
+            runs.update(run for run, _ in found)
+        gathering = plan_gathering(root / paths.PREDICTIONS, found, runs, rules)
         if gathering.plan.replaced and not rules.dry_run:
             keep_recoverable(root, paths.PREDICTIONS)
         yield gathering
@@ -105,130 +106,106 @@ def plan_gathering(
     """
     gathering = Gathering(folder, Plan(PREDICTIONS, rules.strategy))
     plan = gathering.plan
+    arriving = gathering.arriving
     present = {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
+    later_wins = rules.strategy == "rebase" or rules.on_conflict in ("incoming", "newest")
     for run, file in found:
+        there = arriving.get(run) or present.get(run)
         if run not in runs:
             continue
-        there = gathering.arriving.get(run) or present.get(run)
-        if there is None:
-            gathering.arriving[run] = file
+        if not there:
+            arriving[run] = file
         elif file_md5(there) == file_md5(file):
             plan.present += 1
-        elif rules.strategy == "rebase" or rules.on_conflict in ("incoming", "newest"):
-            gathering.arriving[run] = file
+        elif later_wins:
+            arriving[run] = file
             plan.replaced += 1
         else:
             plan.conflicts += 1
             plan.samples.append(f"  run {run} — {there} | {file}")
-    gathering.leaving = sorted(present.keys() - runs)
+    gathering.leaving = present.keys() - runs
+    plan.differing = plan.replaced + plan.conflicts
     plan.replaced += len(gathering.leaving)
-    plan.added = len(gathering.arriving)
-    plan.rows = len(present.keys() | gathering.arriving.keys()) - len(gathering.leaving)
-    if rules.on_conflict != "base":
-        plan.refuse_conflicts()
+    plan.added = len(arriving)
+    plan.rows = len(present.keys() | arriving.keys()) - len(gathering.leaving)
+    rules.settle(plan)
     return gathering
 
 
-def find_predictions(sources: Sequence[Path], folder: Path) -> Iterator[tuple[str, Path]]:
-    """Find the predictions that come with databases: run id and file.
+def find_predictions(
+    sources: Sequence[Path],
+    folder: Path,
+    dropped: Sequence[Path] = (),
+    runs: Container[str] = (),
+) -> list[tuple[str, Path]]:
+    """Find the predictions that come with databases, or alone: run id and file.
 
     Args:
         sources: databases of runs.
         folder: an empty folder, for the files that a table `predictions` is split into.
-
-    Raises:
-        BadInput: a file or table is none of predictions.
-    """
-    with open_engine() as engine:
-        for number, source in enumerate(sources):
-            files = sorted((source.parent / PREDICTIONS).glob(f"*{SUFFIX}"))
-            files += filter(Path.exists, [source.with_suffix(SUFFIX)])
-            place = folder / str(number)
-            place.mkdir()
-            database = as_sqlite(source, place / "copy.db")
-            yield from _runs_of(engine, files, run_ids(database.path), source)
-            yield from _split_table(engine, source, database, place)
-
-
-def find_alone(
-    dropped: Sequence[Path], found: Iterable[Path], runs: set[str]
-) -> list[tuple[str, Path]]:
-    """Find the files of an inbox that lie beside no database: run id and file.
-
-    Args:
-        dropped: all that came.
-        found: the files that lie beside one.
+        dropped: new files of an inbox.
         runs: ids of all runs that the merged results have.
 
     Raises:
-        BadInput: a file is none of predictions, or of a run that nobody knows.
+        BadInput: a file or table is none of predictions, or of a run that nobody knows.
     """
-    known = set(found)
-    files = [file for file in dropped if ends_with(file, PARQUET) and file not in known]
+    found: list[tuple[str, Path]] = []
     with open_engine() as engine:
-        return list(_runs_of(engine, files, runs, Path(paths.DATABASE)))
+        for number, source in enumerate(sources):
+            database = as_sqlite(source, folder / f"{number}.db")
+            own = run_ids(database.path)
+            files = sorted((source.parent / PREDICTIONS).glob(f"*{SUFFIX}"))
+            files += filter(Path.exists, [source.with_suffix(SUFFIX)])
+            if PREDICTIONS in database.tables:
+                with explain_missing("predictions_table", f"{source}: table {PREDICTIONS!r}"):
+                    from lineage.extras.predictions_table.split import split_table
+                files += split_table(engine, source, database, folder / str(number))
+            found += [(_run_of(engine, file, own, source), file) for file in files]
+        beside = {file for _, file in found}
+        for file in dropped:
+            if ends_with(file, PARQUET) and file not in beside:
+                found.append((_run_of(engine, file, runs, Path(paths.DATABASE)), file))
+    return found
 
 
-def _runs_of(
-    engine: Engine, files: Iterable[Path], runs: set[str], database: Path
-) -> Iterator[tuple[str, Path]]:
-    """Yield run id and file of predictions; raise `BadInput` where a database has no such run."""
-    for file in files:
-        run = _run_of(engine, file)
-        if run not in runs:
-            problem = f"{file} holds predictions of run {run}, which has no row in {METRICS} of"
-            remedy = f"rm {file}   # or put the database of that run beside it"
-            raise BadInput(f"{problem} {database}", remedy)
-        yield run, file
-
-
-def _run_of(engine: Engine, file: Path) -> str:
+def _run_of(
+    engine: Engine,
+    file: Path,
+    runs: Container[str],
+    database: Path,
+) -> str:
     """Read the run id of a file of predictions.
 
+    Args:
+        engine: reads it.
+        file: what should be predictions.
+        runs: ids of runs that it may be of.
+        database: where these are, for messages.
+
     Raises:
-        BadInput: it does not name one run, or is called otherwise.
+        BadInput: it does not name one such run, or is called otherwise.
     """
+    run = file.stem
     columns = read_schemas(engine, [file])[0].columns
-    ids = []
-    if RUN_ID in columns:
-        ids = engine.execute(f"SELECT DISTINCT {RUN_ID} FROM {scan(file)} LIMIT 2").fetchall()
-    if ids and ids != [(file.stem,)]:
-        problem = f"{file} should hold predictions of one run, {file.stem}; it names {ids[0][0]}"
-        raise BadInput(problem, f"mv {file} {file.with_stem(ids[0][0])}")
     if RUN_ID not in columns:
         raise BadInput(f"{file} has no column {RUN_ID}, so these are no predictions of a run")
-    return file.stem
-
-
-def _split_table(
-    engine: Engine, source: Path, database: SqliteFile, folder: Path
-) -> Iterator[tuple[str, Path]]:
-    """Split the table `predictions` of a database into files, one for each run.
-
-    Args:
-        engine: reads the table.
-        source: the database, for messages.
-        database: its tables.
-        folder: where the files are written.
-    """
-    table = database.tables.get(PREDICTIONS)
-    if table is None:
-        return
-    if RUN_ID not in table.column_names:
-        raise BadInput(f"{source}: table {PREDICTIONS!r} has no column {RUN_ID!r}")
-    with closing(engine.cursor()) as own:
-        read_values(own, database.path, PREDICTIONS, "typed")
-        for (run,) in own.execute(f"SELECT DISTINCT {RUN_ID} FROM typed ORDER BY 1").fetchall():
-            target = folder / f"{run}{SUFFIX}"
-            others = f"* EXCLUDE ({RUN_ID})"
-            rows = f"SELECT {RUN_ID}, {others} FROM typed WHERE {RUN_ID} = {text(str(run))}"
-            own.execute(copy_statement(rows, target, {}))
-            yield str(run), target
+    ids = engine.execute(f"SELECT DISTINCT {RUN_ID} FROM {scan(file)} LIMIT 2").fetchall()
+    if ids and ids != [(run,)]:
+        [(other,), *_] = ids
+        problem = f"{file} should hold predictions of one run, {run}; it names {other}"
+        raise BadInput(problem, shlex.join(["mv", str(file), str(file.with_stem(other))]))
+    if run not in runs:
+        problem = f"{file} holds predictions of run {run}, which has no row in {paths.METRICS} of"
+        remedy = f"rm {shlex.quote(str(file))}   # or put the database of that run beside it"
+        raise BadInput(f"{problem} {database}", remedy)
+    return run
 
 
 def run_ids(database: Path) -> set[str]:
     """Read the ids of all runs of a results database."""
     with open_read_only(database) as connection:
-        if not count_rows(connection, f"pragma_table_info('{METRICS}') WHERE name = '{RUN_ID}'"):
+        columns = f"pragma_table_info('{paths.METRICS}')"
+        if not count_rows(connection, f"{columns} WHERE name = '{RUN_ID}'"):
             return set()
-        return {row[0] for row in connection.execute(f"SELECT {RUN_ID} FROM {METRICS}")}
+        rows = f"{paths.METRICS} WHERE {RUN_ID} IS NOT NULL"
+        return {run for (run,) in connection.execute(f"SELECT CAST({RUN_ID} AS TEXT) FROM {rows}")}

@@ -1,15 +1,14 @@
 """The relations `base` and `incoming`, and what makes two of their rows the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
 from typing import Any
 
-from lineage.core.errors import BadInput
 from lineage.merge.plan import SAMPLES, Plan
 from lineage.tables.engine import memory_limit
-from lineage.tables.sql import OCCURRENCE, Engine, all_of, fold, quote, quote_all, same
+from lineage.tables.sql import OCCURRENCE, Engine, all_of, quote, quote_all, same
 from lineage.tables.sqlite_rows import NULL, decoded
 
 
@@ -27,8 +26,7 @@ class Relations:
         base_rows: how many rows the base has; relation `base` may hold only those that matter.
         filled: columns of the identity that are known to hold no NULL in `incoming`.
         lacking: by column, the numbers of the sources that do not have it: nothing to compare.
-        copies: numbers of the sources that began as copies of the base; relation `replaceable`
-            (source, base_row) then says what they may replace.
+        may_replace: the condition that row `named` of `incoming` may replace row `base`.
         is_coded: values are codes of `sqlite_rows`.
         numbers: columns whose codes stand for numbers, and are ordered as such.
         noted: what differs beside rows, as attributes of `Plan`.
@@ -41,7 +39,7 @@ class Relations:
     base_rows: int = 0
     filled: Sequence[str] = ()
     lacking: dict[str, list[int]] = field(default_factory=dict)
-    copies: Sequence[int] = ()
+    may_replace: str = "TRUE"
     is_coded: bool = False
     numbers: Sequence[str] = ()
     noted: dict[str, Any] = field(default_factory=dict)
@@ -76,12 +74,6 @@ class Relations:
         counts = ", ".join(f"count({quote(name)}) = count(*)" for name in columns)
         [are_full] = self.engine.execute(f"SELECT {counts} FROM {relation}").fetchall()
         return list(compress(columns, are_full))
-
-    def note_lacking(self, columns: Mapping[int, Iterable[str]]) -> None:
-        """Note which sources lack which columns, by the columns that each source has."""
-        there = {number: set(map(fold, names)) for number, names in columns.items()}
-        for name in self.columns:
-            self.lacking[name] = [one for one, names in there.items() if fold(name) not in names]
 
     def note_columns(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Note which columns are new, missing, or of a wider type than before, if there is a base.
@@ -123,18 +115,6 @@ class Relations:
             conditions.append(condition)
         return all_of(conditions)
 
-    @property
-    def may_replace(self) -> str:
-        """The condition that the source of row `named` may replace a base row."""
-        if not self.copies:
-            return "TRUE"
-        copies = ", ".join(map(str, self.copies))
-        return f"""(
-            named."lineage source" NOT IN ({copies})
-            OR base."lineage row" IN (
-                SELECT base_row FROM replaceable WHERE source = named."lineage source"
-            ))"""
-
     def time(self, relation: str) -> str:
         """Write the expression that orders rows of a relation in time; NULL comes first."""
         column = f"{relation}.timestamp"
@@ -142,12 +122,6 @@ class Relations:
             return column
         number = f"TRY_CAST(TRY(decode({column})) AS DOUBLE)"
         return f"CASE WHEN {column} <> {NULL} THEN row({number}, {column}) END"
-
-    def require_timestamp(self) -> None:
-        """Raise `BadInput` where rows have no time by which the newest wins."""
-        if "timestamp" not in map(fold, self.columns):
-            problem = f"{self.name}: on_conflict: newest needs a column 'timestamp'"
-            raise BadInput(problem, "choose base or incoming")
 
     def order(self, relation: str) -> str:
         """Write what rows of a relation are ordered by: their identity, numbers by size."""

@@ -7,13 +7,14 @@ lined up. Whole statements of SQL make from them, in this order,
     met        base rows beside the chosen rows of their identity
     leaving    numbers of the base rows that go
     arriving   the chosen rows that come in
+    differing  pairs of numbers of rows with one identity and different contents
+    conflicts  those of them that a merge has to settle; under rebase, that keep a base row
 
 Nothing is written here. NULL equals NULL; joins compare keys that way, and NOT IN only compares
 `lineage row`, a number that every row of either side has.
 """
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ class Rules:
     left_out: tuple[str, ...] = ()
     on_conflict: str = "fail"
     dry_run: bool = False
-    ancestors: Mapping[Path, Path] = field(default_factory=dict)
+    ancestors: dict[Path, Path] = field(default_factory=dict)
     cast_text: bool = False
     layout: str | None = None
     key_option: str = "--key-columns"
@@ -76,6 +77,11 @@ class Rules:
         if self.strategy == "rebase" and not self.key_columns:
             problem = "rebase needs key columns: what decides which rows are replaced?"
             raise BadInput(problem, f"set {self.key_option}")
+
+    def settle(self, plan: Plan) -> None:
+        """Raise `Refused` where a plan has conflicts that the rules do not settle."""
+        if not self.dry_run and (self.strategy == "rebase" or self.on_conflict == "fail"):
+            plan.refuse_conflicts()
 
     @property
     def options(self) -> str:
@@ -127,56 +133,29 @@ def merge_or_rebase(relations: Relations, rules: Rules) -> Plan:
         BadInput: `newest` without a column `timestamp`, or one that cannot decide.
         Refused: there are conflicts that the rules do not settle.
     """
-    plan = work_out(relations, rules)
-    settle(plan, rules)
-    return plan
-
-
-def work_out(relations: Relations, rules: Rules) -> Plan:
-    """Do the same, and only count conflicts."""
     if rules.strategy == "merge":
-        return merge(relations, rules.on_conflict)
-    as_merge = _try_merge(relations) if rules.dry_run else None
-    plan = rebase(relations, rules.key_columns)
-    plan.as_merge = as_merge
+        plan = merge(relations, rules.on_conflict)
+    else:
+        plan = rebase(relations, rules.key_columns)
+    rules.settle(plan)
     return plan
 
 
-def settle(plan: Plan, rules: Rules) -> None:
-    """Raise `Refused` where a plan has conflicts that the rules do not settle."""
-    is_settled = rules.strategy == "merge" and rules.on_conflict != "fail"
-    if not (is_settled or rules.dry_run):
-        plan.refuse_conflicts()
-
-
-def _try_merge(relations: Relations) -> Plan:
-    """Work out what merging would do, and forget the relations that it made."""
-    relations.run("BEGIN")
-    plan = merge(relations)
-    relations.run("ROLLBACK")
-    return plan
-
-
-def merge(relations: Relations, on_conflict: str = "fail") -> Plan:
+def merge(relations: Relations, on_conflict: str) -> Plan:
     """Append the incoming rows whose identity the base lacks.
 
     A base row is only touched where an incoming row of its identity has other contents, and
     `on_conflict` lets that one win: `incoming` always, `newest` by the later `timestamp`.
     """
-    if on_conflict == "newest":
-        relations.require_timestamp()
+    there = set(map(fold, relations.columns))
+    if on_conflict == "newest" and "timestamp" not in there:
+        problem = f"{relations.name}: on_conflict: newest needs a column 'timestamp'"
+        raise BadInput(problem, "choose base or incoming")
     choose(relations, on_conflict)
-    meet(relations, REPLACES[on_conflict], by_time=on_conflict == "newest")
+    meet(relations, REPLACES[on_conflict])
     relations.run("CREATE TEMP TABLE leaving AS SELECT base_row FROM met WHERE replaces")
-    arrive(relations)
-    plan = relations.plan()
-    if relations.repeats:
-        every_row_conflicts(relations)
-    else:
-        relations.run("""
-            CREATE TEMP VIEW conflicts AS
-            SELECT 'base' AS there, base_row AS there_row, incoming_row FROM met WHERE NOT is_equal
-        """)
+    plan = arrive(relations)
+    relations.run("CREATE TEMP VIEW conflicts AS FROM differing")
     relations.describe_conflicts(plan)
     if plan.conflicts and on_conflict == "newest" and "timestamp" in map(fold, relations.identity):
         problem = f"{relations.name}: newest cannot decide: timestamp is in the identity"
@@ -203,8 +182,7 @@ def rebase(relations: Relations, key_columns: tuple[str, ...]) -> Plan:
         WHERE base."lineage row" NOT IN (SELECT base_row FROM met WHERE is_equal)
           AND {relations.may_replace}
     """)
-    arrive(relations)
-    plan = relations.plan()
+    plan = arrive(relations)
     plan.strategy = "rebase"
     relations.run("""
         CREATE TEMP VIEW conflicts AS
@@ -244,17 +222,17 @@ def choose(relations: Relations, winner: str) -> None:
     """)
 
 
-def meet(relations: Relations, replaces: str, by_time: bool = False) -> None:
+def meet(relations: Relations, replaces: str) -> None:
     """Make `met`, the base rows beside the chosen rows of their identity.
 
     Args:
         relations: with `base` and `chosen`.
         replaces: condition over `is_equal` and `is_later` by which the chosen row wins.
-        by_time: whether `is_later` is needed.
     """
-    now = relations.time("chosen")
-    then = relations.time("base")
-    is_later = f"coalesce({now} > {then}, {then} IS NULL)" if by_time else "TRUE"
+    is_later = "NULL"
+    if "is_later" in replaces:
+        then = relations.time("base")
+        is_later = f"coalesce({relations.time('chosen')} > {then}, {then} IS NULL)"
     relations.run(f"""
         CREATE TEMP TABLE met AS
         SELECT base_row, incoming_row, is_equal, {replaces} AS replaces
@@ -266,25 +244,38 @@ def meet(relations: Relations, replaces: str, by_time: bool = False) -> None:
     """)
 
 
-def arrive(relations: Relations) -> None:
-    """Make `arriving`: the chosen rows that meet no base row, or only such as they replace."""
+def arrive(relations: Relations) -> Plan:
+    """Make `arriving`, the chosen rows that meet no base row, or only such as they replace.
+
+    And `differing`, the incoming rows with other contents than the base row of their identity or,
+    where there is none, than the chosen one.
+
+    Returns:
+        the counts of what arrives, leaves and differs.
+    """
     relations.run("""
         CREATE TEMP TABLE arriving AS
         SELECT * FROM chosen
-        WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)""")
-
-
-def every_row_conflicts(relations: Relations) -> None:
-    """Make `conflicts` where identities are repeated: each row counts, not only the chosen one."""
-    relations.run(f"""
-        CREATE TEMP TABLE conflicts AS
-        SELECT 'base' AS there, base."lineage row" AS there_row,
-               incoming."lineage row" AS incoming_row
-        FROM base JOIN incoming ON {relations.same_identity("incoming")}
-        WHERE NOT ({relations.equal("incoming")})
-        UNION ALL
-        SELECT 'chosen', chosen."lineage row", incoming."lineage row"
-        FROM chosen JOIN incoming ON {same("chosen", "incoming", relations.identity)}
-        WHERE NOT ({same("chosen", "incoming", relations.columns)})
-          AND chosen."lineage row" NOT IN (SELECT incoming_row FROM met)
+        WHERE "lineage row" NOT IN (SELECT incoming_row FROM met WHERE NOT replaces)
     """)
+    if relations.repeats:
+        relations.run(f"""
+            CREATE TEMP TABLE differing AS
+            SELECT 'base' AS there, base."lineage row" AS there_row,
+                   incoming."lineage row" AS incoming_row
+            FROM base JOIN incoming ON {relations.same_identity("incoming")}
+            WHERE NOT ({relations.equal("incoming")})
+            UNION ALL
+            SELECT 'chosen', chosen."lineage row", incoming."lineage row"
+            FROM chosen JOIN incoming ON {same("chosen", "incoming", relations.identity)}
+            WHERE NOT ({same("chosen", "incoming", relations.columns)})
+              AND chosen."lineage row" NOT IN (SELECT incoming_row FROM met)
+        """)
+    else:
+        relations.run("""
+            CREATE TEMP VIEW differing AS
+            SELECT 'base' AS there, base_row AS there_row, incoming_row FROM met WHERE NOT is_equal
+        """)
+    plan = relations.plan()
+    plan.differing = relations.count("(SELECT DISTINCT incoming_row FROM differing)")
+    return plan

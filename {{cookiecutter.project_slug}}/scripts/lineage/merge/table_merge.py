@@ -9,8 +9,8 @@ from pathlib import Path
 from lineage.merge.lined_up import LinedUp
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
-from lineage.tables.sql import OCCURRENCE, Engine, fold, quote, quote_all, same, text
-from lineage.tables.sqlite_files import Table, affinity, attached, count_rows, tables_of
+from lineage.tables.sql import Engine, fold, quote, quote_all, text
+from lineage.tables.sqlite_files import Table, affinity, attached, count_rows
 from lineage.tables.sqlite_rows import (
     NO_VALUE,
     Reading,
@@ -75,8 +75,10 @@ class TableMerge:
             numbers=self.numbers(known),
         )
         found = self.incoming.found
-        relations.note_lacking({number: table.by_name for number, table in found.items()})
-        self.read_incoming(columns if is_copy else [*needed])
+        for name in columns:
+            lacking = [number for number, there in found.items() if fold(name) not in there.by_name]
+            relations.lacking[name] = lacking
+        self.read_incoming(columns if is_copy else needed)
         self.read_base([known[0], *keys[:1]])  # a prefilter, one column each: the joins compare all
         is_simply_new = not (is_copy or relations.count("base") or relations.repeats)
         if is_simply_new:
@@ -123,63 +125,6 @@ class TableMerge:
             if key in table.by_name:
                 codes[name] = coded(quote(table.by_name[key].name), kind)
         return Reading(file, table, codes, number)
-
-
-def drop_rows_of_origin(merge: TableMerge, relations: Relations, number: int, origin: Path) -> None:
-    """Take the rows that a copy has unchanged from its origin out of relation `incoming`.
-
-    What the copy dropped or changed since then, and the base did not, is noted in relation
-    `replaceable`: a rebase may replace that, and no other row.
-
-    Args:
-        merge: the table.
-        relations: with `base`, and whole rows in `incoming`.
-        number: of the source that is a copy.
-        origin: the database that it began as a copy of.
-
-    Raises:
-        BadInput: the origin cannot be read.
-    """
-    then = tables_of(origin).get(fold(relations.name))
-    if then is None:
-        return
-    run = relations.run
-    relations.copies = [*relations.copies, number]
-    columns = merge.table.column_names
-    make_relation(merge.engine, "origin", columns)
-    read_codes(merge.engine, [merge.reading(origin, then, columns)], "origin")
-    sent = f'incoming WHERE "lineage source" = {number}'
-    copied = merge.incoming.found[number].column_names
-    run(f"CREATE OR REPLACE TEMP TABLE unchanged AS {_as_in_origin(sent, copied)}")
-    run("CREATE TEMP TABLE IF NOT EXISTS replaceable (source INTEGER, base_row BIGINT)")
-    run(f"""
-        INSERT INTO replaceable
-        SELECT {number}, present_row FROM ({_as_in_origin("base", columns)})
-        WHERE origin_row NOT IN (SELECT origin_row FROM unchanged)
-    """)
-    run('DELETE FROM incoming WHERE "lineage row" IN (SELECT present_row FROM unchanged)')
-
-
-def _as_in_origin(rows: str, columns: Sequence[str]) -> str:
-    """Write the query that pairs the numbers of equal rows: origin_row and present_row.
-
-    Equal rows are numbered on each side: each of them is one row of its own. A column that the
-    origin lacks is NULL there.
-
-    Args:
-        rows: the present ones, as they stand behind FROM.
-        columns: what is compared.
-    """
-    occurrence = f"""
-        row_number() OVER (PARTITION BY {quote_all(columns)} ORDER BY "lineage row")
-        AS "lineage occurrence"
-    """
-    return f"""
-        SELECT origin."lineage row" AS origin_row, present."lineage row" AS present_row
-        FROM (SELECT *, {occurrence} FROM origin) AS origin
-        JOIN (SELECT *, {occurrence} FROM {rows}) AS present
-          ON {same("origin", "present", [*columns, OCCURRENCE])}
-    """
 
 
 def carry(merge: TableMerge, relations: Relations) -> int:

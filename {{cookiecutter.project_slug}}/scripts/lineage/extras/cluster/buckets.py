@@ -11,7 +11,7 @@ from fsspec import url_to_fs
 
 from lineage.merge.data import DataRelations, make_incoming, tell_values_apart
 from lineage.merge.plan import Plan
-from lineage.merge.rules import Rules, work_out
+from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.engine import start
 from lineage.tables.parquet_files import Schema, numbered_rows
 from lineage.tables.sql import Engine, quote_all, text
@@ -43,7 +43,7 @@ class Job:
 
     Attributes:
         relations: the columns of both sides, without rows.
-        rules: how rows are merged.
+        rules: how rows are merged; conflicts of all buckets are only counted.
         folder: where all workers may leave rows.
         buckets: how many there are.
         memory: bytes that DuckDB may take in a task.
@@ -132,5 +132,5 @@ def merge_bucket(
         tell_values_apart(relations)
         if not job.rules.key_columns:
             relations.tell_equal_rows_apart()
-        plan = work_out(relations, job.rules)
+        plan = merge_or_rebase(relations, job.rules)
         return plan, {name: job.write(engine, rows) for name, rows in RESULTS.items()}

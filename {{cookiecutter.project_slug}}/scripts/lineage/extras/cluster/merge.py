@@ -37,7 +37,7 @@ from lineage.extras.cluster.buckets import Job, Slice, cut, merge_bucket, open_f
 from lineage.extras.cluster.cluster import SAME_PACKAGES, connect
 from lineage.merge.data import DataRelations, make_base, make_incoming
 from lineage.merge.plan import Plan
-from lineage.merge.rules import Rules, settle
+from lineage.merge.rules import Rules
 from lineage.tables.parquet_files import Schema, scan
 from lineage.tables.sql import OCCURRENCE, ROWS_PER_FILE, fold, text
 
@@ -119,7 +119,7 @@ def merge_on_cluster(relations: DataRelations, rules: Rules, params: Params, dra
             raise explained(error, client) from error
         open_folder(relations.engine, folder)
         plan = _gather(relations, rules, merged)
-    settle(plan, rules)
+    rules.settle(plan)
     return plan
 
 
@@ -157,7 +157,8 @@ def _merge_buckets(
     memory = int(min(shares) * SHARE_OF_MEMORY)
     pieces = _pieces(relations, memory / 2, folder)
     number = max(len(pieces), sum(client.nthreads().values()))
-    job = Job(replace(relations, engine=None), rules, folder, number, memory)
+    counting = replace(rules, dry_run=True)
+    job = Job(replace(relations, engine=None), counting, folder, number, memory)
     files = _do(client, [(cut, job, *piece) for piece in pieces])
     return _do(client, [(merge_bucket, job, files, bucket) for bucket in range(number)])
 

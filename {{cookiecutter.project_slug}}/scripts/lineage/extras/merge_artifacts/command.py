@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -149,7 +149,10 @@ def _summarise(shared: Shared) -> None:
         problem = "nothing to merge: give --exp-db or --exp-data"
         raise BadInput(problem, f"python {sys.argv[0]} --help")
     if shared.format == "json":
-        told = {"plans": [plan.summary() for plan in plans], "recommended": recommended}
+        counts = [asdict(plan) for plan in plans]
+        for each in counts:
+            del each["differing"]  # told by what is recommended
+        told = {"plans": counts, "recommended": recommended}
         say(json.dumps(told, indent=2), is_result=True)
     elif recommended:
         say(f"recommended — {recommended}", is_result=True)

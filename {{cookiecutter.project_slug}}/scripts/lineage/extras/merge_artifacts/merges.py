@@ -3,7 +3,6 @@
 import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from lineage.core import paths
@@ -14,7 +13,7 @@ from lineage.extras.merge_artifacts.compact import compact
 from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.extras.merge_artifacts.given_files import expand
 from lineage.merge.data import merge_data
-from lineage.merge.inbox import DATA, DATABASES, as_sources
+from lineage.merge.inbox import DATA, DATABASES, Inbox
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
 from lineage.merge.predictions import PREDICTIONS, gather_predictions
@@ -78,7 +77,7 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
             plans = merge_databases(base, sources, draft.path, rules)
         if not is_ours:
             return _publish(request, draft, base == request.output, plans)
-        add_sources(draft.path, as_sources(root, sources, request.rules, {}))
+        add_sources(draft.path, Inbox(root, request.rules, sources).as_sources())
         with gather_predictions(root, sources, draft.path, rules) as predictions:
             _publish(request, draft, base == request.output, plans)
             if not rules.dry_run:
@@ -96,7 +95,7 @@ def merge_data_by_hand(request: Request) -> list[Plan]:
         layout = "parts" if len(alike) == 1 and is_parts(alike[0]) else "file"
         rules = replace(request.rules, layout=request.rules.layout or layout)
         with progress(f"merging {len(sources)} files into {name}"):
-            arriving = partial(as_sources, root, sources, rules)
+            arriving = Inbox(root, rules, sources).as_sources
             plan = merge_data(bases, sources, draft.path, rules, name, arriving)
         return _publish(request, draft, bases == [request.output], [plan])
 

@@ -7,7 +7,6 @@ from lineage.merge.plan import Plan
 
 def recommend(plans: Sequence[Plan]) -> str:
     """Say which strategy fits, and why: by what `merge` would do, whichever was asked for."""
-    plans = [plan.as_merge or plan for plan in plans]
     for plan in plans:
         if plan.new_columns and plan.missing_columns:
             old = ", ".join(plan.missing_columns)
@@ -16,7 +15,7 @@ def recommend(plans: Sequence[Plan]) -> str:
                 f"rebase: {plan.name} seems to have renamed {old} to {new};"
                 " merge would keep both, each half empty"
             )
-    conflicts = sum(plan.conflicts for plan in plans)
+    conflicts = sum(plan.differing for plan in plans)
     added = sum(plan.added for plan in plans)
     if conflicts:
         return (
