@@ -19,7 +19,7 @@ import pandas as pd
 TEMPLATE = Path(__file__).parents[1]
 sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}/scripts"))
 
-from lineage.models.noise import margin_of_error, share_of_right  # noqa: E402
+from lineage.models.noise import corrected, margin_of_error, share_of_right  # noqa: E402
 
 ITEMS = 360
 """As in the test set of the sample."""
@@ -65,7 +65,7 @@ def is_promoted(generator: np.random.Generator, metric: str, challengers: int, e
     gain = score(best) - score(old)
     if gain <= 0:
         return False
-    return gain > margin_of_error(score, best, old, gain, 1 - (1 - CONFIDENCE) / challengers)
+    return gain > margin_of_error(score, best, old, gain, corrected(CONFIDENCE, challengers))
 
 
 def share_promoted(trials: int, metric: str, challengers: int, effect: float = 0.0) -> float:

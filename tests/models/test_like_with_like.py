@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -169,6 +170,35 @@ def test_a_model_put_there_by_hand_gives_way_to_a_better_one_only(trained: Proje
     assert f"{newest(trained)['track_id']} (e0.2.0) promoted — better" in gate(said)
 
 
+def interval(line: str) -> tuple[float, float]:
+    """The ends of the gain's interval, as the gate says it."""
+    low, high = line.split("between ")[1].split(" at 95%")[0].split(" and ")
+    return float(low), float(high)
+
+
+def test_the_best_of_a_sweep_needs_a_larger_gain_than_a_run_alone(light_trained: Project) -> None:
+    """It is better by chance more often; nothing but the number of challengers differs here."""
+    project = light_trained
+    project.set_param("model.C", 0.1)
+    alone = gate(project.repro())
+    one = newest(project)
+    widths = []
+    for challengers, values in (
+        ("", []),
+        (" for the best of 2", [0.1, 5.0]),
+        (" for the best of 4", [0.1, 5.0, 8.0, 9.0]),
+    ):
+        if values:
+            project.set_param("sweep.grid", {"model.C": values})
+            alone = gate(project.repro())
+        assert f"f1_score {one['f1_score']:.4f} against " in alone and alone.endswith(f" at 95%{challengers}"), alone
+        low, high = interval(alone)
+        assert (low + high) / 2 == pytest.approx(one["f1_score"] - card(project)["metrics"]["f1_score"], abs=1e-4)
+        widths.append(high - low)
+    wanted = [NormalDist().inv_cdf(1 - 0.025 / challengers) for challengers in (1, 2, 4)]
+    assert [width / widths[0] for width in widths] == pytest.approx([each / wanted[0] for each in wanted], rel=0.02)
+
+
 def test_a_gain_that_may_be_noise_does_not_promote(light_trained: Project) -> None:
     trained = light_trained
     first = card(trained)
@@ -179,7 +209,7 @@ def test_a_gain_that_may_be_noise_does_not_promote(light_trained: Project) -> No
     comparison = f"f1_score {new['f1_score']:.4f} against {first['metrics']['f1_score']:.4f} of {first['track_id']}"
     line = gate(said)
     assert f"{first['track_id']} stays; {new['track_id']} is within noise: {comparison} (e0.1.0), a gain" in line
-    low, high = (float(word) for word in line.split("between ")[1].split(" at 95%")[0].split(" and "))
+    low, high = interval(line)
     assert low < 0 < new["f1_score"] - first["metrics"]["f1_score"] < high
     assert new["track_id"] in {path.name[:24] for path in (trained.path / "models/candidates").iterdir()}
     assert trained.repro("--single-item", "--force", "promote_model").count("is within noise") == 0, "asked once"

@@ -16,7 +16,7 @@ from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
 from lineage.models.measure import measured_now, predicted_now
 from lineage.models.model_card import as_row, read_card
-from lineage.models.noise import margin_of_error, share_of_right
+from lineage.models.noise import corrected, margin_of_error, share_of_right
 from lineage.models.run_model import Models, missing_code
 from lineage.results.chosen_by import Row, best_on_validation, how_chosen
 from lineage.results.leaderboard import measured
@@ -192,8 +192,7 @@ def find_margin(models: Models, challengers: list[Row], old: Row) -> float | Non
 
     Args:
         models: of the project.
-        challengers: best first. The best of many is more often better by chance than the only one,
-            so confidence is that in all of them together (Bonferroni's correction).
+        challengers: best first; confidence is corrected for how many they are.
         old: the row of the model in production.
 
     Returns:
@@ -204,7 +203,7 @@ def find_margin(models: Models, challengers: list[Row], old: Row) -> float | Non
     if promote.confidence is None:
         return None
     best = challengers[0]
-    confidence = 1 - (1 - promote.confidence) / len(challengers)
+    confidence = corrected(promote.confidence, len(challengers))
     experiment = load_experiment(models.root)
 
     def score(predictions: Any) -> float:

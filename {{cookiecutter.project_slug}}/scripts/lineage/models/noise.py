@@ -37,6 +37,14 @@ def share_of_right(predictions: Frame) -> float:
     return float(right.mean())
 
 
+def corrected(confidence: float, challengers: int) -> float:
+    """Correct a confidence for how many challenge: the best of many is often better by chance.
+
+    Confidence is that in all of them together (Bonferroni): `corrected(0.95, 2)` is 0.975.
+    """
+    return 1 - (1 - confidence) / challengers
+
+
 def margin_of_error(score: Score, new: Frame, old: Frame, gain: float, confidence: float) -> float:
     """Estimate how far the gain of a new model over an old one may be from the true one.
 
