@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import yaml
 from conftest import Project, copy_project, stages_run
+from models_project import card
 from optuna.distributions import BaseDistribution, FloatDistribution
 from toy_runs import UNFINISHED, contents, databases, new_rows, rows, start, toy, wait_for
 
@@ -79,19 +82,63 @@ def test_trials_are_runs_whose_params_come_from_the_space_and_are_the_same_for_t
         assert drawn(other) != drawn(project)[:12], settings
 
 
-@pytest.mark.parametrize("mode", ["max", "min"])
-def test_trials_are_those_that_optuna_draws_when_it_is_told_what_came_out(project: Project, mode: str) -> None:
-    search(project, 16, space={"model.x": SPACE["model.x"]}).set_param("sweep.jobs", 1)
+@pytest.mark.parametrize(("mode", "sampler"), [("max", "tpe"), ("min", "tpe"), ("max", "random")])
+def test_trials_are_those_that_optuna_draws_when_it_is_told_what_came_out(
+    project: Project, mode: str, sampler: str
+) -> None:
+    search(project, 16, space={"model.x": SPACE["model.x"]}, sampler=sampler).set_param("sweep.jobs", 1)
     project.set_param("promote.mode", mode)
     project.script("train")
+    assert_drawn_by_optuna(project, lambda x: -abs(x - 3.0), mode, sampler)
+
+
+def assert_drawn_by_optuna(
+    project: Project, told: Callable[[float], float], mode: str = "max", sampler: str = "tpe"
+) -> None:
+    """Ask Optuna itself for each x, with the seed of the trial, and tell it what comes of it."""
+    kinds = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     study = optuna.create_study(direction={"max": "maximize", "min": "minimize"}[mode])
     space: dict[str, BaseDistribution] = {"x": FloatDistribution(0.01, 100, log=True)}
     for number, x in enumerate(xs(project)):
         seed = np.random.SeedSequence([0, number]).generate_state(1)[0]
-        study.sampler = optuna.samplers.TPESampler(seed=int(seed))
+        study.sampler = kinds[sampler](seed=int(seed))
         trial = study.ask(space)
         assert trial.params["x"] == x, f"trial {number}"
-        study.tell(trial, -abs(x - 3.0))
+        study.tell(trial, told(x))
+
+
+def test_a_search_is_led_by_the_validation_side_where_the_test_set_says_the_opposite(project: Project) -> None:
+    search(project, 20, space={"model.x": SPACE["model.x"]}).set_param("sweep.jobs", 1)
+    toy(project, measure=f"{SCORE}\nmetrics['val_f1_score'] = -abs(x - 50.0)")
+    project.set_param("model", MODEL)
+    printed = project.script("train")
+    assert "on the test data itself" not in printed
+    assert_drawn_by_optuna(project, lambda x: -abs(x - 50.0))
+    assert sum(x > 20 for x in xs(project)[10:]) > sum(x < 10 for x in xs(project)[10:]), "around 50, not around 3"
+
+
+def test_a_poisoned_test_set_leads_a_search_nowhere_else(fresh: Project, tmp_path: Path) -> None:
+    """The same trials, the same journal, the same model in production; the validation rows are training rows."""
+    poisoned = copy_project(fresh, tmp_path / "poisoned")
+    file = poisoned.path / "data/test.parquet"
+    test = pd.read_parquet(file)
+    file.unlink()
+    test.assign(label=test["label"].to_numpy()[::-1]).to_parquet(file, index=False)
+    found = []
+    for each in (fresh, poisoned):
+        search(each, 12, space={"model.x": SPACE["model.x"]}).set_param("sweep.jobs", 1)
+        toy(each, measure="metrics['f1_score'] = -abs(x - test['label'].head(30).sum() / 10)")
+        each.set_param("model", MODEL)
+        each.set_param("validation.fraction", 0.2)
+        each.repro()
+        [journal] = (each.path / UNFINISHED).glob("search-*.json")
+        produced = card(each)
+        [chosen] = [row for row in new_rows(each) if row["track_id"] == produced["track_id"]]
+        best = max(new_rows(each), key=lambda row: row["val_f1_score"])
+        assert chosen["model_x"] == best["model_x"]
+        found.append((journal.read_text(), xs(each), chosen["model_x"], {row["f1_score"] for row in new_rows(each)}))
+    clean, spoiled = found
+    assert clean[:3] == spoiled[:3] and not clean[3] & spoiled[3], "the test metrics are others, and nothing else is"
 
 
 def test_a_search_that_was_killed_ends_as_if_it_had_not_been(project: Project, tmp_path: Path) -> None:
@@ -115,7 +162,10 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(project: Project, t
     assert len(list(project.path.glob("began-*"))) == 16, "what was killed was done again, and nothing else"
 
 
-def test_a_search_on_all_cores_that_was_killed_loses_no_trial_and_repeats_none(project: Project) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_search_on_all_cores_that_was_killed_loses_no_trial_and_repeats_none(
+    project: Project, how: signal.Signals
+) -> None:
     slow = (
         "with open('began', 'a') as file:\n    file.write(f'{x}\\n')\n"
         "if Path('slow').exists() and len(Path('began').read_text().splitlines()) > 13:\n    time.sleep(60)"
@@ -128,7 +178,7 @@ def test_a_search_on_all_cores_that_was_killed_loses_no_trial_and_repeats_none(p
         return (project.path / "began").read_text().splitlines() if (project.path / "began").exists() else []
 
     wait_for(lambda: len(begun()) >= 16 and len(new_rows(project, UNFINISHED)) == len(begun()) - 3)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(how)
     running.communicate()
     done = {row["track_id"] for row in new_rows(project, UNFINISHED)}
     ended = {str(row["model_x"]) for row in new_rows(project, UNFINISHED)}
