@@ -26,7 +26,7 @@ from lineage.tracked.hashes import file_md5
 from lineage.tracked.remote import listing, recorded_data
 
 EXAMPLES = int(os.environ.get("MERGE_EXAMPLES", "500"))
-"""Random histories for each kind of file: 1,000 in all."""
+"""Random histories for each kind of file: 1,000 in all, and as many as for one when an experiment is collected."""
 
 
 def examples(number: int) -> settings:
@@ -75,15 +75,19 @@ def histories(draw: st.DrawFn) -> tuple[Rows, Rows, Rows]:
     return base, draw(changed(base, "left_only")), draw(changed(base, "right_only"))
 
 
-def as_git_merges(base: Rows, ours: Rows, theirs: Rows) -> tuple[Rows, set[tuple[int, str]]]:
-    """The oracle: rows of both, and (key, column) of every cell that both sides changed differently."""
+def as_git_merges(base: Rows, ours: Rows, theirs: Rows, may_drop: bool) -> tuple[Rows, set[tuple[int, str]]]:
+    """The oracle: rows of both, and (key, column) of every cell that both sides changed differently.
+
+    What theirs dropped and ours left alone is gone, if theirs may drop anything: an experiment may not.
+    """
     merged: Rows = {}
     conflicts = set()
     for key in {*ours, *theirs}:
         old, mine, other = (side.get(key) for side in (base, ours, theirs))
         if mine is None or other is None:
             only = other if mine is None else mine
-            if old is None or any(old.get(name) != only.get(name) for name in TYPES):
+            is_kept = mine is not None and not may_drop
+            if is_kept or old is None or any(old.get(name) != only.get(name) for name in TYPES):
                 merged[key] = only
             continue
         merged[key] = {}
@@ -129,7 +133,9 @@ def read(path: Path) -> list[Row]:
     return pq.read_table(path).to_pylist()
 
 
-def merged_files(folder: Path, kind: str, keyed: bool, sides: list[Rows]) -> tuple[Path, list[Conflict]]:
+def merged_files(
+    folder: Path, kind: str, keyed: bool, sides: list[Rows], may_drop: bool = True
+) -> tuple[Path, list[Conflict]]:
     make = parquet if kind == "parquet" else database
     files = [
         make(folder / f"{number}.{kind}", rows, keyed, columns_of(rows, sides[0])) for number, rows in enumerate(sides)
@@ -138,7 +144,7 @@ def merged_files(folder: Path, kind: str, keyed: bool, sides: list[Rows]) -> tup
     if kind == "parquet":
         ancestor, *others = files
         return output, merge_three_data_files([*others, ancestor], output, ("id",) if keyed else (), "data")
-    return output, merge_three_databases(*files, output)
+    return output, merge_three_databases(*files, output, may_drop)
 
 
 def full(row: Row) -> tuple[Any, ...]:
@@ -146,17 +152,17 @@ def full(row: Row) -> tuple[Any, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["parquet", "db"])
+@pytest.mark.parametrize(("kind", "may_drop"), [("parquet", True), ("db", True), ("db", False)])
 @examples(EXAMPLES)
 @given(history=histories(), swapped=st.booleans())
 def test_rows_of_two_branches_are_merged_as_the_oracle_says_whichever_side_is_ours(
-    kind: str, history: tuple[Rows, Rows, Rows], swapped: bool
+    kind: str, may_drop: bool, history: tuple[Rows, Rows, Rows], swapped: bool
 ) -> None:
     base, left, right = history
-    expected, cells = as_git_merges(base, left, right)
     sides = [base, right, left] if swapped else [base, left, right]
+    expected, cells = as_git_merges(*sides, may_drop)
     with TemporaryDirectory() as folder:
-        output, conflicts = merged_files(Path(folder), kind, True, sides)
+        output, conflicts = merged_files(Path(folder), kind, True, sides, may_drop)
         assert {(int(one.key.removeprefix("id=")), one.column) for one in conflicts} == cells
         for one in conflicts:
             key = int(one.key.removeprefix("id="))
