@@ -9,11 +9,14 @@ import sqlite3
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import Project, copy_project, stages_run
+from models_project import rows, stand_inside
 from versions_project import proof, run
 
+import lineage
 from lineage.core.errors import BadInput
 from lineage.core.params import with_version
 
@@ -145,7 +148,9 @@ def test_a_git_remote_that_does_not_answer_holds_nobody_up(baked: Project, tmp_p
 # --- Two meanings of a version ---------------------------------------------------------------------------------------
 
 
-def test_every_command_means_the_runs_of_the_tag_whatever_rows_say(tagged: Project, tmp_path: Path) -> None:
+def test_every_command_means_the_runs_of_the_tag_whatever_rows_say(
+    tagged: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows of an earlier template: a later run under the number of a tag."""
     [first] = runs_of(tagged)
     wanted = hashlib.md5((tagged.path / "models/production/model.bin").read_bytes()).hexdigest()
@@ -180,6 +185,28 @@ def test_every_command_means_the_runs_of_the_tag_whatever_rows_say(tagged: Proje
     ):
         tagged.script(script, *arguments, "--version", "e0.1.0")
     assert {hashlib.md5((tmp_path / name).read_bytes()).hexdigest() for name in ("m.bin", "g.bin")} == {wanted}
+    recorded = {row["track_id"]: row for row in rows(tagged)}
+    tagged.git("tag", "-a", "-m", "the later one", "e0.9.0")
+    words = ("--v1", "e0.1.0", "--v2", "e0.9.0", "--format", "json")
+    found = {row["name"]: row for row in json.loads(tagged.script("experiment_explorer", "diff", *words))}
+    tagged.git("tag", "--delete", "e0.9.0")
+    assert (found["C"]["v1"], found["C"]["v2"]) == (1.0, 0.1)
+    assert [found["f1_score"][side] for side in ("v1", "v2")] == [recorded[run]["f1_score"] for run in (first, later)]
+    words = ("evaluate", "--version", "e0.1.0", "--format", "json")
+    found = {row["name"]: row for row in json.loads(tagged.script("experiment_explorer", *words))}
+    assert recorded[first]["f1_score"] != recorded[later]["f1_score"]
+    assert found["f1_score"]["recorded"] == recorded[first]["f1_score"] == pytest.approx(found["f1_score"]["now"])
+    stand_inside(tagged, monkeypatch)
+    assert lineage.sql("SELECT track_id, model_C FROM metrics", "e0.1.0").fetchall() == [(first, 1.0)]
+    assert len(lineage.sql("FROM metrics", [".", "e0.1.0"]).fetchall()) == 3, "both of this state, and the tag's"
+    predicted = lineage.predictions("e0.1.0").set_index("item_id")["predicted"]
+    assert set(lineage.predictions("e0.1.0")["track_id"]) == {first} and len(predicted) == 360
+    pixels = pd.read_parquet(tagged.path / "data/test.parquet").set_index("id").drop(columns="label")
+    assert list(lineage.load_model("e0.1.0").predict(pixels.loc[predicted.index])) == list(predicted)
+    with sqlite3.connect(tagged.path / "results/experiments.db") as connection:
+        assert not connection.execute("SELECT * FROM sqlite_master WHERE name = 'events'").fetchall()
+    assert len(lineage.events("e0.1.0")) == 0 and len(lineage.data("e0.1.0")) == 537
+
     said = tagged.script("model_manager", "promote", "--version", "e0.1.0")
     assert f"production: {first} (e0.1.0) promoted — by hand (--version e0.1.0): f1_score" in said
     card = json.loads((tagged.path / "models/production/model.json").read_text(encoding="utf-8"))
