@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,69 @@ def test_the_second_to_push_a_number_gets_another_and_nothing_is_lost(
     ada.git("fetch", "--quiet", "--tags")
     ada.script("model_manager", "download", "--version", "e0.3.0", "--output", str(tmp_path / "bobs.bin"))
     assert (tmp_path / "bobs.bin").read_bytes() == model
+
+
+KILLED = """
+import json, os, runpy, signal, sys
+
+known = json.loads(sys.argv.pop())
+
+
+def watch(event, arguments):
+    if event == "os.rename":
+        writes = str(arguments[1]).startswith(os.getcwd()) and "/.dvc/" not in str(arguments[1])
+    else:
+        words = [*map(str, arguments[1])] if event == "subprocess.Popen" else []
+        writes = "commit" in words or ("tag" in words and any(word.startswith("--message=") for word in words))
+    if writes and str(arguments[1]) not in known:
+        print("killed before", arguments[1], flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(watch)
+sys.argv = ["scripts/version_tag.py", "--renumber"]
+sys.path.insert(0, "scripts")
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Kills the command before a write that is new: a file that takes its place, a commit of DVC or Git, the tag."""
+
+
+def test_a_renumbering_that_was_killed_at_any_write_is_completed_by_the_same_command(tagged: Project) -> None:
+    tagged.git("tag", "kept", "e0.1.0^{}")
+    tagged.git("tag", "--delete", "e0.1.0")
+    tagged.set_param("model.C", 0.1)
+    tagged.set_param("promote.confidence", None)  # so that the card of production has to change, too
+    tagged.commit("another C")
+    tagged.repro()
+    tagged.commit("taken")
+    tagged.git("tag", "-a", "-m", "somebody's", "e0.1.0", "kept")
+    before = rows(tagged.path / "results/experiments.db")
+    [run] = [path.stem for path in (tagged.path / "results/runs").glob("*.db")]
+    wanted = {**before, run: {**before[run], "version": "e0.2.0"}}
+    killed: list[str] = []
+    while len(killed) < 20:
+        done = subprocess.run(
+            ["python", "-c", KILLED, json.dumps(killed)],
+            cwd=tagged.path, env=tagged.environment, capture_output=True, text=True,
+        )  # fmt: skip
+        found = rows(tagged.path / "results/experiments.db")
+        assert found in (before, wanted), "nothing but a version changes"
+        if done.returncode != -signal.SIGKILL:
+            break
+        killed.append(done.stdout.rpartition("killed before ")[2].strip())
+    assert done.returncode == 0, done.stderr
+    for name in (
+        "experiments.db", f"{run}.db", "model.json", "params.yaml", "versions.csv",
+        "'dvc', 'commit'", "'git', 'commit'", "'git', 'tag'",
+    ):  # fmt: skip
+        assert any(name in each for each in killed), "\n".join([name, *killed])
+    assert rows(tagged.path / "results/experiments.db") == wanted
+    assert rows(tagged.path / f"results/runs/{run}.db") == {run: wanted[run]}
+    assert json.loads((tagged.path / "models/production/model.json").read_text(encoding="utf-8"))["version"] == "e0.2.0"
+    assert tagged.git("log", "-1", "--format=%s %D") == "Renumber e0.1.0 as e0.2.0 HEAD -> main, tag: e0.2.0"
+    assert tagged.git("status", "--porcelain") == "" and stages_run(tagged.repro()) == []
+    said = tag(tagged, "--renumber", code=1)
+    assert said.startswith("error: the newest runs are e0.2.0 by right\n"), "it is over"
 
 
 def test_collect_gives_the_new_runs_of_main_the_next_version(trained: Project) -> None:

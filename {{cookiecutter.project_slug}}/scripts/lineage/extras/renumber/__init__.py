@@ -4,5 +4,6 @@
 
 What may be changed: nothing without thought: rows, params and tag have to agree.
 
-Promise: nothing but the version changes; what is refused before the first row changes nothing.
+Promise: nothing but the version changes; what is refused before the first row changes nothing;
+after a kill the same command completes it.
 """
