@@ -227,6 +227,42 @@ def test_events_are_lined_up_and_are_no_rows_where_nothing_was_logged(mine: Proj
     assert both.fetchall() == [(".", 4, 3)]
 
 
+def test_columns_that_only_one_state_has_are_null_in_the_other_and_a_column_source_keeps_its_values(
+    mine: Project, tmp_path: Path
+) -> None:
+    """A colleague's folder, whose experiment measures and predicts other things."""
+    theirs = tmp_path / "theirs"
+    (theirs / "results/predictions").mkdir(parents=True)
+    (theirs / "params.yaml").write_bytes((mine.path / "params.yaml").read_bytes())
+    database = theirs / "results/experiments.db"
+    database.write_bytes((mine.path / "results/experiments.db").read_bytes())
+    with sqlite3.connect(database) as connection:
+        connection.execute("ALTER TABLE metrics DROP COLUMN accuracy")
+        connection.execute("ALTER TABLE metrics ADD COLUMN auc REAL DEFAULT 0.5")
+        connection.execute("ALTER TABLE metrics ADD COLUMN source TEXT DEFAULT 'scanner 7'")
+    connection.close()
+    for file in (mine.path / "results/predictions").glob("*.parquet"):
+        frame = pd.read_parquet(file).drop(columns="confidence").assign(margin=2, source="scanner 7")
+        frame[frame.columns[::-1]].to_parquet(theirs / "results/predictions" / file.name, index=False)
+    for relation, only_mine, only_theirs, number in (
+        ("metrics", "accuracy", "auc", 6),
+        ("predictions", "confidence", "margin", 6 * 360),
+    ):
+        found = lineage.sql(f"FROM {relation}", [".", str(theirs)]).df()
+        own, other = (found[found["source"] == name] for name in (".", str(theirs)))
+        assert len(own) == len(other) == number
+        assert own[only_mine].notna().all() and other[only_mine].isna().all()
+        assert own[only_theirs].isna().all() and set(other[only_theirs]) <= {0.5, 2}
+        assert own["source_1"].isna().all() and set(other["source_1"]) == {"scanner 7"}
+        shared = [name for name in own if name in other and name not in (only_mine, only_theirs, "source", "source_1")]
+        by = [name for name in ("track_id", "item_id") if name in shared]
+        left, right = (side.sort_values(by, ignore_index=True)[shared] for side in (own, other))
+        pd.testing.assert_frame_equal(left, right)
+    alone = lineage.sql("FROM metrics", str(theirs)).df()
+    assert list(alone["source"]) == [str(theirs)] * 6 and list(alone["source_1"]) == ["scanner 7"] * 6
+    assert set(lineage.predictions(str(theirs))["source_1"]) == {"scanner 7"}
+
+
 def test_a_worktree_is_a_source_by_its_folder(mine: Project) -> None:
     mine.script("worktree", "setup_worktree.sh", "side")
     there = "../exp-side"
