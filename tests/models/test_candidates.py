@@ -66,6 +66,33 @@ def test_a_sweep_of_thirty_keeps_the_five_with_the_smallest_loss(trained: Projec
     assert "exists; it is not overwritten" in message and (target / "mine.bin").read_text() == "mine"
 
 
+def test_a_candidate_stays_while_its_artifact_is_in_no_commit(trained: Project) -> None:
+    """Its model could be brought back, and what its run made could not."""
+    trained.set_param("sweep.grid", {"model.C": [0.1, 5.0, 9.0]})
+    trained.repro()
+    trained.commit("sweep")
+    ranked = [row["track_id"] for row in reversed(rows(trained, "f1_score, timestamp DESC"))]
+    incumbent = card(trained)["track_id"]
+    [*_, worst] = [run for run in ranked if run != incumbent]
+    made = trained.path / f"results/artifacts/{worst}/figures/roc.txt"
+    made.parent.mkdir(parents=True)
+    made.write_text("drawn by hand")
+    before = candidates(trained)
+    message = models(trained, "prune", "--keep", "1", code=1)
+    assert f"1 models could not be brought back, so nothing is pruned: {worst}\n" in message
+    assert candidates(trained) == before and made.read_text() == "drawn by hand"
+
+    trained.dvc("commit", "--force", "promote_model")
+    trained.commit("what it made, too")
+    digest = md5(made)
+    models(trained, "prune", "--keep", "1")
+    assert candidates(trained) == {ranked[0], incumbent} and not made.parent.parent.exists()
+    assert object_of(trained, digest).read_text() == "drawn by hand"
+    trained.git("checkout", "--quiet", "HEAD", "--", "dvc.lock")
+    trained.dvc("checkout", "--force")
+    assert made.read_text() == "drawn by hand" and candidates(trained) == before
+
+
 def test_a_model_in_the_remote_only_can_be_pruned(inside: Project, said: list[str]) -> None:
     other = inside.path / "other.bin"
     other.write_bytes(b"a model that only this file holds")
