@@ -78,6 +78,30 @@ def test_a_killed_run_goes_on_from_its_checkpoint_under_its_id_and_its_curve_has
     assert sorted(path.name for path in (project.path / UNFINISHED).iterdir()) == []
 
 
+DIES = """
+state = run.checkpoint / "state" if x == 3 else None
+begin = int(state.read_text()) if state and state.exists() else 0
+for step in range(begin, 10):
+    run.log(step=step, loss=x / (step + 1))
+    if x > 1 and step == begin + 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if state:
+        state.write_text(str(step + 1))
+"""
+
+
+def test_a_run_whose_process_died_twice_keeps_what_it_logged_as_a_failed_run(project: Project) -> None:
+    speaking(project, DIES, xs=[1, 2, 3])
+    project.set_param("sweep.on_error", "keep")
+    assert "model.x=3: its process died twice (SIGKILL(-9))" in project.repro()
+    query = "SELECT model_x AS x, status, step, loss FROM events JOIN metrics USING (track_id) ORDER BY x, step"
+    found = [tuple(row.values()) for row in rows(project.path / "results/experiments.db", query)]
+    whole = [(1, "ok", step, 1 / (step + 1)) for step in range(10)]
+    begun_anew = [(2, "failed", step, 2 / (step + 1)) for step in range(3)]
+    gone_on = [(3, "failed", step, 3 / (step + 1)) for step in range(5)]
+    assert found == [*whole, *begun_anew, *gone_on]
+
+
 TALK = """
 if x == 9:
     run.log(step=0, loss=9.0)
@@ -121,7 +145,10 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     assert stages_run(project.repro()) == []
     project.commit("They speak")
     project.script("version_tag", "--version", "e0.1.0")
-    assert "results/artifacts" in project.script("experiment_explorer", "show", "--version", "e0.1.0")
+    shown = json.loads(project.script("experiment_explorer", "show", "--version", "e0.1.0", "--format", "json"))
+    made = {row["name"]: row["value"] for row in shown if row["name"].startswith("results/artifacts/")}
+    best = f"results/artifacts/{ids[3]}/figures/curve-3.txt"
+    assert made == {best: md5(project.path / best)}, "what the best run made, and not what others did"
 
     project.set_param("experiment.version", "e0.2.0")
     project.set_param("merge.strategy", "rebase")

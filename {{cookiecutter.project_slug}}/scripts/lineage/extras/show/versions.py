@@ -7,7 +7,7 @@ from typing import Any
 from lineage.core import paths
 from lineage.core.listing import print_rows
 from lineage.results.leaderboard import metric_names
-from lineage.results.version_results import Results, find_results, metrics_of, params_of
+from lineage.results.version_results import Results, files_of, find_results, metrics_of, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
@@ -44,7 +44,7 @@ def print_version(
         "run": {"runs": len(results.runs)},
         "params": params_of(run),
         "metrics": {name: run[name] for name in metric_names(results.database)},
-        "artifacts": results.outputs,
+        "artifacts": results.outputs | _made_by(root, results, run["track_id"]),
     }
     sections["run"] |= {name: run.get(name) for name in METRIC_ROW_COLUMNS}
     if tag := results.tag:
@@ -58,6 +58,16 @@ def print_version(
         rows += [(section, name, value) for name, value in pairs.items()]
     rows += _merged_files(root, results)
     print_rows(("section", "name", "value"), rows, form)
+
+
+def _made_by(root: Path, results: Results, track_id: str) -> dict[str, str]:
+    """List the files that a run of a tag made by run.artifact(), with their hashes."""
+    made = files_of(root, results.outputs, paths.ARTIFACTS)
+    return {
+        f"{paths.ARTIFACTS}/{name}": md5
+        for name, md5 in made.items()
+        if name.startswith(f"{track_id}/")
+    }
 
 
 def _merged_files(root: Path, results: Results) -> Iterator[tuple[str, str, str]]:
