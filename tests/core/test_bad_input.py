@@ -341,5 +341,7 @@ def test_a_lock_that_is_held_names_its_holder(trained: Project) -> None:
             "except Refused as error: print(error)"
         )
         done = trained.run("python", "-c", code)
+    assert trained.run("python", "-c", code).stdout == "", "the other process has ended"
+    assert done.stdout.endswith("\n  → wait for it, or end that process; then try again\n")
     assert f"waiting for process {os.getpid()} on " in done.stderr
     assert f"results/experiments.db is still being written by process {os.getpid()} on " in done.stdout

@@ -225,5 +225,5 @@ def test_parts_that_do_not_fit_are_named(tiny: tuple[Project, Project]) -> None:
         "✗ Makefile.rej this part of the update does not fit Makefile: put it in by hand\n"
         "    → cat Makefile.rej   # and then: rm Makefile.rej"
     )
-    assert "+Makefile new" in (project.path / "Makefile.rej").read_text()
+    assert "+Makefile new" in project.run("sh", "-c", said[0].partition("→ ")[2]).stdout
     assert "Makefile mine\n" in (project.path / "Makefile").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,6 +62,11 @@ def lines(project: Project, *, decline_data: bool = False) -> dict[str, str]:
     experiment = Experiment(project.path, "a")
     steps = [*own_state(experiment), *checklist(experiment, compare_with_main(experiment), decline_data=decline_data)]
     return {step.name: step.line() for step in steps}
+
+
+def remedies(said: str) -> list[str]:
+    """The commands after arrows, without the comments behind them."""
+    return re.findall(r"→ (.*?)(?:   #.*)?$", said, re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -213,6 +219,48 @@ def test_collecting_takes_nothing_from_main(branched: Project) -> None:
 
 
 @pytest.mark.slow
+def test_what_main_has_to_do_first_is_typed_as_it_is_printed(branched: Project) -> None:
+    def type_what_helps() -> str:
+        remedy = remedies(sh(branched, "finish", "a", "--collect", code=1))[-1]
+        branched.run("sh", "-euc", remedy)
+        return remedy.replace(str(branched.path), "MAIN")
+
+    with (branched.path / "README.md").open("a") as readme:
+        readme.write("an idea\n")
+    assert type_what_helps() == 'cd MAIN && git commit --all -m "…"'
+    branched.set_param("promote.confidence", None)
+    branched.commit("what dvc repro has not seen")
+    assert type_what_helps() == 'cd MAIN && dvc repro && git commit --all -m "…"'
+    experiment = worktree(branched, "a")
+    [name] = [path.name for path in (branched.path / "results/predictions").iterdir()]
+    for side in (branched, experiment):  # both write other predictions of the run that both have
+        path = side.path / "results/predictions" / name
+        frame = pd.read_parquet(path)
+        path.unlink()
+        frame.assign(note=side.path.name).to_parquet(path)
+        side.dvc("commit", "--force")
+        side.commit("notes")
+    assert f"both sides changed {name}\n  → delete or rename it on one side" in sh(
+        branched, "finish", "a", "--collect", code=1
+    )
+    (experiment.path / "results/predictions" / name).unlink()
+    experiment.dvc("commit", "--force")
+    experiment.commit("without it")
+    hook = branched.path / ".git/hooks/prepare-commit-msg"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    [remedy] = remedies(sh(branched, "finish", "a", "--collect", code=1))
+    hook.unlink()
+    assert remedy == f'cd {branched.path} && git commit --no-verify --all -m "Collect exp/a"'
+    branched.run("sh", "-euc", remedy)
+    experiment.git("tag", "--force", "--annotate", "e0.2.0", "--message", "e0.2.0 | without it")
+    sh(branched, "finish", "a", "--collect")
+    assert not experiment.path.exists() and len(run_ids(branched)) == 2
+    assert not list((branched.path / ".dvc/tmp/lineage").glob("*.collect")), "the next one of this name begins anew"
+
+
+@pytest.mark.slow
 def test_what_main_cannot_take_leaves_main_as_it_was(branched: Project) -> None:
     experiment = worktree(branched, "a")
     for number in (2, 3):  # the same rows with other labels, in another batch
@@ -231,8 +279,9 @@ def test_what_main_cannot_take_leaves_main_as_it_was(branched: Project) -> None:
     assert "error: dvc repro fails in main with what the experiment brings; main is as it was" in said
     assert branched.git("status", "--porcelain") == "" and "up to date" in branched.dvc("status")
     assert {path: path.read_bytes() for path in files} == files
-    said = sh(branched, "finish", "a", "--collect", "--decline-data")
-    assert "✓ data    declined: batch_002.parquet" in said
+    [remedy] = remedies(said)
+    assert remedy == "./scripts/finish_worktree.sh a --collect --decline-data"
+    assert "✓ data    declined: batch_002.parquet" in branched.run("sh", "-c", remedy).stdout
     assert not experiment.path.exists() and len(run_ids(branched)) == 3
 
 

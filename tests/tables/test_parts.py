@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -48,8 +49,11 @@ def test_what_is_no_part_is_named(tmp_path: Path, name: str) -> None:
 def test_a_folder_without_a_record_is_no_folder_of_parts(tmp_path: Path) -> None:
     tmp_path.joinpath("empty").mkdir()
     assert not is_parts(tmp_path / "empty")
-    with pytest.raises(BadInput, match="none of parts: it has no part-record"):
+    with pytest.raises(BadInput, match="none of parts: it has no part-record") as refused:
         parts_of(tmp_path / "empty")
+    assert refused.value.remedy == f"mv {tmp_path}/empty {tmp_path}/empty.old"
+    subprocess.run(refused.value.remedy, shell=True, check=True)
+    assert parts_of(tmp_path / "empty") == [tmp_path / "empty"], "as before there is anything"
 
 
 def test_files_are_numbered_together_though_columns_differ_in_case_or_hide_the_number(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ the base keeps its constraints, indexes, triggers and views.
 """
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -116,10 +117,11 @@ def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
         except OSError as error:
             raise _not_written(str(error.strerror)) from error
     with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as target:
-        if base is not None and not is_utf_8(target):
+        if base is not None and encoding(target) != "UTF-8":
             problem = f"{base} keeps text in UTF-16, and merged databases keep it in UTF-8"
-            new = f"{base}.utf8"
-            raise BadInput(problem, f"sqlite3 {base} .dump | sqlite3 {new} && mv {new} {base}")
+            old = shlex.quote(str(base))
+            new = shlex.quote(f"{base}.utf8")
+            raise BadInput(problem, f"sqlite3 {old} .dump | sqlite3 {new} && mv {new} {old}")
         target.set_progress_handler(lambda: None, INSTRUCTIONS)
         target.execute("PRAGMA journal_mode = OFF")  # a failure throws the file away
         target.execute("PRAGMA synchronous = OFF")  # the caller flushes the finished file

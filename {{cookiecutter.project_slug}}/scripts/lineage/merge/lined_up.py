@@ -153,6 +153,11 @@ def line_up(
     return tables
 
 
+def _sqlite3(source: Path, words: str) -> str:
+    """Write the command that lets SQLite's own shell do something in a database."""
+    return shlex.join(["sqlite3", str(source), words])
+
+
 def _without_computed(table: Table, base: Table, source: Path) -> Table:
     """Leave out the columns that the base computes itself.
 

@@ -9,8 +9,6 @@ from lineage.core.errors import BadInput, Refused, explain_missing
 from lineage.tracked.cache import dvc_config
 from lineage.tracked.git import git
 
-CHANGE = "dvc remote modify {name} url FOLDER && make setup"
-
 
 def make_remote(root: Path) -> Step:
     """Make the folder of a fresh project's remote, without DVC; other kinds are not looked at.
@@ -23,7 +21,7 @@ def make_remote(root: Path) -> Step:
     if "://" in url:
         return skipped("remote", f"{url} is not looked at yet", "make setup   # with credentials")
     folder = os.path.normpath(config.parent / Path(url).expanduser())
-    make_folder(folder, CHANGE.format(name="storage"))
+    make_folder(folder, "dvc remote modify storage url FOLDER && make setup")
     return done("remote", f"{folder} (a folder)")
 
 
@@ -54,10 +52,10 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
         raise BadInput(f"an AWS profile does not fit {url}", "make setup   # without PROFILE")
     if "://" in url:
         return skipped("remote", f"{url} (not checked)")
+    remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
     if not Path(url).exists() and not (root / "data/incoming").exists():  # a clone without data
-        remedy = f"dvc remote modify --local {name} url FOLDER && make setup"
         raise Refused(f"{url} does not exist here", remedy)
-    make_folder(url, CHANGE.format(name=name))
+    make_folder(url, remedy)
     return done("remote", f"{url} (a folder)")
 
 

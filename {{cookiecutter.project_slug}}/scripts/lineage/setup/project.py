@@ -102,7 +102,8 @@ def _git(root: Path) -> Step:
         return done("git", "repository is there")
     if top and git(root, "check-ignore --quiet .") is None:
         text = f"inside the repository {top}: nothing initialised"
-        return skipped("git", text, f"git add {root.name} && git commit")
+        here = f"git -C {shlex.quote(str(root))}"  # from wherever the project was baked
+        return skipped("git", text, f'{here} add . && {here} commit -m "…"')
     must_git(root, "init --quiet")
     must_git(root, "symbolic-ref HEAD refs/heads/main")  # --initial-branch is newer
     return done("git", "repository initialised, branch main")

@@ -4,6 +4,7 @@ import ctypes
 import filecmp
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,7 +119,7 @@ def _state(output: Path) -> tuple[int, ...]:
     log = output.with_name(f"{output.name}-wal")
     if log.exists() and log.stat().st_size:
         problem = "has rows in its write-ahead log; a program has it open, or was killed"
-        remedy = f"sqlite3 {output} 'PRAGMA journal_mode = DELETE'"
+        remedy = f"sqlite3 {shlex.quote(str(output))} 'PRAGMA journal_mode = DELETE'"
         raise Refused(f"{output} {problem}", remedy)
     state: list[int] = []
     for path in (output, *sorted(output.glob("*"))):

@@ -158,7 +158,7 @@ def _data_versions(
     for name in known:
         if keys and "INTERVAL" in columns[name]:
             problem = f"column {name!r} is {columns[name]}, of which cells cannot be compared"
-            raise BadInput(problem, "give it another type, or take one side whole")
+            raise BadInput(problem)  # git_merge_driver.py says how one side is taken whole
     exact = exact_values({name: columns[name] for name in known})
     for number, side in enumerate(("ours", "theirs", "ancestor")):
         rows = numbered_rows(_of_side(schemas, number), columns)

@@ -49,7 +49,8 @@ def pin(
         problem = f"{name} does not exist, so there is nothing to back up"
         raise BadInput(problem, "leave --backup-tag out")
     if git(root, "rev-parse --verify --quiet HEAD") is None:
-        raise Refused("a tag needs a Git repository with a commit", "git add --all && git commit")
+        remedy = 'git add --all && git commit -m "…"'
+        raise Refused("a tag needs a Git repository with a commit", remedy)
     ref = f"refs/tags/{tag}"
     wrong = git(root, "check-ref-format", ref) is None
     if wrong or git(root, "rev-parse --quiet --verify", ref):

@@ -61,7 +61,8 @@ def merge_databases_by_hand(request: Request, origin: Path | None = None) -> lis
     bases = _bases(request, DATABASES)
     if len(bases) > 1:
         problem = f"{request.base} is {len(bases)} databases; the base is one"
-        raise BadInput(problem, "merge the others in by --exp-db")
+        others = " ".join(map(str, bases[1:]))
+        raise BadInput(problem, f"--base-db {bases[0]} --exp-db {others}   # merges the others in")
     root, name = place_of(request.output)
     rules = request.rules
     is_ours = name == paths.DATABASE

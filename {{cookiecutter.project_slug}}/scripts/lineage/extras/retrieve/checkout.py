@@ -113,7 +113,8 @@ def cleanup(
     for made in chosen:
         if made.changes and not force:
             changes = ", ".join(made.changes[:5])
-            raise Refused(f"{made.folder} has changes: {changes}", "save them, or cleanup --force")
+            remedy = f"{COMMAND} cleanup --version {made.version} --force   # or save them first"
+            raise Refused(f"{made.folder} has changes: {changes}", remedy)
         if root.is_relative_to(made.folder):
             raise Refused(f"{made.folder} is where you are", f"cd {common_folder(root).parent}")
     for made in chosen:

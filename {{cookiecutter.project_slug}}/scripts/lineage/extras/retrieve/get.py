@@ -101,17 +101,14 @@ def _check_target(
     """Refuse to replace the project, anything without `force`, and what is no file or folder."""
     place = target.resolve()
     if root.is_relative_to(place) or ".git" in place.parts:
-        raise BadInput(
-            f"--output {target} would replace the project",
-            "give a path that does not exist yet",
-        )
+        problem = f"--output {target} would replace the project"
+        raise BadInput(problem, "--output copy   # or another path that does not exist yet")
     if os.path.lexists(target) and not force:
-        raise Refused(
-            f"{target} exists; it is not overwritten",
-            "give another --output, or --force to replace it",
-        )
+        remedy = "--force   # replaces it; or another --output"
+        raise Refused(f"{target} exists; it is not overwritten", remedy)
     if target.exists() and not (target.is_file() or target.is_dir()):
-        raise BadInput(f"--output {target} is neither a file nor a folder", "give another --output")
+        problem = f"--output {target} is neither a file nor a folder"
+        raise BadInput(problem, "--output copy   # or another path that does not exist yet")
 
 
 class Wanted(NamedTuple):
@@ -200,10 +197,8 @@ def check_path(artifact: str) -> str:
     """
     path = PurePosixPath(artifact)
     if not path.parts or not PLAIN.fullmatch(artifact):
-        raise BadInput(
-            f"{artifact!r} is not a path inside the project",
-            "give it as in models/production/model.bin",
-        )
+        problem = f"{artifact!r} is not a path inside the project"
+        raise BadInput(problem, "--artifact models/production/model.bin   # for example")
     return path.as_posix()
 
 

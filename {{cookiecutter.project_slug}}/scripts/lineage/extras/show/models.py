@@ -116,5 +116,6 @@ def download(run_id: str | None, version: str | None, output: Path) -> None:
     if not target.exists() and not target.is_symlink():
         copy_out(source, target)
     elif path_md5(target) != md5:
-        raise Refused(f"{target} exists; it is not overwritten", "choose another --output")
+        remedy = f"mv {target} {target}.old   # or choose another --output"
+        raise Refused(f"{target} exists; it is not overwritten", remedy)
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")

@@ -63,15 +63,21 @@ def collect(
             sent = send(main, remote, with_files(main, work.theirs.values()))
             say(f"sent {len(sent)} objects to the remote")
         if not (batches or work.missing_runs or work.best):
+            _journal(experiment).unlink(missing_ok=True)  # of a commit that was made by hand
             return
         _change_main(experiment, work, batches)
     say(f"committed in {main}; next there: dvc push && git push")
 
 
+def _journal(experiment: Experiment) -> Path:
+    """Name the file that is there while main is changed."""
+    return experiment.main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
+
+
 def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str, str]) -> None:
     """Bring everything home and commit it, or leave main as it was."""
     main = experiment.main
-    journal = main / ".dvc/tmp/lineage" / f"{experiment.folder.name}.collect"
+    journal = _journal(experiment)
     if journal.exists():  # a collecting was killed, and the changes are its own
         _undo(main, work)
     else:
@@ -83,10 +89,7 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
         if batches:
             _bring_batches(experiment, work.head, batches)
             _start_version(main)
-        if run_dvc(main, "repro", show=True).returncode:
-            problem = "dvc repro fails in main with what the experiment brings; main is as it was"
-            where = f"../{experiment.folder.name}; then collect again"
-            raise Refused(problem, f"mend what the lines above name, in {where}")
+        _reproduce(experiment, has_data=bool(batches))
     except LineageError:
         git(main, f"reset --soft {before}")
         _undo(main, work)
@@ -97,8 +100,21 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
     written = [path for path in WRITTEN if (main / path).exists()]
     git(main, "add --", *written)
     command = ("commit --quiet --no-verify -m", f"Collect {experiment.branch}: {counts}")
-    must_git(main, *command, "--", *written, remedy="commit there yourself")
+    remedy = f'cd {main} && git commit --no-verify --all -m "Collect {experiment.branch}"'
+    must_git(main, *command, "--", *written, remedy=remedy)
     journal.unlink()
+
+
+def _reproduce(experiment: Experiment, *, has_data: bool) -> None:
+    """Run `dvc repro` in main; raise `Refused` where it fails."""
+    if not run_dvc(experiment.main, "repro", show=True).returncode:
+        return
+    problem = "dvc repro fails in main with what the experiment brings; main is as it was"
+    again = f"./scripts/finish_worktree.sh {experiment.name} --collect"
+    if has_data:
+        again += " --decline-data"
+    where = f"../{experiment.folder.name}"
+    raise Refused(problem, f"{again}   # or mend in {where} what the lines above name, first")
 
 
 def _refuse_changes(main: Path) -> None:
@@ -112,7 +128,7 @@ def _refuse_changes(main: Path) -> None:
     if changed_stages(main):
         raise Refused(
             "main has changes that dvc repro has not seen",
-            f"cd {main} && dvc repro && git commit --all",
+            f'cd {main} && dvc repro && git commit --all -m "…"',
         )
 
 

@@ -1,6 +1,7 @@
 """The end of an experiment: a checklist of what would be lost, and the removal of its worktree."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -58,8 +59,18 @@ def finish(
         if losses:
             _confirm(experiment.name, losses)
         if not erase(experiment):
-            raise Refused(f"the branch {branch} could not be deleted", f"git branch -D {branch}")
+            raise _kept_branch(experiment)
     say(f"removed {experiment.folder} and the branch {branch}")
+
+
+def _kept_branch(experiment: Experiment) -> Refused:
+    """Make the error for a branch that Git does not delete, as one that another worktree is on."""
+    remedy = f"git branch -D {experiment.branch}"
+    ref = f"refs/heads/{experiment.branch}"
+    holder = git(experiment.main, "for-each-ref --format=%(worktreepath)", ref)
+    if holder:
+        remedy = f"git -C {shlex.quote(holder)} switch --detach && {remedy}"
+    return Refused(f"the branch {experiment.branch} could not be deleted", remedy)
 
 
 def _collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) -> None:
@@ -101,7 +112,7 @@ def _tree(experiment: Experiment) -> Step:
         return failed(
             "tree",
             f"{len(unknown)} ignored by Git and unknown to DVC: {', '.join(unknown[:5])}",
-            experiment.go(f"mv {unknown[0]} ELSEWHERE   # or delete it"),
+            experiment.go(f"mv {shlex.quote(unknown[0])} ELSEWHERE   # or delete it"),
         )
     return done("tree", "everything is committed")
 
@@ -190,9 +201,8 @@ def _cache(main: Path, wanted: set[str]) -> Step:
     """Without a remote, the shared cache has to have every object."""
     absent = [md5 for md5 in wanted if cached_object(main, md5) is None]
     if absent:
-        return failed(
-            "remote", f"none; the cache lacks {len(absent)} objects", "dvc remote add --default …"
-        )
+        problem = f"none; the cache lacks {len(absent)} objects"
+        return failed("remote", problem, "dvc remote add --default storage URL")
     text = "objects are in the shared cache, pinned by the tag"
     return done("remote", f"none configured: {len(wanted)} {text}")
 
