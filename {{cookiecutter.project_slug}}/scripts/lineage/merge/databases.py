@@ -117,7 +117,7 @@ def _copy_of(base: Path | None, output: Path) -> Iterator[sqlite3.Connection]:
         except OSError as error:
             raise _not_written(str(error.strerror)) from error
     with closing(sqlite3.connect(output, uri=True, isolation_level=None)) as target:
-        if base is not None and encoding(target) != "UTF-8":
+        if base is not None and not is_utf_8(target):
             problem = f"{base} keeps text in UTF-16, and merged databases keep it in UTF-8"
             old = shlex.quote(str(base))
             new = shlex.quote(f"{base}.utf8")

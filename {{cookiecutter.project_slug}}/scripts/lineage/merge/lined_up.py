@@ -148,8 +148,7 @@ def line_up(
     unknown = [name for name in rules.key_columns if fold(name) not in columns]
     if rules.strategy == "rebase" and unknown:
         problem = f"no incoming table has the key column {unknown[0]!r}; tables: {where}"
-        first = shlex.quote(str(sources[0]))
-        raise BadInput(problem, f"sqlite3 {first} .schema   # shows what there is")
+        raise BadInput(problem, _sqlite3(sources[0], ".schema") + "   # shows what there is")
     return tables
 
 
@@ -170,12 +169,11 @@ def _without_computed(table: Table, base: Table, source: Path) -> Table:
         if key in RESERVED:
             taken = f"{source}: table {table.name!r} has a column {key!r}, a name of ours"
             rename = f"{alter} RENAME COLUMN {quote(key)} TO {quote(key + '_')}"
-            raise BadInput(taken, shlex.join(["sqlite3", str(source), rename]))
+            raise BadInput(taken, _sqlite3(source, rename))
         if key in computed and not column.is_computed:
             drop = f"{alter} DROP COLUMN {quote(column.name)}"
             problem = f"{source}: column {column.name!r} of table {table.name!r} holds values"
-            remedy = shlex.join(["sqlite3", str(source), drop])
-            raise BadInput(f"{problem}, and the base computes it", remedy)
+            raise BadInput(f"{problem}, and the base computes it", _sqlite3(source, drop))
     kept = [column for key, column in table.by_name.items() if key not in computed]
     return replace(table, columns=tuple(kept))
 
@@ -207,8 +205,7 @@ def _names_of(
         if is_none_merged and (left == [DEFAULT] or len(sources) > 1):
             problem = f"{source} has no table of those that are merged: {', '.join(sorted(names))}"
             rename = f"ALTER TABLE {quote(left[0] if left else DEFAULT)} RENAME TO {METRICS}"
-            command = shlex.join(["sqlite3", str(source), rename])
-            raise BadInput(problem, f"{command}   # if its rows are such")
+            raise BadInput(problem, _sqlite3(source, rename) + "   # if its rows are such")
         if left and not is_none_merged:
             warn(f"{source}: not merged: {', '.join(left)}")
     optional = {EVENTS} if len(names) > 1 else set()  # not every run logs

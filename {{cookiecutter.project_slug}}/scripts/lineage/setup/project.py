@@ -4,6 +4,7 @@ Nothing but the standard library is imported at the top: the Python that bakes m
 """
 
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial

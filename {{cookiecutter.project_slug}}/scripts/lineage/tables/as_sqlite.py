@@ -8,7 +8,7 @@ from lineage.core.errors import explain_missing
 from lineage.tables.sqlite_files import (
     Table,
     describe_tables,
-    encoding,
+    is_utf_8,
     log_of,
     open_read_only,
     starts_with,
