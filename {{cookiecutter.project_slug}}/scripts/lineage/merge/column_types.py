@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 
 from lineage.core.errors import BadInput, explain_missing
 from lineage.merge.lined_up import LinedUp
+from lineage.tables.as_sqlite import check_width
 from lineage.tables.sql import fold, quote
 from lineage.tables.sqlite_files import (
     Column,
@@ -62,6 +63,7 @@ def fit_columns(target: sqlite3.Connection, incoming: LinedUp) -> Table:
         elif kind != known.type:
             redeclare(target, name, known, kind)
     table = describe_tables(target)[name]
+    check_width("the base", table)
     if not table.row_alias:
         problem = f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID,"
         remedy = f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # makes an ordinary table"

@@ -1,5 +1,7 @@
 """What a merge would do or did, as counts of rows and lines for people."""
 
+import shlex
+import sys
 from dataclasses import dataclass, field
 
 from lineage.core.errors import Refused
@@ -68,18 +70,28 @@ class Plan:
             parts.append(f"{self.events} events of the replaced runs are gone")
         return ", ".join(parts)
 
-    def refuse_conflicts(self) -> None:
-        """Raise `Refused` when there are conflicts; it shows the first."""
+    def refuse_conflicts(self, key_option: str) -> None:
+        """Raise `Refused` when there are conflicts; it shows the first.
+
+        Args:
+            key_option: where key columns are chosen: an option, or a key of params.yaml.
+        """
         if self.conflicts:
             problem = (
                 f"{self.name}: {self.conflicts} incoming rows have the identity of another row"
                 " and different contents (earlier | later):\n"
             )
-            raise Refused(
-                problem + "\n".join(self.samples),
-                "correct the incoming file, or choose which wins"
-                " (on_conflict, or --on-conflict: base, incoming or newest), or rebase",
-            )
+            raise Refused(problem + "\n".join(self.samples), self._remedy(key_option))
+
+    def _remedy(self, key_option: str) -> str:
+        """Write the command that lets incoming rows win, or what helps a rebase."""
+        if self.strategy == "rebase":
+            return f"correct the incoming file, or choose other key columns: {key_option}"
+        command = f"python {shlex.join(sys.argv)} --on-conflict incoming"
+        if not key_option.startswith("--"):
+            key = key_option.removeprefix("merge.").replace("key_columns", "on_conflict")
+            command = f"sed -i 's/^  {key}: fail/  {key}: incoming/' params.yaml"
+        return f"{command}   # or base, newest; or correct the incoming file, or rebase"
 
     def not_written(self) -> Refused:
         """Make the error for when other rows are read back than belong there."""

@@ -153,10 +153,14 @@ class Relations:
         if not plan.conflicts:
             return
         [(there,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
-        order = f"{self.order('incoming')}, there_row, incoming_row"
+        pair = "there_row AS earlier_row, incoming_row AS later_row"
+        if there == "chosen":  # the row that comes in, which may be the later one
+            first = "least(there_row, incoming_row) AS earlier_row"
+            pair = f"{first}, greatest(there_row, incoming_row) AS later_row"
+        order = f"{self.order('incoming')}, earlier_row, later_row"
         rows = self.engine.execute(f"""
             WITH samples AS (
-                SELECT there_row, incoming_row
+                SELECT {pair}
                 FROM conflicts JOIN incoming ON incoming."lineage row" = incoming_row
                 WHERE there = '{there}'
                 ORDER BY {order}
@@ -164,8 +168,9 @@ class Relations:
             )
             SELECT {quote_all(self.columns, "earlier")}, {quote_all(self.columns, "incoming")}
             FROM samples
-            JOIN {there} AS earlier ON earlier."lineage row" = there_row
-            JOIN incoming ON incoming."lineage row" = incoming_row
+            JOIN {"base" if there == "base" else "incoming"} AS earlier
+              ON earlier."lineage row" = earlier_row
+            JOIN incoming ON incoming."lineage row" = later_row
             ORDER BY {order}
         """).fetchall()
         plan.samples = list(map(self._sample, rows))

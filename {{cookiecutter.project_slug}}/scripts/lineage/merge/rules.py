@@ -81,7 +81,7 @@ class Rules:
     def settle(self, plan: Plan) -> None:
         """Raise `Refused` where a plan has conflicts that the rules do not settle."""
         if not self.dry_run and (self.strategy == "rebase" or self.on_conflict == "fail"):
-            plan.refuse_conflicts()
+            plan.refuse_conflicts(self.key_option)
 
     @property
     def options(self) -> str:

@@ -4,21 +4,24 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from lineage.core.errors import explain_missing
+from lineage.core.errors import BadInput, explain_missing
 from lineage.tables.sqlite_files import (
     Table,
     describe_tables,
+    has_left_log,
     is_utf_8,
-    log_of,
     open_read_only,
     starts_with,
 )
+
+MOST_COLUMNS = 1_998
+"""So many are read beside two numbers of each row; SQLite gives 2,000 (sqlite.org/limits.html)."""
 
 BEYOND_TABLES = """
     SELECT 1 FROM sqlite_master
     WHERE type IN ('trigger', 'view') OR (type = 'index' AND sql IS NOT NULL)
     UNION ALL
-    SELECT 1 FROM pragma_table_list WHERE type = 'virtual' AND schema = 'main'
+    SELECT 1 FROM pragma_table_list WHERE (type = 'virtual' OR wr) AND schema = 'main'
     UNION ALL
     SELECT 1 FROM sqlite_master AS made JOIN pragma_foreign_key_list(made.name)
     LIMIT 1
@@ -48,6 +51,8 @@ def as_sqlite(source: Path, copy: Path) -> SqliteFile:
     if not starts_with(source, b"DUCK", 8) and not has_left_log(source):
         with open_read_only(source) as connection:
             tables = describe_tables(connection)
+            for table in tables.values():
+                check_width(source, table)
             is_numbered = all(table.row_alias for table in tables.values())
             if is_numbered and is_utf_8(connection):
                 return SqliteFile(source, tables, has_more(connection))
@@ -61,6 +66,9 @@ def has_more(connection: sqlite3.Connection) -> bool:
     return connection.execute(BEYOND_TABLES).fetchone() is not None
 
 
-def has_left_log(path: Path) -> bool:
-    """Tell whether a killed program left a write-ahead log beside a database."""
-    return log_of(path).exists() and not path.with_name(f"{path.name}-shm").exists()
+def check_width(place: Path | str, table: Table) -> None:
+    """Raise `BadInput` where a table has so many columns that SQLite cannot number its rows."""
+    count = len(table.columns)
+    if count > MOST_COLUMNS:
+        problem = f"{place}: table {table.name!r} has {count} columns; {MOST_COLUMNS} can be merged"
+        raise BadInput(problem, "split it in two tables with one key, or merge it as parquet")

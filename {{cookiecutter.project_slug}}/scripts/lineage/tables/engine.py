@@ -1,15 +1,17 @@
 """The DuckDB engine, in which files become relations, downloads nothing and spills to disk."""
 
+import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache, partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.console import VERBOSE, show_step
 from lineage.core.errors import BadInput, Refused
-from lineage.tables.sql import Engine
+from lineage.tables.sql import Engine, text
 
 MEMORY_VARIABLE = "LINEAGE_MEMORY_LIMIT"
 
@@ -38,7 +40,12 @@ def open_engine() -> Iterator[Engine]:
     try:
         with closing(connect()) as engine:
             engine.execute("SET enable_progress_bar = false")
-            yield Shown(engine) if VERBOSE in os.environ else engine
+            try:
+                yield Shown(engine) if VERBOSE in os.environ else engine
+            except duckdb.Error as error:
+                if type(error) is duckdb.Error:  # of a damaged page, which names no file
+                    _find_damaged(engine)
+                raise
     except (duckdb.Error, RuntimeError) as error:
         raise _explain(error, memory_limit()) from error
 
@@ -58,6 +65,39 @@ class Shown:
         """Show a statement, and run it."""
         show_step(statement)
         return getattr(self.engine, name)(statement, *rest)
+
+
+def read_later(engine: Engine, files: Sequence[Path]) -> None:
+    """Note parquet files that will be read, to find the one that is damaged."""
+    listed = ", ".join(text(str(file)) for file in files)
+    engine.execute(f"""
+        SET VARIABLE lineage_files = list_concat(
+            getvariable('lineage_files'), [{listed}]::VARCHAR[]
+        )
+    """)
+
+
+def _find_damaged(engine: Engine) -> None:
+    """Read each file alone that was noted; raise `BadInput` for the first that is damaged."""
+    noted = engine.execute("SELECT unnest(getvariable('lineage_files'))").fetchall()
+    for (file,) in noted:
+        ask(engine, file, f"SELECT max(hash(row)) FROM {text(glob.escape(file))} AS row")
+
+
+def ask(engine: Engine, path: Path, query: str) -> list[Any]:
+    """Run a query about a file; raise `BadInput` where it is not parquet."""
+    import duckdb
+
+    try:
+        return engine.execute(query).fetchall()
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].rpartition("Error: ")[2]
+        if reason.startswith("don't know what type"):  # and then a byte that nobody can print
+            reason = "its metadata are damaged"
+        problem = f"{path} is not a readable parquet file: {reason}"
+        raise BadInput(problem, f"replace or remove {path}") from None
 
 
 def connect() -> Engine:

@@ -3,7 +3,9 @@
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import numbered_rows, read_schemas
 from lineage.tables.parquet_types import common_columns
@@ -11,7 +13,6 @@ from lineage.tables.sql import quote, quote_all
 from lineage.tables.sqlite_files import (
     Table,
     attached,
-    describe_tables,
     is_sqlite,
     open_read_only,
 )
@@ -30,27 +31,33 @@ def holds_all_rows(files: Sequence[Path], recorded: Sequence[Path]) -> bool:
 
 
 def _database_holds(database: Path, recorded: Path) -> bool:
-    with open_read_only(database) as connection, attached(connection, recorded, "recorded"):
-        present = describe_tables(connection)
-        for name, table in describe_tables(connection, "recorded").items():
-            columns = present[name].column_names if name in present else ()
-            if not set(table.column_names) <= set(columns) or _lacks_rows(connection, table):
-                return False
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        present = as_sqlite(database, Path(folder) / "present.db")
+        then = as_sqlite(recorded, Path(folder) / "recorded.db")
+        with open_read_only(present.path) as connection, attached(connection, then.path):
+            for name, table in then.tables.items():
+                columns = present.tables[name].column_names if name in present.tables else ()
+                if not set(table.column_names) <= set(columns) or _lacks_rows(connection, table):
+                    return False
     return True
 
 
 def _lacks_rows(connection: sqlite3.Connection, table: Table) -> bool:
-    """Tell whether a table of `recorded` has rows that the one of the same name has not."""
+    """Tell whether a table of `source` has rows that the one of the same name has not.
+
+    No value is fetched: Python reads no text that is not UTF-8.
+    """
     columns = quote_all(table.column_names)
-    # equal rows are told apart by their number
-    number = "1" if table.primary_key else f"row_number() OVER (PARTITION BY {columns})"
+    if not table.primary_key:  # equal rows are told apart by their number
+        columns += f", row_number() OVER (PARTITION BY {columns})"
     missing = connection.execute(f"""
-        SELECT {columns}, {number} FROM recorded.{quote(table.name)}
-        EXCEPT
-        SELECT {columns}, {number} FROM main.{quote(table.name)}
-        LIMIT 1
+        SELECT EXISTS (
+            SELECT {columns} FROM source.{quote(table.name)}
+            EXCEPT
+            SELECT {columns} FROM main.{quote(table.name)}
+        )
     """)
-    return missing.fetchone() is not None
+    return missing.fetchone() == (1,)
 
 
 def _parquet_holds(files: Sequence[Path], recorded: Sequence[Path]) -> bool:

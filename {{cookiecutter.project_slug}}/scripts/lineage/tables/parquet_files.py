@@ -4,12 +4,13 @@ import glob
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from lineage.core.errors import BadInput, explain_missing
+from lineage.tables.engine import ask, read_later
 from lineage.tables.parts import parts_of
 from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
 
@@ -100,6 +101,7 @@ def read_schemas(engine: Engine, paths: Sequence[Path], told: Sequence[Path] = (
     spelled: dict[str, str] = {}
     known: dict[str, Columns] = {}  # of files that are stored alike, as the parts of a folder
     schemas: list[Schema] = []
+    read_later(engine, list(chain.from_iterable(map(parts_of, paths))))
     for source, given in enumerate(paths):
         for path in parts_of(given):
             query = f"""
@@ -107,7 +109,7 @@ def read_schemas(engine: Engine, paths: Sequence[Path], told: Sequence[Path] = (
                        row(repetition_type = 'REPEATED', type_length, num_children, scale)
                 FROM parquet_schema({escaped(path)})
             """
-            stored = _ask(engine, path, query)
+            stored = ask(engine, path, query)
             file = _exact_file(engine, path, "\n".join(column[1] for column in stored))
             signature = repr(stored) if file == path else str(file)
             if signature not in known:
@@ -126,22 +128,6 @@ def _exact_file(engine: Engine, path: Path, described: str) -> Path:
     return exact_file(engine, path, described)
 
 
-def _ask(engine: Engine, path: Path, query: str) -> list[Any]:
-    """Run a query about a file; raise `BadInput` where it is not parquet."""
-    import duckdb
-
-    try:
-        return engine.execute(query).fetchall()
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0].rpartition("Error: ")[2]
-        if reason.startswith("don't know what type"):  # and then a byte that nobody can print
-            reason = "its metadata are damaged"
-        problem = f"{path} is not a readable parquet file: {reason}"
-        raise BadInput(problem, f"replace or remove {path}") from None
-
-
 def _read_columns(
     engine: Engine, path: Path, stored: Sequence[Any], spelled: dict[str, str]
 ) -> Columns:
@@ -154,7 +140,7 @@ def _read_columns(
             problem = f"{path}: decimals of {name!r} have more than {DIGITS} digits"
             raise BadInput(f"{problem}, which DuckDB would round")
     columns = {}
-    for name, kind, *_ in _ask(engine, path, f"DESCRIBE SELECT * FROM {scan(path)}"):
+    for name, kind, *_ in ask(engine, path, f"DESCRIBE SELECT * FROM {scan(path)}"):
         if name not in only_null or fold(name) in TAKEN:
             raise _clash(path, name)
         is_null = only_null[name] and kind == "INTEGER"  # as DuckDB 1 calls it

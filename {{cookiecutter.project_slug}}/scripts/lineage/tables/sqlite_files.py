@@ -7,11 +7,12 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from lineage.core.errors import BadInput, Refused
@@ -151,32 +152,53 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         BadInput: not a SQLite file, or damaged.
     """
     check_is_sqlite(path)
-    with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
-        try:
-            yield connection
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names that are no text
-            raise unreadable(path, str(error)) from error
+    try:
+        with TemporaryDirectory(prefix="lineage-") as folder:
+            uri = read_only_uri(with_log(path, Path(folder) / "copy.db"))
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                yield connection
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names that are no text
+        raise unreadable(path, str(error)) from error
+
+
+def with_log(path: Path, copy: Path) -> Path:
+    """Give a database whose log a killed program left as `copy`, with the log; others as they are.
+
+    SQLite would make a file beside it.
+    """
+    if not has_left_log(path):
+        return path
+    shutil.copyfile(path, copy)
+    shutil.copyfile(log_of(path), log_of(copy))
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return copy
+
+
+def has_left_log(path: Path) -> bool:
+    """Tell whether a killed program left a write-ahead log beside a database."""
+    return log_of(path).exists() and not path.with_name(f"{path.name}-shm").exists()
 
 
 @contextmanager
-def attached(connection: sqlite3.Connection, path: Path, name: str = "source") -> Iterator[None]:
-    """Attach a database that is only read. A transaction still open at the end is rolled back.
+def attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Attach a database that is only read, as `source`. A transaction still open is rolled back.
 
     Args:
         connection: to another database, outside a transaction.
         path: the database to attach.
-        name: its schema in SQL.
 
     Raises:
         BadInput: it cannot be read. Errors of what is written pass.
     """
     try:
-        connection.execute(f"ATTACH ? AS {name}", (read_only_uri(path),))
+        connection.execute("ATTACH ? AS source", (read_only_uri(path),))
         try:
             yield
         finally:
             connection.rollback()
-            connection.execute(f"DETACH {name}")
+            with suppress(sqlite3.OperationalError):  # in use by what failed
+                connection.execute("DETACH source")
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError) or str(error) in WRITE_ERRORS:
             raise
@@ -189,9 +211,14 @@ def unreadable(path: Path, reason: str) -> BaseException:
         return KeyboardInterrupt()
     if "locked" in reason:
         return BadInput(f"{path}: {reason}", "close the program that writes to it, then try again")
-    is_damaged = "malformed" in reason or "not a database" in reason
-    remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
-    return BadInput(f"{path}: {reason}", remedy if is_damaged else None)
+    remedy = None
+    if "malformed" in reason or "not a database" in reason:
+        remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
+    elif reason.startswith("view "):
+        view = reason.removeprefix("view ").removesuffix(" already exists")
+        reason += ", in the place of an incoming table"
+        remedy = f"sqlite3 {path} 'DROP VIEW {quote(view)}'"
+    return BadInput(f"{path}: {reason}", remedy)
 
 
 def copy_database(path: Path, target: Path) -> None:
@@ -201,6 +228,8 @@ def copy_database(path: Path, target: Path) -> None:
         path: the database; another process may write to it.
         target: a file that does not exist.
     """
+    if with_log(path, target) == target:
+        return
     uri = read_only_uri(path)
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as reader:
         reader.execute("BEGIN")

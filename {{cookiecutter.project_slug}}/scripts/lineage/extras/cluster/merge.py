@@ -57,7 +57,6 @@ GATHERED = """
     ALTER TABLE incoming ADD COLUMN "lineage occurrence" BIGINT;
     ALTER TABLE incoming ADD COLUMN "lineage exact" VARCHAR;
     CREATE TEMP TABLE arriving AS SELECT * FROM incoming;
-    CREATE TEMP VIEW chosen AS SELECT * FROM incoming;
     CREATE TEMP TABLE leaving (base_row BIGINT);
     CREATE TEMP TABLE conflicts (there VARCHAR, there_row BIGINT, incoming_row BIGINT);
 """

@@ -4,14 +4,13 @@ Most SQLite files are that already. A DuckDB file is copied, a table WITHOUT ROW
 and what a killed program left in a write-ahead log.
 """
 
-import shutil
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.tables.as_sqlite import SqliteFile, as_sqlite, has_left_log, has_more
+from lineage.tables.as_sqlite import SqliteFile, as_sqlite, has_more
 from lineage.tables.sql import Engine, quote, quote_all
 from lineage.tables.sqlite_files import (
     Column,
@@ -19,10 +18,11 @@ from lineage.tables.sqlite_files import (
     attached,
     create_statement,
     describe_tables,
+    has_left_log,
     is_utf_8,
-    log_of,
     open_read_only,
     starts_with,
+    with_log,
 )
 
 BATCH_ROWS = 50_000
@@ -67,22 +67,16 @@ def copied(source: Path, copy: Path) -> SqliteFile:
         _copy_duckdb(source, copy)
         return as_sqlite(copy, copy)
     if has_left_log(source):
-        return as_sqlite(_with_log(source, copy.with_suffix(".log")), copy)
+        return as_sqlite(with_log(source, copy.with_suffix(".log")), copy)
     with open_read_only(source) as connection:
         tables = describe_tables(connection)
         _copy_tables(connection, source, tables, copy)
         more = has_more(connection)
-    plain = {name: Table(name, table.columns) for name, table in tables.items()}
+    plain = {
+        name: Table(name, table.columns, table.statement if table.row_alias else "")
+        for name, table in tables.items()
+    }
     return SqliteFile(copy, plain, more)
-
-
-def _with_log(source: Path, copy: Path) -> Path:
-    """Copy a database with its write-ahead log, and let SQLite put both together."""
-    shutil.copyfile(source, copy)
-    shutil.copyfile(log_of(source), log_of(copy))
-    with closing(sqlite3.connect(copy)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
-    return copy
 
 
 def _copy_tables(

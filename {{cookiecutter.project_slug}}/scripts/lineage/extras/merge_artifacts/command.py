@@ -121,7 +121,7 @@ def main(  # noqa: PLR0913 — options, as documented to users since the beginni
     if exp_data:
         request = shared.request(base_data, exp_data, output_data, data_strategy or strategy)
         _report(shared, request, merge_data_by_hand(request))
-    _summarise(shared)
+    _summarise(shared, exp_db or exp_data)
 
 
 def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
@@ -139,15 +139,15 @@ def _report(shared: Shared, request: "Request", plans: "list[Plan]") -> None:
             say(line)
 
 
-def _summarise(shared: Shared) -> None:
+def _summarise(shared: Shared, sources: list[str] | None) -> None:
     """Print which strategy fits after a dry run, or everything as JSON."""
     from lineage.extras.merge_artifacts.recommend import recommend
 
-    plans = shared.plans
-    recommended = recommend(plans) if shared.dry_run else None
-    if not plans:
+    if not sources:
         problem = "nothing to merge: give --exp-db or --exp-data"
         raise BadInput(problem, f"python {sys.argv[0]} --help")
+    plans = shared.plans
+    recommended = recommend(plans) if shared.dry_run else None
     if shared.format == "json":
         counts = [asdict(plan) for plan in plans]
         for each in counts:
@@ -156,6 +156,8 @@ def _summarise(shared: Shared) -> None:
         say(json.dumps(told, indent=2), is_result=True)
     elif recommended:
         say(f"recommended — {recommended}", is_result=True)
+    elif not plans:
+        say("+0: no incoming database has a table that is merged")
 
 
 def _agree(question: str) -> bool:

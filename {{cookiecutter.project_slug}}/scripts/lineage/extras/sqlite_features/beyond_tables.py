@@ -9,7 +9,7 @@ from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.merge.rules import Rules
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import is_sqlite, log_of, open_read_only
+from lineage.tables.sqlite_files import describe_tables, is_sqlite, open_read_only
 
 Orphan = tuple[str, int, str, int]
 """A row that refers to none: its table, its number, the table referred to, which foreign key."""
@@ -63,15 +63,20 @@ def tell_left_out(base: Path | None, sources: Sequence[Path]) -> None:
         sources: incoming databases.
     """
     for path in [base, *sources]:
-        if path is None or not is_sqlite(path) or log_of(path).exists():
+        if path is None or not is_sqlite(path):
             continue
         with open_read_only(path) as connection:
             for (name,) in connection.execute(VIRTUAL_TABLES):
                 warn(f"{path}: {name!r} is a virtual table, whose rows are not merged")
             made = [words for (words,) in connection.execute(MADE_FOR_TABLES)]
+            tables = describe_tables(connection)
         if made and base is None:
             how = f"they are if the base is a copy: cp {path} base.db"
             warn(f"{path}: {', '.join(made)} are not taken over; {how}")
+        for name, table in tables.items() if base is None else ():
+            if not table.is_numbered:
+                lost = "WITHOUT ROWID and its constraints but the key are not taken over"
+                warn(f"{path}: table {name!r}: {lost}")
 
 
 def find_orphans(connection: sqlite3.Connection) -> set[Orphan]:
