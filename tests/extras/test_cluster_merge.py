@@ -121,7 +121,7 @@ def outcome(merge: Any, output: Path) -> tuple[Any, ...]:
     keys=st.sampled_from([(), ("id",), ("ID", "k")]),
     strategy=st.sampled_from(["merge", "rebase"]),
     on_conflict=st.sampled_from(["fail", "base", "incoming", "newest"]),
-    layout=st.sampled_from(["file", "parts"]),
+    layouts=st.tuples(st.sampled_from(["file", "parts"]), st.sampled_from(["file", "parts"])),
 )
 def test_a_cluster_gives_the_same_bytes_counts_and_conflicts_as_one_machine(
     two_nodes: Cluster, monkeypatch: pytest.MonkeyPatch, **made: Any
@@ -129,20 +129,22 @@ def test_a_cluster_gives_the_same_bytes_counts_and_conflicts_as_one_machine(
     from lineage.extras.cluster import merge
 
     monkeypatch.setattr(merge, "BYTES_A_VALUE", 10_000_000)  # so that pieces and buckets hold a few rows
-    rules = Rules(made["strategy"], made["keys"], on_conflict=made["on_conflict"], layout=made["layout"])
+    monkeypatch.setattr("lineage.merge.data_files.PART_ROWS", 3)
+    rules = Rules(made["strategy"], made["keys"], on_conflict=made["on_conflict"], layout=made["layouts"][1])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sources = []
-        for place, table in enumerate(made["sources"]):
-            sources.append(folder / f"{place}.parquet")
-            pq.write_table(table, sources[-1])
+        sources = [folder / f"{place}.parquet" for place in range(len(made["sources"]))]
+        for table, path in zip(made["sources"], sources, strict=True):
+            pq.write_table(table, path)
         base = [folder / "base.parquet"] if made["base"] else []
         if base:
             pq.write_table(made["base"], base[0])
+            if made["layouts"][0] == "parts":
+                merge_data([], base, folder / "base", Rules("merge", layout="parts"), "data")
+                base = [folder / "base"]
         alone = outcome(lambda out: merge_data(base, sources, out, rules, "data"), folder / "alone")
         together = outcome(lambda out: on_cluster(two_nodes, base, sources, out, rules), folder / "together")
-        assert together == alone
-        assert not list(folder.glob(".lineage*"))
+        assert together == alone and not list(folder.glob(".lineage*"))
 
 
 @pytest.mark.parametrize("keys", [(), ("id",)], ids=["rows", "keys"])

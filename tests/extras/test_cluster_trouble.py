@@ -7,10 +7,15 @@ import shlex
 import stat
 from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import Project, copy_project
 from dask_processes import QUICK, cluster
 from toy_runs import UNFINISHED, databases, new_rows, start, toy, wait_for
+
+from lineage.merge.data import line_up
+from lineage.merge.rules import Rules
+from lineage.tables.engine import open_engine
 
 
 @pytest.fixture
@@ -189,3 +194,24 @@ def test_batch_jobs_of_slurm_are_the_workers(project: Project, tmp_path: Path) -
     assert re.search(r"python -m distributed.cli.dask_worker tcp://127\.0\.0\.1:\d+ .*--nthreads 2 ", command), command
     wait_for(lambda: (tmp_path / "cancelled").exists())
     assert (tmp_path / "cancelled").read_text() == "7\n", "the job ends with the sweep"
+
+
+def test_the_number_of_pieces_follows_from_the_size_of_the_data_and_the_memory_for_it(tmp_path: Path) -> None:
+    from lineage.extras.cluster.merge import _pieces
+
+    counts = {}
+    for rows in (50_000, 200_000):
+        file = tmp_path / f"{rows}.parquet"
+        columns = ", ".join(f"hash(range, {number}) / 1.8e19 AS x{number}" for number in range(8))
+        duckdb.sql(f"COPY (SELECT range AS id, {columns} FROM range({rows})) TO '{file}'")
+        with open_engine() as engine:
+            relations = line_up(engine, [file], [], Rules("merge", ("id",)), "data")
+            for megabytes in (2, 8):
+                pieces = _pieces(relations, megabytes << 20, str(tmp_path))
+                counts[rows, megabytes] = len(pieces)
+                slices = [(first, last) for _, cut in pieces for _, first, last in cut]
+                assert sum(min(last, rows - 1) - first + 1 for first, last in slices) == rows
+    smallest = counts[50_000, 8]
+    assert smallest > 1
+    for case, factor in (((50_000, 2), 4), ((200_000, 8), 4), ((200_000, 2), 16)):
+        assert factor * (smallest - 1) <= counts[case] <= factor * (smallest + 1)

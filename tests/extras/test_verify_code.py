@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import Project, copy_project, stages_run
+from dvc.utils.serialize import load_yaml
 from versions_project import proof, tag_by_hand
 
 from lineage.extras.verify.what_ran import md5_in_git
@@ -85,4 +88,24 @@ def test_other_merge_rules_run_the_merges_again_and_the_version_holds(tagged: Pr
     tagged.script("version_tag", "--next", "patch", "--commit", "results of better rules")
     tagged.dvc("push")
     row = proof(tagged, "e0.1.1", code=0)
+    assert row["code"] == "yes" and row["problem"] is None
+
+
+@pytest.mark.slow
+def test_a_number_with_a_leading_zero_is_one_value_in_the_row_in_the_lock_and_in_the_proof(
+    light_trained: Project,
+) -> None:
+    project = light_trained
+    params = project.path / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("  C: 1.0 ", "  C: 010 ").replace("e0.1.0", "e0.9.0")
+    params.write_text(text, encoding="utf-8")
+    project.repro()
+    project.commit("ten")
+    lock = load_yaml(project.path / "dvc.lock")
+    with closing(sqlite3.connect(project.path / "results/experiments.db")) as connection:
+        [(value,)] = connection.execute("SELECT model_C FROM metrics WHERE version = 'e0.9.0'")
+    assert value == lock["stages"]["train"]["params"]["params.yaml"]["model"]["C"] == 10
+    project.script("version_tag", "--version", "e0.9.0")
+    project.dvc("push")
+    row = proof(project, "e0.9.0", code=0)
     assert row["code"] == "yes" and row["problem"] is None

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from conftest import Project, copy_project, stages_run
@@ -251,3 +252,76 @@ def test_a_database_of_which_nothing_is_merged_is_named_and_the_remedy_works(tra
     edit(theirs, "CREATE TABLE notes (text)")
     said = trained.script("merge_results")
     assert f"warning: {theirs}: not merged: notes\n" in said and "merge metrics: +1 ~0 =0 !0\n" in said
+
+
+@pytest.mark.parametrize("name", ["b.pq", "b.PARQUET", "site=north/part-0.parquet"])
+def test_a_batch_comes_whatever_its_ending_and_its_folder_is_a_column(name: str, fresh: Project) -> None:
+    rows = pd.read_parquet(fresh.path / FIRST).head(3).assign(id=[9001, 9002, 9003])
+    batch = fresh.path / "data/incoming" / name
+    batch.parent.mkdir(exist_ok=True)
+    rows.to_parquet(batch)
+    assert "+540 ~0 =0 !0" in fresh.script("merge_data")
+    merged = pd.read_parquet(fresh.path / "data/train.parquet")
+    assert merged["id"].tolist()[-3:] == [9001, 9002, 9003]
+    assert merged["label"].tolist()[-3:] == rows["label"].tolist()
+    sites = merged["site"].tolist()[-4:] if "site" in merged else None
+    assert sites == ([None, "north", "north", "north"] if "site" in name else None)
+
+
+@pytest.mark.parametrize("ending", ["sqlite", "sqlite3", "DB", "duckdb"])
+def test_a_database_comes_whatever_its_ending(ending: str, trained: Project) -> None:
+    theirs = trained.path / f"results/incoming/theirs.{ending}"
+    [run] = (trained.path / "results/runs").glob("*.db")
+    if ending == "duckdb":
+        with duckdb.connect(str(theirs)) as connection:
+            key = "PRIMARY KEY (track_id, timestamp)"
+            connection.execute(f"CREATE TABLE metrics (track_id VARCHAR, timestamp VARCHAR, version VARCHAR, {key})")
+            connection.execute("INSERT INTO metrics VALUES ('theirs', '2024', 'e0.1.0')")
+    else:
+        shutil.copyfile(run, theirs)
+        edit(theirs, "UPDATE metrics SET track_id = 'theirs'")
+    assert "merge metrics: +1 ~0 =0 !0" in trained.script("merge_results")
+    with closing(sqlite3.connect(trained.path / "results/experiments.db")) as connection:
+        found = connection.execute("SELECT track_id, version FROM metrics").fetchall()
+    assert sorted(found) == sorted([(run.stem, "e0.1.0"), ("theirs", "e0.1.0")])
+
+
+def test_a_log_beside_a_database_is_refused_until_both_are_one_file(trained: Project) -> None:
+    """As a killed program leaves them: the run is in the log alone."""
+    [run] = (trained.path / "results/runs").glob("*.db")
+    live = trained.path / "live.db"
+    shutil.copyfile(run, live)
+    edit(live, "DELETE FROM metrics")
+    theirs = trained.path / "results/incoming/theirs.db"
+    with closing(sqlite3.connect(live)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"ATTACH '{run}' AS run")
+        connection.execute("INSERT INTO metrics SELECT * FROM run.metrics")
+        connection.execute("UPDATE metrics SET track_id = 'theirs'")
+        connection.commit()
+        for ending in ("", "-wal"):
+            shutil.copyfile(f"{live}{ending}", f"{theirs}{ending}")
+    said = trained.script("merge_results", code=2)
+    assert "error: results/incoming/theirs.db-wal cannot be merged: it is none of .db, .sqlite," in said
+    assert command_in(said, "→ ") == "sqlite3 results/incoming/theirs.db 'PRAGMA journal_mode = DELETE'"
+    assert sorted(path.name for path in theirs.parent.glob("theirs*")) == ["theirs.db", "theirs.db-wal"]
+    type_it(trained, command_in(said, "→ "))
+    assert "merge metrics: +1 ~0 =0 !0" in trained.script("merge_results")
+    assert [path.name for path in theirs.parent.glob("theirs*")] == ["theirs.db"]
+
+
+def test_the_remedy_of_a_conflict_sets_the_key_of_the_stage_and_no_other(trained: Project) -> None:
+    corrected = drop(trained, "b.parquet")
+    said = trained.script("merge_data", code=1)
+    type_it(trained, command_in(said, "→ "))
+    assert "+3 ~3 =0 !0" in trained.script("merge_data")
+    assert corrected.items() <= labels(trained).items()
+    theirs = trained.path / "results/incoming/theirs.db"
+    [run] = (trained.path / "results/runs").glob("*.db")
+    shutil.copyfile(run, theirs)
+    edit(theirs, "UPDATE metrics SET version = 'e0.0.9'")
+    said = trained.script("merge_results", code=1)
+    type_it(trained, command_in(said, "→ "))
+    assert "merge metrics: +1 ~1 =0 !0" in trained.script("merge_results")
+    section = (trained.path / "params.yaml").read_text(encoding="utf-8").partition("\nmerge:")[2]
+    assert "\n  on_conflict: incoming" in section and "\n  data_on_conflict: incoming" in section

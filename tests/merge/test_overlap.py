@@ -15,6 +15,7 @@ from lineage.merge.data import line_up, merge_data, union_all_by_name, write_row
 from lineage.merge.overlap import keep_apart
 from lineage.merge.rules import Rules, merge_or_rebase
 from lineage.tables.engine import open_engine
+from lineage.tables.parts import parts_of
 
 KEYED = Rules("merge", ("id",))
 
@@ -70,6 +71,26 @@ def test_rows_that_are_there_and_rows_that_come_are_looked_at(tmp_path: Path, st
     rows, said = merged(tmp_path, BASE, INCOMING, test, "allow", rules)
     assert list(rows["id"]) == [1, 2, 3, 4, 5]
     assert said == "; 2 rows are in data/test.parquet, too (by id), and stay"
+
+
+def test_of_training_data_in_parts_only_the_part_with_a_test_item_is_written_anew(tmp_path: Path) -> None:
+    rules = Rules("merge", ("id",), layout="parts")
+    base: list[Path] = []
+    for number, ids in enumerate(([1, 2], [3, 4], [5])):
+        pd.DataFrame({"id": ids}).to_parquet(tmp_path / "new.parquet")
+        merge_data(base, [tmp_path / "new.parquet"], tmp_path / f"parts{number}", rules, "data")
+        base = [tmp_path / f"parts{number}"]
+    pd.DataFrame({"id": [6, 7]}).to_parquet(tmp_path / "new.parquet")
+    pd.DataFrame({"id": [3, 7]}).to_parquet(tmp_path / "test.parquet")
+    with open_engine() as engine:
+        relations = union_all_by_name(line_up(engine, base, [tmp_path / "new.parquet"], rules, "data"))
+        plan = merge_or_rebase(relations, rules)
+        said = keep_apart(relations, plan, tmp_path / "test.parquet", "exclude")
+        write_rows(relations, plan, tmp_path / "out", layout="parts")
+    assert said == "; 2 rows are in data/test.parquet, too (by id), and left out"
+    parts = {part.name: pd.read_parquet(part)["id"].tolist() for part in parts_of(tmp_path / "out")}
+    assert list(parts.values()) == [[1, 2], [4], [5], [6], []] and plan.rows == 5
+    assert [name in {part.name for part in parts_of(base[0])} for name in parts][:4] == [True, False, True, False]
 
 
 def test_a_replaced_row_and_its_replacement_are_one_item(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from conftest import SOURCE, Project, clean_environment
 
 from lineage.core.errors import BadInput
 from lineage.extras.merge_artifacts.compact import compact
@@ -288,3 +290,18 @@ def test_no_sources_convert_the_layout(twins: Twins) -> None:
         assert merge_data([twins.path(layout)], [], out, rules, "data").is_empty
         assert pq.read_table(out).to_pylist() == [{"id": 1, "x": None}, {"id": 2, "x": "a"}]
         assert read_sources(out) == read_sources(twins.path("file"))
+
+
+def test_two_merges_at_once_into_a_folder_of_parts_both_arrive(tmp_path: Path) -> None:
+    project = Project(tmp_path, clean_environment(tmp_path))
+    parquet(tmp_path / "first.parquet", id=[0])
+    for number in (1, 2):
+        parquet(tmp_path / f"{number}.parquet", id=list(range(1000 * number, 1000 * number + 500)))
+    script = str(SOURCE / "scripts/merge_artifacts.py")
+    words = ["python", script, "--strategy", "merge", "--key-columns", "id", "--output-data", "all", "--exp-data"]
+    project.run(*words, "first.parquet", "--data-layout", "parts")
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda name: project.run(*words, name, "--base-data", "all"), ["1.parquet", "2.parquet"]))
+    assert all("+500 ~0 =0 !0" in one.stdout for one in done)
+    assert sorted(pd.read_parquet(tmp_path / "all")["id"]) == [0, *range(1000, 1500), *range(2000, 2500)]
+    assert len(parts_of(tmp_path / "all")) == 4, "three parts, and the record"
