@@ -314,7 +314,7 @@ def test_the_remedy_of_a_conflict_sets_the_key_of_the_stage_and_no_other(trained
     corrected = drop(trained, "b.parquet")
     said = trained.script("merge_data", code=1)
     type_it(trained, command_in(said, "→ "))
-    assert "+3 ~3 =0 !0" in trained.script("merge_data")
+    assert "+3 ~3 =0 !3" in trained.script("merge_data")
     assert corrected.items() <= labels(trained).items()
     theirs = trained.path / "results/incoming/theirs.db"
     [run] = (trained.path / "results/runs").glob("*.db")
@@ -322,6 +322,6 @@ def test_the_remedy_of_a_conflict_sets_the_key_of_the_stage_and_no_other(trained
     edit(theirs, "UPDATE metrics SET version = 'e0.0.9'")
     said = trained.script("merge_results", code=1)
     type_it(trained, command_in(said, "→ "))
-    assert "merge metrics: +1 ~1 =0 !0" in trained.script("merge_results")
+    assert "merge metrics: +1 ~1 =0 !1" in trained.script("merge_results")
     section = (trained.path / "params.yaml").read_text(encoding="utf-8").partition("\nmerge:")[2]
     assert "\n  on_conflict: incoming" in section and "\n  data_on_conflict: incoming" in section

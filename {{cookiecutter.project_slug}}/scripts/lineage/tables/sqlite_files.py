@@ -7,7 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -184,6 +184,8 @@ def has_left_log(path: Path) -> bool:
 def attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
     """Attach a database that is only read, as `source`. A transaction still open is rolled back.
 
+    After an error it stays: what failed may have it in use, and the connection is closed.
+
     Args:
         connection: to another database, outside a transaction.
         path: the database to attach.
@@ -193,12 +195,9 @@ def attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
     """
     try:
         connection.execute("ATTACH ? AS source", (read_only_uri(path),))
-        try:
-            yield
-        finally:
-            connection.rollback()
-            with suppress(sqlite3.OperationalError):  # in use by what failed
-                connection.execute("DETACH source")
+        yield
+        connection.rollback()
+        connection.execute("DETACH source")
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError) or str(error) in WRITE_ERRORS:
             raise
@@ -214,10 +213,10 @@ def unreadable(path: Path, reason: str) -> BaseException:
     remedy = None
     if "malformed" in reason or "not a database" in reason:
         remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
-    elif reason.startswith("view "):
-        view = reason.removeprefix("view ").removesuffix(" already exists")
+    elif reason.startswith("view ") and reason.endswith(" already exists"):
+        view = reason.removesuffix(" already exists")
+        remedy = f"sqlite3 {path} 'DROP {view}'"
         reason += ", in the place of an incoming table"
-        remedy = f"sqlite3 {path} 'DROP VIEW {quote(view)}'"
     return BadInput(f"{path}: {reason}", remedy)
 
 
