@@ -22,8 +22,9 @@ from lineage.core.errors import Refused
 from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.merge.data import merge_data
 from lineage.merge.rules import Rules
+from lineage.tables.as_sqlite import create_statement
 from lineage.tables.sql import quote_all
-from lineage.tables.sqlite_files import Column, Table, create_statement
+from lineage.tables.sqlite_files import Column, Table
 
 pytestmark = pytest.mark.slow  # 12 tests of 100 examples; MERGE_EXAMPLES=2000 for a night
 NAMES = ["id", "k", "order", "a b", 'q"t', "é", "Val"]

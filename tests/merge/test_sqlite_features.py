@@ -14,6 +14,7 @@ import pytest
 
 from lineage.core.errors import BadInput
 from lineage.extras.merge_artifacts.databases import merge_databases
+from lineage.extras.merge_artifacts.merges import Request, merge_databases_by_hand
 from lineage.merge.rules import Rules
 
 MERGE = Rules("merge")
@@ -31,8 +32,10 @@ def query(path: Path, statement: str) -> list[tuple[Any, ...]]:
 
 
 def merged(base: Path | None, source: Path, rules: Rules = MERGE) -> Path:
+    """Merge as the command does, which first asks what the source began as a copy of."""
     output = source.with_name("out.db")
-    merge_databases(base, [source], output, rules)
+    output.unlink(missing_ok=True)
+    merge_databases_by_hand(Request(base and str(base), [str(source)], output, rules, lambda _: True))
     return output
 
 

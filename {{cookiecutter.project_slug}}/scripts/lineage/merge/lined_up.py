@@ -11,14 +11,9 @@ from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS, METRICS
 from lineage.merge.predictions import PREDICTIONS, RUN_ID
 from lineage.merge.rules import Rules
-from lineage.tables.as_sqlite import SqliteFile
+from lineage.tables.as_sqlite import SqliteFile, create_statement
 from lineage.tables.sql import RESERVED, fold, quote
-from lineage.tables.sqlite_files import (
-    Column,
-    Table,
-    create_statement,
-    tables_of,
-)
+from lineage.tables.sqlite_files import Column, Table, tables_of
 
 DEFAULT = "default"
 """The table of xetrack where it is told no other."""

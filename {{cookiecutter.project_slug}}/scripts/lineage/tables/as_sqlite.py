@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lineage.core.errors import BadInput, explain_missing
+from lineage.tables.sql import quote, quote_all
 from lineage.tables.sqlite_files import (
     Table,
     describe_tables,
@@ -64,6 +65,14 @@ def as_sqlite(source: Path, copy: Path) -> SqliteFile:
 def has_more(connection: sqlite3.Connection) -> bool:
     """Tell whether a database has more than tables of rows that refer to no others."""
     return connection.execute(BEYOND_TABLES).fetchone() is not None
+
+
+def create_statement(table: Table) -> str:
+    """Write the CREATE TABLE of `table`: columns, declared types, primary key."""
+    parts = [f"{quote(column.name)} {column.type}".rstrip() for column in table.columns]
+    if table.primary_key:
+        parts.append(f"PRIMARY KEY ({quote_all(table.primary_key)})")
+    return f"CREATE TABLE main.{quote(table.name)} ({', '.join(parts)})"
 
 
 def check_width(place: Path | str, table: Table) -> None:

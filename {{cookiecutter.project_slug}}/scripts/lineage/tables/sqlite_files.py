@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from lineage.core.errors import BadInput, Refused
-from lineage.tables.sql import fold, quote, quote_all
+from lineage.tables.sql import fold, quote
 
 WAL_OFFSET = 18
 """Where a file says that it keeps a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
@@ -290,14 +290,6 @@ def tables_of(database: Path) -> dict[str, Table]:
     """Read the tables of a database by their names in small letters."""
     with open_read_only(database) as connection:
         return {fold(name): table for name, table in describe_tables(connection).items()}
-
-
-def create_statement(table: Table) -> str:
-    """Write the CREATE TABLE of `table`: columns, declared types, primary key."""
-    parts = [f"{quote(column.name)} {column.type}".rstrip() for column in table.columns]
-    if table.primary_key:
-        parts.append(f"PRIMARY KEY ({quote_all(table.primary_key)})")
-    return f"CREATE TABLE main.{quote(table.name)} ({', '.join(parts)})"
 
 
 def affinity(declared: str) -> str:

@@ -10,13 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.tables.as_sqlite import SqliteFile, as_sqlite, has_more
+from lineage.tables.as_sqlite import SqliteFile, as_sqlite, create_statement, has_more
 from lineage.tables.sql import Engine, quote, quote_all
 from lineage.tables.sqlite_files import (
     Column,
     Table,
     attached,
-    create_statement,
     describe_tables,
     has_left_log,
     is_utf_8,
