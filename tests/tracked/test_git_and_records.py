@@ -8,8 +8,8 @@ import pytest
 from dvc.utils.serialize import load_yaml
 
 from lineage.core.errors import BadInput, Refused
-from lineage.extras.merge_artifacts.backup_tag import pin, where_recorded
 from lineage.extras.compare.difference import has_commit
+from lineage.extras.merge_artifacts.backup_tag import pin, where_recorded
 from lineage.results.version_results import params_at
 from lineage.tracked.cache import cache_folder, cached_object, object_path
 from lineage.tracked.git import code_state, git, git_bytes, must_git, run

@@ -64,7 +64,7 @@ class TableMerge:
         deciding = [*keys, *known]
         if self.rules.on_conflict == "newest":
             deciding += [name for name in columns if fold(name) == "timestamp"]
-        needed = {fold(name): name for name in deciding}.values()
+        needed = [*{fold(name): name for name in deciding}.values()]
         relations = Relations(
             self.engine,
             self.incoming.name,
@@ -82,7 +82,7 @@ class TableMerge:
         self.read_base([known[0], *keys[:1]])  # a prefilter, one column each: the joins compare all
         is_simply_new = not (is_copy or relations.count("base") or relations.repeats)
         if is_simply_new:
-            relations.columns = [*needed]  # there is nothing else to compare
+            relations.columns = needed  # there is nothing else to compare
         elif not is_copy:
             self.read_incoming(columns)
         return relations
