@@ -6,7 +6,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from pathlib import Path
 from threading import Timer
@@ -185,9 +185,8 @@ def begin() -> None:
 
 def _explain_missing(function: Callable[..., None]) -> AbstractContextManager[None]:
     """Name the command, as in `experiment_explorer.py report`, where it is an extra's."""
-    _, *extra = function.__module__.split(".")
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
-    return explain_missing(extra[1], command) if extra[:1] == ["extras"] else nullcontext()
+    extra = function.__module__.removeprefix("lineage.extras.").partition(".")[0]
+    return explain_missing(extra, " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]))
 
 
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:

@@ -216,8 +216,7 @@ def confusion_cells(root: Path, track_id: str) -> Lines:
     if not file.is_file():  # a run that failed, or came without its predictions
         return []
     with open_engine() as engine:
-        described = engine.execute(f"DESCRIBE SELECT * FROM {scan(file)}").fetchall()
-        if not {"actual", "predicted"} <= {column[0] for column in described}:
+        if not {"actual", "predicted"} <= set(engine.sql(f"FROM {scan(file)}").columns):
             return []
         return engine.execute(f"""
             SELECT actual, predicted, count(*)

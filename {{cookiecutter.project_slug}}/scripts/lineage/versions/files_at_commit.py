@@ -1,6 +1,7 @@
 """The files of a commit, read from Git and hashed as DVC would hash them."""
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from lineage.tracked.git import git, git_bytes
 
 DVC = "dvc"
 LINK = "120000"
+BLOB = re.compile(r"(?:^|\0)(\d+) blob (\w+)\t([^\0]+)")
+"""An entry of what Git lists, each of which ends with NUL."""
 
 
 class StoredFile(NamedTuple):
@@ -33,13 +36,7 @@ def files_in_git(
     Submodules are none of them.
     """
     listed = git(root, f"ls-tree -r -z {commit} --", folder) or ""
-    files = {}
-    for entry in listed.split("\0")[:-1]:
-        about, _, path = entry.partition("\t")
-        mode, kind, name = about.split()
-        if kind == "blob":
-            files[path] = StoredFile(mode, name)
-    return files
+    return {path: StoredFile(mode, name) for mode, name, path in BLOB.findall(listed)}
 
 
 def blob_bytes(root: Path, blob: str) -> bytes:
