@@ -7,7 +7,7 @@
     data_files         the merged data written, as one file or as parts
     overlap            test items that are training data, too: refused, left out or allowed
     databases          results: tables of SQLite and DuckDB files, merged into a copy of the base;
-                       what they hold beyond tables is left out by name, or not to be broken
+                       what they hold beyond tables is the extra `sqlite_features`
     lined_up           one table of several databases, by the names of its columns
     table_merge        its rows: read as relations, keys first; and carried by SQLite from file to
                        file
