@@ -64,7 +64,7 @@ STATES = {
         "rm link.bin && cp -r PARENT/model.bin link.bin",
     ),
     "a candidate with other bytes": State(
-        f"rm models/candidates/{RUN}.model && echo x > models/candidates/{RUN}.model",
+        f"rm models/candidates/* && echo x > models/candidates/{RUN}_model.bin",
         f"{MODELS} add-candidate --run-id {RUN} --model-path models/production/model.bin",
         "dvc checkout --force models/candidates",
     ),

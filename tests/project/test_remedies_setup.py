@@ -58,7 +58,7 @@ STATES = {
         then=passes("remote"),
     ),
     "a remote that cannot be made at first": State(
-        "dvc remote modify storage url /proc/nothing",
+        """sed -i 's|url = .*|url = "/proc/nothing"|' .dvc/config""",
         f"{SETUP} --first",
         "dvc remote modify storage url FOLDER && make setup",
         then=passes("remote"),

@@ -58,7 +58,7 @@ STATES = {
         then="git show --stat exp/a | grep notes.md",
     ),
     "a stage that did not run": State(
-        f"{START} && cd ../exp-a && sed -i 's/^  keep_candidates: .*/  keep_candidates: 4/' params.yaml && git commit --quiet --all -m k",
+        f"{START} && cd ../exp-a && sed -i 's/  confidence: 0.95/  confidence: 0.90/' params.yaml && git commit --quiet --all -m k",
         FINISH,
         'cd ../exp-a && dvc repro && git commit --all -m "…"',
         then="dvc status --quiet",
@@ -68,6 +68,7 @@ STATES = {
         f"{START} && dvc remote remove storage && rm -rf ../cache/files",
         FINISH,
         "dvc remote add --default storage URL",
+        then=f"({FINISH} || true) | grep '✓ remote  has all'",
     ),
     "an index that Git cannot read": State(
         f"{START} && echo x > .git/worktrees/exp-a/index",
