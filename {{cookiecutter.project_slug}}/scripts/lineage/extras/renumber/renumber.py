@@ -48,13 +48,7 @@ def renumber_runs(
     promote = read_params(root / PARAMS).promote
     runs = sorted((root / RUNS).glob("*.db"))
     track_ids = [run.stem for run in runs]
-    journal = root / JOURNAL
-    begun = json.loads(journal.read_text(encoding="utf-8")) if journal.exists() else [""]
-    if begun[-1] == track_ids:
-        old, new, _ = begun
-    else:
-        old = _check_number(root, new, is_clean=message is None)
-        write_text(journal, json.dumps([old, new, track_ids]))
+    old, new = _choose_number(root, new, track_ids, is_clean=message is None)
     for file in (root / DATABASE, *runs):
         _change(root, file, (new, json.dumps(track_ids)))
     card = read_card(root)
@@ -70,11 +64,21 @@ def renumber_runs(
             return made
         return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
     finally:
-        journal.unlink()
+        (root / JOURNAL).unlink()
 
 
-def _check_number(root: Path, new: str, is_clean: bool) -> str:
-    """Check that runs can be given a number; return the one that they have."""
+def _choose_number(
+    root: Path, new: str, track_ids: list[str], is_clean: bool
+) -> tuple[str, str]:
+    """Return the number of runs and their new one, once it is clear that they may have it.
+
+    After a kill, they are those that were chosen before.
+    """
+    journal = root / JOURNAL
+    if journal.exists():
+        before, chosen, begun = json.loads(journal.read_text(encoding="utf-8"))
+        if begun == track_ids:
+            return before, chosen
     old = read_params(root / PARAMS).experiment.version
     check_recorded(root)
     if is_clean:
@@ -82,7 +86,8 @@ def _check_number(root: Path, new: str, is_clean: bool) -> str:
     closed = tags(root).get(old)
     if new == old or (closed and holds_runs(root, closed)):
         raise Refused(f"the newest runs are {old} by right", f"{COMMAND} --suggest")
-    return old
+    write_text(journal, json.dumps([old, new, track_ids]))
+    return old, new
 
 
 def _change(root: Path, file: Path, values: tuple[str, str]) -> None:
