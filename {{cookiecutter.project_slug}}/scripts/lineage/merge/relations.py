@@ -148,19 +148,20 @@ class Relations:
         self.__dict__.pop("repeats", None)
 
     def describe_conflicts(self, plan: Plan) -> None:
-        """Count the rows of `conflicts` (there, there_row, incoming_row); show the first."""
+        """Count the rows of `conflicts` (there, there_row, incoming_row); show the first.
+
+        Of two rows of `incoming` the one that comes in, `there_row`, may be the later.
+        """
         plan.conflicts = self.count("(SELECT DISTINCT incoming_row FROM conflicts)")
         if not plan.conflicts:
             return
         [(there,)] = self.engine.execute("SELECT min(there) FROM conflicts").fetchall()
-        pair = "there_row AS earlier_row, incoming_row AS later_row"
-        if there == "chosen":  # the row that comes in, which may be the later one
-            first = "least(there_row, incoming_row) AS earlier_row"
-            pair = f"{first}, greatest(there_row, incoming_row) AS later_row"
         order = f"{self.order('incoming')}, earlier_row, later_row"
         rows = self.engine.execute(f"""
             WITH samples AS (
-                SELECT {pair}
+                SELECT if(there = 'base', there_row, least(there_row, incoming_row)) AS earlier_row,
+                       if(there = 'base', incoming_row, greatest(there_row, incoming_row))
+                       AS later_row
                 FROM conflicts JOIN incoming ON incoming."lineage row" = incoming_row
                 WHERE there = '{there}'
                 ORDER BY {order}
@@ -168,8 +169,7 @@ class Relations:
             )
             SELECT {quote_all(self.columns, "earlier")}, {quote_all(self.columns, "incoming")}
             FROM samples
-            JOIN {"base" if there == "base" else "incoming"} AS earlier
-              ON earlier."lineage row" = earlier_row
+            JOIN {there} AS earlier ON earlier."lineage row" = earlier_row
             JOIN incoming ON incoming."lineage row" = later_row
             ORDER BY {order}
         """).fetchall()

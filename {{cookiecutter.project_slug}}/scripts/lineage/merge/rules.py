@@ -266,7 +266,7 @@ def arrive(relations: Relations) -> Plan:
             FROM base JOIN incoming ON {relations.same_identity("incoming")}
             WHERE NOT ({relations.equal("incoming")})
             UNION ALL
-            SELECT 'chosen', chosen."lineage row", incoming."lineage row"
+            SELECT 'incoming', chosen."lineage row", incoming."lineage row"
             FROM chosen JOIN incoming ON {same("chosen", "incoming", relations.identity)}
             WHERE NOT ({same("chosen", "incoming", relations.columns)})
               AND chosen."lineage row" NOT IN (SELECT incoming_row FROM met)

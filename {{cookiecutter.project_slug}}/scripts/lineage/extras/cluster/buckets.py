@@ -30,7 +30,7 @@ RESULTS = {
         FROM incoming WHERE "lineage row" IN (
             SELECT incoming_row FROM conflicts
             UNION ALL
-            SELECT there_row FROM conflicts WHERE there = 'chosen'
+            SELECT there_row FROM conflicts WHERE there = 'incoming'
         )
     """,
 }
