@@ -67,9 +67,7 @@ def renumber_runs(
         (root / JOURNAL).unlink()
 
 
-def _choose_number(
-    root: Path, new: str, track_ids: list[str], is_clean: bool
-) -> tuple[str, str]:
+def _choose_number(root: Path, new: str, track_ids: list[str], is_clean: bool) -> tuple[str, str]:
     """Return the number of runs and their new one, once it is clear that they may have it.
 
     After a kill, they are those that were chosen before.
