@@ -62,7 +62,7 @@ GATHERED = """
 """
 """The relations that come out of buckets; of incoming rows, there are those that conflicts show."""
 
-COUNTS = ("rows", "added", "replaced", "present", "overridden")
+COUNTS = ("rows", "added", "replaced", "present", "overridden", "differing")
 """Attributes of plans that are added up."""
 
 REMEDIES = {
