@@ -35,7 +35,7 @@ from lineage.extras.merge_artifacts.databases import merge_databases  # noqa: E4
 from lineage.merge.data import merge_data  # noqa: E402
 from lineage.merge.inbox import DATABASES, PARQUET  # noqa: E402
 from lineage.merge.rules import Rules  # noqa: E402
-from lineage.tables.sqlite_files import is_sqlite  # noqa: E402
+from lineage.tables.sqlite_reading import is_sqlite  # noqa: E402
 
 ALL = Rules("merge")
 MOST_CELLS = 3_000_000

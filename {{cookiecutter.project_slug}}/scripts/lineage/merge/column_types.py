@@ -8,13 +8,8 @@ from lineage.core.errors import BadInput, explain_missing
 from lineage.merge.lined_up import LinedUp
 from lineage.tables.as_sqlite import check_width
 from lineage.tables.sql import fold, quote
-from lineage.tables.sqlite_files import (
-    Column,
-    Table,
-    affinity,
-    describe_tables,
-    open_read_only,
-)
+from lineage.tables.sqlite_files import Column, Table, affinity, describe_tables
+from lineage.tables.sqlite_reading import open_read_only
 
 CLASSES = """
     SELECT DISTINCT CASE

@@ -27,16 +27,14 @@ from lineage.tables.as_sqlite import as_sqlite, has_more
 from lineage.tables.engine import open_engine
 from lineage.tables.sql import Engine, quote
 from lineage.tables.sqlite_files import (
-    WRITE_ERRORS,
     Column,
     check_integrity,
-    check_is_sqlite,
     copy_database,
     count_rows,
     describe_tables,
     is_utf_8,
-    unreadable,
 )
+from lineage.tables.sqlite_reading import WRITE_ERRORS, check_is_sqlite, unreadable
 
 INSTRUCTIONS = 1_000_000
 """Steps of SQLite's machine after which Python may see Ctrl-C, also in a long statement."""

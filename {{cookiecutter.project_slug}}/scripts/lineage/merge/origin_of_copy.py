@@ -9,7 +9,7 @@ from pathlib import Path
 from lineage.core.errors import explain_missing
 from lineage.merge.predictions import run_ids
 from lineage.tables.sources import read_sources
-from lineage.tables.sqlite_files import is_sqlite
+from lineage.tables.sqlite_reading import is_sqlite
 
 
 def find_origins(

@@ -21,7 +21,8 @@ from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import read_schemas, scan
 from lineage.tables.sql import Engine
-from lineage.tables.sqlite_files import count_rows, open_read_only
+from lineage.tables.sqlite_files import count_rows
+from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5

@@ -10,7 +10,8 @@ from lineage.merge.lined_up import LinedUp
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
 from lineage.tables.sql import Engine, fold, quote, quote_all, text
-from lineage.tables.sqlite_files import Table, affinity, attached, count_rows
+from lineage.tables.sqlite_files import Table, affinity, count_rows
+from lineage.tables.sqlite_reading import attached
 from lineage.tables.sqlite_rows import (
     NO_VALUE,
     Reading,

@@ -18,7 +18,8 @@ from lineage.results.where import condition_sql, unknown_column
 from lineage.runs.run import choice_metric
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import Table, describe_tables, open_read_only
+from lineage.tables.sqlite_files import Table, describe_tables
+from lineage.tables.sqlite_reading import open_read_only
 
 LOSS = re.compile(
     r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE

@@ -16,7 +16,7 @@ from lineage.results.leaderboard import best_runs, metric_names
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import open_read_only
+from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.whole_file import write_text
 
 CURVE_COLUMNS = ("track_id", "step", "name", "value")

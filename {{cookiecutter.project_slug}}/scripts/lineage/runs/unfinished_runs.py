@@ -14,7 +14,7 @@ from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.runs.run import Run, RunFiles, run_files, unfinished_files
 from lineage.runs.train_run import check_code
-from lineage.tables.sqlite_files import open_read_only
+from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
 from lineage.tracked.whole_file import remove

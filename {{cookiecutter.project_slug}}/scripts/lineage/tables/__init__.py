@@ -6,7 +6,8 @@
     parquet_types   which types of columns fit each other, and which values they take for equal
     parts           a folder of parquet parts: its names, their order, what else may lie there
     arrow_metadata  what Arrow and pandas noted of parquet columns: carried by an extra, or plain
-    sqlite_files    SQLite files opened without side effects, described, copied, checked
+    sqlite_reading  SQLite files opened without side effects
+    sqlite_files    SQLite files described, copied, checked
     sqlite_rows     rows of SQLite files read into the engine, each value as a code
     sqlite_values   tables of SQLite files as tables of the engine, each column with one type
     as_sqlite       SQLite files as they are; DuckDB files and the like copied, by an extra

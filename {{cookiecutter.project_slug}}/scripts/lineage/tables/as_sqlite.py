@@ -6,14 +6,8 @@ from typing import NamedTuple
 
 from lineage.core.errors import BadInput, explain_missing
 from lineage.tables.sql import quote, quote_all
-from lineage.tables.sqlite_files import (
-    Table,
-    describe_tables,
-    has_left_log,
-    is_utf_8,
-    open_read_only,
-    starts_with,
-)
+from lineage.tables.sqlite_files import Table, describe_tables, is_utf_8
+from lineage.tables.sqlite_reading import has_left_log, open_read_only, starts_with
 
 MOST_COLUMNS = 1_998
 """So many are read beside two numbers of each row; SQLite gives 2,000 (sqlite.org/limits.html)."""

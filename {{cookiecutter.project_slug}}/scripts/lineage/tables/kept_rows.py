@@ -10,12 +10,8 @@ from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import numbered_rows, read_schemas
 from lineage.tables.parquet_types import common_columns
 from lineage.tables.sql import quote, quote_all
-from lineage.tables.sqlite_files import (
-    Table,
-    attached,
-    is_sqlite,
-    open_read_only,
-)
+from lineage.tables.sqlite_files import Table
+from lineage.tables.sqlite_reading import attached, is_sqlite, open_read_only
 
 
 def holds_all_rows(files: Sequence[Path], recorded: Sequence[Path]) -> bool:

@@ -15,13 +15,8 @@ from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import count_rows_of, escaped
 from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sql import Engine, quote
-from lineage.tables.sqlite_files import (
-    RECORD,
-    count_rows,
-    is_sqlite,
-    open_read_only,
-    starts_with,
-)
+from lineage.tables.sqlite_files import RECORD, count_rows
+from lineage.tables.sqlite_reading import is_sqlite, open_read_only, starts_with
 
 METADATA_KEY = "lineage_sources"
 TABLES = """

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from lineage.core.errors import BadInput
 from lineage.tables.sql import FILE_ROW, ROW, ROWS_PER_FILE, SOURCE, Engine, quote, text
-from lineage.tables.sqlite_files import Table, read_only_uri, unreadable
+from lineage.tables.sqlite_files import Table
+from lineage.tables.sqlite_reading import read_only_uri, unreadable
 
 NULL_CODE = b"n"
 NULL = "'n'::BLOB"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.tables.sql import Engine, quote
-from lineage.tables.sqlite_files import affinity, describe_tables, open_read_only
+from lineage.tables.sqlite_files import affinity, describe_tables
+from lineage.tables.sqlite_reading import open_read_only
 from lineage.tables.sqlite_rows import Reading, insert_rows
 
 ALL_ROWS = 1 << 30

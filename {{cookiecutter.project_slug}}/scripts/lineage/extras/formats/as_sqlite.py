@@ -12,13 +12,10 @@ from pathlib import Path
 from lineage.core.errors import BadInput
 from lineage.tables.as_sqlite import SqliteFile, as_sqlite, create_statement, has_more
 from lineage.tables.sql import Engine, quote, quote_all
-from lineage.tables.sqlite_files import (
-    Column,
-    Table,
+from lineage.tables.sqlite_files import Column, Table, describe_tables, is_utf_8
+from lineage.tables.sqlite_reading import (
     attached,
-    describe_tables,
     has_left_log,
-    is_utf_8,
     open_read_only,
     starts_with,
     with_log,

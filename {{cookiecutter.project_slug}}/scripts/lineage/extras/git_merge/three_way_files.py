@@ -18,7 +18,8 @@ from lineage.tables.parquet_files import Columns, Schema, numbered_rows, read_sc
 from lineage.tables.parquet_types import common_columns, exact_values
 from lineage.tables.sources import add_sources, arrive, read_sources
 from lineage.tables.sql import EXACT, Engine, fold, quote, text
-from lineage.tables.sqlite_files import attached, tables_of
+from lineage.tables.sqlite_files import tables_of
+from lineage.tables.sqlite_reading import attached
 from lineage.tables.sqlite_rows import make_relation, read_codes
 from lineage.tracked.cache import copy_out
 

@@ -12,7 +12,7 @@ from lineage.core.params import read_params
 from lineage.core.paths import DATABASE, PARAMS, PRODUCTION, RUNS
 from lineage.models.model_card import read_card, write_card
 from lineage.results.plots import write_reports
-from lineage.tables.sqlite_files import open_read_only
+from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.dvc import run_dvc
 from lineage.tracked.guarded_output import guarded_output
 from lineage.tracked.version_tags import Tag, tags

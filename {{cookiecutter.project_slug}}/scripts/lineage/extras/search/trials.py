@@ -19,7 +19,7 @@ from lineage.extras.search.space import Values, find_drawn, read_space, samples,
 from lineage.runs.run import Run, choice_metric
 from lineage.runs.run_plan import Plan
 from lineage.runs.unfinished_runs import present_files
-from lineage.tables.sqlite_files import open_read_only
+from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.whole_file import write_text
 
 SAMPLERS: dict[str, Any] = {

@@ -9,7 +9,8 @@ from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.merge.rules import Rules
 from lineage.tables.sql import quote
-from lineage.tables.sqlite_files import describe_tables, is_sqlite, open_read_only
+from lineage.tables.sqlite_files import describe_tables
+from lineage.tables.sqlite_reading import is_sqlite, open_read_only
 
 Orphan = tuple[str, int, str, int]
 """A row that refers to none: its table, its number, the table referred to, which foreign key."""

@@ -1,0 +1,138 @@
+"""SQLite files are opened to be read: nothing is made beside them, and what cannot be read is told.
+
+Nothing here creates a file that is only read, nor changes one: not its bytes, nor its journal.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lineage.core.errors import BadInput
+
+WAL_OFFSET = 18
+"""Where a file says that it keeps a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
+
+WRITE_ERRORS = (
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+)
+
+
+@contextmanager
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database that must exist; nothing is created or written.
+
+    Raises:
+        BadInput: not a SQLite file, or damaged.
+    """
+    check_is_sqlite(path)
+    try:
+        with TemporaryDirectory(prefix="lineage-") as folder:
+            uri = read_only_uri(with_log(path, Path(folder) / "copy.db"))
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                yield connection
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names that are no text
+        raise unreadable(path, str(error)) from error
+
+
+@contextmanager
+def attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Attach a database that is only read, as `source`. A transaction still open is rolled back.
+
+    After an error it stays: what failed may have it in use, and the connection is closed.
+
+    Args:
+        connection: to another database, outside a transaction.
+        path: the database to attach.
+
+    Raises:
+        BadInput: it cannot be read. Errors of what is written pass.
+    """
+    try:
+        connection.execute("ATTACH ? AS source", (read_only_uri(path),))
+        yield
+        connection.rollback()
+        connection.execute("DETACH source")
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError) or str(error) in WRITE_ERRORS:
+            raise
+        raise unreadable(path, str(error)) from error
+
+
+def read_only_uri(path: Path) -> str:
+    """Write the SQLite URI that opens `path` without creating or changing a file.
+
+    SQLite would make files beside one that keeps a write-ahead log and is open nowhere.
+    """
+    keeps_log = starts_with(path, b"\2\2", WAL_OFFSET)
+    is_closed = keeps_log and not log_of(path).exists()
+    return f"{path.absolute().as_uri()}?{'immutable=1' if is_closed else 'mode=ro'}"
+
+
+def log_of(path: Path) -> Path:
+    """Name the write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def has_left_log(path: Path) -> bool:
+    """Tell whether a killed program left a write-ahead log beside a database."""
+    return log_of(path).exists() and not path.with_name(f"{path.name}-shm").exists()
+
+
+def with_log(path: Path, copy: Path) -> Path:
+    """Give a database whose log a killed program left as `copy`, with the log; others as they are.
+
+    SQLite would make a file beside it.
+    """
+    if not has_left_log(path):
+        return path
+    shutil.copyfile(path, copy)
+    shutil.copyfile(log_of(path), log_of(copy))
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return copy
+
+
+def is_sqlite(path: Path) -> bool:
+    """Tell whether a file is in SQLite's format."""
+    return starts_with(path, b"SQLite format 3\x00")
+
+
+def check_is_sqlite(path: Path) -> None:
+    """Raise `BadInput` unless `path` is a SQLite file; text, zero bytes and folders are not."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, not a SQLite database")
+    if not path.exists():
+        raise BadInput(f"{path} does not exist")
+    if not is_sqlite(path):
+        reason = "its first bytes differ" if path.stat().st_size else "it is empty"
+        raise BadInput(f"{path} is not a SQLite database ({reason})")
+
+
+def starts_with(path: Path, magic: bytes, offset: int = 0) -> bool:
+    """Tell whether `path` is a file with these bytes at its start, or `offset` bytes after it."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(len(magic)) == magic
+
+
+def unreadable(path: Path, reason: str) -> BaseException:
+    """Make the error of a database that SQLite cannot read; it calls Ctrl-C an error, too."""
+    if reason == "interrupted":
+        return KeyboardInterrupt()
+    if "locked" in reason:
+        return BadInput(f"{path}: {reason}", "close the program that writes to it, then try again")
+    remedy = None
+    if "malformed" in reason or "not a database" in reason:
+        remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
+    elif reason.startswith("view ") and reason.endswith(" already exists"):
+        view = reason.removesuffix(" already exists")
+        remedy = f"sqlite3 {path} 'DROP {view}'"
+        reason += ", in the place of an incoming table"
+    return BadInput(f"{path}: {reason}", remedy)
