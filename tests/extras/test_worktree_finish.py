@@ -261,6 +261,28 @@ def test_what_main_has_to_do_first_is_typed_as_it_is_printed(branched: Project) 
 
 
 @pytest.mark.slow
+def test_a_model_that_main_prunes_comes_home_with_what_its_run_made(trained: Project) -> None:
+    """Main keeps one candidate, and has a better one; the best of the experiment is brought all the same."""
+    code = trained.path / "experiment.py"
+    speaks = "def fit(train, params, run):\n    run.artifact('notes/C.txt').write_text(str(params['C']))\n"
+    code.write_text(code.read_text(encoding="utf-8").replace("def fit(train, params):\n", speaks), encoding="utf-8")
+    trained.set_param("promote.keep", 1)
+    trained.repro()
+    trained.commit("one candidate")
+    sh(trained, "setup", "a")
+    experiment = worktree(trained, "a")
+    experiment.set_param("promote.keep", 5)
+    work_in(trained, "a", "e0.2.0", C=50.0)
+    [run] = set(run_ids(experiment)) - set(run_ids(trained))
+    said = sh(trained, "finish", "a", "--collect")
+    assert "(1 pruned)" in said, said
+    assert (trained.path / f"models/candidates/{run}_model.bin").is_file()
+    assert (trained.path / f"results/artifacts/{run}/notes/C.txt").read_text(encoding="utf-8") == "50.0"
+    assert trained.git("status", "--porcelain") == "" and "up to date" in trained.dvc("status")
+    assert traces(trained) == ([], "", [])
+
+
+@pytest.mark.slow
 def test_what_main_cannot_take_leaves_main_as_it_was(branched: Project) -> None:
     experiment = worktree(branched, "a")
     for number in (2, 3):  # the same rows with other labels, in another batch

@@ -72,7 +72,7 @@ def test_what_commands_print_is_what_their_schema_says(versions: Versions) -> No
 def test_conflicts_are_what_their_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cells = [Conflict("metrics", "track_id=a", "f1_score", 0.5, 0.6, None)]
     with pytest.raises(Refused, match="cells with two values, 1 in all"):
-        refuse_conflicts(tmp_path, cells, by_git=False)
+        refuse_conflicts(tmp_path, cells, way_out="\n  → dvc repro")
     print_conflicts(tmp_path, "json")
     assert check("conflicts", capsys.readouterr().out) == [cells[0]._asdict()]
 

@@ -19,13 +19,14 @@ UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "r
 """Files and folders in Git's own that are there while it merges (git-status, wt-status.c)."""
 
 
-def refuse_conflicts(root: Path, conflicts: list[Conflict], by_git: bool) -> None:
+def refuse_conflicts(root: Path, conflicts: list[Conflict], way_out: str) -> None:
     """Keep the conflicts of a merge in place of those of an earlier one; raise where there are any.
 
     Args:
         root: the project's root.
         conflicts: of all tables and files.
-        by_git: they are forgotten when Git's merge is over; otherwise by the next merge.
+        way_out: the command that gets past them, which the next merge forgets; empty: they are
+            forgotten when Git's merge is over.
 
     Raises:
         Refused: there are conflicts; shows the first ones.
@@ -34,13 +35,13 @@ def refuse_conflicts(root: Path, conflicts: list[Conflict], by_git: bool) -> Non
     if not conflicts:
         file.unlink(missing_ok=True)
         return
-    kept = {"by_git": by_git, "conflicts": conflicts}
+    kept = {"by_git": not way_out, "conflicts": conflicts}
     write_text(file, json.dumps(kept, default=str))
     lines = [f"cells with two values, {len(conflicts)} in all (base | ours | theirs):"]
     for one in conflicts[:SHOWN]:
         values = f"{one.base!r} | {one.ours!r} | {one.theirs!r}"
         lines.append(f"  {one.table}: {one.key} — {one.column}: {values}")
-    raise Refused("\n".join(lines), SHOW_CONFLICTS)
+    raise Refused("\n".join(lines), SHOW_CONFLICTS + way_out)
 
 
 def print_conflicts(root: Path, form: str) -> None:

@@ -57,7 +57,7 @@ def drive(
         sides = [parse_yaml(file.read_bytes(), file) for file in (ancestor, ours, theirs)]
         if path == paths.PIPELINE_LOCK:
             merged = merge.lock(*sides)
-            refuse_conflicts(root, merge.conflicts, by_git=True)
+            refuse_conflicts(root, merge.conflicts, way_out="")
         else:
             merged = merge.stage(path, *sides)
         write_text(ours, dumps_yaml(merged))

@@ -19,20 +19,28 @@ from lineage.extras.git_merge.three_way import Conflict
 from lineage.extras.worktrees.experiment_work import ExperimentWork
 from lineage.extras.worktrees.start import Experiment
 from lineage.models.run_model import find_model
-from lineage.results.chosen_by import Row
 from lineage.runs.model_file import model_name
+from lineage.tables.sources import read_sources
 from lineage.tracked.cache import copy_out
 from lineage.tracked.dvc import changed_stages, run_dvc
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.recorded import PIPELINE_WRITES, recorded_outputs
-from lineage.tracked.remote import bring, open_remote, send, with_files
+from lineage.tracked.remote import bring, files_in, open_remote, send, with_files
 from lineage.tracked.version_tags import tags
 from lineage.tracked.whole_file import write_text
 
 WRITTEN = (paths.PARAMS, *PIPELINE_WRITES)
 """Tracked files of main that collecting changes."""
+
+CHOOSE = (
+    "\n  → cd {main} && python scripts/merge_artifacts.py --strategy merge --base-db {db}"
+    " --exp-db {folder}/{db} --output-db {db} --on-conflict base && dvc commit --force {db}"
+    ' && dvc repro && git commit --all -m "Take main\'s rows"'
+    "   # or incoming: the experiment's rows; then collect again"
+)
+"""How to get past cells that both sides changed: what was merged by hand is not merged again."""
 
 
 def collect(
@@ -64,6 +72,7 @@ def collect(
             say(f"sent {len(sent)} objects to the remote")
         if not (batches or work.missing_runs or work.best):
             _journal(experiment).unlink(missing_ok=True)  # of a commit that was made by hand
+            refuse_conflicts(main, [], CHOOSE)  # there are none any more
             return
         _change_main(experiment, work, batches)
     say(f"committed in {main}; next there: dvc push && git push")
@@ -85,7 +94,7 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
     journal.touch()
     before = must_git(main, "rev-parse HEAD")
     try:
-        _merge_recorded(main, work)
+        _merge_recorded(experiment, work)
         if batches:
             _bring_batches(experiment, work.head, batches)
             _start_version(main)
@@ -95,7 +104,7 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
         _undo(main, work)
         journal.unlink()
         raise
-    _keep_best(main, work.best)
+    _keep_best(main, work)
     counts = f"{len(work.missing_runs)} runs, {len(batches)} batches"
     written = [path for path in WRITTEN if (main / path).exists()]
     git(main, "add --", *written)
@@ -132,13 +141,15 @@ def _refuse_changes(main: Path) -> None:
         )
 
 
-def _merge_recorded(main: Path, work: ExperimentWork) -> None:
+def _merge_recorded(experiment: Experiment, work: ExperimentWork) -> None:
     """Merge what the experiment records into main's `dvc.lock`, and check it out.
 
-    Nothing of main's goes, whatever the experiment dropped.
+    Nothing of main's goes, whatever the experiment dropped: its copies may be older.
     """
     from dvc.utils.serialize import dumps_yaml, load_yaml
 
+    main = experiment.main
+    by_hand = read_sources(main / paths.DATABASE)
     file = main / paths.PIPELINE_LOCK
     lock = load_yaml(file)
     merged = []
@@ -146,7 +157,7 @@ def _merge_recorded(main: Path, work: ExperimentWork) -> None:
     for stage in lock["stages"].values():
         for output in stage.get("outs", []):
             path = output["path"]
-            if path not in MERGED or path not in work.theirs:
+            if path not in MERGED or path not in work.theirs or work.theirs[path] in by_hand:
                 continue
             hashes = Hashes(
                 work.base.get(path, ""), output["md5"], work.theirs[path], may_drop=False
@@ -154,7 +165,8 @@ def _merge_recorded(main: Path, work: ExperimentWork) -> None:
             with_hash(output, MERGED[path](main, hashes, conflicts))
             stage.pop("deps", None)  # so that dvc repro runs it, and its reports are written anew
             merged.append(path)
-    refuse_conflicts(main, conflicts, by_git=False)
+    way_out = CHOOSE.format(main=main, folder=experiment.folder, db=paths.DATABASE)
+    refuse_conflicts(main, conflicts, way_out)
     write_text(file, dumps_yaml(lock))
     _check_out(main, merged)
 
@@ -184,13 +196,21 @@ def _start_version(main: Path) -> None:
     say(f"main's new runs are {new}, since a tag has closed {version}")
 
 
-def _keep_best(main: Path, run: Row | None) -> None:
-    """Keep a run's model as a candidate of main if its stage did not; the next may prune it."""
+def _keep_best(main: Path, work: ExperimentWork) -> None:
+    """Keep the best model as a candidate of main, with its artifacts, if its stage did not.
+
+    The next may prune it.
+    """
+    run = work.best
     if run is None:
         return
     target = main / paths.CANDIDATES / model_name(run["track_id"])
     if not target.exists():
         copy_out(find_model(main, run), target)
+        made = files_in(main, work.theirs.get(paths.ARTIFACTS, ""))
+        for name, md5 in made.items():
+            if name.startswith(f"{run['track_id']}/"):
+                bring(main, md5, main / paths.ARTIFACTS / name)
         run_dvc(main, "commit --force promote_model")
 
 
