@@ -84,7 +84,7 @@ class Twins:
             base = [old] if old.exists() else []
             names = {str(source): Source(str(source), source.name, 0, "") for source in sources}
             wanted = Rules(**{**self.rules, **rules}, layout=layout)
-            plans.append(merge_data(base, sources, new / "train.parquet", wanted, "data", lambda names=names: names))
+            plans.append(merge_data(base, sources, new / "train.parquet", wanted, "data", lambda _, names=names: names))
         self.number += 1
         assert plans[0] == plans[1]
         return plans[0]

@@ -28,10 +28,7 @@ EVERY_TIME = both(
 UNIQUE = "CREATE TABLE t (id TEXT PRIMARY KEY, v INTEGER UNIQUE)"
 PARENTS = "CREATE TABLE p (id TEXT PRIMARY KEY, k INTEGER)"
 CHILDREN = "CREATE TABLE c (id TEXT PRIMARY KEY, p TEXT REFERENCES p)"
-WHICH_WINS = (
-    "correct the incoming file, or choose which wins"
-    " (on_conflict, or --on-conflict: base, incoming or newest), or rebase"
-)
+WHICH_WINS = f"{BASE} --on-conflict incoming"
 ORDINARY = "CREATE TABLE n AS SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t"
 WITH_TEXT = (
     "CREATE TABLE n (id TEXT PRIMARY KEY, v); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t"
@@ -109,7 +106,7 @@ STATES = {
         "sqlite3 'b 1.db' .dump | sqlite3 'b 1.db.utf8' && mv 'b 1.db.utf8' 'b 1.db'",
     ),
     "a conflict": State(both(ROWS, CONFLICT), BASE, WHICH_WINS, "sqlite3 e.db 'UPDATE t SET v = 1'"),
-    "a conflict in which one wins": State(both(ROWS, CONFLICT), BASE, WHICH_WINS, f"{BASE} --on-conflict incoming", None),
+    "a conflict in which one wins": State(both(ROWS, CONFLICT), BASE, WHICH_WINS, then=None),
     "newest without a time": State(
         both(ROWS, CONFLICT), f"{BASE} --on-conflict newest", "choose base or incoming", f"{BASE} --on-conflict base", None
     ),
@@ -220,5 +217,5 @@ def shared(compiled: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_remedy_of_a_merge_works(state: str, shared: Project) -> None:
-    go_through(shared, STATES[state])
     shared.git("clean", "--quiet", "--force", "-d")
+    go_through(shared, STATES[state])

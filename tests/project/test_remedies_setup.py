@@ -13,9 +13,7 @@ from lineage.setup.shared_cache import link_types
 SETUP = "python scripts/setup_project.py"
 DOCTOR = "python scripts/doctor.py"
 FIRST = 'git add --all && git commit -m "Start from cookiecutter-lineage"'
-HOOKS = (
-    "pre-commit install --hook-type=pre-commit --hook-type=pre-push --hook-type=post-checkout --hook-type=post-merge"
-)
+HOOKS = "pre-commit install"
 
 
 def passes(step: str, command: str = SETUP) -> str:
@@ -64,7 +62,7 @@ STATES = {
         then=passes("remote"),
     ),
     "files that are copied": State(
-        "dvc config --local cache.type copy && dvc checkout --relink",
+        "dvc config --local cache.type copy && { dvc checkout --quiet --relink || true; }",
         DOCTOR,
         f"dvc config --local cache.type {link_types()}",
         then=passes("links", DOCTOR),

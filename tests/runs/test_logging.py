@@ -119,10 +119,10 @@ def test_an_artifact_that_would_lie_elsewhere_is_refused(run: ActiveRun, tmp_pat
 def test_a_run_that_does_nothing_with_it_leaves_nothing(run: ActiveRun, tmp_path: Path) -> None:
     assert (run.params, run.seed, run.validation, run.events()) == ({"x": 1}, 0, None, [])
     run.end()
-    assert list(tmp_path.iterdir()) == []
+    assert list(run.folder.iterdir()) == []
     assert not any(run.checkpoint.iterdir())
     run.end()
-    assert list(tmp_path.iterdir()) == []
+    assert list(run.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

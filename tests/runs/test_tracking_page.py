@@ -34,7 +34,7 @@ def test_our_side_of_the_table_in_python(tmp_path: Path, monkeypatch: pytest.Mon
         results[line] = known["function"]()
     logged = [{name: value for name, value in event.items() if name != "timestamp"} for event in run.events()]
     assert logged == [{"step": 3, "loss": 0.4}, {"step": 3, "loss": 0.4, "f1": 0.8}, {"auc": 0.9}]
-    files = {path.name: path.read_text() for path in (tmp_path / "run/artifacts").iterdir()}
+    files = {path.name: path.read_text() for path in (tmp_path / "run/run-1.artifacts").iterdir()}
     assert files == {"roc.png": "a picture", "notes.txt": "hello", "labels.json": '["a"]'}
     assert (results['run.params["C"]'], results["run.track_id"], results["return model"]) == (0.5, "run-1", "a model")
     assert results['return {"f1_score": f1}, predictions'] == ({"f1_score": 0.8}, "rows")

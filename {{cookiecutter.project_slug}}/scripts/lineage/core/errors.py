@@ -48,10 +48,12 @@ def explain_missing(extra: str, asked_by: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if extra not in WITH_PACKAGES and "extras" not in str(error.name):
+        _, is_extra, module = str(error.name).partition("extras")
+        if extra not in WITH_PACKAGES and not is_extra:
             raise
+        asked = module.strip(".").partition(".")[0] or extra  # or another that this one needs
         problem = f"{asked_by} asks for an extra that is not here: {error}"
-        raise BadInput(problem, f"make setup EXTRAS={extra}") from None
+        raise BadInput(problem, f"make setup EXTRAS={asked}") from None
 
 
 def not_installed(missing: ModuleNotFoundError) -> BadInput:

@@ -15,8 +15,8 @@ from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_li
 from lineage.tracked.whole_file import temporary_beside, write_whole
 
 CHUNK_BYTES = 1 << 30
-PLAIN_FOLDER = r"""(["']?)(/[^"'#,\n]*)\1"""
-"""An absolute folder, in quotes or not; a name with any of these signs is left to DVC to read."""
+PLAIN_FOLDER = r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'"""
+"""An absolute folder, in quotes or not, as DVC and `make setup` write it."""
 
 
 def dvc_config(root: Path) -> Any:
@@ -38,7 +38,7 @@ def cache_folder(root: Path) -> Path:
         parser.read(root / ".dvc/config.local", encoding="utf-8")
     folder = parser.get("cache", "dir", fallback="")
     if plain := re.fullmatch(PLAIN_FOLDER, folder):
-        return Path(plain[2])
+        return Path(plain[plain.lastindex or 0])
     configured = None
     if (root / ".dvc").is_dir():
         configured = dvc_config(root)["cache"].get("dir")

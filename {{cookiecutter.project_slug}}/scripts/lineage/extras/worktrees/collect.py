@@ -14,7 +14,7 @@ from lineage.core.errors import LineageError, Refused
 from lineage.core.params import read_params
 from lineage.extras.git_merge.conflicts import refuse_conflicts
 from lineage.extras.git_merge.driver import with_hash
-from lineage.extras.git_merge.outputs import MERGED, Hashes
+from lineage.extras.git_merge.outputs import MERGED, Hashes, files_in
 from lineage.extras.git_merge.three_way import Conflict
 from lineage.extras.worktrees.experiment_work import ExperimentWork
 from lineage.extras.worktrees.start import Experiment
@@ -27,7 +27,7 @@ from lineage.tracked.git import git, must_git, run
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.recorded import PIPELINE_WRITES, recorded_outputs
-from lineage.tracked.remote import bring, files_in, open_remote, send, with_files
+from lineage.tracked.remote import bring, open_remote, send, with_files
 from lineage.tracked.version_tags import tags
 from lineage.tracked.whole_file import write_text
 
@@ -43,12 +43,7 @@ CHOOSE = (
 """How to get past cells that both sides changed: what was merged by hand is not merged again."""
 
 
-def collect(
-    experiment: Experiment,
-    work: ExperimentWork,
-    *,
-    with_data: bool,
-) -> None:
+def collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) -> None:
     """Send the experiment's objects, and bring its runs, best model and batches into main.
 
     After a kill, the same again completes it. When something fails, main is as it was.
@@ -98,7 +93,7 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
         if batches:
             _bring_batches(experiment, work.head, batches)
             _start_version(main)
-        _reproduce(experiment, has_data=bool(batches))
+        _reproduce(experiment, " --decline-data" if batches else "")
     except LineageError:
         git(main, f"reset --soft {before}")
         _undo(main, work)
@@ -114,31 +109,23 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
     journal.unlink()
 
 
-def _reproduce(experiment: Experiment, *, has_data: bool) -> None:
-    """Run `dvc repro` in main; raise `Refused` where it fails."""
+def _reproduce(experiment: Experiment, options: str) -> None:
+    """Run `dvc repro` in main; raise `Refused` where it fails, and name what may help."""
     if not run_dvc(experiment.main, "repro", show=True).returncode:
         return
     problem = "dvc repro fails in main with what the experiment brings; main is as it was"
-    again = f"./scripts/finish_worktree.sh {experiment.name} --collect"
-    if has_data:
-        again += " --decline-data"
-    where = f"../{experiment.folder.name}"
-    raise Refused(problem, f"{again}   # or mend in {where} what the lines above name, first")
+    again = f"./scripts/finish_worktree.sh {experiment.name} --collect{options}"
+    raise Refused(problem, f"{again}   # or first mend what is named, in {experiment.folder}")
 
 
 def _refuse_changes(main: Path) -> None:
     changed = git(main, "diff --name-only HEAD")
     if changed:
-        names = ", ".join(changed.splitlines()[:5])
-        raise Refused(
-            f"main has changes that are not committed: {names}",
-            f'cd {main} && git commit --all -m "…"',
-        )
+        problem = f"main has changes that are not committed: {', '.join(changed.splitlines()[:5])}"
+        raise Refused(problem, f'cd {main} && git commit --all -m "…"')
     if changed_stages(main):
-        raise Refused(
-            "main has changes that dvc repro has not seen",
-            f'cd {main} && dvc repro && git commit --all -m "…"',
-        )
+        problem = "main has changes that dvc repro has not seen"
+        raise Refused(problem, f'cd {main} && dvc repro && git commit --all -m "…"')
 
 
 def _merge_recorded(experiment: Experiment, work: ExperimentWork) -> None:

@@ -8,7 +8,7 @@ app = new_app("Experiments side by side, each in a Git worktree beside this fold
 NAME = Argument(help="The experiment: branch exp/NAME, folder ../exp-NAME.")
 
 
-@app.command("setup_worktree.sh", extra="retrieve")
+@app.command("setup_worktree.sh")
 def setup(
     name: Annotated[str, NAME],
     shared_cache: Annotated[
@@ -21,7 +21,7 @@ def setup(
     start(find_experiment(name), shared_cache)
 
 
-@app.command("finish_worktree.sh", extra="retrieve")
+@app.command("finish_worktree.sh")
 def finish(
     name: Annotated[str, NAME],
     collect: Annotated[bool, Option("--collect", help="First bring home all it made.")] = False,

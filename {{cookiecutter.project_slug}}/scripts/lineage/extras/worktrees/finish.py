@@ -66,8 +66,8 @@ def finish(
 def _kept_branch(experiment: Experiment) -> Refused:
     """Make the error for a branch that Git does not delete, as one that another worktree is on."""
     remedy = f"git branch -D {experiment.branch}"
-    ref = f"refs/heads/{experiment.branch}"
-    holder = git(experiment.main, "for-each-ref --format=%(worktreepath)", ref)
+    find = f"for-each-ref --format=%(worktreepath) refs/heads/{experiment.branch}"
+    holder = git(experiment.main, find)
     if holder:
         remedy = f"git -C {shlex.quote(holder)} switch --detach && {remedy}"
     return Refused(f"the branch {experiment.branch} could not be deleted", remedy)
@@ -201,8 +201,8 @@ def _cache(main: Path, wanted: set[str]) -> Step:
     """Without a remote, the shared cache has to have every object."""
     absent = [md5 for md5 in wanted if cached_object(main, md5) is None]
     if absent:
-        problem = f"none; the cache lacks {len(absent)} objects"
-        return failed("remote", problem, "dvc remote add --default storage URL")
+        text = f"none; the cache lacks {len(absent)} objects"
+        return failed("remote", text, "dvc remote add --default storage URL")
     text = "objects are in the shared cache, pinned by the tag"
     return done("remote", f"none configured: {len(wanted)} {text}")
 
