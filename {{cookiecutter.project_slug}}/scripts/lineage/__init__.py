@@ -1,4 +1,4 @@
-"""The package that the stages and the commands share, and what one looks at results with.
+"""The package of stages and commands; `import lineage` gives runs, data and models in Python.
 
     import lineage                                  # in a notebook, a test, a REPL: docs/python.md
 

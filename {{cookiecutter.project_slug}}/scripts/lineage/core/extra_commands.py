@@ -1,4 +1,4 @@
-"""Commands that extras bring: imported when they are asked for, or explained where they are not."""
+"""Import an extra's command when it is asked for, or say how it comes back; scripts list them."""
 
 import sys
 from importlib import import_module

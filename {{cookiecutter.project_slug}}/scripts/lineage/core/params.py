@@ -1,4 +1,4 @@
-"""`params.yaml`, read as DVC reads it, once, and checked as a whole."""
+"""Read `params.yaml` as DVC reads it, and check it as a whole: each problem is one line."""
 
 import difflib
 import re

@@ -1,4 +1,4 @@
-"""Which template, and which commit of it, the project is of.
+"""Name the template, and the commit of it, that the project is of: what `--version` prints.
 
 The Python that runs Git's hooks may have no packages, so this file needs the standard library only.
 """

@@ -1,7 +1,4 @@
-"""What an incoming database began as a copy of: only what changed since then comes in.
-
-The room tells copies from other databases; what they began as is found by the extra `copies`.
-"""
+"""Tell copies of our database from others; the extra `copies` finds what they began as."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the model in production says about itself: `models/production/model.json`.
+"""Read and write the card of production, `model.json`; `production.make_card` fills it.
 
 It says of the model's run what the row of the run says, by the same names, and its `params` and
 `metrics` apart from that. Beside these it holds

@@ -1,4 +1,4 @@
-"""A run: what it is to do, how it ended, and the files that it leaves."""
+"""Say what a run is: what it is to do, what its row says (`Facts`), how it ended, its files."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

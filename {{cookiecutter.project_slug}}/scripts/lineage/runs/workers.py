@@ -1,4 +1,4 @@
-"""Do runs in processes of their own, so that one that dies takes no other with it."""
+"""Spread runs over processes of their own, so that one that dies takes no other with it."""
 
 import os
 import re

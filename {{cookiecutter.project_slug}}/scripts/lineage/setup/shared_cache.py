@@ -1,4 +1,4 @@
-"""The shared cache of a machine: made, named in `.dvc/config.local`, and linked to safely."""
+"""Make the folder of the shared cache, name it in `.dvc/config.local`, choose safe link types."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What Arrow and pandas know of a parquet file beyond its own types is carried by an extra.
+"""Ask the extra `arrow_types` what Arrow and pandas note of a file; refuse such files without it.
 
 Without `arrow_types` files are merged that have nothing but plain columns (numbers, flags, text,
 days, times without a zone or of UTC), which are read the same without any notes. Others, as with

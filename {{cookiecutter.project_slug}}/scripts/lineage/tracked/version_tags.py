@@ -1,4 +1,4 @@
-"""Version tags `e{major}.{minor}.{patch}`: those of Git, here and on its remote; what they close.
+"""Version tags `e{major}.{minor}.{patch}` of Git, here and on its remote; a tag closes its version.
 
 A tag closes its version: the runs of the version are those that the tag holds, and it gets no more.
 """

@@ -1,4 +1,4 @@
-"""The rows of this working tree, of worktrees, versions and single runs, as relations of DuckDB."""
+"""Turn rows of worktrees, versions and runs into the DuckDB relations that `RELATIONS` names."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Parquet files that DuckDB reads as other values than were written are copied by pyarrow.
+"""Copy by pyarrow the parquet files whose values DuckDB would misread; refuse types in `LOST`.
 
 DuckDB cuts times that are stored as INT96 to microseconds. Parquet names types in two ways,
 ConvertedType (format 1) and LogicalType; of a type that is named in one way only DuckDB may not

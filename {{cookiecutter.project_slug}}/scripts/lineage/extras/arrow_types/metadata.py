@@ -1,4 +1,4 @@
-"""Types that parquet has no word for (categories, time zones), and notes, come through a merge.
+"""Compose what Arrow and pandas note (categories, zones, `PANDAS_COLUMN`) for a merged file.
 
 pandas, polars and pyarrow keep them in a file's metadata, which DuckDB neither reads nor writes:
 Arrow's schema under `ARROW:schema`, and beside it what pandas noted of its own types and its index.

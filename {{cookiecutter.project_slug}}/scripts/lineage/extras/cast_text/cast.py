@@ -1,4 +1,4 @@
-"""Sources that hold numbers in a column of text are copied, and their copies hold text there."""
+"""Choose the sources with numbers in a column of text, and copy them with text there."""
 
 import shutil
 import sqlite3

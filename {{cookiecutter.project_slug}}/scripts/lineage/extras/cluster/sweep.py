@@ -1,4 +1,4 @@
-"""Do the runs of a plan on a Dask cluster; what they leave travels back by value."""
+"""Do runs on a Dask cluster for `runs.sweep`, in place of `runs.workers`; take their files back."""
 
 import pickle
 import socket

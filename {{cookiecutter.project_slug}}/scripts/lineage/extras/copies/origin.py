@@ -1,4 +1,4 @@
-"""Find the recorded version that a copy of the accumulated database began as."""
+"""Find which recorded version (of the newest 200, see `LOG`) a copy of the database began as."""
 
 from collections.abc import Iterable, Set
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Examine a project and its machine, line by line; send what version tags name to the remote."""
+"""Examine a project and its machine, line by line; with `--send`, send what tags name."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""How three versions of a recorded output become one: folders file by file, tables row by row.
+"""Merge three versions of each output in `MERGED`: folders file by file, tables row by row.
 
 Each `merge_…` takes three versions by their hashes, puts the merged one into DVC's cache, and
 returns its hash.

@@ -1,4 +1,4 @@
-"""Pin the bytes of an accumulated output by a Git tag; HEAD, index and working tree stay."""
+"""Make a Git tag whose dvc.lock names the present bytes of an output (`--backup-tag`)."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

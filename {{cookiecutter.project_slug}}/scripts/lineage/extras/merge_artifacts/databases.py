@@ -1,4 +1,4 @@
-"""Results databases merged by one call, as the stage `merge_results` does it step by step."""
+"""Merge the tables of results databases in one call; `merges` gathers their predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path

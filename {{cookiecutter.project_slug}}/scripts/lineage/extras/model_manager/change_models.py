@@ -1,4 +1,4 @@
-"""The commands of `model_manager.py` that change models: promote, add-candidate and prune."""
+"""Promote a model, add a candidate, prune candidates, and record it in `dvc.lock`."""
 
 from dataclasses import replace
 from pathlib import Path

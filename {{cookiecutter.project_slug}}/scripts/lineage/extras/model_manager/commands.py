@@ -1,4 +1,4 @@
-"""The commands of `model_manager.py` that change models: promote, add-candidate and prune."""
+"""The options of `model_manager.py` promote, add-candidate and prune; `change_models` does them."""
 
 from pathlib import Path
 from typing import Annotated

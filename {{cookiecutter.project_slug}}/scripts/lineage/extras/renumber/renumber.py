@@ -1,4 +1,4 @@
-"""Give runs whose version is taken the next free one: in rows, params.yaml and card."""
+"""Give runs whose version is taken the next free one, in rows, params.yaml and card; tag it."""
 
 import json
 import shutil

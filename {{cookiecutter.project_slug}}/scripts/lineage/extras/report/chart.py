@@ -1,4 +1,4 @@
-"""One chart of the report, with what there is to choose in it."""
+"""Read a chart of the folder `charts`, and list in it what there is to choose."""
 
 import json
 from pathlib import Path

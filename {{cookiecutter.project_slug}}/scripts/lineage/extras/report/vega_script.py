@@ -1,4 +1,4 @@
-"""The scripts of Vega, Vega-Lite and Vega-Embed, kept where `dvc plots show` finds them, too."""
+"""Make the scripts of Vega by vl-convert, once, and keep them where `dvc plots show` looks, too."""
 
 from importlib.metadata import version
 from pathlib import Path

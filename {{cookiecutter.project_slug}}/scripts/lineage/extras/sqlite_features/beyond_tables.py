@@ -1,4 +1,4 @@
-"""Triggers, foreign keys, virtual tables and views of databases, around a merge of their rows."""
+"""Set triggers aside and check foreign keys around a merge; warn of views and the like left out."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Verify that everything that a tag names still exists, and fits together."""
+"""Check, link by link (`LINKS`), that all that a tag names is there and fits: a row per version."""
 
 import re
 from collections.abc import Iterator, Sequence

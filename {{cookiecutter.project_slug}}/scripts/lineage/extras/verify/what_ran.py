@@ -1,4 +1,4 @@
-"""Verify that data, code and params of a version are those that ran.
+"""Verify that data, code and params at a tag are those that `dvc.lock` and rows say have run.
 
 `dvc.lock` says of each stage its command and params, and the hash of each dependency, as they were
 when it ran; each run says its commit.
