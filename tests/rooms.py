@@ -24,6 +24,11 @@ ROOMS = (
 )
 """From the ground up. A room imports only from itself and from rooms before it, so no two import each other."""
 
+STAGES = ("merge_data", "train", "merge_results", "promote_model")
+FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in sorted(SCRIPTS.rglob("*.py"))}
+EXTRAS = sorted(path for path in (PACKAGE / "extras").iterdir() if path.is_dir() and path.name != "__pycache__")
+FOLDERS = [PACKAGE, *(PACKAGE / room for room in ROOMS), *EXTRAS]
+
 MODULE = re.compile(r"lineage(\.[a-z]\w*)+")
 
 Graph = dict[str, set[str]]

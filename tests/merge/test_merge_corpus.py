@@ -1,48 +1,24 @@
-"""Databases and parquet files as they are found in the wild: each of these has cost somebody an evening."""
+"""Databases as they are found in the wild: each of these has cost somebody an evening."""
 
 from __future__ import annotations
 
-import decimal
-import json
 import math
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE
+from corpus_files import database, query
 
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.extras.merge_artifacts.databases import merge_databases
 from lineage.extras.merge_artifacts.given_files import expand
-from lineage.merge.data import merge_data
 from lineage.merge.inbox import DATABASES
 from lineage.merge.rules import Rules
 from lineage.tables.kept_rows import holds_all_rows
-from lineage.tables.parquet_types import widest
 
 MERGE = Rules("merge")
-
-
-def database(path: Path, *statements: str, rows: Sequence[tuple[Any, ...]] = (), table: str = "t") -> Path:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
-        if rows:
-            connection.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(rows[0]))})', rows)
-    return path
-
-
-def query(path: Path, statement: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(statement).fetchall()
 
 
 def merged(folder: Path, base: Path | None, *sources: Path, rules: Rules = MERGE) -> Path:
@@ -310,214 +286,3 @@ def test_files_folders_and_globs(tmp_path: Path) -> None:
     assert expand([str(tmp_path / "b.db"), str(tmp_path)], DATABASES)[0] == tmp_path / "b.db"
     with pytest.raises(BadInput, match=r"matches no \.db or \.sqlite"):
         expand([str(tmp_path / "x*.db")], DATABASES)
-
-
-# Parquet
-
-
-def parquet(path: Path, **columns: Any) -> Path:
-    pq.write_table(pa.table(columns), path)
-    return path
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    return rows
-
-
-def merged_data(folder: Path, base: Path | None, *sources: Path, rules: Rules | None = None) -> Path:
-    merge_data([base] if base else [], sources, folder / "out.parquet", rules or Rules("merge", ("id",)), "data")
-    return folder / "out.parquet"
-
-
-NESTED: dict[str, pa.Array] = {
-    "list": pa.array([[1, 2], None]),
-    "struct": pa.array([{"a": 1, "b": [None, "x"]}, {"a": None, "b": []}]),
-    "decimal": pa.array([decimal.Decimal("1.10"), None], pa.decimal128(10, 2)),
-    "zoned timestamp": pa.array([datetime(2026, 1, 1, tzinfo=timezone.utc), None], pa.timestamp("us", "UTC")),
-    "timestamp": pa.array([datetime(2026, 1, 1, 12), None], pa.timestamp("us")),
-    "date": pa.array([datetime(2026, 1, 1).date(), None]),
-    "dictionary": pa.array(["a", "b"]).dictionary_encode(),
-    "binary": pa.array([b"", b"\x00\xff"]),
-    "large integer": pa.array([2**64 - 1, 0], pa.uint64()),
-    "not a number": pa.array([math.inf, -0.0]),
-    "boolean": pa.array([True, None]),
-    "map": pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
-}
-
-
-@pytest.mark.parametrize("name", NESTED)
-def test_values_of_every_type_arrive_as_they_left(tmp_path: Path, name: str) -> None:
-    values = NESTED[name]
-    base = parquet(tmp_path / "a.parquet", id=[1], v=values[:1])
-    new = parquet(tmp_path / "b.parquet", id=[1, 2], v=values)
-    assert rows_of(merged_data(tmp_path, base, new)) == [
-        {"id": number + 1, "v": value} for number, value in enumerate(values.to_pylist())
-    ]
-
-
-def test_not_a_number_equals_itself(tmp_path: Path) -> None:
-    base = parquet(tmp_path / "a.parquet", id=[1], v=[math.nan])
-    result = merge_data([base], [base], tmp_path / "out.parquet", Rules("merge", ("id",)), "data")
-    assert result.is_empty and result.present == 1
-    assert math.isnan(rows_of(tmp_path / "out.parquet")[0]["v"])
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "both"),
-    [
-        ("INTEGER", "BIGINT", "BIGINT"),
-        ("INTEGER", "DOUBLE", "DOUBLE"),
-        ("FLOAT", "DOUBLE", "DOUBLE"),
-        ("UTINYINT", "TINYINT", "SMALLINT"),
-        ("UBIGINT", "BIGINT", None),
-        ("INTEGER", "VARCHAR", None),
-        ("DATE", "TIMESTAMP", None),
-        ('"NULL"', "VARCHAR", "VARCHAR"),
-    ],
-)
-def test_types_widen_or_clash(left: str, right: str, both: str | None) -> None:
-    assert widest(left, right) == widest(right, left) == both
-
-
-def test_a_batch_with_a_new_column_and_one_without_an_old_one(tmp_path: Path) -> None:
-    base = parquet(tmp_path / "a.parquet", id=[1], old=["x"])
-    new = parquet(tmp_path / "b.parquet", id=[2], fresh=[0.5])
-    assert rows_of(merged_data(tmp_path, base, new)) == [
-        {"id": 1, "old": "x", "fresh": None},
-        {"id": 2, "old": None, "fresh": 0.5},
-    ]
-
-
-def test_a_column_of_nothing_but_null_takes_any_type(tmp_path: Path) -> None:
-    base = parquet(tmp_path / "a.parquet", id=[1], v=pa.nulls(1))
-    new = parquet(tmp_path / "b.parquet", id=[2], v=["x"])
-    assert [row["v"] for row in rows_of(merged_data(tmp_path, base, new))] == [None, "x"]
-
-
-def test_a_column_of_nothing_but_null_on_both_sides(tmp_path: Path) -> None:
-    files = [parquet(tmp_path / f"{number}.parquet", id=[number], v=pa.nulls(1)) for number in (1, 2)]
-    assert rows_of(merged_data(tmp_path, *files)) == [{"id": 1, "v": None}, {"id": 2, "v": None}]
-
-
-def test_two_incoming_rows_with_one_key_the_later_source_wins_and_says_so(tmp_path: Path) -> None:
-    base = parquet(tmp_path / "a.parquet", id=[1, 2], v=[0, 0])
-    early = parquet(tmp_path / "b.parquet", id=[1], v=[1])
-    late = parquet(tmp_path / "c.parquet", id=[1], v=[2])
-    result = merge_data([base], [early, late], tmp_path / "out.parquet", Rules("rebase", ("id",)), "data")
-    assert rows_of(tmp_path / "out.parquet") == [{"id": 2, "v": 0}, {"id": 1, "v": 2}]
-    assert result.line() == "data: +1 ~1 =0 !0, 1 incoming rows gave way to a later one"
-
-
-def test_wildcards_in_a_path_are_letters(tmp_path: Path) -> None:
-    folder = tmp_path / "run [1]*?"
-    folder.mkdir()
-    base = parquet(folder / "a.parquet", id=[1])
-    assert rows_of(merged_data(folder, base, parquet(folder / "b's.parquet", id=[2]))) == [{"id": 1}, {"id": 2}]
-
-
-def test_options_take_several_values_at_once(tmp_path: Path) -> None:
-    from lineage.extras.merge_artifacts.command import spread
-
-    words = ["--strategy", "merge", "--exp-db", "a", "b", "--exp-db=c", "--key-columns", "x", "y", "--dry-run"]
-    assert list(spread(words)) == (
-        [
-            "--strategy",
-            "merge",
-            "--exp-db",
-            "a",
-            "--exp-db",
-            "b",
-            "--exp-db=c",
-            "--key-columns",
-            "x",
-            "--key-columns",
-            "y",
-            "--dry-run",
-        ]
-    )
-
-
-def command(folder: Path, *words: str, code: int = 0, answer: str = "") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-B", str(SOURCE / "scripts/merge_artifacts.py"), *words],
-        cwd=folder, capture_output=True, text=True, input=answer, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
-def test_a_dry_run_shows_the_plan_and_changes_nothing(tmp_path: Path) -> None:
-    create = "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)"
-    database(tmp_path / "base.db", create, rows=[(1, 1), (2, 2)])
-    database(
-        tmp_path / "new.db",
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL, w TEXT)",
-        rows=[(2, 0.5, "x"), (3, 3.0, "y")],
-    )
-    before = (tmp_path / "base.db").read_bytes()
-    words = ["--base-db", "base.db", "--exp-db", "new.db", "--output-db", "base.db", "--dry-run"]
-    fits = "rebase: 1 incoming rows have known keys and changed values, which merge would not take"
-    assert command(tmp_path, "--strategy", "merge", *words).stdout.splitlines() == [
-        "merge t: +1 ~0 =0 !1, new columns: w, wider types: v INTEGER → REAL",
-        "  id=2 — v: 2.0 | 0.5, w: None | 'x'",
-        f"recommended — {fits}",
-    ]
-    as_json = ["--strategy", "rebase", "--key-columns", "id", "--format", "json"]
-    told = json.loads(command(tmp_path, *as_json, *words).stdout)
-    assert told["recommended"] == fits, "the same, whichever strategy it is asked with"
-    [plan] = told["plans"]
-    assert (plan["added"], plan["replaced"], plan["present"], plan["new_columns"]) == (2, 1, 0, ["w"])
-    assert (tmp_path / "base.db").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".db") == ["base.db", "new.db"]
-
-
-@pytest.mark.slow
-def test_a_rebase_by_hand_asks_with_counts(tmp_path: Path) -> None:
-    for name, value in (("base", 1), ("new", 2)):
-        parquet(tmp_path / f"{name}.parquet", id=[1, 2], v=[value, 9])
-    words = ["--strategy", "rebase", "--key-columns", "id", "--base-data", "base.parquet", "--exp-data", "new.parquet"]
-    words += ["--output-data", "out.parquet"]
-    done = command(tmp_path, *words, code=1, answer="n\n")
-    assert "out.parquet: +1 ~1 =1 !0\nReplace 1 rows of out.parquet? [y/N]" in done.stdout
-    assert "error: not confirmed; nothing was changed" in done.stderr and not (tmp_path / "out.parquet").exists()
-    command(tmp_path, *words, answer="y\n")
-    assert sorted(row["v"] for row in rows_of(tmp_path / "out.parquet")) == [2, 9]
-    command(tmp_path, *words, "--yes")  # the same bytes again
-    parquet(tmp_path / "new.parquet", id=[1, 2], v=[3, 9])
-    assert command(tmp_path, *words, "--yes", code=1).stderr == (
-        "error: out.parquet would be replaced, and its bytes are recorded nowhere\n"
-        "  → mv out.parquet out.parquet.old   # or: dvc add out.parquet; by hand --backup-tag NAME pins it\n"
-    )
-
-
-MISTAKES = {
-    "nothing": ([], "error: nothing to merge: give --exp-db or --exp-data"),
-    "no output": (
-        ["--strategy", "merge", "--exp-db", "x.db"],
-        "error: --strategy and --output-db (or --output-data) are needed",
-    ),
-    "no such base": (
-        ["--strategy", "merge", "--base-db", "y.db", "--exp-db", "x.db", "--output-db", "o.db"],
-        "error: y.db does not exist; leave the option out to start without a base",
-    ),
-    "no such source": (
-        ["--strategy", "merge", "--exp-db", "z*.db", "--output-db", "o.db"],
-        "error: z*.db matches no .db or .sqlite or .sqlite3 or .duckdb file",
-    ),
-    "rebase by nothing": (
-        ["--strategy", "rebase", "--exp-db", "x.db", "--output-db", "o.db"],
-        "error: rebase needs key columns: what decides which rows are replaced?",
-    ),
-    "no such table": (
-        ["--strategy", "merge", "--exp-db", "x.db", "--output-db", "o.db", "--table", "runs"],
-        "error: table 'runs' is in none of the 1 incoming databases; they have: t",
-    ),
-}
-
-
-@pytest.mark.parametrize(("words", "message"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_mistakes_on_the_command_line(tmp_path: Path, words: list[str], message: str) -> None:
-    database(tmp_path / "x.db", "CREATE TABLE t (id TEXT PRIMARY KEY)", rows=[("a",)])
-    assert command(tmp_path, *words, code=2).stderr.splitlines()[0] == message
-    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["x.db"]

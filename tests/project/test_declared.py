@@ -43,7 +43,7 @@ FILES_BESIDE = {
 """Files that a stage reads although a change of them has to rerun nothing by itself."""
 
 RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock", ".git/", ".dvc/", "scripts/")
-"""What every stage may look at: what is recorded of the project. Its code is the matter of test_house.py."""
+"""What every stage may look at: what is recorded of the project. Its code is the matter of test_rooms.py."""
 
 
 def watch(project: Project, stage: str) -> dict[str, list[str]]:
