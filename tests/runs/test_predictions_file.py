@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
-from conftest import SOURCE as _  # puts the project's scripts on the path  # noqa: F401
+from conftest import SOURCE  # puts the project's scripts on the path, too
 from toy_runs import md5, predictions
 
 from lineage.core.errors import BadInput
@@ -114,3 +116,32 @@ def test_a_name_that_cannot_be_a_column_is_refused(tmp_path: Path, names: list[s
         )
     assert message in str(caught.value) and not (tmp_path / "p.parquet").exists()
     check_columns(["item_id", "predictions", "order", "ä ü", "val.acc"])
+
+
+def test_the_lines_of_the_page_read_files_with_other_columns_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line for each of pandas, DuckDB and polars; what these make of the folder itself is wrong, as the page says."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/predictions")
+    folder.mkdir(parents=True)
+    write_predictions(folder / "run-1.parquet", "run-1", pd.DataFrame({"item_id": [1, 2], "predicted": [0.5, 1.0]}))
+    write_predictions(
+        folder / "run-2.parquet", "run-2", pd.DataFrame({"sure": [0.9], "predicted": [7], "item_id": [1]})
+    )
+    page = (SOURCE / "docs/runs.md").read_text(encoding="utf-8")
+    lines = dict(re.findall(r"^(?:>>> )?by_(\w+) = (.*)$", page, re.MULTILINE))
+    known = {"pd": pd, "pl": pl, "duckdb": duckdb, "files": sorted(folder.glob("*.parquet"))}
+    frames = {name: eval(line, known) for name, line in lines.items()}
+    frames |= {"duckdb": frames["duckdb"].df(), "polars": pl.DataFrame(frames["polars"]).to_pandas()}
+    assert list(frames) == ["pandas", "duckdb", "polars"]
+    for name, frame in frames.items():
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        assert sorted(rows, key=lambda row: (row["track_id"], row["item_id"])) == [
+            {"track_id": "run-1", "item_id": 1, "predicted": 0.5, "sure": None},
+            {"track_id": "run-1", "item_id": 2, "predicted": 1.0, "sure": None},
+            {"track_id": "run-2", "item_id": 1, "predicted": 7, "sure": 0.9},
+        ], name
+    assert "sure" not in pd.read_parquet(folder)
+    with pytest.raises(pl.exceptions.PolarsError):
+        pl.read_parquet(folder)
