@@ -156,13 +156,18 @@ def test_a_dvc_lock_that_is_ignored_is_found_once_it_is_there(trained: Project) 
         (trained.path / tool).parent.mkdir(parents=True, exist_ok=True)
         (trained.path / tool).touch()
     assert check_tracked(trained.path).mark == "✓"
+    trained.git("tag", "--annotate", "e0.1.0", "--message", "e0.1.0")
     trained.git("rm", "--quiet", "--cached", "dvc.lock", "results/metrics.json")
     trained.git("commit", "--quiet", "--no-verify", "--message", "as where they were never tracked")
     with (trained.path / ".gitignore").open("a") as rules:
         rules.write("*.lock\n*.json\n")
     said = trained.script("doctor", code=1)
     assert "✗ tracked Git ignores files that it must track: dvc.lock results/metrics.json\n" in said
+    proven = trained.script("experiment_explorer", "verify", "--all", code=1)
+    assert "warning: Git ignores files that it must track: dvc.lock results/metrics.json\n" in proven
+    assert remedy_of(proven, "warning: Git ignores") == remedy_of(said, "✗ tracked")
     trained.run("sh", "-c", remedy_of(said, "✗ tracked"))
+    assert "Git ignores" not in trained.script("experiment_explorer", "verify", "--all", code=1)
     assert "✓ tracked" in trained.script("doctor", code=1)
 
 

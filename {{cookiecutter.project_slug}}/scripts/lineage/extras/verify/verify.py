@@ -25,6 +25,7 @@ from lineage.results.version_results import Run, files_of, find_results, params_
 from lineage.runs.model_file import hashes_by_name, model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import git, main_root
+from lineage.tracked.ignored import check_tracked
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import (
     listing,
@@ -98,7 +99,11 @@ def print_proofs(
 
 
 def _warn(root: Path) -> None:
-    """Warn where history or candidates are in danger, which another extra finds out."""
+    """Warn where files are ignored, and of history and candidates, at which an extra looks."""
+    try:
+        check_tracked(root)
+    except Refused as ignored:
+        warn(str(ignored))
     try:
         with explain_missing("doctor", "what verify says of history and candidates"):
             from lineage.extras.doctor.examine import check_candidates, check_history
