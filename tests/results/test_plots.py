@@ -69,6 +69,13 @@ def test_versions_on_another_test_set_are_not_drawn(root: Path, capsys: pytest.C
     assert capsys.readouterr().out == f"not in the plot of versions, since {why}: e0.10.0\n"
 
 
+def test_a_row_without_a_version_as_others_have_it_is_no_version(root: Path) -> None:
+    with sqlite3.connect(root / "results/experiments.db") as connection:
+        connection.execute("ALTER TABLE metrics ADD COLUMN test_hash TEXT")
+        connection.execute("UPDATE metrics SET version = NULL, test_hash = 'x' WHERE version = 'e0.10.0'")
+    assert report(root, "versions.csv") == [["version", "f1_score", "value"], ["e0.2.0", "0.9", "0.1"]]
+
+
 def test_axes_of_a_sweep_are_the_params_that_differ_and_the_metrics(root: Path) -> None:
     header, *lines = report(root, "sweep.csv")
     assert header == ["track_id", "axis", "position", "value", "score"]

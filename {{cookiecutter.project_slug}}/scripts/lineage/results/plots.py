@@ -74,7 +74,8 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
 def version_lines(runs: list[Row], best: Row, metrics: list[str]) -> Lines:
     """List each version and the metrics of its best run, in the order of versions.
 
-    Versions without a run that was measured as the best one was are left out, and named.
+    Versions without a run that was measured as the best one was are left out, and named. Rows that
+    name none, as those of another project may, are no version.
 
     Args:
         runs: rows of `metrics`, best first.
@@ -84,7 +85,7 @@ def version_lines(runs: list[Row], best: Row, metrics: list[str]) -> Lines:
     Returns:
         a header, and a line for each version.
     """
-    best_of = {run["version"]: run for run in reversed(runs)}
+    best_of = {run["version"]: run for run in reversed(runs) if run["version"]}
     conditions = conditions_of(best)
     names = ("version", *metrics)
     lines: list[Sequence[Any]] = [names]
