@@ -150,7 +150,7 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
     trained.run("make", "test", f"VENV={sys.prefix}")
     every_command_is_explained(trained)
     trained.script("version_tag", "--start", "patch")
-    assert "\n+  version: e0.1.1 " in trained.git("diff", "-U0", "params.yaml")
+    assert "\n+  version: e0.1.1" in trained.git("diff", "-U0", "params.yaml")
     trained.git("checkout", "params.yaml")
     tag = trained.git("rev-parse", "refs/tags/e0.1.0")
     trained.git("tag", "--delete", "e0.1.0")

@@ -88,7 +88,7 @@ def test_what_the_machine_ignores_is_tracked_all_the_same(bake: Bakery) -> None:
     """Many people ignore data/ and *.lock everywhere; a bake would then commit half a project."""
     home = Path(bake.environment["HOME"])
     (home / ".config/git").mkdir(parents=True)
-    (home / ".config/git/ignore").write_text("data/\ndata/*\n*.lock\nmodels/\nruns/\n*.yaml\n*.json\n.idea/\n")
+    (home / ".config/git/ignore").write_text("data/\n*.lock\nmodels/\nruns/\n*.yaml\n*.json\n.idea/\n")
     project = bake()
     assert (
         "✓ tracked no ignore rule hides" in project.log and "✓ data    put into the cache: data/incoming" in project.log
@@ -134,6 +134,27 @@ def test_what_machine_and_repository_around_a_project_ignore_is_tracked_and_a_cl
     assert contents(colleague) == contents(project)
 
 
+def test_a_folder_that_a_rule_of_the_machine_hides_from_dvc_is_named_and_the_remedy_works(
+    bake: Bakery, tmp_path: Path
+) -> None:
+    """To Git `data/*` is what is in the folder, which the project lets in again; to dulwich it is the folder, too."""
+    bake.environment["HOME"] = str(tmp_path)
+    (tmp_path / "ignore").write_text("data/*\n")
+    git = Project(tmp_path, bake.environment)
+    git.run("git", "config", "--global", "core.excludesFile", str(tmp_path / "ignore"))
+    project = bake()
+    problem = "✗ tracked DVC passes over data/incoming.dvc, data/test.parquet.dvc, which an ignore rule hides from it\n"
+    assert problem in project.log
+    assert {"data/incoming.dvc", "data/test.parquet.dvc"} < set(project.git("ls-files").splitlines())
+    remedy = remedy_of(project.log, "✗ tracked")
+    assert remedy == "git config core.excludesFile /dev/null && make setup"
+    project.run("sh", "-c", remedy.replace("make setup", "python scripts/setup_project.py"))
+    assert "✓ tracked" in project.script("setup_project")
+    project.dvc("push")
+    sent = [path for path in Path(f"{project.path}-remote").rglob("*") if path.is_file()]
+    assert len(sent) == 5, "the test set, and two folders with a file each"
+
+
 def test_files_that_the_project_itself_ignores_are_named_and_can_be_tracked(bake: Bakery) -> None:
     """A rule of the project's own wins over what the template asks Git to track."""
     project = bake()
@@ -147,7 +168,10 @@ def test_files_that_the_project_itself_ignores_are_named_and_can_be_tracked(bake
     project.run("sh", "-c", remedy_of(said, "✗ tracked"))
     assert "data/incoming.dvc" in project.git("ls-files", "data")
     said = project.script("setup_project", "--first")
-    assert "✓ tracked no ignore rule hides" in said
+    problem = "DVC passes over data/incoming.dvc, data/test.parquet.dvc, which an ignore rule hides from it"
+    assert f"✗ tracked {problem}\n    → sed -i 1d data/.gitignore && make setup\n" in said
+    project.run("sh", "-c", remedy_of(said, "✗ tracked").partition(" && ")[0])
+    assert "✓ tracked no ignore rule hides" in project.script("setup_project", "--first")
 
 
 @pytest.mark.slow

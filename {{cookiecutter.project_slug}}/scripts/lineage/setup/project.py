@@ -18,7 +18,7 @@ from lineage.setup.shared_cache import make_cache, pyproject
 from lineage.tracked.cache import cached_object, store
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.ignored import check_tracked
+from lineage.tracked.ignored import check_seen
 
 FIRST_COMMIT = "Start from cookiecutter-lineage"
 NOT_TOP = "the project is not the top of its Git repository"
@@ -49,7 +49,7 @@ def run_setup(
         "data": partial(_data, root),
         "hooks": partial(_hooks, root),
         "commit": partial(_commit, root, author),
-        "tracked": partial(check_tracked, root),
+        "tracked": partial(check_seen, root),
         "pull": partial(_pull, root, profile),
     }
     if first:

@@ -7,7 +7,7 @@
     hashes          hashes of files and folders, as DVC computes them
     cache           DVC's local cache: where an object is, whether it is whole, copied in and out
     remote          the bytes behind a hash, from the cache or the remote, verified
-    ignored         which files an ignore rule keeps from Git, although it must track them
+    ignored         which files an ignore rule keeps from Git or DVC, which must track them
     git             the one place that runs Git
     version_tags    the tags of versions, here and on Git's remote, and which version is closed
     dvc             DVC, run as a command that waits for its turn

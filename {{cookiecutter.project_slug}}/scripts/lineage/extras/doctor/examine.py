@@ -25,7 +25,7 @@ from lineage.setup.project import (
 from lineage.setup.shared_cache import check_links, link_types
 from lineage.tracked.cache import cache_folder, cached_object, dvc_config, is_whole, object_path
 from lineage.tracked.git import git, run
-from lineage.tracked.ignored import check_tracked
+from lineage.tracked.ignored import check_seen
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import missing_in_remote, open_remote, send, with_files
 from lineage.tracked.version_tags import tags
@@ -51,7 +51,7 @@ def examine(root: Path) -> Iterator[Step]:
         "dvc": partial(_tool, "dvc"),
         "dulwich": partial(_tool, "dulwich"),
         "history": check_history,
-        "tracked": check_tracked,
+        "tracked": check_seen,
         "merge": _merge_driver,
         "secrets": check_secrets,
         "links": _links,
