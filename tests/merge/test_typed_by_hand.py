@@ -113,10 +113,10 @@ def test_as_many_columns_come_as_sqlite_can_number_and_more_are_refused_by_name(
             database(tmp_path / f"{name}{count}.db", script)
     assert "merge t: +1 ~0 =0 !0" in merge(tmp_path, "db", "a1998.db", "b1998.db")
     assert query(tmp_path / "out.db", "SELECT id, c1, c1997 FROM t") == [("a", 1.0, None), ("b", 2.0, None)]
-    for base, source, wide in (("a1999", "b1998", "a1999"), ("a1998", "b1999", "b1999")):
+    for base, source, wide in (("a1999", "b1998", "the base"), ("a1998", "b1999", "b1999.db")):
         said = merge(tmp_path, "db", f"{base}.db", f"{source}.db", code=2)
         assert said == (
-            f"error: {wide}.db: table 't' has 1999 columns; 1998 can be merged\n"
+            f"error: {wide}: table 't' has 1999 columns; 1998 can be merged\n"
             "  → split it in two tables with one key, or merge it as parquet\n"
         )
     database(tmp_path / "c.db", "CREATE TABLE t(id TEXT, other INT); INSERT INTO t VALUES('c', 7)")
