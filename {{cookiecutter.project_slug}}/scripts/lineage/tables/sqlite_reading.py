@@ -6,7 +6,7 @@ Nothing here creates a file that is only read, nor changes one: not its bytes, n
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,8 +30,9 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         BadInput: not a SQLite file, or damaged.
     """
     check_is_sqlite(path)
+    place = TemporaryDirectory(prefix="lineage-") if has_left_log(path) else nullcontext("")
     try:
-        with TemporaryDirectory(prefix="lineage-") as folder:
+        with place as folder:
             uri = read_only_uri(with_log(path, Path(folder) / "copy.db"))
             with closing(sqlite3.connect(uri, uri=True)) as connection:
                 yield connection
