@@ -36,6 +36,9 @@ VERSIONS = 20
 WITH_PREDICTIONS = 500
 WITH_EVENTS = 60
 STEPS = 50
+EVENTS = """
+    CREATE TABLE events (track_id TEXT, timestamp TEXT, step INTEGER, loss REAL, PRIMARY KEY (track_id, timestamp))
+"""
 
 
 def run(*command: str) -> None:
@@ -76,13 +79,17 @@ def make_runs(count: int) -> None:
     rows["f1_score"] = chance.uniform(0.8, 0.99, count)
     rows["model_C"] = chance.uniform(0.01, 10, count)
     names = rows["track_id"].repeat(STEPS)[: WITH_EVENTS * STEPS]
-    events = pd.DataFrame({"track_id": names, "timestamp": "1"})
-    events["step"] = np.arange(len(events)) % STEPS
-    events["loss"] = 1 / (events["step"] + 1)
-    database.unlink()
-    with closing(sqlite3.connect(database)) as connection:
-        rows.to_sql("metrics", connection, index=False)
-        events.to_sql("events", connection, index=False)
+    steps = np.arange(len(names)) % STEPS
+    events = pd.DataFrame({"track_id": names, "timestamp": steps.astype(str), "step": steps, "loss": 1 / (steps + 1)})
+    content = database.read_bytes()
+    database.unlink()  # it may be a link into DVC's cache
+    database.write_bytes(content)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM metrics")
+        rows.to_sql("metrics", connection, index=False, if_exists="append")
+        connection.execute("DROP TABLE IF EXISTS events")
+        connection.execute(EVENTS)
+        events.to_sql("events", connection, index=False, if_exists="append")
     shutil.rmtree(PROJECT / "results/predictions")
     (PROJECT / "results/predictions").mkdir()
     for run_id in rows["track_id"][:WITH_PREDICTIONS]:
