@@ -89,3 +89,14 @@ def test_a_copy_never_takes_a_newer_run_of_main_back(two_versions: Project) -> N
     two_versions.repro("merge_results")
     found = runs(two_versions.path / DATABASE)
     assert found == sorted([first, (version, f"re-{run}", 0.5), third, ("e0.3.0", "theirs", 0.1)])
+
+
+def test_a_run_of_our_own_is_no_copy_although_the_results_have_its_row(two_versions: Project) -> None:
+    """As when `train` was done again by hand under an id that was merged: the extra for copies is not asked for."""
+    root = two_versions.path
+    (root / "results/incoming/copy.db").unlink()
+    shutil.rmtree(root / "scripts/lineage/extras/copies")
+    [run] = (root / "results/runs").glob("*.db")
+    edit(run, "UPDATE metrics SET f1_score = 0.5")
+    two_versions.script("merge_results")
+    assert ("e0.2.0", run.stem, 0.5) in runs(root / DATABASE)

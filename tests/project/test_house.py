@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_TOKENS = 54_500
+MOST_TOKENS = 54_550
 """Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart.
 
 What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 50,000.

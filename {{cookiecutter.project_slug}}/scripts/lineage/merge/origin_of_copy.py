@@ -4,20 +4,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.core.errors import explain_missing
+from lineage.core.paths import RUNS
 from lineage.merge.predictions import run_ids
 from lineage.tables.sources import read_sources
 from lineage.tables.sqlite_reading import is_sqlite
 
 
 def find_origins(
-    root: Path,
-    name: str,
-    base: Path | None,
-    sources: Iterable[Path],
+    root: Path, name: str, base: Path | None, sources: Iterable[Path]
 ) -> dict[Path, Path]:
     """Find the recorded versions of an accumulated database that copies of it began as.
 
-    A copy has a record of what was merged into it, or runs that the base has, too.
+    A copy has a record of what was merged into it, or runs that the base has, too. The databases in
+    which `train` leaves its runs are none.
 
     Args:
         root: the project's root.
@@ -34,10 +33,8 @@ def find_origins(
     if base is None:
         return {}
     ours = run_ids(base)
-    copies = []
-    for source in filter(is_sqlite, sources):
-        if read_sources(source) or ours & run_ids(source):
-            copies.append(source)
+    others = [source for source in filter(is_sqlite, sources) if source.parent != root / RUNS]
+    copies = [source for source in others if read_sources(source) or ours & run_ids(source)]
     if not copies:
         return {}
     with explain_missing("copies", f"{copies[0]}, a copy of {name},"):

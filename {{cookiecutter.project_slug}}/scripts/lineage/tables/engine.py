@@ -79,8 +79,8 @@ def read_later(engine: Engine, files: Sequence[Path]) -> None:
 
 def _find_damaged(engine: Engine) -> None:
     """Read each file alone that was noted; raise `BadInput` for the first that is damaged."""
-    noted = engine.execute("SELECT unnest(getvariable('lineage_files'))").fetchall()
-    for (file,) in noted:
+    noted = "SELECT unnest(getvariable('lineage_files'))"
+    for (file,) in engine.execute(noted).fetchall():
         ask(engine, file, f"SELECT max(hash(row)) FROM {text(glob.escape(file))} AS row")
 
 

@@ -3,6 +3,7 @@
 Nothing here creates a file that is only read, nor changes one: not its bytes, nor its journal.
 """
 
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     place = TemporaryDirectory(prefix="lineage-") if has_left_log(path) else nullcontext("")
     try:
         with place as folder:
-            uri = read_only_uri(with_log(path, Path(folder) / "copy.db"))
-            with closing(sqlite3.connect(uri, uri=True)) as connection:
+            file = with_log(path, Path(folder) / "copy.db")
+            with closing(sqlite3.connect(read_only_uri(file), uri=True)) as connection:
                 yield connection
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names that are no text
         raise unreadable(path, str(error)) from error
@@ -69,8 +70,7 @@ def read_only_uri(path: Path) -> str:
 
     SQLite would make files beside one that keeps a write-ahead log and is open nowhere.
     """
-    keeps_log = starts_with(path, b"\2\2", WAL_OFFSET)
-    is_closed = keeps_log and not log_of(path).exists()
+    is_closed = starts_with(path, b"\2\2", WAL_OFFSET) and not log_of(path).exists()
     return f"{path.absolute().as_uri()}?{'immutable=1' if is_closed else 'mode=ro'}"
 
 
@@ -131,9 +131,9 @@ def unreadable(path: Path, reason: str) -> BaseException:
         return BadInput(f"{path}: {reason}", "close the program that writes to it, then try again")
     remedy = None
     if "malformed" in reason or "not a database" in reason:
-        remedy = f"sqlite3 {path} 'PRAGMA integrity_check'"
+        remedy = f"sqlite3 {shlex.quote(str(path))} 'PRAGMA integrity_check'"
     elif reason.startswith("view ") and reason.endswith(" already exists"):
         view = reason.removesuffix(" already exists")
-        remedy = f"sqlite3 {path} 'DROP {view}'"
+        remedy = f"sqlite3 {shlex.quote(str(path))} 'DROP {view}'"
         reason += ", in the place of an incoming table"
     return BadInput(f"{path}: {reason}", remedy)
