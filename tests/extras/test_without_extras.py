@@ -67,6 +67,7 @@ NO_PACKAGES = (
     "access",
     "arrow_types",
     "cast_text",
+    "collect",
     "compare",
     "copies",
     "doctor",
@@ -216,8 +217,11 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
     )
     assert f"error: {problem}\n  → make setup EXTRAS=git_merge\n" in refused.stdout + refused.stderr
     project.dvc("push")
-    assert "removed" in project.run("scripts/finish_worktree.sh", "x").stdout
     set_up(project, "git_merge")
+    with without(project, "collect"):
+        refused = project.run("scripts/finish_worktree.sh", "x", "--collect", code=2)
+        assert refused.stderr == f"error: finish_worktree.sh --collect asks for {asked_for('collect')}"
+        assert "removed" in project.run("scripts/finish_worktree.sh", "x").stdout
     assert "dvc.lock merged" in project.run("git", "merge", "--no-edit", "side").stderr
     project.dvc("checkout")
     works = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import Project
 from worktrees_project import DATABASE, metric_rows, run_ids, sh, traces, work_in, worktree
@@ -76,3 +78,82 @@ def test_a_cell_that_main_and_an_experiment_changed_waits_for_a_decision(light_t
     assert conflicts(main) == [] and traces(main) == ([], "", [])
     assert main.git("status", "--porcelain") == "" and "up to date" in main.dvc("status")
     assert (main.path / f"results/predictions/{third.pop()}.parquet").is_file()
+
+
+def test_an_experiment_that_only_corrected_a_row_of_main_brings_the_correction_home(light_trained: Project) -> None:
+    main = light_trained
+    [run] = run_ids(main)
+    before = metric_rows(main)[run]
+    sh(main, "setup", "fix")
+    experiment = worktree(main, "fix")
+    correct(experiment, run, accuracy=0.25)
+    experiment.repro()
+    experiment.commit("The accuracy of the first run was mistyped")
+    experiment.git("tag", "--annotate", "e0.1.1", "--message", "e0.1.1 | accuracy corrected")
+    experiment.dvc("push")
+
+    said = sh(main, "finish", "fix", code=1)
+    assert "✗ runs    rows of runs that main has were corrected here" in said
+    assert "→ ./scripts/finish_worktree.sh fix --collect" in said
+    assert "error: exp/fix is not home yet: runs" in said and metric_rows(main) == {run: before}
+
+    assert "removed " in sh(main, "finish", "fix", "--collect")
+    assert metric_rows(main) == {run: {**before, "accuracy": 0.25}}
+    assert main.git("log", "-1", "--format=%s") == "Collect exp/fix: 0 runs, 0 batches, corrected rows"
+    assert traces(main) == ([], "", [])
+    assert main.git("status", "--porcelain") == "" and "up to date" in main.dvc("status")
+
+
+def test_corrected_rows_that_are_home_are_not_asked_for_again(light_trained: Project) -> None:
+    main = light_trained
+    [run] = run_ids(main)
+    sh(main, "setup", "fix")
+    experiment = worktree(main, "fix")
+    correct(experiment, run, accuracy=0.25)
+    work_in(main, "fix", "e0.2.0", C=0.5)
+    experiment.dvc("push")
+    main.git("checkout", "-b", "other")
+    correct(main, run, log_loss=0.125)
+    main.repro()
+    main.commit("main corrects another cell")
+    # the branch is kept, so that it can be looked at again
+    other = main.path.parent / "keeper"
+    main.git("worktree", "add", "--force", str(other), "exp/fix")
+    assert "could not be deleted" in sh(main, "finish", "fix", "--collect", code=1)
+    merged = metric_rows(main)[run]
+    assert (merged["accuracy"], merged["log_loss"]) == (0.25, 0.125)
+    head = main.git("rev-parse", "HEAD")
+    main.git("-C", str(other), "switch", "--detach")
+    said = sh(main, "finish", "fix")
+    assert "✓ runs    1 of its own, all in main's database" in said
+    assert main.git("rev-parse", "HEAD") == head and metric_rows(main)[run] == merged
+
+
+def test_training_data_that_an_experiment_merged_by_hand_are_not_left_behind(
+    light_trained: Project, tmp_path: Path
+) -> None:
+    main = light_trained
+    sh(main, "setup", "fix")
+    experiment = worktree(main, "fix")
+    rows = pd.read_parquet(experiment.path / "data/train.parquet")
+    corrected = rows.iloc[[3]].assign(label=7)
+    corrected.to_parquet(tmp_path / "labels.parquet")
+    experiment.script(
+        "merge_artifacts", "--strategy", "rebase", "--key-columns", "id", "--yes",
+        "--base-data", "data/train.parquet", "--exp-data", f"{tmp_path}/labels.parquet", "--output-data", "data/train.parquet",
+    )  # fmt: skip
+    experiment.dvc("commit", "--force", "merge_data")
+    work_in(main, "fix", "e0.2.0", C=0.5)
+    said = sh(main, "finish", "fix", "--collect", code=1)
+    line = "✗ data    data/train.parquet has ../labels.parquet, which main has not merged"
+    assert line in said and "error: exp/fix is not home yet: data" in said, said
+    main.git("checkout", "params.yaml")
+    remedy = said[said.index(line) :].splitlines()[1].strip()
+    assert remedy == "→ git merge exp/fix   # or: --decline-data"
+    main.run("sh", "-c", remedy.removeprefix("→ "))
+    main.dvc("checkout")
+    assert "removed " in sh(main, "finish", "fix")
+    found = pd.read_parquet(main.path / "data/train.parquet").set_index("id")["label"]
+    expected = rows.set_index("id")["label"]
+    expected[corrected["id"].iloc[0]] = 7
+    assert found.to_dict() == expected.to_dict()

@@ -45,11 +45,19 @@ remote is on S3."""
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""
 
-NEEDS = {("worktrees", "git_merge"), ("worktrees", "retrieve"), ("verify", "doctor")}
+NEEDS = {
+    ("worktrees", "retrieve"),
+    ("worktrees", "collect"),
+    ("worktrees", "git_merge"),
+    ("collect", "worktrees"),
+    ("collect", "git_merge"),
+    ("verify", "doctor"),
+}
 """Extras that need another one.
 
-An experiment is a worktree as `checkout` makes one, and is collected as Git's merge driver merges; `verify` warns of
-what `doctor` finds.
+An experiment is a worktree as `checkout` makes one; it is collected, by an option of the command that finishes it, as
+Git's merge driver merges, and what that would change tells whether corrected rows are home; `verify` warns of what
+`doctor` finds.
 """
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
@@ -12,6 +13,7 @@ from lineage.merge.predictions import run_ids
 from lineage.results.chosen_by import Row
 from lineage.results.leaderboard import best_runs, metric_names
 from lineage.runs.model_file import hashes_by_name
+from lineage.tables.sources import Sources, read_sources
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import listing, obtain
@@ -49,12 +51,42 @@ class ExperimentWork:
         return self.runs - self._runs(self.ours)
 
     @cached_property
+    def has_corrections(self) -> bool:
+        """Whether it changed rows of main's runs otherwise than main did, and brings no run.
+
+        What somebody has merged by hand, to choose one of two values, counts as brought.
+        """
+        from lineage.extras.git_merge.outputs import Hashes, merge_results
+
+        sides = (self.base, self.ours, self.theirs)
+        versions = Hashes(*[side.get(paths.DATABASE, "") for side in sides], may_drop=False)
+        ours = versions.ours
+        if self.missing_runs or versions.theirs in ("", versions.base, ours):
+            return False
+        if versions.theirs in read_sources(obtain(self.main, ours)):
+            return False
+        conflicts: list[Any] = []
+        merged = merge_results(self.main, versions, conflicts)
+        return bool(conflicts) or merged != ours
+
+    @cached_property
     def missing_batches(self) -> dict[str, str]:
         """Name to hash of new batches in `data/incoming` that main lacks."""
         batches = self._files(self.theirs, paths.INCOMING_DATA)
         known = set(self._files(self.base, paths.INCOMING_DATA).values())
         known.update(self._files(self.ours, paths.INCOMING_DATA).values())
         return {name: md5 for name, md5 in batches.items() if md5 not in known}
+
+    @cached_property
+    def merged_by_hand(self) -> list[str]:
+        """Names of files in no inbox that it merged into the training data, and main did not."""
+        known = self._merged_data(self.base) | self._merged_data(self.ours)
+        inbox = self._files(self.theirs, paths.INCOMING_DATA).values()
+        names = []
+        for md5, source in self._merged_data(self.theirs).items():
+            if md5 not in known and md5 not in inbox:
+                names.append(source.name)
+        return names
 
     @cached_property
     def best(self) -> Row | None:
@@ -80,6 +112,13 @@ class ExperimentWork:
             return set()
         database = obtain(self.main, outputs[paths.DATABASE])
         return run_ids(database)
+
+    def _merged_data(self, outputs: Outputs) -> Sources:
+        """Read what was merged into the training data; of parts, the last has that record."""
+        if paths.TRAIN_DATA not in outputs:
+            return {}
+        *_, last = sorted(self._files(outputs, paths.TRAIN_DATA).items())
+        return read_sources(obtain(self.main, last[1]))
 
     def _files(self, outputs: Outputs, folder: str) -> dict[str, str]:
         return listing(self.main, outputs[folder]) if folder in outputs else {}

@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from lineage.core import paths
 from lineage.core.check_result import Step, done, failed
 from lineage.core.console import say
 from lineage.core.errors import LineageError, Refused, explain_missing
@@ -74,9 +75,9 @@ def _kept_branch(experiment: Experiment) -> Refused:
 
 
 def _collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) -> None:
-    """Collect, which merges as Git's merge driver does: that is another extra."""
-    with explain_missing("git_merge", "finish_worktree.sh --collect"):
-        from lineage.extras.worktrees.collect import collect
+    """Collect what the experiment made: that is another extra."""
+    with explain_missing("collect", "finish_worktree.sh --collect"):
+        from lineage.extras.collect.collect import collect
     collect(experiment, work, with_data=with_data)
 
 
@@ -150,6 +151,8 @@ def checklist(
     if work.missing_runs:
         counts = f"{len(work.missing_runs)} of {len(work.runs)}"
         runs = failed("runs", f"{counts} runs are not in main's committed database", collecting)
+    elif work.has_corrections:
+        runs = failed("runs", "rows of runs that main has were corrected here", collecting)
     model = done("model", "its best is in main, or it has none")
     if work.best:
         text = f"the best, of run {work.best['track_id']}, is neither in production nor a candidate"
@@ -159,6 +162,9 @@ def checklist(
     if batches and not decline_data:
         text = f"new batches that main lacks: {batches}"
         data = failed("data", text, f"{collecting}   # or: --decline-data")
+    elif work.merged_by_hand and not decline_data:
+        text = f"{paths.TRAIN_DATA} has {', '.join(work.merged_by_hand)}, which main has not merged"
+        data = failed("data", text, f"git merge {experiment.branch}   # or: --decline-data")
     return [_tag(experiment, work.head), _remote(experiment, work), runs, model, data]
 
 

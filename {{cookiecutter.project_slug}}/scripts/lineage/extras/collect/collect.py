@@ -65,7 +65,7 @@ def collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) ->
         if remote is not None:
             sent = send(main, remote, with_files(main, work.theirs.values()))
             say(f"sent {len(sent)} objects to the remote")
-        if not (batches or work.missing_runs or work.best):
+        if not (batches or work.missing_runs or work.best or work.has_corrections):
             _journal(experiment).unlink(missing_ok=True)  # of a commit that was made by hand
             refuse_conflicts(main, [], CHOOSE)  # there are none any more
             return
@@ -101,6 +101,8 @@ def _change_main(experiment: Experiment, work: ExperimentWork, batches: dict[str
         raise
     _keep_best(main, work)
     counts = f"{len(work.missing_runs)} runs, {len(batches)} batches"
+    if work.has_corrections:
+        counts += ", corrected rows"
     written = [path for path in WRITTEN if (main / path).exists()]
     git(main, "add --", *written)
     command = ("commit --quiet --no-verify -m", f"Collect {experiment.branch}: {counts}")
