@@ -1,14 +1,19 @@
-"""The messages of the project's errors, read from its code: what is said, with … for what only a run knows."""
+"""The messages of the project's errors, warnings and checks, read from its code: what is said, with … for what only a run knows."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ERRORS = ("BadInput", "Refused")
+ERRORS = {"BadInput": 0, "Refused": 0}
+"""The calls that make an error, and where among their arguments the problem stands."""
+
+WARNINGS = {"warn": 0, "skipped": 1, "failed": 1}
+"""The calls that say or return something else to heed: a warning, or a line of a checklist with – or ✗."""
+
 UNKNOWN = "…"
 
 
@@ -31,8 +36,8 @@ class Message:
         return max((piece.strip() for piece in self.problem.split(UNKNOWN)), key=len)
 
 
-def messages_of(folder: Path) -> Iterator[Message]:
-    """Read the errors of all Python files below a folder."""
+def messages_of(folder: Path, calls: Mapping[str, int] = ERRORS) -> Iterator[Message]:
+    """Read what some calls say in all Python files below a folder: errors, unless others are asked for."""
     for path in sorted(folder.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = assigned(tree.body)
@@ -40,8 +45,8 @@ def messages_of(folder: Path) -> Iterator[Message]:
         for function in functions:
             known = {**constants, **assigned(ast.walk(function))}
             for node in ast.walk(function):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
-                    said = [text_of(argument, known) for argument in node.args] + [""]
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in calls:
+                    said = [text_of(argument, known) for argument in node.args[calls[node.func.id] :]] + [""]
                     yield Message(f"{path.relative_to(folder)}:{node.lineno}", said[0], said[1])
 
 

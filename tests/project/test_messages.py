@@ -1,4 +1,4 @@
-"""Every error of the project's code stands in its docs, with what helps; a reader searches for what is on the screen."""
+"""Every error and warning of the project's code stands in its docs, with what helps; a reader searches for what is on the screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SOURCE
-from messages import UNKNOWN, Message, is_said_by, messages_of
+from messages import ERRORS, UNKNOWN, WARNINGS, Message, is_said_by, messages_of
 
 FEWEST_LETTERS = 8
 """A quoted piece that is shorter would stand for many messages."""
@@ -23,10 +23,11 @@ def quoted_messages() -> set[str]:
     return {quote for quote in quoted if len(quote.replace(UNKNOWN, "").strip()) >= FEWEST_LETTERS}
 
 
-def test_every_error_is_in_the_docs() -> None:
+@pytest.mark.parametrize(("calls", "count"), [(ERRORS, 200), (WARNINGS, 40)])
+def test_every_error_and_warning_is_in_the_docs(calls: dict[str, int], count: int) -> None:
     """One of which nothing is the same whenever it is said, as when it passes on what Git says, cannot be searched for."""
-    messages = [message for message in messages_of(SOURCE / "scripts") if len(message.words) >= FEWEST_LETTERS]
-    assert len(messages) > 200
+    messages = [one for one in messages_of(SOURCE / "scripts", calls) if len(one.words) >= FEWEST_LETTERS]
+    assert len(messages) > count
     quotes = quoted_messages()
     missing = [message for message in messages if not any(is_said_by(quote, message) for quote in quotes)]
     rows = [f"{one.place}:\n| `{one.words}` | {one.remedy} |" for one in missing]
