@@ -260,15 +260,16 @@ def descend(run: Any = None) -> None:
 
 def log_and_record(project: Path, number: int) -> None:
     """Do the same as a run, and write its database."""
-    from lineage.runs.active_run import ActiveRun
+    from lineage.extras.tracking.active_run import ActiveRun
     from lineage.runs.run import Facts, Run, run_files
+    from lineage.runs.run_argument import logged_events
     from lineage.runs.run_database import write_run
 
     run = ActiveRun(project / "work", f"run-{number:02d}", {"x": number})
     descend(run)
     planned = Run(run.track_id, {}, run.params, {"model_x": "INTEGER"}, Facts(version="e0.1.0"))
     database = run_files(project, run.track_id).database
-    write_run(database, planned, {"f1_score": 0.5}, run.events())
+    write_run(database, planned, {"f1_score": 0.5}, logged_events(run.folder, run.track_id))
     run.end()
 
 
@@ -281,7 +282,7 @@ def measure_events(folder: Path) -> dict[str, float]:
     from conftest import make_bakery
     from threadpoolctl import threadpool_limits
 
-    from lineage.runs.active_run import ActiveRun
+    from lineage.extras.tracking.active_run import ActiveRun
 
     project = make_bakery(folder)()
     descend()

@@ -38,7 +38,8 @@ def imported_modules(source: str) -> set[str]:
     """What the text of a module imports from the package, wherever in it, as dotted names.
 
     `from lineage.merge import rules` gives `lineage.merge.rules`, and `from lineage.merge.rules import Rules` gives
-    `lineage.merge.rules.Rules`. A string that names a module counts, since it may be imported by that name.
+    `lineage.merge.rules.Rules`. A string that names a module counts, since it may be imported by that name; so does the
+    one that `from_extra` gets.
     """
     found = set()
     for node in ast.walk(ast.parse(source)):
@@ -49,6 +50,12 @@ def imported_modules(source: str) -> set[str]:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.fullmatch(node.value):
             found.add(node.value)
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "from_extra"
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            found.add(f"lineage.extras.{node.args[0].value}")
     return {name for name in found if name.split(".")[0] == "lineage"}
 
 

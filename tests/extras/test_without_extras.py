@@ -82,6 +82,7 @@ NO_PACKAGES = (
     "s3",
     "show",
     "sqlite_features",
+    "tracking",
     "validation",
     "verify",
     "worktrees",

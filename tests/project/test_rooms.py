@@ -34,13 +34,14 @@ DOORS = {
     "lineage/merge/databases.py",
     "lineage/merge/origin_of_copy.py",
     "lineage/merge/predictions.py",
+    "lineage/runs/run_argument.py",
     "lineage/setup/check_remote.py",
     "lineage/tables/arrow_metadata.py",
     "lineage/tables/as_sqlite.py",
     "lineage/tables/parquet_files.py",
 }
-"""The files of rooms that reach an extra: where a file comes that is no plain parquet and no database of runs alone, or a
-remote is on S3."""
+"""The files of rooms that reach an extra: where a file comes that is no plain parquet and no database of runs alone, an
+experiment takes the run, or a remote is on S3."""
 
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""
@@ -112,8 +113,9 @@ def test_every_form_of_import_is_seen() -> None:
         "import lineage.core.paths\nimport os, lineage.tables as t\nfrom lineage import merge\n"
         "from lineage.runs import train_run, workers\nimport lineage\nfrom pathlib import Path\n"
         "def f():\n    from lineage.models.gate import promote_stage as p\n    start('lineage.setup.project', 'lineage x')\n"
+        "    return from_extra('show.versions', f'{command} asks')\n"
     )
-    assert imported_rooms(text) == {"core", "tables", "merge", "runs", "models", "setup"}
+    assert imported_rooms(text) == {"core", "tables", "merge", "runs", "models", "setup", "extras"}
     with pytest.raises(AssertionError, match="relative import"):
         imported_rooms("from ..core import paths")
 

@@ -11,8 +11,9 @@ import pytest
 from conftest import Project, copy_project, stages_run
 from toy_runs import UNFINISHED, md5, new_rows, rows, start, toy, wait_for
 
-from lineage.runs.active_run import ActiveRun
+from lineage.extras.tracking.active_run import ActiveRun
 from lineage.runs.run import Facts, Run, run_files
+from lineage.runs.run_argument import logged_events
 from lineage.runs.run_database import write_run
 
 EVENTS = "SELECT * FROM events ORDER BY track_id, timestamp"
@@ -184,10 +185,9 @@ def test_20_runs_with_10_000_events_each_are_merged_and_none_is_lost(fresh: Proj
         for step in range(10_000):
             run.log(step=step, loss=number + step / 10_000)
         facts = Facts(version="e0.1.0", test_hash="t", evaluate_hash="e")
-        database = run_files(fresh.path, run.track_id).database
-        write_run(
-            database, Run(run.track_id, {}, run.params, {"model_x": "INTEGER"}, facts), {"f1_score": 0.5}, run.events()
-        )
+        planned = Run(run.track_id, {}, run.params, {"model_x": "INTEGER"}, facts)
+        events = logged_events(run.folder, run.track_id)
+        write_run(run_files(fresh.path, run.track_id).database, planned, {"f1_score": 0.5}, events)
         run.end()
     printed = fresh.script("merge_results")
     assert "merge metrics: +20 ~0 =0 !0\nmerge events: +200000 ~0 =0 !0\n" in printed

@@ -12,7 +12,6 @@ import pytest
 from lineage.core.errors import BadInput, Refused
 from lineage.extras.validation.split import Side
 from lineage.models.model_card import read_signature
-from lineage.runs.active_run import ActiveRun
 from lineage.runs.train_run import _evaluate, _load
 from lineage.tracked.hashes import file_md5
 
@@ -23,19 +22,19 @@ def fails(model: Any, test: Any) -> Any:
     raise KeyError("x")
 
 
-def evaluate(train: Any, test: Any, tmp_path: Path) -> Any:
+def evaluate(train: Any, test: Any) -> Any:
     experiment: Any = SimpleNamespace(evaluate=fails)
-    return _evaluate(experiment, None, train, test, ActiveRun(tmp_path, "run-1", {}))
+    return _evaluate(experiment, None, train, test, None)
 
 
 def test_an_error_of_evaluate_stays_what_it_is_when_data_are_paths(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="x"):
-        evaluate(tmp_path / "train.parquet", tmp_path / "test.parquet", tmp_path)
+        evaluate(tmp_path / "train.parquet", tmp_path / "test.parquet")
 
 
-def test_columns_that_only_one_side_has_are_named_when_data_are_frames(tmp_path: Path) -> None:
+def test_columns_that_only_one_side_has_are_named_when_data_are_frames() -> None:
     with pytest.raises(Refused, match="only one of training and test data has x"):
-        evaluate(FRAME, FRAME.drop(columns="x"), tmp_path)
+        evaluate(FRAME, FRAME.drop(columns="x"))
 
 
 def test_a_path_is_loaded_as_it_is(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from toy_runs import rows
 
 from lineage.core.errors import BadInput
-from lineage.runs.active_run import ActiveRun, call_with_run
+from lineage.extras.tracking.active_run import ActiveRun
 from lineage.runs.run import Facts, Run
+from lineage.runs.run_argument import call_with_run, logged_events
 from lineage.runs.run_database import write_run
 
 
@@ -23,7 +24,8 @@ def run(tmp_path: Path) -> ActiveRun:
 def recorded(run: ActiveRun, folder: Path) -> list[dict[str, Any]]:
     """The rows of `events` in the database of a run that ended."""
     database = folder / f"{run.track_id}.db"
-    write_run(database, Run(run.track_id, {}, {}, {}, Facts(version="e0.1.0")), {"f1_score": 0.5}, run.events())
+    planned = Run(run.track_id, {}, {}, {}, Facts(version="e0.1.0"))
+    write_run(database, planned, {"f1_score": 0.5}, logged_events(run.folder, run.track_id))
     return rows(database, "SELECT * FROM events ORDER BY timestamp")
 
 
@@ -117,7 +119,9 @@ def test_an_artifact_that_would_lie_elsewhere_is_refused(run: ActiveRun, tmp_pat
 
 
 def test_a_run_that_does_nothing_with_it_leaves_nothing(run: ActiveRun, tmp_path: Path) -> None:
+    assert logged_events(run.folder, run.track_id) is None
     assert (run.params, run.seed, run.validation, run.events()) == ({"x": 1}, 0, None, [])
+    assert logged_events(run.folder, run.track_id) is None, "the file is there, and nothing in it"
     run.end()
     assert list(run.folder.iterdir()) == []
     assert not any(run.checkpoint.iterdir())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import SOURCE, Project
 
-from lineage.runs.active_run import ActiveRun
+from lineage.extras.tracking.active_run import ActiveRun
 
 PAGE = (SOURCE / "docs/tracking.md").read_text(encoding="utf-8")
 LINES = [row.split("|")[3] for row in PAGE.split("| MLflow | DVCLive | here |")[1].splitlines()[2:] if row]

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 import experiment
-from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.model_file import files_of_model, make_reproducible
 from lineage.runs.predictions_file import write_predictions
+from lineage.runs.run_argument import begin_run, call_with_run
 from lineage.runs.run_database import check_columns, to_metrics
 from lineage.tracked.hashes import path_md5
 
@@ -20,10 +20,21 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def run(rows: pd.DataFrame, tmp_path: Path) -> ActiveRun:
-    """A run with the params of the project."""
+def params() -> dict[str, Any]:
+    """The section `model` of the project's params.yaml."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    return ActiveRun(tmp_path / "run", "run-1", content["model"], validation=rows)
+    model: dict[str, Any] = content["model"]
+    return model
+
+
+@pytest.fixture
+def run(rows: pd.DataFrame, params: dict[str, Any], tmp_path: Path) -> Any:
+    """What `fit` and `evaluate` get as their third argument; None where they take none."""
+    folder = tmp_path / "run"
+    active = begin_run([experiment.fit, experiment.evaluate], folder, "run-1", params)
+    if active:
+        active.validation = rows
+    return active
 
 
 def saved(model: Any, path: Path) -> Path:
@@ -35,9 +46,9 @@ def saved(model: Any, path: Path) -> Path:
 
 
 def test_metrics_and_predictions_can_be_recorded(
-    rows: pd.DataFrame, run: ActiveRun, tmp_path: Path
+    rows: pd.DataFrame, params: dict[str, Any], run: Any, tmp_path: Path
 ) -> None:
-    model = call_with_run(experiment.fit, rows, run.params, run)
+    model = call_with_run(experiment.fit, rows, params, run)
     metrics, predictions = call_with_run(experiment.evaluate, model, rows, run)
     check_columns(list(to_metrics(metrics)))
     write_predictions(tmp_path / "run-1.parquet", "run-1", predictions)
@@ -45,9 +56,9 @@ def test_metrics_and_predictions_can_be_recorded(
 
 
 def test_a_saved_model_predicts_the_same_and_equal_models_are_equal_bytes(
-    rows: pd.DataFrame, run: ActiveRun, tmp_path: Path
+    rows: pd.DataFrame, params: dict[str, Any], run: Any, tmp_path: Path
 ) -> None:
-    model = call_with_run(experiment.fit, rows, run.params, run)
+    model = call_with_run(experiment.fit, rows, params, run)
     _, before = call_with_run(experiment.evaluate, model, rows, run)
     path = saved(model, tmp_path / "model.bin")
     loaded = experiment.load_model(path)

@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 if TYPE_CHECKING:
     from lightgbm.callback import CallbackEnv
 
-    from lineage.runs.active_run import ActiveRun
+    from lineage.extras.tracking.active_run import ActiveRun
 
 TARGET = "malignant"
 ID = "id"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import experiment
-from lineage.runs.active_run import ActiveRun
+from lineage.extras.tracking.active_run import ActiveRun
 
 PARAMS = {"rounds": 300, "patience": 5, "min_data_in_leaf": 5, "learning_rate": 0.3}
 

@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.neural_network import MLPClassifier
 
 if TYPE_CHECKING:
-    from lineage.runs.active_run import ActiveRun
+    from lineage.extras.tracking.active_run import ActiveRun
 
 TARGET = "label"
 ID = "id"

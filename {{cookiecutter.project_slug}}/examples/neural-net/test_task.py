@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import experiment
-from lineage.runs.active_run import ActiveRun
+from lineage.extras.tracking.active_run import ActiveRun
 from lineage.runs.model_file import make_reproducible
 
 PARAMS = {"hidden": 8, "rate": 0.01, "epochs": 12, "patience": 12}

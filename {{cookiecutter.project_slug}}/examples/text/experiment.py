@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, f1_score
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from lineage.runs.active_run import ActiveRun
+    from lineage.extras.tracking.active_run import ActiveRun
 
 TARGET = "topic"
 TEXT = "text"

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 import experiment
-from lineage.runs.active_run import ActiveRun
+from lineage.extras.tracking.active_run import ActiveRun
 
 PARAMS = {"min_texts": 2, "C": 10.0}
 

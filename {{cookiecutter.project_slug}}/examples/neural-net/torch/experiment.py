@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 
 if TYPE_CHECKING:
-    from lineage.runs.active_run import ActiveRun
+    from lineage.extras.tracking.active_run import ActiveRun
 
 TARGET = "label"
 ID = "id"

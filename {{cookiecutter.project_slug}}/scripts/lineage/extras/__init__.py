@@ -17,6 +17,7 @@ tools write it, is here:
 - `renumber` gives runs another version where theirs is taken (`version_tag.py --renumber`).
 - `doctor` says what is wrong with project and machine (`make doctor`).
 - `access` is what `import lineage` gives in notebooks and tests.
+- `tracking` is the run that `fit` and `evaluate` may take: it logs, keeps files, survives kills.
 - `validation` sets rows of the training data aside, to choose runs by (`validation` in
   params.yaml).
 - `gpus` shares GPUs out among the runs of a sweep (`sweep.gpus`).
@@ -33,8 +34,8 @@ tools write it, is here:
 - `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
-`setup.check_remote`, the package's own `__init__` and the files of `merge` and `tables` that meet
-such a file import from here, and only on demand. Of the extras `worktrees` needs `retrieve` and, to
-collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes back, with the
-packages that it needs, by `make setup EXTRAS=search`.
+`runs.run_argument`, `setup.check_remote`, the package's own `__init__` and the files of `merge` and
+`tables` that meet such a file import from here, and only on demand. Of the extras `worktrees` needs
+`retrieve` and, to collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes
+back, with the packages that it needs, by `make setup EXTRAS=search`.
 """

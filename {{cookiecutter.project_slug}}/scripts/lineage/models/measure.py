@@ -12,8 +12,8 @@ from lineage.models.model_card import MODEL
 from lineage.models.run_model import Models, find_model
 from lineage.results.chosen_by import Row
 from lineage.results.version_results import params_of
-from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.run import Frame
+from lineage.runs.run_argument import begin_run, call_with_run
 from lineage.runs.run_database import to_metrics
 
 
@@ -38,9 +38,11 @@ def measure_again(models: Models, run: Row) -> tuple[Row, Frame]:
     try:
         with TemporaryDirectory() as folder:
             experiment, model = load_model(models.root, source, Path(folder))
+            evaluate = experiment.evaluate
             test = experiment.load_data(models.root / paths.TEST_DATA)
-            kept_nowhere = ActiveRun(Path(folder, "run"), run["track_id"], params_of(run))
-            metrics, predictions = call_with_run(experiment.evaluate, model, test, kept_nowhere)
+            run_folder = Path(folder, "run")
+            active = begin_run([evaluate], run_folder, run["track_id"], params_of(run))
+            metrics, predictions = call_with_run(evaluate, model, test, active)
         return {**run, **models.present, **to_metrics(metrics)}, predictions
     except Exception as error:  # of the user's code
         kind = "" if isinstance(error, LineageError) else f"{type(error).__name__}: "

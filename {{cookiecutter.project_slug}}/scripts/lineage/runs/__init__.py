@@ -5,7 +5,7 @@
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, shows how they go, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.
-- `active_run.py` is what `fit` and `evaluate` get of a run: it logs, keeps files, survives kills.
+- `run_argument.py` gives `fit` and `evaluate` the run where they take it: the extra `tracking`.
 - `run.py` says what a run is, how it ended, by which metric it is chosen, and where its files are.
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.

@@ -10,7 +10,9 @@ from lineage.core.param_names import Value
 from lineage.runs.model_file import model_name
 
 ARTIFACTS_SUFFIX = ".artifacts"
-CHECKPOINT = "checkpoint"
+EVENTS_FILE = "events.jsonl"
+"""What a run logs, until it ends."""
+
 VALIDATED = "val_"
 """What the names of metrics begin with that were measured on a validation side."""
 

@@ -5,9 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
-from datetime import datetime, timedelta
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -25,11 +23,8 @@ KEY = ("track_id", "timestamp")
 METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
 
-Event = dict[str, Any]
-"""What was logged at once: `timestamp` (seconds since 1970), numbers by name, a `step` or none."""
-
-TIMESTAMP = "%Y-%m-%d %H:%M:%S.%f"
-"""xetrack's format of the local time."""
+Table = tuple[dict[str, str], Sequence[list[Any]]]
+"""Declared types by column, and rows; these end with the values of `KEY`."""
 
 NUMBERS = {
     "git_dirty": "INTEGER",
@@ -55,7 +50,7 @@ def write_run(
     path: Path,
     run: Run,
     metrics: Metrics,
-    events: Sequence[Event] = (),
+    events: Table | None = None,
 ) -> None:
     """Write the database of a run, whole or not at all.
 
@@ -66,7 +61,7 @@ def write_run(
         path: the file to make.
         run: what its row says beside metrics.
         metrics: from `to_metrics`; empty when the run failed.
-        events: what it logged, in that order; without any there is no table of them.
+        events: what it logged; None: there is no table of it.
 
     Raises:
         BadInput: a name cannot be a column, or two names are one.
@@ -83,7 +78,7 @@ def write_run(
         _create_table(temporary, METRICS, types)
         _log_row(temporary, run.track_id, row)
         if events:
-            _write_events(temporary, run.track_id, events)
+            _create_table(temporary, EVENTS, *events)
 
     write_whole(path, build)
 
@@ -124,23 +119,6 @@ def _log_row(path: Path, track_id: str, row: Row) -> None:
         tracker.log(row)
         if len(tracker) != 1:
             raise Refused(f"the row of run {track_id} did not arrive in table {METRICS}")
-
-
-def _write_events(path: Path, track_id: str, events: Sequence[Event]) -> None:
-    """Write the table `events`; each event is a microsecond later than the one before, or more.
-
-    The time is part of the key, and clocks go back.
-    """
-    types = dict.fromkeys(chain(["step"], *events), "REAL")
-    types["step"] = "INTEGER"
-    del types["timestamp"]
-    rows = []
-    last = datetime.min
-    for event in events:
-        last += timedelta(microseconds=1)
-        last = max(last, datetime.fromtimestamp(event["timestamp"]))
-        rows.append([*map(event.get, types), track_id, last.strftime(TIMESTAMP)])
-    _create_table(path, EVENTS, types, rows)
 
 
 def to_row(params: Mapping[str, Any]) -> Row:

@@ -23,6 +23,7 @@ from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.params import Params, Sweep
 from lineage.runs.run import Facts, Outcome, Run
+from lineage.runs.run_argument import check_tracking
 from lineage.runs.run_database import declare_types, to_row
 from lineage.runs.unfinished_runs import begun_runs, is_done
 from lineage.runs.unread_params import warn_of_unread
@@ -167,6 +168,7 @@ def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
     state = code_state(root, *PIPELINE_FILES)
     code = code_files(root)
     check_listed(root, code)
+    check_tracking(code.get(paths.EXPERIMENT, b""))
     warn_of_unread(params.model, code)
     data_hash = inputs[paths.TRAIN_DATA]
     if state.commit is None:

@@ -20,8 +20,7 @@ from lineage.core.errors import Refused
 from lineage.core.listing import show as written
 from lineage.core.params import Promote
 from lineage.core.paths import UNFINISHED_RUNS
-from lineage.runs.active_run import EVENTS_FILE
-from lineage.runs.run import Outcome, choice_metric
+from lineage.runs.run import EVENTS_FILE, Outcome, choice_metric
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import train_run
 from lineage.runs.workers import do_all, environments

@@ -8,18 +8,18 @@ import traceback
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 from lineage.core import paths
 from lineage.core.code_hash import check_listed, code_files, code_hash
-from lineage.core.console import say
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.core.experiment_file import imported_files, load_experiment
-from lineage.runs.active_run import ActiveRun, call_with_run
 from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
-from lineage.runs.run import CHECKPOINT, Metrics, Outcome, Run
+from lineage.runs.run import Metrics, Outcome, Run
+from lineage.runs.run_argument import begin_run, call_with_run, logged_events
 from lineage.runs.run_database import to_metrics, write_run
 from lineage.tracked.hashes import file_md5
 from lineage.tracked.whole_file import flush_to_disk, remove
@@ -55,8 +55,9 @@ def train_run(root: Path, run: Run) -> Outcome:
     experiment = load_experiment(root)
     check_code(root, run)
     check_listed(root, imported_files(root))
-    active = activate(root, run)
     files = run.files(root)
+    functions = [experiment.fit, experiment.evaluate]
+    active = begin_run(functions, files.folder, run.track_id, run.params, run.facts.seed)
     began = time.perf_counter()
     metrics, predictions = _fit_and_evaluate(experiment, root, run, active, files.model)
     seconds = time.perf_counter() - began
@@ -70,8 +71,10 @@ def train_run(root: Path, run: Run) -> Outcome:
         model_hash=checked_md5(root, files.model),
         predictions_hash=file_md5(files.predictions),
     )
-    write_run(files.database, replace(run, facts=facts), metrics, active.events())
-    active.end()
+    events = logged_events(files.folder, run.track_id)
+    write_run(files.database, replace(run, facts=facts), metrics, events)
+    if active:
+        active.end()
     return Outcome(run, metrics)
 
 
@@ -79,7 +82,7 @@ def _fit_and_evaluate(
     experiment: ModuleType,
     root: Path,
     run: Run,
-    active: ActiveRun,
+    active: Any,
     file: Path,
 ) -> tuple[Metrics, Any]:
     """Fit, save, load back, and evaluate: on the test set, and on the validation side if there is.
@@ -88,9 +91,11 @@ def _fit_and_evaluate(
     """
     train = _load(experiment, root, paths.TRAIN_DATA)
     if run.validation:
-        train, active.validation = run.validation.split(train)
+        train, aside = run.validation.split(train)
+        if active:
+            active.validation = aside
     test = _load(experiment, root, paths.TEST_DATA)
-    fitted = call_with_run(experiment.fit, train, copy.deepcopy(active.params), active)
+    fitted = call_with_run(experiment.fit, train, copy.deepcopy(run.params), active)
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
     try:
@@ -101,33 +106,19 @@ def _fit_and_evaluate(
         ) from error
     metrics, predictions = _evaluate(experiment, model, train, test, active)
     if run.validation:
-        kept_nowhere = replace(active, folder=active.folder / "validation")
-        validated, _ = _evaluate(experiment, model, train, active.validation, kept_nowhere)
-        kept_nowhere.end()
-        remove(kept_nowhere.folder)
+        with TemporaryDirectory() as folder:
+            kept_nowhere = active and replace(active, folder=Path(folder))
+            validated, _ = _evaluate(experiment, model, train, aside, kept_nowhere)
         run.validation.add(metrics, validated)
     return metrics, predictions
-
-
-def activate(root: Path, run: Run) -> ActiveRun:
-    """Begin a run; one that was killed goes on where it has left a checkpoint, else begins anew."""
-    folder = run.files(root).folder
-    if any((folder / CHECKPOINT).glob("*")):
-        say(f"{run.track_id} goes on from its checkpoint")
-    else:
-        remove(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return ActiveRun(folder, run.track_id, copy.deepcopy(run.params), run.facts.seed)
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed: params, facts, events and the error; nothing else."""
     files = run.files(root)
-    active = ActiveRun(files.folder, run.track_id, run.params)
     facts = replace(run.facts, status="failed", error=error)
     try:
-        events = active.events()
-        active.end()
+        events = logged_events(files.folder, run.track_id)
         remove(files.folder)
         write_run(files.database, replace(run, facts=facts), {}, events)
     except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
@@ -160,7 +151,7 @@ def _evaluate(
     model: Any,
     train: Any,
     test: Any,
-    active: ActiveRun,
+    active: Any,
 ) -> tuple[Metrics, Any]:
     """Evaluate; when that fails, say too which columns only one of the data sets has."""
     try:

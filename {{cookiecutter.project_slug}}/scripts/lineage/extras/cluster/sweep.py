@@ -22,8 +22,7 @@ from lineage.core.errors import Refused
 from lineage.extras.cluster import on_worker
 from lineage.extras.cluster.cluster import connect
 from lineage.extras.cluster.run_process import read_files
-from lineage.runs.active_run import EVENTS_FILE
-from lineage.runs.run import Outcome, Run
+from lineage.runs.run import EVENTS_FILE, Outcome, Run
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import record_failure
 from lineage.runs.workers import record_death

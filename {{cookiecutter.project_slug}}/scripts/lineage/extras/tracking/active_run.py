@@ -1,25 +1,23 @@
 """A run that goes on: what `fit` and `evaluate` get as their third argument."""
 
-import inspect
+import copy
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lineage.core import paths
+from lineage.core.console import say
 from lineage.core.errors import BadInput
-from lineage.runs.run import ARTIFACTS_SUFFIX, CHECKPOINT
-from lineage.runs.run_database import KEY, Event, check_columns, to_metrics
+from lineage.extras.tracking.events import ANEW, Event, read_events
+from lineage.runs.run import ARTIFACTS_SUFFIX, EVENTS_FILE
+from lineage.runs.run_database import KEY, check_columns, to_metrics
 from lineage.tracked.whole_file import remove
 
-EVENTS_FILE = "events.jsonl"
-ANEW = b"\n\n"
-"""Stands before what a process logs: a run that was killed goes on in another one."""
+CHECKPOINT = "checkpoint"
 
 
 @dataclass
@@ -107,18 +105,8 @@ class ActiveRun:
         return file
 
     def events(self) -> list[Event]:
-        """Read what was logged.
-
-        A run that goes on from a checkpoint comes again to steps that it had logged when it was
-        killed: what it logs now counts.
-        """
-        events: list[Event] = []
-        for logged in Path(self._file.name).read_bytes().split(ANEW):
-            new = [json.loads(line) for line in logged.splitlines() if line.endswith(b"}")]
-            begins = {tuple(event): event.get("step", inf) for event in reversed(new)}
-            events = [one for one in events if one.get("step", 0) < begins.get(tuple(one), inf)]
-            events += new
-        return events
+        """Read what was logged, by earlier processes of the run, too."""
+        return read_events(Path(self._file.name))
 
     def end(self) -> None:
         """Remove the events, which are recorded, and the checkpoint."""
@@ -127,15 +115,18 @@ class ActiveRun:
         remove(self.folder / CHECKPOINT)
 
 
-def call_with_run(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call `fit` or `evaluate` of experiment.py, with the run where it takes a third argument.
+def begin_run(folder: Path, track_id: str, params: dict[str, Any], seed: int) -> ActiveRun:
+    """Begin a run; one that was killed goes on where it has left a checkpoint, else begins anew.
 
     Args:
-        function: takes two arguments or three.
-        arguments: three; the last is the run.
+        folder: of the run.
+        track_id: its id.
+        params: a copy of them is passed on.
+        seed: what `random` and `numpy.random` were seeded with.
     """
-    parameters = inspect.signature(function).parameters
-    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    needed = [one for one in parameters.values() if one.kind is plain and one.default is one.empty]
-    takes_run = "run" in parameters or len(needed) > 2
-    return function(*arguments[: 2 + takes_run])
+    if any((folder / CHECKPOINT).glob("*")):
+        say(f"{track_id} goes on from its checkpoint")
+    else:
+        remove(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return ActiveRun(folder, track_id, copy.deepcopy(params), seed)

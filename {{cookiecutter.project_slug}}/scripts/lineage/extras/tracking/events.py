@@ -1,0 +1,55 @@
+"""What a run logs is a file of events, and becomes the table `events` of its database."""
+
+import json
+from datetime import datetime, timedelta
+from itertools import chain
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from lineage.runs.run_database import Table
+
+Event = dict[str, Any]
+"""What was logged at once: `timestamp` (seconds since 1970), numbers by name, a `step` or none."""
+
+ANEW = b"\n\n"
+"""Stands before what a process logs: a run that was killed goes on in another one."""
+
+TIMESTAMP = "%Y-%m-%d %H:%M:%S.%f"
+"""xetrack's format of the local time."""
+
+
+def read_events(file: Path) -> list[Event]:
+    """Read what was logged.
+
+    A run that goes on from a checkpoint comes again to steps that it had logged when it was
+    killed: what it logs now counts.
+    """
+    events: list[Event] = []
+    for logged in file.read_bytes().split(ANEW):
+        new = [json.loads(line) for line in logged.splitlines() if line.endswith(b"}")]
+        begins = {tuple(event): event.get("step", inf) for event in reversed(new)}
+        events = [one for one in events if one.get("step", 0) < begins.get(tuple(one), inf)]
+        events += new
+    return events
+
+
+def read_table(file: Path, track_id: str) -> Table | None:
+    """Read what a run has logged as the table `events`; None where it has logged nothing.
+
+    Each event is a microsecond later than the one before, or more: the time is part of the key, and
+    clocks go back.
+    """
+    events = read_events(file)
+    if not events:
+        return None
+    types = dict.fromkeys(chain(["step"], *events), "REAL")
+    types["step"] = "INTEGER"
+    del types["timestamp"]
+    rows = []
+    last = datetime.min
+    for event in events:
+        last += timedelta(microseconds=1)
+        last = max(last, datetime.fromtimestamp(event["timestamp"]))
+        rows.append([*map(event.get, types), track_id, last.strftime(TIMESTAMP)])
+    return types, rows
