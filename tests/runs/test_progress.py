@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,10 +36,10 @@ with show_progress(Path.cwd(), 100, range(16), promote) as show:
 """
 
 
-def shown(folder: Path, columns: int) -> str:
+def shown(folder: Path, columns: int, scripts: Path = SOURCE / "scripts") -> str:
     """What a terminal of some width shows."""
     main, terminal = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "PYTHONPATH": str(SOURCE / "scripts")}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "PYTHONPATH": str(scripts)}
     running = subprocess.Popen([sys.executable, "-c", SHOW], cwd=folder, env=environment, stdout=terminal)
     os.close(terminal)
     text = b""
@@ -55,6 +56,16 @@ def test_sixty_columns_keep_counts_and_time(tmp_path: Path) -> None:
     lines = re.findall(r"\d+/100 done [^…]*…", shown(tmp_path, 60))
     assert re.match(r"99/100 done  1 running  0 failed  time left \d:\d\d:\d\d best f1.*…", lines[-1])
     assert len(lines[-1]) <= 60
+
+
+def test_a_wide_terminal_shows_what_was_logged_last_unless_its_extra_is_not_here(tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(SOURCE / "scripts", scripts, ignore=shutil.ignore_patterns("tracking"))
+    for folder in ("with", "without"):
+        (tmp_path / folder).mkdir()
+    assert "best f1_score 0.5000  step=3, loss=0.333333, another_long_name=0.5" in shown(tmp_path / "with", 160)
+    lines = shown(tmp_path / "without", 160, scripts)
+    assert "best f1_score 0.5000" in lines and "loss" not in lines
 
 
 def outcomes(*errors: str | None) -> list[Outcome]:

@@ -17,7 +17,7 @@ def main(debug: bool = False) -> None:
     """
     from lineage.core.params import read_params
     from lineage.runs.run_plan import Plan
-    from lineage.runs.sweep import check_runs, do_runs
+    from lineage.runs.sweep import check_failures, do_runs, warn_of_gaps
     from lineage.runs.unfinished_runs import finish
     from lineage.tracked.guarded_output import check_base, locked
     from lineage.tracked.version_tags import check_open
@@ -34,7 +34,8 @@ def main(debug: bool = False) -> None:
     with locked(root, RUNS):
         plan = (search or Plan)(root, params, side(params) if side else None)
         do_runs(plan, debug, share, elsewhere)
-        check_runs(plan)
+        warn_of_gaps(plan)
+        check_failures(plan)
         finish(root, list(plan.runs.values()))
 
 

@@ -1,4 +1,4 @@
-"""How a command starts, says things, shows progress, ends, and misses an extra."""
+"""How a command starts, says things, shows progress, and ends."""
 
 import inspect
 import os
@@ -6,13 +6,12 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import wraps
-from pathlib import Path
 from threading import Timer
 from typing import Annotated, Any, Literal, TypeVar
 
-from lineage.core.errors import BadInput, LineageError, explain_missing, not_installed
+from lineage.core.errors import BadInput, LineageError, not_installed
 from lineage.core.paths import DATABASE
 from lineage.core.template_version import template_version
 
@@ -159,10 +158,6 @@ class Commands(typer.Typer):
         register = super().command(*words, **options)
         return lambda function: register(_guarded(function))
 
-    def find(self, name: str) -> Any:
-        """Return one of the commands as Click has it."""
-        return typer.main.get_group(self).commands[name]
-
 
 def new_app(help_text: str = "") -> Commands:
     """Make an application with plain messages: no boxes, no tracebacks."""
@@ -183,12 +178,6 @@ def begin() -> None:
         typer.completion.completion_init()
 
 
-def _explain_missing(function: Callable[..., None]) -> AbstractContextManager[None]:
-    """Name the command, as in `experiment_explorer.py report`, where it is an extra's."""
-    extra = function.__module__.removeprefix("lineage.extras.").partition(".")[0]
-    return explain_missing(extra, " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]))
-
-
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Turn the errors that a user can cause into messages on standard error and exit codes."""
     own = inspect.signature(function)
@@ -206,7 +195,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
         try:
             if parameters["db"] is DB and options["db"] not in (None, DATABASE):
                 raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
-            with _readers_may_leave(), _explain_missing(function):
+            with _readers_may_leave():
                 function(**{name: options[name] for name in own.parameters})
         except (LineageError, OSError, ModuleNotFoundError) as error:
             if options["debug"] or os.environ.get("LINEAGE_DEBUG"):

@@ -40,8 +40,11 @@ class ExtraCommands(Group):
         """Return a command, as Click asks for it; None: there is none of that name."""
         if cmd_name not in self.commands:
             return None
+        from typer.main import get_group
+
         module = str(self.commands[cmd_name])
-        return _find_app(module, f"{ctx.info_name} {cmd_name}", cmd_name).find(cmd_name)
+        app = _find_app(module, f"{ctx.info_name} {cmd_name}", cmd_name)
+        return get_group(app).commands[cmd_name]
 
 
 def run_extra(module: str) -> None:

@@ -3,13 +3,10 @@
 There is one line for each run and, on a terminal, a live line below them.
 """
 
-import json
 import os
-import re
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sized
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,8 +16,8 @@ from lineage.core.console import is_live, say, warn
 from lineage.core.errors import Refused
 from lineage.core.listing import show as written
 from lineage.core.params import Promote
-from lineage.core.paths import UNFINISHED_RUNS
-from lineage.runs.run import EVENTS_FILE, Outcome, choice_metric
+from lineage.runs.run import Outcome, choice_metric
+from lineage.runs.run_argument import newest_values
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import train_run
 from lineage.runs.workers import do_all, environments
@@ -84,18 +81,8 @@ class NewestValues:
         """Write `best f1_score 0.9409  step=3, loss=0.41`, as far as the terminal is wide."""
         from rich.text import Text
 
-        return Text(f"best {self.best}  {self._logged()}", no_wrap=True, overflow="ellipsis")
-
-    def _logged(self) -> str:
-        """Write the newest values; nothing where no run that goes on has logged any."""
-        folder = self.root / UNFINISHED_RUNS
-        with suppress(OSError, ValueError, IndexError):  # there is none, or its run has just ended
-            file = max(folder.glob(f"*/{EVENTS_FILE}"), key=os.path.getmtime)
-            event = json.loads(re.findall(rb"{.*}", file.read_bytes())[-1])
-            del event["timestamp"]
-            numbers = [pair for pair in event.items() if pair[1] is not None]
-            return ", ".join(f"{name}={value:.6g}" for name, value in numbers)
-        return ""
+        text = f"best {self.best}  {newest_values(self.root)}"
+        return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
@@ -136,9 +123,9 @@ def show_progress(
 
 def _best(outcomes: list[Outcome], promote: Promote) -> str:
     """Write `val_f1_score 0.9409`: the best value so far of the metric by which runs are chosen."""
-    names = set[str]().union(*(outcome.metrics for outcome in outcomes))
-    metric = choice_metric(names, promote.metric)
-    found = [outcome.metrics.get(metric) for outcome in outcomes]
+    measured = [outcome.metrics for outcome in outcomes]
+    metric = choice_metric(set(chain(*measured)), promote.metric)
+    found = [metrics.get(metric) for metrics in measured]
     values = [value for value in found if value is not None]
     best = max if promote.mode == "max" else min
     return f"{metric} {written(best(values, default=None))}"
@@ -159,16 +146,6 @@ def _line(outcomes: list[Outcome]) -> str:
         number = "NaN" if value is None else f"{value:.4f}"
         shown.append(f"{name}={number}")
     return f"{which} {', '.join(shown)}"
-
-
-def check_runs(plan: Plan) -> None:
-    """Say which values are missing, and fail where `sweep.on_error` does not keep the other runs.
-
-    Raises:
-        Refused: lists the runs that failed.
-    """
-    _warn_of_gaps(plan)
-    check_failures(plan)
 
 
 def check_failures(plan: Plan) -> None:
@@ -196,7 +173,7 @@ def check_failures(plan: Plan) -> None:
     warn(problem)
 
 
-def _warn_of_gaps(plan: Plan) -> None:
+def warn_of_gaps(plan: Plan) -> None:
     """Say which metrics are NaN, which some runs lack, and that test data choose among runs."""
     ended = [outcome for outcome in plan.outcomes if outcome.error is None]
     names = dict.fromkeys(chain.from_iterable(outcome.metrics for outcome in ended))
@@ -206,13 +183,11 @@ def _warn_of_gaps(plan: Plan) -> None:
         how = "validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
         say(f"the best of {total} runs is chosen by {metric} on the test data itself; {how}")
     for name in names:
-        gaps = defaultdict(list)
-        for outcome in ended:
-            if outcome.metrics.get(name) is None:
-                gap = "NaN" if name in outcome.metrics else "missing"
-                gaps[gap].append(outcome.run.track_id)
-        for gap, ids in gaps.items():
-            more = " …" if len(ids) > SHOWN_IDS else ""
-            few = ", ".join(ids[:SHOWN_IDS])
-            where = f"{len(ids)} of {len(ended)} runs"
-            warn(f"metric {name!r} is {gap} in {where}, recorded as NULL: {few}{more}")
+        nan = [one.run.track_id for one in ended if one.metrics.get(name, 0.0) is None]
+        missing = [one.run.track_id for one in ended if name not in one.metrics]
+        for gap, ids in (("NaN", nan), ("missing", missing)):
+            if ids:
+                few = ", ".join(ids[:SHOWN_IDS])
+                more = " …" if len(ids) > SHOWN_IDS else ""
+                where = f"{len(ids)} of {len(ended)} runs"
+                warn(f"metric {name!r} is {gap} in {where}, recorded as NULL: {few}{more}")

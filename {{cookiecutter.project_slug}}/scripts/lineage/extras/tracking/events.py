@@ -1,6 +1,9 @@
 """What a run logs is a file of events, and becomes the table `events` of its database."""
 
 import json
+import os
+import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain
 from math import inf
@@ -53,3 +56,14 @@ def read_table(file: Path, track_id: str) -> Table | None:
         last = max(last, datetime.fromtimestamp(event["timestamp"]))
         rows.append([*map(event.get, types), track_id, last.strftime(TIMESTAMP)])
     return types, rows
+
+
+def newest_values(files: list[Path]) -> str:
+    """Write what was logged last in any of the files: `step=3, loss=0.41`."""
+    with suppress(OSError, ValueError, IndexError):  # its run has just ended, or logged nothing yet
+        file = max(files, key=os.path.getmtime)
+        event = json.loads(re.findall(rb"{.*}", file.read_bytes())[-1])
+        del event["timestamp"]
+        numbers = [pair for pair in event.items() if pair[1] is not None]
+        return ", ".join(f"{name}={value:.6g}" for name, value in numbers)
+    return ""
