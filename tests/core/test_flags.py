@@ -22,7 +22,7 @@ else:
 BARE = {"PYTHONPATH": str(SOURCE / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
 """Of a Python that keeps nothing compiled in the template, which would be baked into projects."""
 
-BY_GIT = ("check_secrets.py", "git_merge_driver.py")
+BY_GIT = ("git_merge_driver.py",)
 COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?[39][0-7](?:;[0-9;]*)?m")
 
 

@@ -119,7 +119,6 @@ FILES = [
     "results/.gitignore",
     "results/incoming.dvc",
     "results/plots/.gitignore",
-    "scripts/check_secrets.py",
     "scripts/doctor.py",
     "scripts/experiment_explorer.py",
     "scripts/finish_worktree.sh",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project, copy_project, make_bakery
+from conftest import SOURCE, Project, copy_project, make_bakery
 from light_project import lighten, train_light
 from s3_project import (
     ACCESS_KEY,
@@ -22,7 +25,25 @@ from s3_project import (
     setup,
 )
 
-from lineage.setup.secrets import find_secrets
+from lineage.setup.secrets import SECRET_OPTION, find_secrets
+
+HOOKS = {
+    hook["id"]: hook for hook in yaml.safe_load((SOURCE / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+}
+OURS = ("dvc-secrets", "aws-key-ids", "aws-secret-keys")
+
+
+def refused_by(*paths: Path) -> list[str]:
+    """Which of our hooks refuse files; each names the files, and says nothing else."""
+    names = []
+    for name in OURS:
+        command = [*shlex.split(HOOKS[name]["entry"]), *HOOKS[name]["args"], *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            assert set(done.stdout.splitlines()) <= set(map(str, paths)), "no value of a secret is printed"
+            names.append(name)
+    return names
+
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------
 
@@ -73,6 +94,44 @@ def test_secrets_are_found_in_a_dvc_configuration(tmp_path: Path, config: str, f
     path = tmp_path / "config"
     path.write_text(config)
     assert find_secrets(path) == found
+    assert ("dvc-secrets" in refused_by(path)) == bool(found), "the commit hook refuses what make setup refuses"
+
+
+def test_the_commit_hook_knows_every_secret_option_and_make_setup_knows_its_options(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    options = SECRET_OPTION.pattern.split("|")
+    assert len(options) == 15 and "|".join(options) in " ".join(HOOKS["dvc-secrets"]["args"])
+    for option in options:
+        path.write_text(f'[remote]\n  # {option.upper()} = "A"\n')
+        assert find_secrets(path) == [f"remote.{option}"] and refused_by(path) == ["dvc-secrets"]
+
+
+@pytest.mark.parametrize(
+    ("text", "hooks"),
+    [
+        ("key = {access}\n", ["aws-key-ids"]),
+        ("# {access}", ["aws-key-ids"]),
+        ("caf\u00e9\u00a0{access}\u00a0x\n", ["aws-key-ids"]),
+        ("ASIA{letters},", ["aws-key-ids"]),
+        ("{access}Q\n", []),
+        ("x_{access}\n", []),
+        ("asiapacificnortheast\n", []),
+        ("# secret_access_key: {secret}\n", ["aws-secret-keys"]),
+        ("\"Secret_Access_Key\" : '{secret}'\n", ["aws-secret-keys"]),
+        ("AWS_SECRET_ACCESS_KEY={secret}", ["aws-secret-keys"]),
+        ("secret_access_key = {secret}0\n", []),
+        ("secret_access_key = see the docs\n", []),
+        ("", []),
+    ],
+)
+def test_the_commit_hooks_know_an_aws_key(tmp_path: Path, text: str, hooks: list[str]) -> None:
+    path = tmp_path / "notes of ours.txt"
+    path.write_text(text.format(access=ACCESS_KEY, secret=SECRET_KEY, letters="ABCDEFGHIJKLMNOP"), encoding="utf-8")
+    path.with_name("-other.txt").touch()
+    found = refused_by(path.with_name("-other.txt"), path)
+    assert [name for name in found if name != "dvc-secrets"] == hooks
+    path.unlink()
+    assert refused_by(path) == list(OURS), "what cannot be read is not passed"
 
 
 def test_a_missing_configuration_holds_no_secret(tmp_path: Path) -> None:
@@ -135,8 +194,10 @@ def test_the_commit_hook_stops_a_key_pasted_into_the_dvc_configuration(guarded: 
     with (guarded.path / ".dvc/config").open("a") as config:
         config.write(f"    {comment}secret_access_key = {SECRET_KEY}\n")
     printed = refused_commit(guarded, ".dvc/config")
-    assert "error: .dvc/config is committed, and remote.storage.secret_access_key is a secret" in printed
-    assert "  → dvc config --local remote.storage.secret_access_key VALUE   # and take it out of .dvc/config" in printed
+    assert (
+        "no secret in .dvc/config (take it out, dvc config --local …; was it ever pushed? ask for a new one)" in printed
+    )
+    assert "Failed\n- hook id: dvc-secrets\n- exit code: 1\n\n.dvc/config\n" in printed
     assert SECRET_KEY not in printed
 
 
@@ -157,7 +218,10 @@ def test_the_commit_hook_stops_an_aws_key_pasted_into_any_file(guarded: Project,
     with (guarded.path / path).open("a") as file:
         file.write(text.format(access=ACCESS_KEY, secret=SECRET_KEY))
     printed = refused_commit(guarded, path)
-    assert f"error: {path}:" in printed and " holds an AWS key\n  → take it out; keys belong into " in printed
+    assert re.search(
+        r"no AWS .*, not even in a comment \(keys belong into ~/.aws/credentials or .*\)\.*Failed\n", printed
+    )
+    assert re.search(rf"- hook id: aws-.*\n- exit code: 1\n\n{re.escape(path)}\n", printed)
     assert ACCESS_KEY not in printed and SECRET_KEY not in printed
 
 
@@ -186,7 +250,10 @@ def test_every_file_of_a_fresh_project_passes_every_hook(guarded: Project) -> No
     results = {line.split("...")[0]: line.rpartition(".")[2] for line in lines}
     assert results.pop("shellcheck") in ("Passed", "(no files to check)Skipped")
     assert set(results) == {
-        "no secret in the DVC configuration, no AWS key", "no secret anywhere",
+        "no secret in .dvc/config (take it out, dvc config --local …; was it ever pushed? ask for a new one)",
+        "no AWS key ID, not even in a comment (keys belong into ~/.aws/credentials or .dvc/config.local)",
+        "no AWS secret key, not even in a comment (keys belong into ~/.aws/credentials or .dvc/config.local)",
+        "no secret anywhere",
         "no large file in Git (dvc add it)", "no outputs in notebooks (clear them, save, git add again)",
         "ruff check", "ruff format", "dvc status",
     }  # fmt: skip

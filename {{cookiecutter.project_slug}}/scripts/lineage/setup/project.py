@@ -13,7 +13,7 @@ from pathlib import Path
 from lineage.core.check_result import Step, done, failed, skipped
 from lineage.core.errors import LineageError, Refused, not_installed
 from lineage.setup.check_remote import check_remote, make_remote
-from lineage.setup.secrets import REMEDY, find_secrets
+from lineage.setup.secrets import find_secrets
 from lineage.setup.shared_cache import make_cache, pyproject
 from lineage.tracked.cache import cached_object, store
 from lineage.tracked.git import git, must_git, run
@@ -77,10 +77,9 @@ def run_step(name: str, step: Callable[[], Step]) -> Step:
 def check_secrets(root: Path) -> Step:
     """Look for a secret in the committed configuration."""
     if found := find_secrets(root / ".dvc/config"):
-        raise Refused(
-            f".dvc/config is committed and holds a secret: {', '.join(found)}",
-            REMEDY.format(found[0]),
-        )
+        problem = f".dvc/config is committed and holds a secret: {', '.join(found)}"
+        move = f"dvc config --local {found[0]} VALUE   # and take it out of .dvc/config"
+        raise Refused(problem, f"{move}; was it ever pushed? ask for a new one")
     return done("secrets", "none in .dvc/config")
 
 
