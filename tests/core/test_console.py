@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from lineage.core.check_result import done, failed, skipped
 from lineage.core.console import new_app, say, warn
 from lineage.core.errors import BadInput, Refused
-from lineage.core.listing import print_rows
 from lineage.core.version_numbers import following, parse, version_key
+from lineage.extras.show.listing import print_rows
 
 ENDINGS = {
     "bad input": (BadInput("a.db is wrong", "dvc pull"), 2, "error: a.db is wrong\n  → dvc pull\n"),

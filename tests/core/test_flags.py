@@ -93,8 +93,10 @@ WORK = """
 import time
 from lineage.core import console
 console.QUIET_SECONDS = 0
-for step in console.follow(range(4), "verifying"):
-    time.sleep(0.4)
+with console.progress("verifying", 4) as show:
+    for step in range(4):
+        show(step)
+        time.sleep(0.4)
 console.say("done", is_result=True)
 """
 

@@ -63,6 +63,19 @@ BY_HAND = {
 }
 """Commands that are an extra's: the extra, and how the message names the command."""
 
+SHOWN_BY_SHOW = (
+    "experiment_explorer.py diff --v1 e0.1.0 --v2 e0.1.0",
+    "experiment_explorer.py conflicts",
+    "experiment_explorer.py worktrees",
+    "experiment_explorer.py verify --all",
+    "experiment_explorer.py report",
+    "experiment_explorer.py plot",
+    "model_manager.py promote",
+    "model_manager.py add-candidate --model-path m --run-id r",
+    "model_manager.py prune --keep 1",
+)
+"""Commands of other extras that print rows, or find runs, as the extra `show` does."""
+
 NO_PACKAGES = (
     "access",
     "arrow_types",
@@ -162,7 +175,9 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
     assert searches(trained), "deleted by a commit"
     set_up(trained, "cluster")
     assert (trained.path / "scripts/lineage/extras/cluster/sweep.py").exists()
-    set_up(trained, "verify")
+    for extra in ("verify", "retrieve", "show"):  # it asks for one after another
+        assert trained.script("experiment_explorer", "verify", "--all", code=2).endswith(f"EXTRAS={extra}\n")
+        set_up(trained, extra)
     trained.git("update-ref", "refs/tags/e0.1.0", tag)
     assert "e0.1.0" in trained.script("experiment_explorer", "verify", "--all")
 
@@ -223,7 +238,8 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
         refused = project.run("scripts/finish_worktree.sh", "x", "--collect", code=2)
         assert refused.stderr == f"error: finish_worktree.sh --collect asks for {asked_for('collect')}"
         assert "removed" in project.run("scripts/finish_worktree.sh", "x").stdout
-    assert "dvc.lock merged" in project.run("git", "merge", "--no-edit", "side").stderr
+    with without(project, "show"):  # Git merges rows, whatever shows them
+        assert "dvc.lock merged" in project.run("git", "merge", "--no-edit", "side").stderr
     project.dvc("checkout")
     works = {
         "merge_artifacts": ("merge_artifacts", "compact", "--help"),
@@ -231,10 +247,11 @@ def test_each_extra_can_be_deleted_alone_and_the_others_work(project: Project) -
         "retrieve": ("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", "params.yaml"),
         "verify": ("experiment_explorer", "verify", "--version", "e0.1.0"),
     }
+    needs = {("verify", "show"), ("verify", "retrieve")}
     for extra in works:
         with without(project, extra):
             for other, words in works.items():
-                if other == extra:
+                if other == extra or (other, extra) in needs:
                     assert project.script(*words, code=2).endswith(asked_for(extra))
                 else:
                     project.script(*words)
@@ -263,6 +280,16 @@ def asked_for(extra: str) -> str:
 
 
 def what_needs_another_names_it(project: Project) -> None:
+    with without(project, "show"):
+        for words in SHOWN_BY_SHOW:
+            command = " ".join(words.split()[:2])
+            said = project.script(*words.replace(".py", "").split(), code=2)
+            assert said == f"error: {command} asks for {asked_for('show')}"
+        assert "e0.1.1" in project.script("version_tag", "--suggest")
+    for needed in ("show", "predictions_table"):
+        with without(project, needed):
+            done = project.run("python", "-c", "import lineage; lineage.runs()", PYTHONPATH="scripts", code=1)
+            assert done.stderr.endswith(f"lineage.runs asks for {asked_for(needed)}")
     with without(project, "retrieve"):
         for command in ("setup_worktree.sh", "finish_worktree.sh"):
             refused = project.run(f"scripts/{command}", "x", code=2)

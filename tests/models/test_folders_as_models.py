@@ -11,7 +11,7 @@ from models_project import candidates, card, models, object_of, rows
 from versions_project import proof
 from worktrees_project import sh, work_in
 
-from lineage.runs.model_file import hashes_by_name
+from lineage.extras.retrieve.files_at_commit import hashes_by_name
 from lineage.tracked.hashes import folder_manifest, path_md5
 
 pytestmark = pytest.mark.slow

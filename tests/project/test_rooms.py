@@ -47,18 +47,29 @@ FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""
 
 NEEDS = {
-    ("worktrees", "retrieve"),
+    ("access", "predictions_table"),
+    ("access", "show"),
+    ("collect", "git_merge"),
+    ("collect", "worktrees"),
+    ("compare", "show"),
+    ("git_merge", "show"),
+    ("model_manager", "show"),
+    ("report", "show"),
+    ("retrieve", "show"),
+    ("verify", "doctor"),
+    ("verify", "retrieve"),
+    ("verify", "show"),
     ("worktrees", "collect"),
     ("worktrees", "git_merge"),
-    ("collect", "worktrees"),
-    ("collect", "git_merge"),
-    ("verify", "doctor"),
+    ("worktrees", "retrieve"),
 }
 """Extras that need another one.
 
-An experiment is a worktree as `checkout` makes one; it is collected, by an option of the command that finishes it, as
-Git's merge driver merges, and what that would change tells whether corrected rows are home; `verify` warns of what
-`doctor` finds.
+What prints rows, finds the run that is meant, or reads the leaderboard does so by `show`; of `git_merge` and `retrieve`
+only the lists `conflicts` and `worktrees`. `access` reads tables as `predictions_table` does. `verify` hashes the files
+of a commit as `retrieve` brings them back, and warns of what `doctor` finds. An experiment is a worktree as `checkout`
+makes one; it is collected, by an option of the command that finishes it, as Git's merge driver merges, and what that
+would change tells whether corrected rows are home.
 """
 
 

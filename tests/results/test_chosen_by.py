@@ -12,9 +12,9 @@ import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pytest
 
 from lineage.core.params import Promote
-from lineage.extras.show.leaderboard import print_leaderboard
+from lineage.extras.show.leaderboard import print_leaderboard, read_leaderboard
 from lineage.results.chosen_by import best_on_validation, choice_of, how_chosen
-from lineage.results.leaderboard import best_runs, read_leaderboard
+from lineage.results.leaderboard import best_runs
 from lineage.results.plots import write_reports
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.sweep import _best
@@ -56,7 +56,7 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
 
 def test_validation_ranks_first_and_the_test_set_only_runs_without_it(root: Path) -> None:
     assert ids(ranked(root)) == ORDER
-    assert ids(ranked(root, where=["version=e0.1.0"])) == ["before, better", "before validation"]
+    assert ids(ranked(root, where="version = 'e0.1.0'")) == ["before, better", "before validation"]
     assert ids(ranked(root, validated=False))[:2] == ["worse, best on test", "tie, better on test"]
 
 

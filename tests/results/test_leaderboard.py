@@ -11,14 +11,9 @@ import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pytest
 
 from lineage.core.errors import BadInput
-from lineage.extras.show.leaderboard import print_leaderboard
-from lineage.results.leaderboard import (
-    best_runs,
-    looks_like_loss,
-    measured,
-    metric_names,
-    read_leaderboard,
-)
+from lineage.extras.show.leaderboard import looks_like_loss, print_leaderboard, read_leaderboard
+from lineage.extras.show.where import conditions_sql
+from lineage.results.leaderboard import best_runs, measured, metric_names
 
 RUNS: list[tuple[Any, ...]] = [
     # track_id, timestamp, version, status, model_hash, model_C, model_name, note, f1_score
@@ -44,7 +39,8 @@ def database(tmp_path: Path) -> Path:
 
 
 def ids(database: Path, *where: str, mode: str = "max", **options: Any) -> list[str]:
-    return [run["track_id"] for run in best_runs(database, "f1_score", mode, where=where, **options)]
+    condition = conditions_sql(database, where)
+    return [run["track_id"] for run in best_runs(database, "f1_score", mode, where=condition, **options)]
 
 
 def test_runs_without_a_number_come_last_and_the_earlier_of_a_tie_first(database: Path) -> None:

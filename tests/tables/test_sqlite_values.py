@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lineage.core.errors import BadInput
+from lineage.extras.predictions_table.sqlite_values import read_values
 from lineage.tables.engine import open_engine
-from lineage.tables.sqlite_values import read_values
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from conftest import Project, copy_project
 from versions_project import VERSIONS, Versions, explore, in_remote, proof, run, spoil, tag_by_hand
 
-from lineage.core.listing import print_rows
 from lineage.extras.compare.data import compare_data
+from lineage.extras.show.listing import print_rows
 from lineage.tracked.cache import object_path, read_listing
 from lineage.tracked.recorded import recorded_outputs
 

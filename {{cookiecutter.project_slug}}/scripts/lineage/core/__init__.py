@@ -10,7 +10,6 @@
     code_hash        which code a run imports, and hashes of all of it and of what evaluates
     console          how a command starts, says things, shows progress and ends
     extra_commands   commands that extras bring, found when they are asked for
-    listing          rows printed as a table, JSON, CSV or Markdown
     template_version which template, and which commit of it, the project is of
     check_result     how one step of a set-up or an examination ended
 

@@ -5,11 +5,11 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from threading import Timer
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from lineage.core.errors import BadInput, LineageError, not_installed
 from lineage.core.paths import DATABASE
@@ -42,7 +42,6 @@ VERBOSE = "LINEAGE_VERBOSE"
 COMPLETE = "LINEAGE_COMPLETE"
 """The variable by which docs/completion.sh asks a command what may come next."""
 
-Item = TypeVar("Item")
 Show = Callable[[int], object]
 """How far work is: a function to call with the number of steps done."""
 
@@ -98,14 +97,6 @@ def warn(line: str) -> None:
 def is_live(stream: Any) -> bool:
     """Tell whether a stream is a terminal on which lines may move, and `--quiet` is not given."""
     return stream.isatty() and QUIET not in os.environ
-
-
-def follow(items: Collection[Item], text: str) -> Iterator[Item]:
-    """Yield items, and show how far they are, as `progress` does."""
-    with progress(text, len(items)) as show:
-        for done, item in enumerate(items):
-            show(done)
-            yield item
 
 
 @contextmanager

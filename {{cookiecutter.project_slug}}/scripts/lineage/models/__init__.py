@@ -1,6 +1,6 @@
 """Models: which one is in production, which are kept as candidates, and how a run's model is found.
 
-- `run_model`: the run that is asked for, and a file with the bytes of its model.
+- `run_model`: the models of a project, and a file with the bytes of a run's model.
 - `measure`: a model measured again, on the present test data by the present code.
 - `gate`: the rules by which a new model replaces the one in production.
 - `noise`: how much of a gain may be chance.

@@ -23,10 +23,9 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.core.console import say
-from lineage.core.errors import BadInput, Refused
+from lineage.core.errors import Refused
 from lineage.core.experiment_file import load_experiment
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import recorded_data
 from lineage.tracked.whole_file import write_text
 
@@ -103,21 +102,3 @@ def read_signature(root: Path, data_hash: str | None) -> dict[str, str] | None:
     except Exception as error:  # load_data is the user's; without a signature it is still the model
         say(f"no input signature in {CARD}: {' '.join(str(error).split())}")
         return None
-
-
-def card_of_production(root: Path) -> Card:
-    """Read the card of the model in production; raises `Refused` where there is none."""
-    card = card_of_present_folders(root)
-    if card is None:
-        raise Refused("nothing is in production yet", "dvc repro")
-    return card
-
-
-def card_of_present_folders(root: Path) -> Card | None:
-    """Read the card of production; refuse to call nothing what only was not pulled."""
-    for folder in (paths.PRODUCTION, paths.CANDIDATES):
-        if recorded_md5(root, folder) is not None and not (root / folder).exists():
-            raise BadInput(
-                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
-            )
-    return read_card(root)

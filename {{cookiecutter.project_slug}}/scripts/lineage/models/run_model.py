@@ -1,4 +1,4 @@
-"""The models of a project (`open_models`): find the run that is meant, and its model's bytes."""
+"""The models of a project (`open_models`), and the bytes of a run's model."""
 
 import re
 from contextlib import suppress
@@ -14,7 +14,6 @@ from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
 from lineage.results.chosen_by import Row, present_conditions
 from lineage.results.leaderboard import best_runs, existing_database
-from lineage.results.version_results import find_results
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.code_at_commit import find_code
 from lineage.tracked.git import git
@@ -85,45 +84,6 @@ def open_models(database: Path | None = None) -> Models:
     root = paths.find_root()
     promote = read_params(root / paths.PARAMS).promote
     return Models(root, existing_database(database or root / paths.DATABASE), promote)
-
-
-def find_run(
-    models: Models,
-    run_id: str | None,
-    version: str | None,
-    metric: str | None = None,
-    mode: str | None = None,
-) -> Row:
-    """Read the row of a run, or of a version's best run that has a model.
-
-    Args:
-        models: of the project.
-        run_id: the run.
-        version: the version; give one of both. The runs of a tag are those that it holds.
-        metric, mode: what is best in a version; None: what its tag says.
-
-    Raises:
-        BadInput: both or none are given, or the database does not know the run.
-        Refused: there is no such version, or no model.
-    """
-    if (run_id is None) == (version is None):
-        raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
-    if version is None:
-        runs = models.best_runs(where=[f"track_id={run_id}"])
-    else:
-        own = models.database == models.root / paths.DATABASE
-        database = None if own else models.database
-        runs = find_results(models.root, version, database, metric, mode).runs
-    for run in runs:
-        if run.get("model_hash"):
-            return run
-    asked = f"version {version}" if version else f"run {run_id}"
-    if runs:
-        raise Refused(f"{asked} has no model: its runs failed or saved none")
-    raise BadInput(
-        f"{asked} has no row in {models.database.name}",
-        f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first",
-    )
 
 
 def find_model(root: Path, run: Row) -> Path:

@@ -3,7 +3,6 @@
 - `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
 - `chosen_by`: how runs are compared, and chosen: under equal conditions, on the validation side.
 - `version_results`: the runs of a version, which are those that its tag holds.
-- `where`: what users write after `--where`, as SQL.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.
 
 You may add a plot: write its CSV in `plots.write_reports`, and name it in `dvc.yaml`. Databases are

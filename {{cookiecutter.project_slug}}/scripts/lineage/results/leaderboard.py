@@ -2,28 +2,20 @@
 
 import json
 import math
-import re
 import sqlite3
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.param_names import is_param
 from lineage.core.paths import METRICS
-from lineage.results.chosen_by import Row, choice_of, conditions_of, present_conditions
-from lineage.results.where import condition_sql, unknown_column
+from lineage.results.chosen_by import Row
 from lineage.runs.run import choice_metric
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sql import quote
 from lineage.tables.sqlite_files import Table, describe_tables
 from lineage.tables.sqlite_reading import open_read_only
-
-LOSS = re.compile(
-    r"(^|_)(\w*loss|error|err|r?mse|mae|mape|nll|perplexity|brier)(_|$)", re.IGNORECASE
-)
 
 NUMBER = """
 CASE WHEN typeof({0}) IN ('integer', 'real') AND abs({0}) < 9e999 THEN {0} END
@@ -35,11 +27,6 @@ ONLY_THESE = "(:track_ids = 'null' OR track_id IN (SELECT value FROM json_each(:
 
 ANY_CONDITIONS = {"test_hash": "", "evaluate_hash": ""}
 """What a run is measured on, by which no run is."""
-
-
-def looks_like_loss(metric: str) -> bool:
-    """Tell by its name whether less of a metric is better."""
-    return LOSS.search(metric) is not None
 
 
 def measured(value: Any) -> float | None:
@@ -69,18 +56,13 @@ def metric_names(database: Path) -> list[str]:
     ]
 
 
-def param_names(columns: Iterable[str]) -> list[str]:
-    """List the params among the names of columns, sorted."""
-    return sorted(filter(is_param, columns))
-
-
 def best_runs(  # noqa: PLR0913 — what to read, and how to order it
     database: Path,
     metric: str,
     mode: str,
     *,
     track_ids: Sequence[str] | None = None,
-    where: Sequence[str] = (),
+    where: str = "TRUE",
     first: Row = ANY_CONDITIONS,
     validated: bool = True,
 ) -> list[Row]:
@@ -95,7 +77,7 @@ def best_runs(  # noqa: PLR0913 — what to read, and how to order it
         metric: column by which models are judged.
         mode: `max` or `min`.
         track_ids: only these runs; None: all.
-        where: conditions as in `model_C=1.0`, all of which hold.
+        where: the condition of the rows, in SQLite's words.
         first: a row with the conditions under which runs are ranked, if there are such runs.
         validated: whether the validation side counts before the metric itself.
 
@@ -103,7 +85,7 @@ def best_runs(  # noqa: PLR0913 — what to read, and how to order it
         rows of `metrics`.
 
     Raises:
-        BadInput: no such metric or column, or a condition that cannot be.
+        BadInput: no such metric, or no such column.
     """
     names = metric_names(database)
     if metric not in names:
@@ -111,9 +93,8 @@ def best_runs(  # noqa: PLR0913 — what to read, and how to order it
         raise BadInput(f"metric {metric!r} is not in {database.name}; it has: {listed}")
     with open_read_only(database) as connection:
         table = describe_tables(connection)[METRICS]
-        conditions = [ONLY_THESE, *(condition_sql(condition, table) for condition in where)]
         choice = choice_metric(names, metric) if validated else metric
-        query = ranking_sql(table, " AND ".join(conditions), choice, metric, mode)
+        query = ranking_sql(table, f"{ONLY_THESE} AND {where}", choice, metric, mode)
         values = {"track_ids": json.dumps(track_ids), **ANY_CONDITIONS, **first}
         connection.row_factory = sqlite3.Row
         return list(map(dict, connection.execute(query, values)))
@@ -153,76 +134,3 @@ def ranking_sql(table: Table, condition: str, choice: str, metric: str, mode: st
             timestamp,
             track_id
     """
-
-
-def read_leaderboard(
-    database: Path | None = None,
-    metric: str | None = None,
-    mode: str | None = None,
-    where: Sequence[str] = (),
-) -> tuple[list[Row], list[str]]:
-    """Read the runs of a results database as `best_runs` does, and fill in what is not said.
-
-    Args:
-        database: None: the project's own.
-        metric: what to sort by; None: what runs are chosen by, for `promote.metric`.
-        mode: `max` or `min`; None: `promote.mode` for its metric, for another what its name says.
-        where: conditions, as in `best_runs`.
-
-    Returns:
-        Rows, which have columns `seeds` and `sorted_by`, too, and the names of columns: id, params
-        and metrics.
-
-    Raises:
-        BadInput: no database, no such metric or column.
-    """
-    from lineage.core.params import read_params
-
-    first = ANY_CONDITIONS
-    validated = metric is None
-    if not (database and metric and mode):  # with all three, no project is needed
-        root = paths.find_root()
-        promote = read_params(root / paths.PARAMS).promote
-        database = database or root / paths.DATABASE
-        metric = metric or promote.metric
-        by_name = "min" if looks_like_loss(metric) else "max"
-        mode = mode or (promote.mode if metric == promote.metric else by_name)
-        first = present_conditions(root)
-    metrics = metric_names(existing_database(database))
-    rows = best_runs(database, metric, mode, where=where, first=first, validated=validated)
-    if rows and validated:
-        metric = choice_of(rows[0], metric)
-    add_seeds(rows, metric)
-    return rows, ["version", "track_id", *param_names(rows[0] if rows else ()), *metrics]
-
-
-def add_seeds(rows: list[Row], metric: str) -> None:
-    """Add a column `seeds`: mean ± standard deviation (number) of runs that differ in seeds only.
-
-    The column `sorted_by` names the metric.
-
-    Args:
-        rows: of `metrics`.
-        metric: its name.
-    """
-    alike: dict[str, list[Row]] = {}
-    for row in rows:
-        names = {"version", "data_hash", "code_hash", *param_names(row)} - {"model_seed"}
-        own = list(map(row.get, sorted(names)))
-        alike.setdefault(f"{conditions_of(row)} {own}", []).append(row)
-    for group in alike.values():
-        values = [row[metric] for row in group if measured(row[metric]) is not None]
-        spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-        mean = f"{statistics.fmean(values):.4f}{spread} ({len(values)})" if values else None
-        for row in group:
-            row |= {"seeds": mean, "sorted_by": metric}
-
-
-def cell(row: Row, name: str) -> Any:
-    """Look up a column, or the first six digits of the one with that name and `_hash`."""
-    if name in row:
-        return row[name]
-    if f"{name}_hash" not in row:
-        raise unknown_column(name, "the leaderboard", row)
-    md5 = row[f"{name}_hash"]
-    return md5 and md5[:6]

@@ -1,43 +1,21 @@
 """The results of a version: its runs, their database and their predictions."""
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lineage.core.errors import Refused
 from lineage.core.param_names import is_param
-from lineage.core.paths import (
-    DATABASE,
-    METRICS_FILE,
-    PARAMS,
-    PIPELINE_LOCK,
-    PREDICTIONS,
-    RUNS,
-    TEST_DATA,
-    TRAIN_DATA,
-)
+from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, PREDICTIONS, RUNS
 from lineage.core.version_numbers import parse
 from lineage.results.leaderboard import best_runs, existing_database
-from lineage.tracked.git import git
+from lineage.tables.sql import text
 from lineage.tracked.recorded import recorded_outputs, yaml_in_git
 from lineage.tracked.remote import listing, obtain
 from lineage.tracked.version_tags import Tag, tags
 
 Run = dict[str, Any]
 """A row of `metrics`: its columns by name."""
-
-HASHES = {"data_hash": TRAIN_DATA, "test_hash": TEST_DATA}
-"""Columns of `metrics` that name data by their md5."""
-
-
-def metrics_of(root: Path, tag: Tag) -> dict[str, Any]:
-    """Read the metrics that Git has at a tag; none where they cannot be read."""
-    text = git(root, f"show {tag.commit}:./{METRICS_FILE}") or "{}"
-    with suppress(ValueError, TypeError):  # a merge conflict, committed, is no JSON object
-        return dict(json.loads(text))
-    return {}
 
 
 def params_at(root: Path, commit: str) -> dict[str, Any]:
@@ -117,7 +95,7 @@ def find_results(
     promote = params_at(root, tag.commit if tag else "HEAD")["promote"]
     place = str(database or root / DATABASE)
     outputs: dict[str, str] = {}
-    chosen: dict[str, Any] = {"where": [f"version={version}"]}
+    chosen: dict[str, Any] = {"where": f"version = {text(version)}"}
     if tag:
         outputs = recorded_outputs(root, tag.commit)
         if not outputs.keys() >= {DATABASE, RUNS}:

@@ -2,14 +2,13 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.errors import BadInput
 from lineage.tracked.cache import cache_folder
-from lineage.tracked.hashes import listing_md5, path_md5
+from lineage.tracked.hashes import path_md5
 from lineage.tracked.whole_file import remove
 
 MODEL_SUFFIX = "_model.bin"
@@ -41,19 +40,6 @@ def models_in(folder: Path) -> dict[str, Path]:
     """Map the run ids of a folder's models to their paths."""
     models = sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}"))
     return {path.name.removesuffix(MODEL_SUFFIX): path for path in models}
-
-
-def hashes_by_name(files: Mapping[str, str]) -> dict[str, str]:
-    """Map what lies in a recorded folder, models most of all, to its hash.
-
-    Args:
-        files: of the folder, also inside its own folders; relative path to md5.
-    """
-    folders: dict[str, dict[str, str]] = {}
-    for path, md5 in files.items():
-        name, _, inside = path.partition("/")
-        folders.setdefault(name, {})[inside] = md5
-    return {name: inside.get("") or listing_md5(inside) for name, inside in folders.items()}
 
 
 def checked_md5(root: Path, path: Path) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 
 from lineage.core.console import is_live, say, warn
 from lineage.core.errors import Refused
-from lineage.core.listing import show as written
 from lineage.core.params import Promote
 from lineage.runs.run import Outcome, choice_metric
 from lineage.runs.run_argument import newest_values
@@ -127,8 +126,10 @@ def _best(outcomes: list[Outcome], promote: Promote) -> str:
     metric = choice_metric(set(chain(*measured)), promote.metric)
     found = [metrics.get(metric) for metrics in measured]
     values = [value for value in found if value is not None]
+    if not values:
+        return f"{metric} –"
     best = max if promote.mode == "max" else min
-    return f"{metric} {written(best(values, default=None))}"
+    return f"{metric} {best(values):.4f}"
 
 
 def _line(outcomes: list[Outcome]) -> str:

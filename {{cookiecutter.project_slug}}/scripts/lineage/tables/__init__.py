@@ -9,7 +9,6 @@
     sqlite_reading  SQLite files opened without side effects
     sqlite_files    SQLite files described, copied, checked
     sqlite_rows     rows of SQLite files read into the engine, each value as a code
-    sqlite_values   tables of SQLite files as tables of the engine, each column with one type
     as_sqlite       SQLite files as they are; DuckDB files and the like copied, by an extra
     sources         the record of what was merged into a file, kept in the file itself
     kept_rows       whether a file still holds every row of another one

@@ -12,7 +12,6 @@ from typing import Any
 from lineage.core.errors import LineageError, Refused
 from lineage.tracked.cache import (
     cached_object,
-    copy_out,
     is_whole,
     read_listing,
     write_object,
@@ -62,19 +61,6 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
             raise Refused(f"{problem} and damaged in the remote", remedy)
 
     return write_object(root, md5, build)
-
-
-def bring(
-    root: Path,
-    md5: str,
-    target: Path,
-) -> None:
-    """Write the verified bytes of a hash to a file, whole or not at all.
-
-    Raises:
-        Refused: as `obtain`.
-    """
-    copy_out(obtain(root, md5), target)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 - `start`: the next number that is free, written into params.yaml.
 - `description`: the text of a tag: what is special about the best run.
-- `files_at_commit`: the files of a commit, as Git and DVC store them.
 - `new_tag`: make the tag, of a state that is recorded and committed.
 - `push`: send what a tag names, so that a colleague can bring it back.
 

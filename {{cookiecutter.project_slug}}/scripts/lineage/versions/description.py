@@ -8,6 +8,7 @@ from lineage.core.params import Params
 from lineage.core.paths import DATABASE, RUNS
 from lineage.results.leaderboard import best_runs, existing_database
 from lineage.results.version_results import Run, find_results, params_of
+from lineage.tables import sql
 from lineage.tracked.version_tags import newest_tag
 
 
@@ -53,7 +54,7 @@ def newest_run(root: Path, params: Params) -> Run:
         promote.metric,
         promote.mode,
         track_ids=[path.stem for path in (root / RUNS).glob("*.db")],
-        where=[f"version={version}"],
+        where=f"version = {sql.text(version)}",
     )
     if not runs:
         raise Refused(f"{DATABASE} holds no results of {version} from the last run", "dvc repro")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import TRAIN_DATA, find_root
 from lineage.extras.access.states import RELATIONS, State, find_state, is_version, make_relation
-from lineage.results.leaderboard import read_leaderboard
+from lineage.extras.show.leaderboard import read_leaderboard
 from lineage.results.version_results import find_results
 from lineage.tables.engine import connect
 from lineage.tracked.remote import recorded_data
@@ -110,9 +110,10 @@ def load_model(which: str) -> Any:
         BadInput: there is no such run, or `experiment.py` cannot be imported.
         Refused: there is no such model, or its bytes are nowhere.
     """
+    from lineage.extras.show.models import card_of_production, find_run
     from lineage.models import measure
-    from lineage.models.model_card import as_row, card_of_production
-    from lineage.models.run_model import find_model, find_run, open_models
+    from lineage.models.model_card import as_row
+    from lineage.models.run_model import find_model, open_models
 
     models = open_models()
     if which == "production":

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from lineage.core.errors import BadInput
 from lineage.core.paths import DATABASE, PARAMS, PREDICTIONS
 from lineage.core.version_numbers import VERSION
+from lineage.extras.predictions_table.sqlite_values import read_values
 from lineage.results.leaderboard import existing_database
 from lineage.results.version_results import Results, find_predictions, find_results
 from lineage.tables.parquet_files import escaped
 from lineage.tables.sql import Engine, text
-from lineage.tables.sqlite_values import read_values
 
 RELATIONS = ("metrics", "events", "predictions")
 """Tables of the results databases; and files."""
@@ -76,7 +76,7 @@ def _one_run(name: str) -> Results:
     from lineage.models.run_model import open_models
 
     models = open_models()
-    runs = models.best_runs(where=[f"track_id={name}"])
+    runs = models.best_runs(track_ids=[name])
     if not runs:
         raise BadInput(
             f"{name!r} is no version, no run of {DATABASE}, and no folder of a project",

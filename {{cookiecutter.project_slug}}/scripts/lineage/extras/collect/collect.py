@@ -27,7 +27,7 @@ from lineage.tracked.git import git, must_git, run
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.hashes import folder_manifest
 from lineage.tracked.recorded import PIPELINE_WRITES, recorded_outputs
-from lineage.tracked.remote import bring, open_remote, send, with_files
+from lineage.tracked.remote import obtain, open_remote, send, with_files
 from lineage.tracked.version_tags import tags
 from lineage.tracked.whole_file import write_text
 
@@ -160,18 +160,14 @@ def _merge_recorded(experiment: Experiment, work: ExperimentWork) -> None:
     _check_out(main, merged)
 
 
-def _bring_batches(
-    experiment: Experiment,
-    head: str,
-    batches: dict[str, str],
-) -> None:
+def _bring_batches(experiment: Experiment, head: str, batches: dict[str, str]) -> None:
     """Put batches into main's inbox, under another name where that is taken."""
     for name, md5 in batches.items():
         target = experiment.main / paths.INCOMING_DATA / name
         if target.exists():
             label = f"{experiment.folder.name}-{head[:8]}"
             target = target.with_stem(f"{target.stem}-{label}")
-        bring(experiment.main, md5, target)
+        copy_out(obtain(experiment.main, md5), target)
 
 
 def _start_version(main: Path) -> None:
@@ -199,7 +195,7 @@ def _keep_best(main: Path, work: ExperimentWork) -> None:
         made = files_in(main, work.theirs.get(paths.ARTIFACTS, ""))
         for name, md5 in made.items():
             if name.startswith(f"{run['track_id']}/"):
-                bring(main, md5, main / paths.ARTIFACTS / name)
+                copy_out(obtain(main, md5), main / paths.ARTIFACTS / name)
         run_dvc(main, "commit --force promote_model")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from lineage.core.console import say
 from lineage.core.errors import Refused
-from lineage.core.listing import print_rows
 from lineage.extras.git_merge.three_way import Conflict
 from lineage.tracked.git import git
 from lineage.tracked.whole_file import write_text
@@ -51,6 +50,8 @@ def print_conflicts(root: Path, form: str) -> None:
         root: the project's root.
         form: table, json, csv or md.
     """
+    from lineage.extras.show.listing import print_rows
+
     file = root / KEPT
     kept: dict[str, Any] = {"by_git": False, "conflicts": []}
     if file.exists():

@@ -6,11 +6,12 @@ from pathlib import Path
 from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.errors import Refused
+from lineage.extras.show.models import find_run
 from lineage.models.candidates import find_lost, find_surplus, write_candidates
 from lineage.models.gate import Decision, decide, metric_text
 from lineage.models.model_card import read_card
 from lineage.models.production import carry_out, locked_folders
-from lineage.models.run_model import Models, find_run, missing_code, open_models
+from lineage.models.run_model import Models, missing_code, open_models
 from lineage.results.chosen_by import Row, conditions_of
 from lineage.runs.model_file import checked_md5
 from lineage.tracked.recorded import recorded_md5
@@ -50,7 +51,7 @@ def promote_by_hand(
     with locked_folders(models.root):
         if run_id is None and version is None:
             kept = models.kept
-            runs = models.best_runs(where=["model_hash!=NULL"])
+            runs = models.best_runs(where="model_hash IS NOT NULL")
             there = [run for run in runs if models.covers(run) or run["track_id"] in kept]
             decision = decide(models, there, None)
         else:

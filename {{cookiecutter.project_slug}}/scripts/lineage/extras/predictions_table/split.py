@@ -4,11 +4,11 @@ from contextlib import closing
 from pathlib import Path
 
 from lineage.core.errors import BadInput
+from lineage.extras.predictions_table.sqlite_values import read_values
 from lineage.merge.predictions import PREDICTIONS, RUN_ID, SUFFIX, run_ids
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.parquet_files import copy_statement
 from lineage.tables.sql import Engine, text
-from lineage.tables.sqlite_values import read_values
 
 
 def split_table(engine: Engine, source: Path, database: SqliteFile, folder: Path) -> list[Path]:

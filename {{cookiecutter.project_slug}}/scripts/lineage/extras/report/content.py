@@ -11,16 +11,11 @@ from lineage.core.paths import DATABASE, PARAMS, TEST_DATA
 from lineage.core.version_numbers import version_key
 from lineage.extras.report.details import Rows, Runs, Tables, add_details
 from lineage.extras.report.provenance import add_provenance
+from lineage.extras.show.leaderboard import cell, param_names, read_leaderboard
+from lineage.extras.show.versions import metrics_of
 from lineage.results.chosen_by import conditions_of
-from lineage.results.leaderboard import (
-    cell,
-    measured,
-    metric_names,
-    param_names,
-    read_leaderboard,
-)
+from lineage.results.leaderboard import measured, metric_names
 from lineage.results.plots import SWEEP_COLUMNS, sweep_lines
-from lineage.results.version_results import metrics_of
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.version_tags import Tag, tags
 
@@ -142,8 +137,7 @@ def version_points(
     for run, state in sorted(drawn, key=lambda point: version_key(point[0]["version"])):
         for name in metrics:
             if measured(run[name]) is not None:
-                about = (conditions_of(run), run["track_id"], state)
-                yield run["version"], name, run[name], *about
+                yield run["version"], name, run[name], conditions_of(run), run["track_id"], state
 
 
 def all_sweeps(root: Path, alike: list[Runs], metrics: Sequence[str]) -> Rows:

@@ -42,8 +42,8 @@ def checkout(version: Version) -> None:
 @app.command()
 def worktrees(format: Form = "table") -> None:
     """List what checkout made."""
-    from lineage.core.listing import print_rows
     from lineage.extras.retrieve import checkout as exploring
+    from lineage.extras.show.listing import print_rows
 
     made = exploring.worktrees(find_root())
     rows = [(one.version, str(one.folder), ", ".join(one.changes) or None) for one in made]

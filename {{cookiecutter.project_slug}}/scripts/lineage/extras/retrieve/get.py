@@ -8,19 +8,10 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from lineage.core.console import follow
+from lineage.core.console import progress
 from lineage.core.errors import BadInput, Refused
 from lineage.core.paths import PIPELINE_LOCK
-from lineage.extras.retrieve.worktree import add_worktree, remove_worktree
-from lineage.merge.data import merge_data
-from lineage.merge.rules import Rules
-from lineage.tracked.git import main_root, must_git
-from lineage.tracked.hashes import file_md5
-from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import bring, listing
-from lineage.tracked.version_tags import find_tag
-from lineage.tracked.whole_file import write_whole
-from lineage.versions.files_at_commit import (
+from lineage.extras.retrieve.files_at_commit import (
     DVC,
     LINK,
     StoredFile,
@@ -28,6 +19,16 @@ from lineage.versions.files_at_commit import (
     blob_md5,
     files_in_git,
 )
+from lineage.extras.retrieve.worktree import add_worktree, remove_worktree
+from lineage.merge.data import merge_data
+from lineage.merge.rules import Rules
+from lineage.tracked.cache import copy_out
+from lineage.tracked.git import main_root, must_git
+from lineage.tracked.hashes import file_md5
+from lineage.tracked.recorded import recorded_outputs
+from lineage.tracked.remote import listing, obtain
+from lineage.tracked.version_tags import find_tag
+from lineage.tracked.whole_file import write_whole
 
 PLAIN = re.compile(r"(?!(.*/)?\.(\.|git)(/|$))[^-:/\0-\x1f][^\0-\x1f]*")
 """A path that stays in the project, outside `.git`, and is no option and no pathspec of Git."""
@@ -213,16 +214,22 @@ def _from_objects(wanted: Wanted, target: Path) -> None:
             f"{wanted.path} is not in {wanted.version}, as far as its listings can be read",
             "dvc fetch",
         )
-    for name, stored in follow(found.items(), f"bringing {wanted.path}"):
-        file = wanted.place(target, name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if stored.mode == DVC:
-            bring(wanted.root, stored.name, file)
-        elif stored.mode == LINK:
-            file.symlink_to(os.fsdecode(blob_bytes(wanted.root, stored.name)))
-        else:
-            file.write_bytes(blob_bytes(wanted.root, stored.name))
-            file.chmod(int(stored.mode[-3:], 8))
+    with progress(f"bringing {wanted.path}", len(found)) as show:
+        for done, (name, stored) in enumerate(found.items()):
+            show(done)
+            _write_stored(wanted.root, stored, wanted.place(target, name))
+
+
+def _write_stored(root: Path, stored: StoredFile, file: Path) -> None:
+    """Write the bytes of a file as it is stored, verified."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if stored.mode == DVC:
+        copy_out(obtain(root, stored.name), file)
+    elif stored.mode == LINK:
+        file.symlink_to(os.fsdecode(blob_bytes(root, stored.name)))
+    else:
+        file.write_bytes(blob_bytes(root, stored.name))
+        file.chmod(int(stored.mode[-3:], 8))
 
 
 def _from_dvc(wanted: Wanted, target: Path) -> None:

@@ -28,8 +28,7 @@ def list_runs(  # noqa: PLR0913 — options
     format: Form = "table",
 ) -> None:
     """Show the leaderboard: runs, best first."""
-    from lineage.extras.show.leaderboard import print_leaderboard
-    from lineage.results.leaderboard import read_leaderboard
+    from lineage.extras.show.leaderboard import print_leaderboard, read_leaderboard
 
     rows, names = read_leaderboard(db, sort, mode, where or ())
     if columns:

@@ -5,16 +5,19 @@ from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.console import say
-from lineage.core.errors import Refused
-from lineage.core.listing import print_rows
+from lineage.core.errors import BadInput, Refused
+from lineage.extras.show.leaderboard import param_names
+from lineage.extras.show.listing import print_rows
 from lineage.models.measure import measure_again
-from lineage.models.model_card import as_row, card_of_present_folders, card_of_production
-from lineage.models.run_model import find_model, find_run, missing_code, open_models
-from lineage.results.chosen_by import choice_metric
-from lineage.results.leaderboard import metric_names, param_names
+from lineage.models.model_card import Card, as_row, read_card
+from lineage.models.run_model import Models, find_model, missing_code, open_models
+from lineage.results.chosen_by import Row, choice_metric
+from lineage.results.leaderboard import metric_names
+from lineage.results.version_results import find_results
 from lineage.runs.model_file import model_name
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import path_md5
+from lineage.tracked.recorded import recorded_md5
 
 
 def list_models(form: str) -> None:
@@ -119,3 +122,60 @@ def download(run_id: str | None, version: str | None, output: Path) -> None:
         remedy = f"mv {target} {target}.old   # or choose another --output"
         raise Refused(f"{target} exists; it is not overwritten", remedy)
     say(f"{target}: run {run['track_id']} ({run['version']}), md5 {md5}")
+
+
+def find_run(
+    models: Models,
+    run_id: str | None,
+    version: str | None,
+    metric: str | None = None,
+    mode: str | None = None,
+) -> Row:
+    """Read the row of a run, or of a version's best run that has a model.
+
+    Args:
+        models: of the project.
+        run_id: the run.
+        version: the version; give one of both. The runs of a tag are those that it holds.
+        metric, mode: what is best in a version; None: what its tag says.
+
+    Raises:
+        BadInput: both or none are given, or the database does not know the run.
+        Refused: there is no such version, or no model.
+    """
+    if (run_id is None) == (version is None):
+        raise BadInput("give either --run-id or --version", "python scripts/model_manager.py list")
+    if version is None:
+        runs = models.best_runs(track_ids=[run_id])
+    else:
+        own = models.database == models.root / paths.DATABASE
+        database = None if own else models.database
+        runs = find_results(models.root, version, database, metric, mode).runs
+    for run in runs:
+        if run.get("model_hash"):
+            return run
+    asked = f"version {version}" if version else f"run {run_id}"
+    if runs:
+        raise Refused(f"{asked} has no model: its runs failed or saved none")
+    raise BadInput(
+        f"{asked} has no row in {models.database.name}",
+        f"cp THEIR.db {paths.INCOMING_RESULTS}/ && dvc repro   # merge its results first",
+    )
+
+
+def card_of_production(root: Path) -> Card:
+    """Read the card of the model in production; raises `Refused` where there is none."""
+    card = card_of_present_folders(root)
+    if card is None:
+        raise Refused("nothing is in production yet", "dvc repro")
+    return card
+
+
+def card_of_present_folders(root: Path) -> Card | None:
+    """Read the card of production; refuse to call nothing what only was not pulled."""
+    for folder in (paths.PRODUCTION, paths.CANDIDATES):
+        if recorded_md5(root, folder) is not None and not (root / folder).exists():
+            raise BadInput(
+                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
+            )
+    return read_card(root)

@@ -1,18 +1,32 @@
 """Show versions: the list of all, or one of them."""
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
-from lineage.core.listing import print_rows
+from lineage.extras.show.listing import print_rows
 from lineage.results.leaderboard import metric_names
-from lineage.results.version_results import Results, files_of, find_results, metrics_of, params_of
+from lineage.results.version_results import Results, files_of, find_results, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
+from lineage.tracked.git import git
 from lineage.tracked.remote import listing
-from lineage.tracked.version_tags import tags
+from lineage.tracked.version_tags import Tag, tags
+
+HASHES = {"data_hash": paths.TRAIN_DATA, "test_hash": paths.TEST_DATA}
+"""Columns of `metrics` that name data by their md5."""
+
+
+def metrics_of(root: Path, tag: Tag) -> dict[str, Any]:
+    """Read the metrics that Git has at a tag; none where they cannot be read."""
+    text = git(root, f"show {tag.commit}:./{paths.METRICS_FILE}") or "{}"
+    with suppress(ValueError, TypeError):  # a merge conflict, committed, is no JSON object
+        return dict(json.loads(text))
+    return {}
 
 
 def print_versions(root: Path, form: str) -> None:

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lineage.core.console import follow, warn
+from lineage.core.console import progress, warn
 from lineage.core.errors import (
     BadInput,
     LineageError,
     Refused,
     explain_missing,
 )
-from lineage.core.listing import print_rows
 from lineage.core.paths import (
     PIPELINE_LOCK,
     PREDICTIONS,
     TRAINED_MODELS,
 )
+from lineage.extras.retrieve.files_at_commit import hashes_by_name
+from lineage.extras.show.listing import print_rows
 from lineage.extras.verify.what_ran import other_code, other_data
 from lineage.results.version_results import Run, files_of, find_results, params_of
-from lineage.runs.model_file import hashes_by_name, model_name
+from lineage.runs.model_file import model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import git, main_root
 from lineage.tracked.ignored import check_tracked
@@ -127,7 +128,11 @@ def verify(root: Path, chosen: Sequence[Tag]) -> list[Proof]:
         Refused: the remote does not answer.
     """
     remote = open_remote(root)
-    proofs = [_read(root, tag) for tag in follow(chosen, "reading what versions record")]
+    proofs: list[Proof] = []
+    with progress("reading what versions record", len(chosen)) as show:
+        for tag in chosen:
+            show(len(proofs))
+            proofs.append(_read(root, tag))
     objects = set[str]().union(*(proof.objects for proof in proofs))
     absent = None if remote is None else missing_in_remote(root, remote, objects)
     for proof in proofs:

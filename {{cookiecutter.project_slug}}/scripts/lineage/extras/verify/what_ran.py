@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
-from lineage.results.version_results import HASHES, Results
+from lineage.extras.retrieve.files_at_commit import blob_md5, files_in_git
+from lineage.extras.show.versions import HASHES
+from lineage.results.version_results import Results
 from lineage.tracked.code_at_commit import code_hash_at
 from lineage.tracked.git import git, must_git
 from lineage.tracked.hashes import listing_md5
 from lineage.tracked.recorded import yaml_in_git
-from lineage.versions.files_at_commit import blob_md5, files_in_git
 
 
 def other_data(

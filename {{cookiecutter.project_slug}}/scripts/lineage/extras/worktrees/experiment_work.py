@@ -8,15 +8,16 @@ from typing import Any
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.core.params import read_params
+from lineage.extras.retrieve.files_at_commit import hashes_by_name
 from lineage.extras.worktrees.start import Experiment
 from lineage.merge.predictions import run_ids
 from lineage.results.chosen_by import Row
 from lineage.results.leaderboard import best_runs, metric_names
-from lineage.runs.model_file import hashes_by_name
+from lineage.results.version_results import files_of
 from lineage.tables.sources import Sources, read_sources
 from lineage.tracked.git import git
 from lineage.tracked.recorded import recorded_outputs
-from lineage.tracked.remote import listing, obtain
+from lineage.tracked.remote import obtain
 
 Outputs = dict[str, str]
 """Path to hash of everything that a commit records."""
@@ -72,16 +73,16 @@ class ExperimentWork:
     @cached_property
     def missing_batches(self) -> dict[str, str]:
         """Name to hash of new batches in `data/incoming` that main lacks."""
-        batches = self._files(self.theirs, paths.INCOMING_DATA)
-        known = set(self._files(self.base, paths.INCOMING_DATA).values())
-        known.update(self._files(self.ours, paths.INCOMING_DATA).values())
+        batches = files_of(self.main, self.theirs, paths.INCOMING_DATA)
+        known = set(files_of(self.main, self.base, paths.INCOMING_DATA).values())
+        known.update(files_of(self.main, self.ours, paths.INCOMING_DATA).values())
         return {name: md5 for name, md5 in batches.items() if md5 not in known}
 
     @cached_property
     def merged_by_hand(self) -> list[str]:
         """Names of files in no inbox that it merged into the training data, and main did not."""
         known = self._merged_data(self.base) | self._merged_data(self.ours)
-        inbox = self._files(self.theirs, paths.INCOMING_DATA).values()
+        inbox = files_of(self.main, self.theirs, paths.INCOMING_DATA).values()
         names = []
         for md5, source in self._merged_data(self.theirs).items():
             if md5 not in known and md5 not in inbox:
@@ -102,8 +103,8 @@ class ExperimentWork:
         if metric not in metric_names(database):
             return None
         best, *_ = best_runs(database, metric, promote.mode, track_ids=list(self.runs))
-        production = self._files(self.ours, paths.PRODUCTION)
-        models = production | self._files(self.ours, paths.CANDIDATES)
+        production = files_of(self.main, self.ours, paths.PRODUCTION)
+        models = production | files_of(self.main, self.ours, paths.CANDIDATES)
         kept = (None, "", *hashes_by_name(models).values())
         return None if best[metric] is None or best["model_hash"] in kept else best
 
@@ -117,11 +118,8 @@ class ExperimentWork:
         """Read what was merged into the training data; of parts, the last has that record."""
         if paths.TRAIN_DATA not in outputs:
             return {}
-        *_, last = sorted(self._files(outputs, paths.TRAIN_DATA).items())
+        *_, last = sorted(files_of(self.main, outputs, paths.TRAIN_DATA).items())
         return read_sources(obtain(self.main, last[1]))
-
-    def _files(self, outputs: Outputs, folder: str) -> dict[str, str]:
-        return listing(self.main, outputs[folder]) if folder in outputs else {}
 
 
 def compare_with_main(experiment: Experiment) -> ExperimentWork:

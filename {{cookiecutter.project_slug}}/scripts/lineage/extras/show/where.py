@@ -2,15 +2,28 @@
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from lineage.core.errors import BadInput
+from lineage.core.paths import METRICS
 from lineage.tables import sql
-from lineage.tables.sqlite_files import Table, affinity
+from lineage.tables.sqlite_files import Table, affinity, describe_tables
+from lineage.tables.sqlite_reading import open_read_only
 
 CONDITION = re.compile(r"([\w.]+)\s*(!=|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 NULL_TESTS = {"=": "IS NULL", "!=": "IS NOT NULL"}
+
+
+def conditions_sql(database: Path, conditions: Iterable[str]) -> str:
+    """Turn conditions on the rows of `metrics`, all of which hold, into one.
+
+    Args and errors: as in `condition_sql`.
+    """
+    with open_read_only(database) as connection:
+        table = describe_tables(connection)[METRICS]
+    return " AND ".join(condition_sql(condition, table) for condition in conditions) or "TRUE"
 
 
 def condition_sql(condition: str, table: Table) -> str:
