@@ -8,6 +8,7 @@ tools write it, is here:
 - `model_manager` changes which models are kept, or in production (`model_manager.py`).
 - `git_merge` lets `git merge` merge rows as it merges lines (`experiment_explorer.py conflicts`).
 - `worktrees` does experiments side by side (`setup_worktree.sh`, `finish_worktree.sh`).
+- `collect` brings an experiment home (`finish_worktree.sh --collect`).
 - `show` shows runs, versions and models, and measures them (`experiment_explorer.py list`, `show`,
   `evaluate`; `model_manager.py list`, `info`, `download`; `version_tag.py --list`).
 - `compare` says what differs between versions, and which number that raises
@@ -35,7 +36,7 @@ tools write it, is here:
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
 `runs.run_argument`, `setup.check_remote`, the package's own `__init__` and the files of `merge` and
-`tables` that meet such a file import from here, and only on demand. Of the extras `worktrees` needs
-`retrieve` and, to collect, `git_merge`; `verify` tells what `doctor` finds, too. A folder comes
-back, with the packages that it needs, by `make setup EXTRAS=search`.
+`tables` that meet such a file import from here, and only on demand. Some extras need another one,
+as what prints lists needs `show`: docs/extras.md says which. A folder comes back, with the packages
+that it needs, by `make setup EXTRAS=search`.
 """

@@ -8,10 +8,15 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Annotated, get_args
 
+from vl_convert import vegalite_to_png, vegalite_to_svg
+
 from lineage.core.console import Argument, Option, new_app, progress, say
-from lineage.core.errors import BadInput, explain_missing
+from lineage.core.errors import BadInput
 from lineage.core.paths import DATABASE, find_root
 from lineage.extras.report.chart import Chart, Spec, read_chart, read_file
+
+TABLES = Path(str(distribution("itables").locate_file("itables/html")))
+"""DataTables comes along with ITables, which would take a second to import."""
 
 app = new_app()
 Runs = Annotated[list[str] | None, Option(help="A run's id, as in list; again for more.")]
@@ -29,19 +34,15 @@ def report(
     from lineage.tracked.whole_file import write_text
 
     root = find_root()
-    with explain_missing("report", "experiment_explorer.py report"):
-        # DataTables comes along with ITables, which would take a second to import
-        tables = Path(str(distribution("itables").locate_file("itables/html")))
-        vega = vega_script(root)
     with progress("collecting what the page shows"):
         content = collect(root, run or ())
         content["charts"] = {name: read_chart(content, name) for name in get_args(Chart)}
         content["themes"] = json.loads(read_file("themes.json"))
         parts = {
             "style": read_file("page.css"),
-            "table_style": read_file(tables / "dt_bundle.css"),
-            "vega": vega,
-            "tables": read_file(tables / "dt_bundle.js"),
+            "table_style": read_file(TABLES / "dt_bundle.css"),
+            "vega": vega_script(root),
+            "tables": read_file(TABLES / "dt_bundle.js"),
             "content": json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"),
             "script": read_file("page.js"),
         }
@@ -62,9 +63,6 @@ def plot(
     run: Runs = None,
 ) -> None:
     """Draw a chart of the report into a file."""
-    with explain_missing("report", "experiment_explorer.py plot"):
-        from vl_convert import vegalite_to_png, vegalite_to_svg
-
     from lineage.extras.report.content import collect, content_of_git
 
     if output.suffix not in (".png", ".svg"):

@@ -59,15 +59,15 @@ class ExperimentWork:
         """
         from lineage.extras.git_merge.outputs import Hashes, merge_results
 
-        sides = (self.base, self.ours, self.theirs)
-        versions = Hashes(*[side.get(paths.DATABASE, "") for side in sides], may_drop=False)
-        ours = versions.ours
-        if self.missing_runs or versions.theirs in ("", versions.base, ours):
+        base = self.base.get(paths.DATABASE, "")
+        ours = self.ours.get(paths.DATABASE, "")
+        theirs = self.theirs.get(paths.DATABASE, "")
+        if self.missing_runs or theirs in ("", base, ours):
             return False
-        if versions.theirs in read_sources(obtain(self.main, ours)):
+        if theirs in read_sources(obtain(self.main, ours)):
             return False
         conflicts: list[Any] = []
-        merged = merge_results(self.main, versions, conflicts)
+        merged = merge_results(self.main, Hashes(base, ours, theirs, may_drop=False), conflicts)
         return bool(conflicts) or merged != ours
 
     @cached_property
