@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from lineage.core.errors import BadInput
 from lineage.extras.report import details
+from lineage.extras.report.chart import read_file
 from lineage.extras.report.commands import app
 from lineage.extras.report.content import collect
 
@@ -203,6 +204,39 @@ def test_nothing_yet_one_run_and_numbers_that_are_none(root: Path, browser: Brow
     assert clean(seen)
 
 
+def test_a_run_of_many_params_sticks_out_of_no_screen_and_each_can_be_shown(root: Path, browser: Browser) -> None:
+    many = {f"model_layer_{number}_width": float(number) for number in range(80)}
+    add_runs(root, [{"track_id": name, "version": "e0.1.0", **many, "f1_score": 0.5} for name in ("a", "b")])
+    for width in (390, 1280):
+        seen = show(browser, root, width=width)
+        assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+        assert first_column(seen, "model_layer_79_width") == ["79", "79"]
+        assert clean(seen)
+
+
+OKABE_ITO = "#E69F00 #56B4E9 #009E73 #F0E442 #0072B2 #D55E00 #CC79A7 #000000 #FFFFFF"
+"""Colours that people tell apart whatever they are blind to (jfly.uni-koeln.de/color), with white for the dark."""
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2.2 defines it (w3.org/TR/WCAG22/#dfn-relative-luminance)."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("theme", "page"), [("light", "#ffffff"), ("dark", "#0d1117")])
+def test_what_is_drawn_is_seen_by_the_colour_blind(theme: str, page: str) -> None:
+    style = json.loads(read_file("themes.json"))[theme]
+    colours = style["range"]["category"]
+    assert set(colours) <= set(OKABE_ITO.split()) and len(set(colours)) == len(colours)
+    for part, key, least in (("axis", "labelColor", 4.5), ("legend", "labelColor", 4.5), ("text", "color", 4.5)):
+        darker, lighter = sorted((luminance(style[part][key]), luminance(page)))
+        assert (lighter + 0.05) / (darker + 0.05) >= least, f"{part} on {page}"
+    first_two = [sorted((luminance(colour), luminance(page))) for colour in colours[:2]]
+    assert all((lighter + 0.05) / (darker + 0.05) >= 3 for darker, lighter in first_two), "lines and marks"
+
+
 def test_a_regression_is_drawn_as_points(root: Path, browser: Browser) -> None:
     actual = [number / 7 for number in range(100)]
     add_runs(root, [
@@ -269,6 +303,7 @@ def test_a_real_project_shows_where_production_comes_from(light_trained: Project
     assert links["run"][0] == card["track_id"] and links["code"][1] == card["git_commit"]
     assert links["training data"][1:] == [card["data_hash"], "as it lies here"]
     assert links["merged from"][0] == "data/incoming/batch_001.parquet"
+    assert "promoted" in seen.page.locator("#versions svg text").all_text_contents(), "its run is marked"
     assert clean(seen)
 
     project.run("make", "plots")
