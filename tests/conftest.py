@@ -58,9 +58,10 @@ def clean_environment(home: Path) -> dict[str, str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Start what makes Python's starts cheap, once for all processes of pytest-xdist; see `warm_start`.
 
-    It costs as much as a few runs of the pipeline: a few tests in one process do without.
+    It costs as much as a few runs of the pipeline: a few tests in one process, and the fast ones, do without.
     """
-    if getattr(config.option, "numprocesses", None) and sys.platform == "linux" and os.environ.get("WARM") != "0":
+    starts_many = getattr(config.option, "numprocesses", None) and config.option.markexpr != "not slow"
+    if starts_many and sys.platform == "linux" and os.environ.get("WARM") != "0":
         folder = tempfile.mkdtemp(prefix="warm-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         warm_start.start(folder)
@@ -217,13 +218,13 @@ def bake(tmp_path: Path) -> Bakery:
 @pytest.fixture(scope="session")
 def baked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One project with the default answers, to look at only."""
-    return make_bakery(tmp_path_factory.mktemp("baked"))()
+    return once(tmp_path_factory, "baked", lambda folder: make_bakery(folder)())
 
 
 @pytest.fixture(scope="session")
 def compiled(baked: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """As `baked`, with its scripts compiled, to copy only."""
-    return compile_scripts(copy_project(baked, tmp_path_factory.mktemp("compiled")))
+    return once(tmp_path_factory, "compiled", lambda folder: compile_scripts(copy_project(baked, folder)))
 
 
 def compile_scripts(project: Project) -> Project:
@@ -264,12 +265,17 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def make_once(factory: pytest.TempPathFactory, name: str, work: Callable[[Project], Any]) -> Any:
-    """Bake a project and work in it, once for all processes of pytest-xdist: the first does it, and the others wait.
+    """Bake a project and work in it, once for all processes of pytest-xdist; arguments are those of `once`."""
+    return once(factory, name, lambda folder: work(compile_scripts(make_bakery(folder)())))
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Any:
+    """Make something once for all processes of pytest-xdist: the first does it, and the others wait.
 
     Args:
         factory: knows the folder of this process, beside those of the others.
-        name: of the folder that the project is baked into.
-        work: what to do in it; what it returns is handed to all processes, pickled.
+        name: of the folder that it is made in.
+        make: is given that folder; what it returns is handed to all processes, pickled.
     """
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -278,7 +284,7 @@ def make_once(factory: pytest.TempPathFactory, name: str, work: Callable[[Projec
     with FileLock(base / f"{name}.lock"):
         if not made.exists():
             shutil.rmtree(base / name, ignore_errors=True)  # of a process that failed half-way
-            made.write_bytes(pickle.dumps(work(compile_scripts(make_bakery(base / name)()))))
+            made.write_bytes(pickle.dumps(make(base / name)))
     return pickle.loads(made.read_bytes())
 
 

@@ -47,6 +47,7 @@ def on_terminal(*command: str, **environment: str) -> str:
     return printed.decode()
 
 
+@pytest.mark.slow
 def test_every_command_names_the_template_and_its_commit(baked: Project) -> None:
     about = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     commit = json.loads((baked.path / ".cruft.json").read_text())["commit"][:7]
@@ -58,6 +59,7 @@ def test_every_command_names_the_template_and_its_commit(baked: Project) -> None
     assert baked.git("log", "--format=%s") == "Start from cookiecutter-lineage"
 
 
+@pytest.mark.slow
 def test_quiet_leaves_results_and_verbose_shows_each_step(fresh: Project) -> None:
     assert fresh.run("python", "scripts/merge_data.py", "--quiet").stdout == ""
     loud = fresh.run("python", "scripts/merge_data.py", "--verbose")

@@ -21,6 +21,7 @@ def here(tmp_path: Path) -> Project:
     return Project(tmp_path, {**environment, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(SOURCE / "scripts")})
 
 
+@pytest.mark.slow
 def test_every_script_answers_help_from_any_folder(here: Project) -> None:
     for name in SCRIPTS:
         assert "usage: " in here.run("python", str(SOURCE / "scripts" / name), "--help").stdout.lower(), name
@@ -28,6 +29,7 @@ def test_every_script_answers_help_from_any_folder(here: Project) -> None:
         assert "Usage: " in here.run(str(SOURCE / "scripts" / name), "--help").stdout, name
 
 
+@pytest.mark.slow
 def test_without_the_environment_every_command_says_so_in_one_line(baked: Project, tmp_path: Path) -> None:
     """As with `python scripts/…` before `source .venv/bin/activate`."""
     venv.create(tmp_path / "bare", symlinks=True)
@@ -66,6 +68,7 @@ def test_the_work_goes_on_where_nobody_reads_any_more(here: Project) -> None:
     assert sorted(path.name for path in here.path.iterdir()) == ["base.db", "new.db", "out.db"], "no lock is left"
 
 
+@pytest.mark.slow
 def test_key_columns_may_be_given_with_commas(here: Project) -> None:
     script = f"{SOURCE}/scripts/merge_artifacts.py"
     for name, value in (("base", 1), ("new", 2)):

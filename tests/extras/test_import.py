@@ -27,6 +27,7 @@ def package_of(project: Project, environment: Path, folder: Path) -> str:
     return project.run(str(environment / "bin/python"), "-c", WHERE, cwd=folder).stdout.strip()
 
 
+@pytest.mark.slow
 def test_importing_is_fast_and_loads_nothing_that_is_slow(fresh: Project) -> None:
     code = "import time; a = time.perf_counter(); import lineage; b = time.perf_counter(); import sys; print(b - a)"
     code += "; print(sorted({'pandas', 'duckdb', 'numpy', 'pydantic', 'typer', 'yaml', 'dvc'} & set(sys.modules)))"
@@ -35,6 +36,7 @@ def test_importing_is_fast_and_loads_nothing_that_is_slow(fresh: Project) -> Non
     assert {modules for _, modules in said} == {"[]"}
 
 
+@pytest.mark.slow
 def test_the_functions_are_there_and_stay_when_rooms_of_their_name_are_imported(fresh: Project) -> None:
     code = """
 import lineage

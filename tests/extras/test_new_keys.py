@@ -38,6 +38,7 @@ def without(content: Any, key: tuple[str, ...]) -> Any:
     del content[key[-1]]
 
 
+@pytest.mark.slow
 def test_each_key_can_be_new(tmp_path: Path) -> None:
     """Of the template's own file, with each of its comments and in its place."""
     everything = dict(missing_keys(parse_yaml(REQUIRED)))
@@ -77,6 +78,7 @@ HABITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HABITS.values(), ids=HABITS)
 def test_however_params_are_written(text: str, tmp_path: Path) -> None:
     wanted = parse_yaml(text)

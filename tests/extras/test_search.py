@@ -117,6 +117,7 @@ def test_a_search_is_led_by_the_validation_side_where_the_test_set_says_the_oppo
     assert sum(x > 20 for x in xs(project)[10:]) > sum(x < 10 for x in xs(project)[10:]), "around 50, not around 3"
 
 
+@pytest.mark.slow
 def test_a_poisoned_test_set_leads_a_search_nowhere_else(fresh: Project, tmp_path: Path) -> None:
     """The same trials, the same journal, the same model in production; the validation rows are training rows."""
     poisoned = copy_project(fresh, tmp_path / "poisoned")

@@ -183,6 +183,7 @@ def parts(path: Path, rows: Rows, keyed: bool, names: list[str]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @examples(EXAMPLES // 10)
 @given(history=histories(), keyed=st.booleans(), layouts=st.tuples(*[st.booleans()] * 3))
 def test_parts_give_the_rows_of_the_file_in_its_order_whatever_layout_each_version_has(

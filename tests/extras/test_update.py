@@ -124,6 +124,7 @@ def test_an_older_project_becomes_a_new_one_and_what_is_mine_stays(bake: Bakery,
         assert f" {version}   yes     yes       yes    no      yes  yes  yes    yes   yes   remote: " in proved, proved
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_way_is_said_in_one_line(fresh: Project, tmp_path: Path) -> None:
     known = json.loads((fresh.path / ".cruft.json").read_text())
     assert known["template"] == str(TEMPLATE)
@@ -186,6 +187,7 @@ def both_change(template: Project, project: Project) -> None:
 AGAIN = "  → git add --all && git commit --message 'Update the template' && make update"
 
 
+@pytest.mark.slow
 def test_files_that_both_changed_are_named(tiny: tuple[Project, Project]) -> None:
     from lineage.core.errors import Refused
     from lineage.extras.update.template import bring_template
@@ -209,6 +211,7 @@ def test_files_that_both_changed_are_named(tiny: tuple[Project, Project]) -> Non
     assert "requirements.lock new\n" in (project.path / "requirements.lock").read_text()
 
 
+@pytest.mark.slow
 def test_parts_that_do_not_fit_are_named(tiny: tuple[Project, Project]) -> None:
     """As where Git has no commit of the file as the template had it."""
     from lineage.core.errors import Refused

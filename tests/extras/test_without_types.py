@@ -71,6 +71,7 @@ def refused(scripts: Path, kind: str, file: Path, extra: str) -> None:
     assert merged(scripts, kind, file, code=2) == expected
 
 
+@pytest.mark.slow
 def test_plain_columns_are_read_the_same_with_the_extra_and_without(tmp_path: Path, without: Path) -> None:
     frame = pd.DataFrame(PLAIN)
     frame.to_parquet(tmp_path / "pandas.parquet")
@@ -96,6 +97,7 @@ BEYOND: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BEYOND)
 @pytest.mark.filterwarnings("ignore:The DataFrame has column names of mixed type")
 def test_columns_that_are_not_plain_are_refused(tmp_path: Path, without: Path, kind: str) -> None:
@@ -104,6 +106,7 @@ def test_columns_that_are_not_plain_are_refused(tmp_path: Path, without: Path, k
     refused(without, "data", file, "arrow_types")
 
 
+@pytest.mark.slow
 def test_an_index_and_notes_of_other_programs_are_refused(tmp_path: Path, without: Path) -> None:
     file = tmp_path / "e.parquet"
     for index in (pd.Index(["a"]), pd.Index(["a"], name="row")):
@@ -125,6 +128,7 @@ def test_what_duckdb_would_misread_is_refused(tmp_path: Path, without: Path) -> 
     refused(without, "data", file, "arrow_types")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [
@@ -140,6 +144,7 @@ def test_databases_that_are_not_plain_are_refused(tmp_path: Path, without: Path,
     refused(without, "db", tmp_path / "e.db", "formats")
 
 
+@pytest.mark.slow
 def test_a_duckdb_file_and_a_log_that_a_killed_program_left_are_refused(tmp_path: Path, without: Path) -> None:
     with duckdb.connect(str(tmp_path / "e.duckdb")) as connection:
         connection.execute("CREATE TABLE t AS SELECT 'a' AS id, 1 AS v")
@@ -154,6 +159,7 @@ def test_a_duckdb_file_and_a_log_that_a_killed_program_left_are_refused(tmp_path
     merged(without, "db", live)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [
@@ -177,6 +183,7 @@ def test_a_database_with_more_than_tables_is_refused(tmp_path: Path, without: Pa
     assert told.startswith(f"error: {tmp_path}/base.db asks for an extra that is not here: ")
 
 
+@pytest.mark.slow
 def test_numbers_become_no_text(tmp_path: Path, without: Path) -> None:
     for name, kind in (("a", "TEXT"), ("b", "INTEGER")):
         with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:

@@ -83,6 +83,7 @@ def test_another_cache_is_refused(trained: Project, tmp_path: Path) -> None:
     assert worktrees(trained) == ["digit-experiments", "exp-a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../up", "a b", "a/..", "..", ".", "a.lock", "/a", "a/", "", "a\nb", "@{-1}", "a;b", "-"]
 )
@@ -109,6 +110,7 @@ def test_where_no_experiment_can_start(trained: Project, tmp_path: Path) -> None
     make_by_hand(tree, "", sh(tree, "setup", "e", code=2))
 
 
+@pytest.mark.slow
 def test_no_commit_yet_and_no_repository_of_its_own(baked: Project, tmp_path: Path) -> None:
     copy = Project(tmp_path / "copy", baked.environment)
     shutil.copytree(baked.path, copy.path, ignore=shutil.ignore_patterns(".git"))

@@ -111,6 +111,7 @@ def test_git_merge_keeps_rows_apart_and_refuses_cells_that_it_cannot_compare(tmp
         merge_three_data_files(sides, tmp_path / "no", ("id",), "data")
 
 
+@pytest.mark.slow
 def test_cast_text_is_the_same_in_every_time_zone(tmp_path: Path) -> None:
     write(tmp_path / "text", id=[1], v=["n/a"])
     write(tmp_path / "time", id=[2], v=pa.array([1_700_000_000_000_000], pa.timestamp("us", "UTC")))

@@ -127,6 +127,7 @@ def test_text_stays_text_and_an_empty_cell_is_null() -> None:
     assert found["note"].to_pylist() == ["two\nlines", None, " x ", "y"]
 
 
+@pytest.mark.slow
 def test_a_cell_that_does_not_fit_is_named_with_its_line_and_column() -> None:
     refused('id,code\n3,"a\n\nb"\n\nx,c\n', ", line 6: column 'id' holds 'x', which is no BIGINT")
     refused("id\n1.5\n", ", line 2: column 'id' holds '1.5', which is no BIGINT", name="a b.csv")
@@ -153,6 +154,7 @@ def test_a_cell_that_does_not_fit_is_named_with_its_line_and_column() -> None:
     refused(pandas, """, line 1: column 'id' holds '{"0":3}', which is no BIGINT""", name="new.json")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_is_named_with_its_line() -> None:
     refused("id,code\n3,a\n4\n", ", line 3: it cannot be read: Expected Number of Columns: 2 Found: 1")
     refused('id,code\n3,"a\nb"\n4,b,c\n', ", line 4: it cannot be read: Expected Number of Columns: 2 Found: 3")
@@ -253,6 +255,7 @@ def test_what_is_not_merged_of_a_folder_is_named(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "warning: 1 files are not merged, as they are no .db …: runs/notes.txt\n"
 
 
+@pytest.mark.slow
 def test_a_csv_batch_is_merged_once_by_the_stage_and_by_hand(fresh: Project) -> None:
     fresh.script("merge_data")
     batch = pd.read_parquet(fresh.path / "examples/batches/batch_002.parquet")

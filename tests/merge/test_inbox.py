@@ -63,6 +63,7 @@ def test_the_same_content_twice_is_one_file(fresh: Project) -> None:
     assert "+537 ~0 =0 !0; 1 new file, 1 already merged" in fresh.script("merge_data")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_merged_is_named_and_the_remedy_works(fresh: Project) -> None:
     fresh.script("merge_data")
     (fresh.path / "data/incoming/.gitignore").touch()
@@ -75,6 +76,7 @@ def test_a_file_that_cannot_be_merged_is_named_and_the_remedy_works(fresh: Proje
     assert "0 new files, 1 already merged" in fresh.script("merge_data")
 
 
+@pytest.mark.slow
 def test_columns_that_are_new_and_such_that_are_missing_are_announced(fresh: Project) -> None:
     fresh.script("merge_data")
     frame = pd.read_parquet(fresh.path / FIRST).head(2).assign(id=[9001, 9002])
@@ -224,6 +226,7 @@ def test_the_results_record_their_runs_and_files_and_xetrack_reads_them(trained:
     assert f"merged,results/incoming/theirs.db,1 rows {rule}" in shown
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_without_a_traceback(fresh: Project) -> None:
     fresh.script("merge_data")
     whole = (fresh.path / FIRST).read_bytes()
@@ -254,6 +257,7 @@ def test_a_database_of_which_nothing_is_merged_is_named_and_the_remedy_works(tra
     assert f"warning: {theirs}: not merged: notes\n" in said and "merge metrics: +1 ~0 =0 !0\n" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["b.pq", "b.PARQUET", "site=north/part-0.parquet"])
 def test_a_batch_comes_whatever_its_ending_and_its_folder_is_a_column(name: str, fresh: Project) -> None:
     rows = pd.read_parquet(fresh.path / FIRST).head(3).assign(id=[9001, 9002, 9003])

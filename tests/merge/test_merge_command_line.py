@@ -112,6 +112,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "message"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_mistakes_on_the_command_line(tmp_path: Path, words: list[str], message: str) -> None:
     database(tmp_path / "x.db", "CREATE TABLE t (id TEXT PRIMARY KEY)", rows=[("a",)])

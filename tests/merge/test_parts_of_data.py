@@ -110,6 +110,7 @@ def twins(tmp_path: Path) -> Twins:
     return Twins(tmp_path)
 
 
+@pytest.mark.slow
 def test_every_reader_finds_the_rows_of_the_file_in_the_parts(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merges, a rebase, a new column, a wider type, categories and times, parts of few rows."""
     monkeypatch.setattr(data_files, "PART_ROWS", 3)
@@ -220,6 +221,7 @@ def test_columns_of_null_and_no_rows_at_all(twins: Twins) -> None:
 HISTORIES = int(os.environ.get("MERGE_EXAMPLES", "6"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [("id",), ("id", "k"), ()], ids=["a key", "two", "none"])
 def test_histories_of_merges_give_the_same_rows_in_the_same_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
@@ -292,6 +294,7 @@ def test_no_sources_convert_the_layout(twins: Twins) -> None:
         assert read_sources(out) == read_sources(twins.path("file"))
 
 
+@pytest.mark.slow
 def test_two_merges_at_once_into_a_folder_of_parts_both_arrive(tmp_path: Path) -> None:
     project = Project(tmp_path, clean_environment(tmp_path))
     parquet(tmp_path / "first.parquet", id=[0])

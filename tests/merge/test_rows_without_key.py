@@ -16,6 +16,7 @@ from lineage.merge.data import merge_data
 from lineage.merge.rules import Rules
 
 
+@pytest.mark.slow
 def test_iris_stays_150_rows(tmp_path: Path) -> None:
     """Two of its flowers have equal measures: they are two flowers, and the same file twice adds none."""
     from sklearn.datasets import load_iris

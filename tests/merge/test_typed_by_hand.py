@@ -52,6 +52,7 @@ def type_remedy(printed: str, folder: Path) -> str:
     return Project(folder, clean_environment(folder)).run("bash", "-ec", command).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
 def test_a_database_in_utf_16_comes_into_one_in_utf_8(encoding: str, tmp_path: Path) -> None:
     database(tmp_path / "u8.db", f"{TABLE} INSERT INTO t VALUES('a', 'x')")
@@ -60,6 +61,7 @@ def test_a_database_in_utf_16_comes_into_one_in_utf_8(encoding: str, tmp_path: P
     assert query(tmp_path / "out.db", "SELECT id, v FROM t ORDER BY id") == [("a", "x"), ("ä", "🐟")]
 
 
+@pytest.mark.slow
 def test_a_base_in_utf_16_is_blamed_itself_and_the_remedy_works(tmp_path: Path) -> None:
     database(tmp_path / "u16.db", f"PRAGMA encoding='UTF-16le'; {TABLE} INSERT INTO t VALUES('ä', 'x')")
     database(tmp_path / "u8.db", f"{TABLE} INSERT INTO t VALUES('ö', 'y')")
@@ -70,6 +72,7 @@ def test_a_base_in_utf_16_is_blamed_itself_and_the_remedy_works(tmp_path: Path) 
     assert query(tmp_path / "out.db", "SELECT id, v FROM t") == [("ä", "x"), ("ö", "y")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 def test_text_that_is_not_utf_8_is_carried_as_it_is(key: str, tmp_path: Path) -> None:
     table = f"CREATE TABLE t(id TEXT {key}, v TEXT);"
@@ -82,6 +85,7 @@ def test_text_that_is_not_utf_8_is_carried_as_it_is(key: str, tmp_path: Path) ->
     assert not holds_all_rows([tmp_path / "a.db"], [tmp_path / "b.db"]), "as the guard asks, of a base that was edited"
 
 
+@pytest.mark.slow
 def test_what_a_killed_program_left_in_a_log_is_read_and_nothing_lies_beside_it(tmp_path: Path) -> None:
     """With a base and without one; the rows, and the trigger, are in the log alone."""
     live = tmp_path / "live.db"
@@ -123,6 +127,7 @@ def test_as_many_columns_come_as_sqlite_can_number_and_more_are_refused_by_name(
     assert "the base: table 't' has 1999 columns" in merge(tmp_path, "db", "a1998.db", "c.db", code=2)
 
 
+@pytest.mark.slow
 def test_a_conflict_in_a_wide_table_is_shown_and_the_remedy_is_a_command_that_works(tmp_path: Path) -> None:
     columns = ", ".join(f"c{number} REAL" for number in range(1_100))
     database(tmp_path / "a.db", f"CREATE TABLE t(id TEXT PRIMARY KEY, {columns}); INSERT INTO t(id) VALUES('a')")
@@ -134,6 +139,7 @@ def test_a_conflict_in_a_wide_table_is_shown_and_the_remedy_is_a_command_that_wo
     assert query(tmp_path / "out.db", "SELECT id, c0 FROM t") == [("a", 1.0)]
 
 
+@pytest.mark.slow
 def test_the_remedy_of_a_rebase_names_its_key(tmp_path: Path) -> None:
     database(tmp_path / "a.db", "CREATE TABLE t(id TEXT PRIMARY KEY, v, w); INSERT INTO t VALUES('a', 1, 1)")
     database(tmp_path / "b.db", "CREATE TABLE t(id TEXT PRIMARY KEY, v, w); INSERT INTO t VALUES('a', 2, 2)")
@@ -143,6 +149,7 @@ def test_the_remedy_of_a_rebase_names_its_key(tmp_path: Path) -> None:
     assert "rebase t: +1 ~1 =0 !0" in merge(tmp_path, "db", "a.db", "b.db", options=f"{options} id")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "winner"),
     [("one file", ""), ("two files", ""), ("two databases", ""), ("one file", "base"), ("two databases", "incoming")],
@@ -170,6 +177,7 @@ def test_of_two_contents_that_arrive_together_the_earlier_is_shown_first(
 VIRTUAL = "CREATE VIRTUAL TABLE t USING fts4(a);"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [VIRTUAL, ""])
 def test_databases_of_which_no_table_is_merged_are_no_mistake(script: str, tmp_path: Path) -> None:
     database(tmp_path / "a.db", f"PRAGMA user_version = 1; {script}")
@@ -184,6 +192,7 @@ def test_databases_of_which_no_table_is_merged_are_no_mistake(script: str, tmp_p
     assert "recommended — neither" in merge(tmp_path, "db", "a.db", "b.db", options="--dry-run")
 
 
+@pytest.mark.slow
 def test_a_view_in_the_place_of_a_table_is_named_and_the_remedy_works(tmp_path: Path) -> None:
     database(tmp_path / "v.db", 'CREATE TABLE x(a); CREATE VIEW "my t" AS SELECT * FROM x')
     database(tmp_path / "e.db", 'CREATE TABLE "my t"(id TEXT PRIMARY KEY); INSERT INTO "my t" VALUES(\'a\')')
@@ -194,6 +203,7 @@ def test_a_view_in_the_place_of_a_table_is_named_and_the_remedy_works(tmp_path: 
     assert query(tmp_path / "out.db", 'SELECT * FROM "my t"') == [("a",)]
 
 
+@pytest.mark.slow
 def test_without_a_base_a_table_keeps_its_constraints_and_what_it_cannot_keep_is_said(tmp_path: Path) -> None:
     table = (
         "CREATE TABLE t(a INT, b INT, u TEXT UNIQUE, c INT CHECK (c > 0), d INT NOT NULL DEFAULT 7,"
@@ -220,6 +230,7 @@ def test_without_a_base_a_table_keeps_its_constraints_and_what_it_cannot_keep_is
     assert query(tmp_path / "out.db", "SELECT wr FROM pragma_table_list WHERE name = 'w'") == [(0,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["base.parquet", "b [1].parquet"])
 @pytest.mark.parametrize("column", [0, 1])
 def test_a_file_with_a_damaged_page_is_named(broken: str, column: int, tmp_path: Path) -> None:
@@ -297,6 +308,7 @@ CASES: dict[str, tuple[str, Any, str, list[tuple[Any, ...]]]] = {
 """By case: the file, what makes it, and what a query then finds. Others of these need a base, or bytes of their own."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_value_survives_the_command_once_and_again(case: str, tmp_path: Path) -> None:
     name, script, question, expected = CASES[case]
@@ -321,6 +333,7 @@ def test_a_value_survives_the_command_once_and_again(case: str, tmp_path: Path) 
         assert found == expected, "the second time nothing is new"
 
 
+@pytest.mark.slow
 def test_categories_come_without_arrows_schema_too(tmp_path: Path) -> None:
     """As fastparquet writes: pandas' notes, and none of Arrow's."""
     frame = pd.DataFrame({"k": [1, 2, 3], "c": pd.Categorical(["b", "a", None], categories=["b", "a", "z"])})

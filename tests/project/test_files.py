@@ -203,6 +203,7 @@ def hostile_answers() -> list[Any]:
     return [pytest.param(value, id=name, marks=marks[name]) for name, value in HOSTILE.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", hostile_answers())
 def test_every_file_stays_valid_with_hostile_answers(bake: Bakery, value: str) -> None:
     project = bake(project_name=value, project_slug="hostile", description=value, author_name=value)
@@ -238,6 +239,7 @@ LICENCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("licence", LICENCES)
 def test_the_licence_of_choice(bake: Bakery, licence: str) -> None:
     project = bake(license=licence, author_name="Ada Lovelace")
@@ -296,6 +298,7 @@ def test_what_an_extra_needs_goes_beside_what_is_there_already(extra: str, packa
     assert needed <= names
 
 
+@pytest.mark.slow
 def test_everything_imports_together() -> None:
     """xetrack asks for numpy 1, which the lock overrides: no resolver says whether all of it works together."""
     packages = "xetrack, pyarrow.parquet, pandas, duckdb, skops.io, sklearn, dvc.repo, dvc_s3, adbc_driver_sqlite"
@@ -312,6 +315,7 @@ def test_the_template_overrides_what_the_project_overrides(baked: Project) -> No
     assert overrides[0] == overrides[1] == ["numpy>=2"]
 
 
+@pytest.mark.slow
 def test_sample_data_are_those_of_scikit_learn(tmp_path: Path) -> None:
     subprocess.run([sys.executable, TEMPLATE / "tools/make_sample_data.py", "--output", tmp_path], check=True)
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))

@@ -215,6 +215,7 @@ def shared(compiled: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     return copy_project(compiled, tmp_path_factory.mktemp("remedies"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_a_remedy_of_a_merge_works(state: str, shared: Project) -> None:
     shared.git("clean", "--quiet", "--force", "-d")

@@ -70,6 +70,7 @@ STATES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_a_remedy_of_setup_works(state: str, compiled: Project, tmp_path: Path) -> None:
     go_through(copy_project(compiled, tmp_path), STATES[state])

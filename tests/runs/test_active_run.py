@@ -179,6 +179,7 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     assert len([rev for rev, _ in drawn if rev == "HEAD"]) == 1, "the newest session of each version"
 
 
+@pytest.mark.slow
 def test_20_runs_with_10_000_events_each_are_merged_and_none_is_lost(fresh: Project) -> None:
     for number in range(20):
         run = ActiveRun(fresh.path / "work", f"run-{number:02d}", {"x": number})

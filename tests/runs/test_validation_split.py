@@ -43,6 +43,7 @@ def distinct(frame: pd.DataFrame, names: list[str]) -> set[tuple[Any, ...]]:
     return {tuple(None if pd.isna(value) else value for value in row) for row in frame[names].itertuples(index=False)}
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=2), FRACTIONS)
 def test_no_group_is_on_both_sides(groups: list[tuple[Any, Any]], fraction: float) -> None:
     frame = pd.DataFrame(groups * 2, columns=["patient", "visit"], dtype=object)
@@ -52,6 +53,7 @@ def test_no_group_is_on_both_sides(groups: list[tuple[Any, Any]], fraction: floa
         assert not distinct(train, by) & distinct(aside, by)
 
 
+@pytest.mark.slow
 @given(st.lists(VALUES, min_size=2, max_size=20), FRACTIONS)
 def test_without_columns_equal_rows_are_on_one_side(values: list[Any], fraction: float) -> None:
     frame = pd.DataFrame({"a": pd.Series(values * 2, dtype=object), "b": 1.0})

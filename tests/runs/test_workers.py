@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rooms import SCRIPTS
 
 POOLS = """
@@ -48,6 +49,7 @@ def test_a_large_task_for_a_worker_that_is_gone_does_not_hold_python_up(tmp_path
     assert (ended.returncode, ended.stdout) == (0, "True\n")
 
 
+@pytest.mark.slow
 def test_no_thread_of_a_worker_is_cut_off_when_python_ends(tmp_path: Path) -> None:
     """One that is, has removed a semaphore and not said so: loky then warns of a leak, after the run's own line."""
     ended = run_python(tmp_path, POOLS)

@@ -98,6 +98,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answers", "message"), REFUSED.values(), ids=REFUSED.keys())
 def test_refused_in_one_line(bake: Bakery, tmp_path: Path, answers: dict[str, str], message: str) -> None:
     done = bake.cookiecutter(into=tmp_path / "here", code=1, **answers)

@@ -61,6 +61,7 @@ def test_a_project_that_moved_with_its_remote_finds_it_again(bake: Bakery, tmp_p
     assert not (tmp_path / "digit-experiments-remote").exists()
 
 
+@pytest.mark.slow
 def test_baking_takes_under_five_seconds_on_an_idle_machine(bake: Bakery) -> None:
     """A wide bound (the promise is 5 s): it catches a network wait or a DVC start-up per step, not a slow machine."""
     began = time.perf_counter()
@@ -68,6 +69,7 @@ def test_baking_takes_under_five_seconds_on_an_idle_machine(bake: Bakery) -> Non
     assert time.perf_counter() - began < 20
 
 
+@pytest.mark.slow
 def test_without_a_git_identity_the_answers_make_the_commit(bake: Bakery) -> None:
     bake.environment = without(bake.environment, *IDENTITY)
     project = bake(author_name='Grace "Amazing" O\'Hopper', author_email="grace@example.com")
@@ -75,6 +77,7 @@ def test_without_a_git_identity_the_answers_make_the_commit(bake: Bakery) -> Non
     assert 'first commit made as Grace "Amazing" O\'Hopper <grace@example.com>' in project.log
 
 
+@pytest.mark.slow
 def test_an_old_git_without_initial_branch_makes_main_too(bake: Bakery, tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
@@ -89,6 +92,7 @@ def test_an_old_git_without_initial_branch_makes_main_too(bake: Bakery, tmp_path
     assert project.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_where_git_knows_only_half_of_who_commits_the_answers_are_the_other_half(bake: Bakery) -> None:
     """CI often sets the author and no committer."""
     bake.environment = without(bake.environment, "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
@@ -98,6 +102,7 @@ def test_where_git_knows_only_half_of_who_commits_the_answers_are_the_other_half
     assert "✓ commit  first commit made as Grace Hopper <grace@example.com> (Git knows nobody yet" in project.log
 
 
+@pytest.mark.slow
 def test_a_bake_started_by_a_hook_of_another_repository_leaves_that_as_it_is(bake: Bakery, tmp_path: Path) -> None:
     other = Project(tmp_path / "other", dict(bake.environment))
     other.path.mkdir()
@@ -119,6 +124,7 @@ def test_a_bake_started_by_a_hook_of_another_repository_leaves_that_as_it_is(bak
     assert project.git("status", "--porcelain") == "" and "merge.dvc.driver" in project.git("config", "--list")
 
 
+@pytest.mark.slow
 def test_line_ends_are_the_committed_ones_whatever_git_is_told(bake: Bakery, tmp_path: Path) -> None:
     """Hashes are of bytes: with other line ends a clone would run everything again."""
     home = Path(bake.environment["HOME"])
@@ -152,6 +158,7 @@ def test_inside_an_existing_repository_nothing_is_initialised(bake: Bakery, tmp_
         assert "✗" not in said and "– " in said and "the project is not the top of its Git repository\n" in said
 
 
+@pytest.mark.slow
 def test_without_git_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_path: Path) -> None:
     with_git = bake.environment["PATH"]
     bake.environment["PATH"] = str(Path(sys.executable).parent)
@@ -165,6 +172,7 @@ def test_without_git_rendering_succeeds_and_setup_finishes_it(bake: Bakery, tmp_
     assert project.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_baking_opens_no_network_connection(bake: Bakery, tmp_path: Path) -> None:
     watcher = tmp_path / "watcher"
     watcher.mkdir()
@@ -184,6 +192,7 @@ def test_baking_opens_no_network_connection(bake: Bakery, tmp_path: Path) -> Non
     assert probe.returncode == 0 and calls.exists(), "the watcher itself does not see connections"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "stored"),
     [
@@ -205,6 +214,7 @@ def test_any_dvc_url_is_accepted(bake: Bakery, url: str, stored: str) -> None:
     assert expected.replace(" ", "") in listed
 
 
+@pytest.mark.slow
 def test_setup_is_idempotent(bake: Bakery) -> None:
     project = bake()
     before = (project.path / ".dvc/config.local").read_text()

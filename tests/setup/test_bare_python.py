@@ -60,6 +60,7 @@ def test_everything_is_configured_and_in_the_cache_right_after_the_bake(bake_bar
     assert "5 files pushed" in project.dvc("push"), "two folders, their files, and the evaluation set"
 
 
+@pytest.mark.slow
 def test_the_cache_holds_what_dvc_itself_would_have_put_there(bake_bare: Bakery, tmp_path: Path) -> None:
     project = with_environment(bake_bare())
     project.dvc("cache", "dir", "--local", str(tmp_path / "dvcs own"))
@@ -87,6 +88,7 @@ def test_make_setup_finishes_it(bake_bare: Bakery) -> None:
     project.repro("merge_data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_dvc_reads_the_cache_folder_that_was_written_whatever_it_is_called(
     bake_bare: Bakery, tmp_path: Path, name: str
@@ -105,6 +107,7 @@ def test_dvc_reads_the_cache_folder_that_was_written_whatever_it_is_called(
     assert local.read_text(encoding="utf-8") == before, "written as DVC writes it"
 
 
+@pytest.mark.slow
 def test_what_somebody_has_set_stays(bake: Bakery, tmp_path: Path) -> None:
     project = bake()
     local = project.path / ".dvc/config.local"
@@ -124,6 +127,7 @@ def test_the_set_up_starts_with_the_standard_library_alone(baked: Project) -> No
     baked.run(sys.executable, "-S", "-c", "import yaml", code=1)
 
 
+@pytest.mark.slow
 def test_setup_by_hand_without_the_environment_says_what_is_missing(bake_bare: Bakery) -> None:
     bare = bake_bare()
     done = bare.run("python", "scripts/setup_project.py", code=1)

@@ -26,6 +26,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_package_is_locked_with_its_hash_and_the_others_keep_their_version(fresh: Project, index: Path) -> None:
     lock = fresh.path / "requirements.lock"
     before = dict(PIN.findall(lock.read_text("utf-8")))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import TEMPLATE, Bakery, Project
 
@@ -54,6 +55,7 @@ def talk(bake: Bakery, folder: Path, answers: dict[str, list[str]], *options: st
     return shown.replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_only_the_wrong_answer_is_asked_for_again(bake: Bakery, tmp_path: Path) -> None:
     answers = {
         "folder and package": ["My Project"],
@@ -78,6 +80,7 @@ def test_only_the_wrong_answer_is_asked_for_again(bake: Bakery, tmp_path: Path) 
     assert replayed["cookiecutter"]["project_slug"] == "lives"
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_no_input_end_without_a_traceback(bake: Bakery, tmp_path: Path) -> None:
     shown = talk(bake, tmp_path / "here", {"folder and package": ["My Project"], "project_slug": ["^C"]}, ends=1)
     assert "Traceback" not in shown and shown.endswith("Aborted!\n") and not list((tmp_path / "here").glob("*"))

@@ -84,6 +84,7 @@ def test_doctor_and_verify_say_that_the_history_is_in_this_folder_only(trained: 
 DATA = ("data/incoming/batch_001.parquet", "data/test.parquet")
 
 
+@pytest.mark.slow
 def test_what_the_machine_ignores_is_tracked_all_the_same(bake: Bakery) -> None:
     """Many people ignore data/ and *.lock everywhere; a bake would then commit half a project."""
     home = Path(bake.environment["HOME"])
@@ -104,6 +105,7 @@ def contents(project: Project) -> list[bytes]:
     return [(project.path / name).read_bytes() for name in DATA]
 
 
+@pytest.mark.slow
 def test_what_machine_and_repository_around_a_project_ignore_is_tracked_and_a_clone_has_the_data(
     bake: Bakery, tmp_path: Path
 ) -> None:
@@ -134,6 +136,7 @@ def test_what_machine_and_repository_around_a_project_ignore_is_tracked_and_a_cl
     assert contents(colleague) == contents(project)
 
 
+@pytest.mark.slow
 def test_a_folder_that_a_rule_of_the_machine_hides_from_dvc_is_named_and_the_remedy_works(
     bake: Bakery, tmp_path: Path
 ) -> None:
@@ -155,6 +158,7 @@ def test_a_folder_that_a_rule_of_the_machine_hides_from_dvc_is_named_and_the_rem
     assert len(sent) == 5, "the test set, and two folders with a file each"
 
 
+@pytest.mark.slow
 def test_files_that_the_project_itself_ignores_are_named_and_can_be_tracked(bake: Bakery) -> None:
     """A rule of the project's own wins over what the template asks Git to track."""
     project = bake()
@@ -225,6 +229,7 @@ def test_a_candidate_that_cannot_be_loaded_is_named(trained: Project) -> None:
     assert name in trained.run("sh", "-c", remedy_of(said, "cannot be loaded")).stdout
 
 
+@pytest.mark.slow
 def test_hooks_that_git_would_never_run_are_not_said_to_be_there(bake: Bakery, tmp_path: Path) -> None:
     project = bake()
     project.git("config", "--global", "core.hooksPath", str(tmp_path))
