@@ -78,18 +78,18 @@ def test_a_hook_of_another_repository_does_not_lead_git_astray(root: Path, monke
         monkeypatch.setenv(name, str(root.parent / ".git"))
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(root.parent / ".git/objects"))
     assert git(root, "rev-parse", "--show-toplevel") == str(root)
-    assert must_git(root, "rev-parse", "HEAD") == commit == code_state(root).commit
+    assert must_git(root, "rev-parse", "HEAD") == commit == code_state(root)[0]
     assert "dvc.lock" in run(root, "git", "ls-files").stdout.split()
     assert run(root, "sh", "-c", "echo $GIT_DIR$GIT_INDEX_FILE").stdout == "\n"
 
 
 def test_an_index_of_its_own_leaves_that_of_the_repository(root: Path, tmp_path: Path) -> None:
     own = tmp_path / "index"
-    must_git(root, "read-tree", "HEAD", index=own)
-    must_git(root, "rm", "--quiet", "--cached", "dvc.lock", index=own)
-    assert "dvc.lock" not in must_git(root, "ls-files", index=own).split()
+    must_git(root, "read-tree", "HEAD", GIT_INDEX_FILE=own)
+    must_git(root, "rm", "--quiet", "--cached", "dvc.lock", GIT_INDEX_FILE=own)
+    assert "dvc.lock" not in must_git(root, "ls-files", GIT_INDEX_FILE=own).split()
     assert "dvc.lock" in must_git(root, "ls-files").split()
-    assert code_state(root).dirty == 0
+    assert code_state(root)[1] == 0
 
 
 def test_looking_does_not_write_the_index(root: Path) -> None:
@@ -119,7 +119,7 @@ def test_what_is_a_commit_of_this_clone(root: Path) -> None:
 
 def test_a_machine_without_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert git(root, "version") is None and code_state(root).commit is None
+    assert git(root, "version") is None and code_state(root) == (None, None)
     with pytest.raises(FileNotFoundError):
         run(root, "git", "version")
 

@@ -165,13 +165,13 @@ def _hash_path(path: Path) -> str | None:
 
 def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
     """Collect what every row of the plan says about code, data and environment."""
-    state = code_state(root, *PIPELINE_FILES)
+    commit, dirty = code_state(root, *PIPELINE_FILES)
     code = code_files(root)
     check_listed(root, code)
     check_tracking(code.get(paths.EXPERIMENT, b""))
     warn_of_unread(params.model, code)
     data_hash = inputs[paths.TRAIN_DATA]
-    if state.commit is None:
+    if commit is None:
         no_commit = "outside a Git repository, or before its first commit"
         warn(f"{no_commit}: rows cannot lead back to the code")
     if recorded_md5(root, paths.TRAIN_DATA) != data_hash:
@@ -179,8 +179,8 @@ def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
         warn(f"{unrecorded}: rows cannot lead back to the data; use dvc repro")
     return Facts(
         version=params.experiment.version,
-        git_commit=state.commit,
-        git_dirty=state.dirty,
+        git_commit=commit,
+        git_dirty=dirty,
         data_hash=data_hash,
         dvc_hash=_hash_path(root / paths.PIPELINE_LOCK),
         test_hash=inputs[paths.TEST_DATA],

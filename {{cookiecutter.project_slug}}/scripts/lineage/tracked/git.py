@@ -6,7 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, TimeoutExpired
-from typing import Any, NamedTuple
+from typing import Any
 
 from lineage.core.errors import Refused
 
@@ -20,33 +20,23 @@ FATAL = 128
 """Git's exit code where it cannot work at all: outside a repository, or in one that it refuses."""
 
 
-class CodeState(NamedTuple):
-    """The commit that HEAD names, and 1 when tracked files differ from it, else 0.
-
-    Both are None outside Git or without a commit.
-    """
-
-    commit: str | None = None
-    dirty: int | None = None
-
-
 def run(
     root: Path,
     *command: str,
-    index: Path | None = None,
     stdout: int | None = PIPE,
     text: bool = True,
     seconds: float | None = None,
+    **variables: Any,
 ) -> CompletedProcess[Any]:
     """Run a command in `root`; Git finds the repository by that folder alone.
 
     Args:
         root: the working folder.
         command: the program and its arguments.
-        index: a Git index to use instead of the repository's.
         stdout: where its output goes; PIPE: into the result; None: to the user.
         text: the result holds text, not bytes.
         seconds: how long it may take; it is then cut off from the terminal, and asks nothing.
+        variables: of its environment, as in `GIT_INDEX_FILE=path`.
 
     Raises:
         FileNotFoundError: the program is not installed.
@@ -55,12 +45,10 @@ def run(
     environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
     environment["LANGUAGE"] = "en"  # Git's words are looked at
     environment["GIT_OPTIONAL_LOCKS"] = "0"  # looking must not rewrite the index
-    if index:
-        environment["GIT_INDEX_FILE"] = str(index)
     return subprocess.run(
         command,
         cwd=root,
-        env=environment,
+        env=environment | variables,
         stdin=DEVNULL,
         stdout=stdout,
         stderr=PIPE,
@@ -71,13 +59,13 @@ def run(
     )
 
 
-def git_bytes(root: Path, command: str, *arguments: str, **options: Any) -> bytes | None:
+def git_bytes(root: Path, *arguments: str, **options: Any) -> bytes | None:
     """Run git in `root`, with options of `run`, and return what it printed.
 
     Args:
         root: the working folder.
-        command: of git, words with spaces between them, as in `rev-parse --verify HEAD`.
-        arguments: what follows, each of them one word.
+        arguments: the command, words with spaces between them, as in `rev-parse --verify HEAD`;
+            and what follows, each of them one word.
         options: of `run`.
 
     Returns:
@@ -87,14 +75,14 @@ def git_bytes(root: Path, command: str, *arguments: str, **options: Any) -> byte
         Refused: as `check_repository`.
     """
     try:
-        done = _run_git(root, *command.split(), *arguments, **options)
+        done = _run_git(root, *arguments, **options)
     except (FileNotFoundError, TimeoutExpired):
         return None
     return None if done.returncode else done.stdout
 
 
-def _run_git(root: Path, *words: str, **options: Any) -> CompletedProcess[bytes]:
-    done = run(root, "git", *words, text=False, **options)
+def _run_git(root: Path, command: str, *arguments: str, **options: Any) -> CompletedProcess[bytes]:
+    done = run(root, "git", *command.split(), *arguments, text=False, **options)
     if done.returncode == FATAL:
         check_repository(root)
     return done
@@ -120,26 +108,22 @@ def git(root: Path, *arguments: str, **options: Any) -> str | None:
     return None if output is None else os.fsdecode(output).rstrip("\n")
 
 
-def must_git(
-    root: Path, command: str, *arguments: str, remedy: str | None = None, **options: Any
-) -> str:
+def must_git(root: Path, *arguments: str, remedy: str | None = None, **options: Any) -> str:
     """As `git`, where an answer is needed.
 
     Args:
         root: the working folder.
-        command: as in `git_bytes`.
-        arguments: what follows, each of them one word.
+        arguments: as in `git_bytes`.
         remedy: what helps when it fails.
         options: of `run`.
 
     Raises:
         Refused: it fails; in Git's own words.
     """
-    words = [*command.split(), *arguments]
-    done = _run_git(root, *words, **options)
+    done = _run_git(root, *arguments, **options)
     if done.returncode:
         reason = " ".join(os.fsdecode(done.stderr or done.stdout).split())
-        name = next(word for word in words if word[0] != "-" and "=" not in word)
+        name = next(word for word in done.args[1:] if word[0] != "-" and "=" not in word)
         raise Refused(f"git {name} failed: {reason}", remedy)
     return os.fsdecode(done.stdout).rstrip("\n")
 
@@ -164,16 +148,20 @@ def main_root(root: Path) -> Path:
     return main if (main / local).exists() else root
 
 
-def code_state(root: Path, *written_by_pipeline: str) -> CodeState:
+def code_state(root: Path, *written_by_pipeline: str) -> tuple[str | None, int | None]:
     """Read which commit the code is of, and whether it was changed since.
 
     Args:
         root: the project's root.
         written_by_pipeline: paths that `dvc repro` itself rewrites; they say nothing of the code.
+
+    Returns:
+        the commit that HEAD names, and 1 when tracked files differ from it, else 0. Both are None
+        outside Git or without a commit.
     """
     commit = git(root, "rev-parse --verify --quiet HEAD")
     excluded = [f":(exclude){path}" for path in written_by_pipeline]
     changed = git(root, "status --porcelain --untracked-files=no -- .", *excluded)
     if commit is None or changed is None:
-        return CodeState(commit)
-    return CodeState(commit, int(changed != ""))
+        return commit, None
+    return commit, int(changed != "")

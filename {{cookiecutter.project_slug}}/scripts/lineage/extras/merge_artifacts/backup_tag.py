@@ -81,9 +81,9 @@ def _commit_beside(
         prefix = must_git(root, "rev-parse --show-prefix")
         entry = f"100644,{blob},{prefix}{pointer}"
         index = Path(folder, "index")
-        must_git(root, "read-tree HEAD", index=index)
-        must_git(root, "update-index --add --cacheinfo", entry, index=index)
-        tree = must_git(root, "write-tree", index=index)
+        must_git(root, "read-tree HEAD", GIT_INDEX_FILE=index)
+        must_git(root, "update-index --add --cacheinfo", entry, GIT_INDEX_FILE=index)
+        tree = must_git(root, "write-tree", GIT_INDEX_FILE=index)
     return must_git(root, "commit-tree", tree, "-p", "HEAD", "-m", message)
 
 
