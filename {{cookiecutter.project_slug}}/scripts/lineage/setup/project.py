@@ -41,31 +41,30 @@ def run_setup(
     Yields:
         one result per step, as soon as it is there.
     """
-    steps = {
-        "git": partial(_git, root),
-        "secrets": partial(check_secrets, root),
-        "cache": partial(make_cache, root, cache_dir),
-        "remote": partial(check_remote, root, profile),
-        "data": partial(_data, root),
-        "hooks": partial(_hooks, root),
-        "commit": partial(_commit, root, author),
-        "tracked": partial(check_seen, root),
-        "pull": partial(_pull, root, profile),
+    steps: dict[str, Callable[[Path], Step]] = {
+        "git": _git,
+        "secrets": check_secrets,
+        "cache": partial(make_cache, answer=cache_dir),
+        "remote": make_remote if first else partial(check_remote, profile=profile),
+        "data": _data,
+        "hooks": _hooks,
+        "commit": partial(_commit, author=author),
+        "tracked": check_seen,
+        "pull": partial(_pull, profile=profile),
     }
     if first:
-        steps["remote"] = partial(make_remote, root)
         del steps["hooks"], steps["pull"]
     for name, step in steps.items():
-        result = run_step(name, step)
+        result = run_step(name, step, root)
         yield result
         if result.failed and (name == "secrets" or result.text.startswith("fatal: ")):
             return  # the first commit would take it in; or no step works, since Git does not
 
 
-def run_step(name: str, step: Callable[[], Step]) -> Step:
+def run_step(name: str, step: Callable[[Path], Step], root: Path) -> Step:
     """Run one step; whatever it raises becomes a result with the command that helps."""
     try:
-        return step()
+        return step(root)
     except ModuleNotFoundError as missing:
         return skipped(name, not_installed(missing).problem, "make setup   # installs it")
     except Exception as error:
@@ -180,7 +179,7 @@ def _pull(root: Path, profile: str | None) -> Step:
     lacking = _not_in_workspace(root)
     if not lacking:
         return done("pull", "everything recorded is here")
-    remote = run_step("remote", partial(check_remote, root, profile))
+    remote = run_step("remote", partial(check_remote, profile=profile), root)
     names = ", ".join(lacking)
     if remote.failed:  # DVC would try for minutes
         problem = f"not tried, still missing: {names}"

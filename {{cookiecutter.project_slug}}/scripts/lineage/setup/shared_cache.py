@@ -37,7 +37,7 @@ def make_cache(root: Path, answer: str | None) -> Step:
         answer = pyproject(root)["tool"]["lineage"]["shared_cache_dir"]
     default = root / Path(answer).expanduser()
     wanted = {"dir": os.path.normpath(default), "type": link_types(), **known}
-    check_links(known.get("type"))
+    check_links(wanted["type"])
     folder = wanted["dir"]
     remedy = "dvc cache dir --local FOLDER && make setup"
     make_folder(folder, remedy)

@@ -63,7 +63,7 @@ def examine(root: Path) -> Iterator[Step]:
         "models": check_candidates,
     }
     for name, check in checks.items():
-        yield run_step(name, partial(check, root))
+        yield run_step(name, check, root)
 
 
 def send_tags(root: Path) -> int:
