@@ -337,7 +337,8 @@ def test_a_lock_that_is_held_names_its_holder(trained: Project) -> None:
     with accumulate.locked(trained.path, "results/experiments.db"):
         code = (
             "import sys; sys.path.insert(0, 'scripts')\nfrom pathlib import Path\nfrom lineage.tracked import guarded_output as accumulate\n"
-            "from lineage.core.errors import Refused\ntry:\n    with accumulate.locked(Path('.').resolve(), 'results/experiments.db', seconds=0.2): pass\n"
+            "from lineage.core.errors import Refused\naccumulate.LOCK_SECONDS = 0.2\n"
+            "try:\n    with accumulate.locked(Path('.').resolve(), 'results/experiments.db'): pass\n"
             "except Refused as error: print(error)"
         )
         done = trained.run("python", "-c", code)

@@ -31,7 +31,7 @@ from inbox_project import merged_data, merged_results
 from lineage.extras.git_merge.driver import drive
 from lineage.setup.project import MERGE_DRIVER
 from lineage.tracked.cache import object_path, read_listing, store_object
-from lineage.tracked.hashes import file_md5, folder_manifest, path_md5, write_listing
+from lineage.tracked.hashes import file_md5, manifest_of, path_md5, write_listing
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def with_predictions(project: Project, lock: Path, **runs: bytes) -> None:
     folder.mkdir(exist_ok=True)
     for run, predictions in runs.items():
         (folder / f"{run}.parquet").write_bytes(predictions)
-    files = folder_manifest(folder)
+    files = manifest_of(folder)
     for name, md5 in files.items():
         store_object(project.path, folder / name, md5)
     listing = lock.with_suffix(".listing")

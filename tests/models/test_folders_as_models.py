@@ -12,7 +12,7 @@ from versions_project import proof
 from worktrees_project import sh, work_in
 
 from lineage.extras.retrieve.files_at_commit import hashes_by_name
-from lineage.tracked.hashes import folder_manifest, path_md5
+from lineage.tracked.hashes import manifest_of, path_md5
 
 pytestmark = pytest.mark.slow
 
@@ -48,9 +48,9 @@ def test_it_goes_into_production_and_comes_back_from_cache_and_remote(project: P
     run = rows(project)[-1]
     kept = project.path / f"models/candidates/{run['track_id']}_model.bin"
     production = project.path / "models/production/model.bin"
-    assert sorted(folder_manifest(production)) == ["about.json", "deep/model.json"]
+    assert sorted(manifest_of(production)) == ["about.json", "deep/model.json"]
     assert path_md5(production) == path_md5(kept) == card(project)["model_hash"] == run["model_hash"]
-    listed = hashes_by_name(folder_manifest(project.path / "models/candidates"))
+    listed = hashes_by_name(manifest_of(project.path / "models/candidates"))
     assert listed[kept.name] == run["model_hash"] and len(listed) == 2
 
     project.script("version_tag", "--version", "e0.2.0")
@@ -78,8 +78,8 @@ def test_it_goes_into_production_and_comes_back_from_cache_and_remote(project: P
     assert "up to date" in project.dvc("status")
     project.git("checkout", "dvc.lock")
     project.dvc("checkout", "--force")
-    for md5 in folder_manifest(target / kept.name).values():
-        if md5 == folder_manifest(tmp_path / "got")["deep/model.json"]:
+    for md5 in manifest_of(target / kept.name).values():
+        if md5 == manifest_of(tmp_path / "got")["deep/model.json"]:
             object_of(project, md5).unlink()  # it is in the remote only
     models(project, "promote", "--run-id", run["track_id"])
     assert path_md5(production) == run["model_hash"]

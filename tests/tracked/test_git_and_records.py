@@ -13,7 +13,7 @@ from lineage.extras.merge_artifacts.backup_tag import pin, where_recorded
 from lineage.results.version_results import params_at
 from lineage.tracked.cache import cache_folder, cached_object, object_path
 from lineage.tracked.git import code_state, git, git_bytes, must_git, run
-from lineage.tracked.hashes import file_md5, folder_manifest, path_md5, write_listing
+from lineage.tracked.hashes import file_md5, manifest_of, path_md5, write_listing
 from lineage.tracked.recorded import recorded_md5, recorded_outputs, yaml_in_git
 
 LOCK = """schema: '2.0'
@@ -193,7 +193,7 @@ def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
     database = HashFileDB(LocalFileSystem(), str(tmp_path / "objects"))
     _, _, found = build(database, str(folder), LocalFileSystem(), "md5")
     assert path_md5(folder) == found.hash_info.value
-    assert write_listing(folder_manifest(folder)).encode() == found.as_bytes()
+    assert write_listing(manifest_of(folder)).encode() == found.as_bytes()
     (folder / ".b.txt.123.tmp").touch()
     assert path_md5(folder) == found.hash_info.value, "our own temporary files do not count"
     assert file_md5(folder / "empty") == path_md5(folder / "empty") == "d41d8cd98f00b204e9800998ecf8427e"

@@ -12,7 +12,7 @@ from lineage.core.errors import Refused
 from lineage.tracked.cache import cache_folder, cached_object, object_path, store_object
 from lineage.tracked.git import must_git
 from lineage.tracked.guarded_output import check_base, guarded_output, keep_recoverable
-from lineage.tracked.hashes import folder_manifest, path_md5, write_listing
+from lineage.tracked.hashes import manifest_of, path_md5, write_listing
 from lineage.tracked.recorded import recorded_md5
 
 NAME, FOLDER = "data/train.parquet", "results/predictions"
@@ -28,9 +28,9 @@ def put_in_cache(root: Path, name: str) -> str:
     path = root / name
     md5 = path_md5(path)
     if path.is_dir():
-        for file, each in folder_manifest(path).items():
+        for file, each in manifest_of(path).items():
             store_object(root, path / file, each)
-        (root / "listing").write_text(write_listing(folder_manifest(path)))
+        (root / "listing").write_text(write_listing(manifest_of(path)))
         path = root / "listing"
     store_object(root, path, md5)
     return md5
@@ -90,15 +90,16 @@ def test_rows_that_go_must_be_recoverable(root: Path) -> None:
     assert (root / NAME).read_bytes() == before
 
 
-def test_another_door_waits_for_this_one(root: Path) -> None:
+def test_another_door_waits_for_this_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lineage.tracked.guarded_output.LOCK_SECONDS", 0.1)
     from lineage.tracked.guarded_output import locked
 
     with guarded_output(root, NAME):
-        with pytest.raises(Refused, match=r"train.parquet is still being written"), locked(root, NAME, seconds=0.1):
+        with pytest.raises(Refused, match=r"train.parquet is still being written"), locked(root, NAME):
             pass
-        with locked(root, FOLDER, seconds=0.1):
+        with locked(root, FOLDER):
             pass
-    with locked(root, NAME, seconds=0.1):
+    with locked(root, NAME):
         pass
 
 
@@ -130,7 +131,8 @@ def test_a_file_must_hold_the_recorded_rows(root: Path) -> None:
 def test_a_folder_must_hold_the_recorded_files_or_be_excused(root: Path) -> None:
     for run in ("a", "b"):
         parquet(root / FOLDER / f"{run}.parquet", 1)
-    md5 = record(root, FOLDER)
+    record(root, FOLDER)
+    recorded = manifest_of(root / FOLDER)
     parquet(root / FOLDER / "c.parquet", 1, 2, 3)
     assert check_base(root, FOLDER) == root / FOLDER
     parquet(root / FOLDER / "a.parquet", 9)
@@ -138,7 +140,7 @@ def test_a_folder_must_hold_the_recorded_files_or_be_excused(root: Path) -> None
         check_base(root, FOLDER)
     asked = []
     assert check_base(root, FOLDER, lambda *places: asked.append(places) is None) == root / FOLDER
-    assert asked == [(root / FOLDER, object_path(root, md5))]
+    assert asked == [(root / FOLDER, recorded)]
 
 
 def test_the_remedy_for_a_stale_checkout_takes_the_pointers_along(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,8 +192,11 @@ def test_what_is_replaced_is_in_the_cache_first(root: Path, name: str) -> None:
         keep_recoverable(root, name)
     record(root, name)
     path = object_path(root, path_md5(file))
-    path.unlink()  # only the remote has it
+    listing = object_path(root, path_md5(root / name))
+    for lost in {path, listing}:
+        lost.unlink()  # only the remote has it
     keep_recoverable(root, name)
+    assert listing.is_file() and path_md5(root / name) == recorded_md5(root, name)
     assert path.read_bytes() == file.read_bytes() and cached_object(root, path_md5(file)) == path
     parquet(file, 2)
     with pytest.raises(

@@ -12,7 +12,7 @@ import pytest
 from lineage.core.errors import Refused
 from lineage.tracked import whole_file
 from lineage.tracked.cache import copy_out
-from lineage.tracked.whole_file import draft_of, recover, write_text, write_whole
+from lineage.tracked.whole_file import draft_of, recover, write_text, written_whole
 
 
 @pytest.fixture
@@ -28,6 +28,11 @@ def names_in(folder: Path) -> list[str]:
 
 def writes(text: str):
     return lambda temporary: temporary.write_text(text)
+
+
+def write_whole(output: Path, build) -> None:
+    with written_whole(output) as new:
+        build(new)
 
 
 def publish(output: Path, build) -> bool:

@@ -15,8 +15,8 @@ from lineage.results.leaderboard import measured
 from lineage.runs.model_file import checked_md5, model_name, models_in
 from lineage.runs.run import run_files
 from lineage.tracked.cache import cached_object, copy_out, is_whole, recorded_manifest
-from lineage.tracked.hashes import folder_manifest, manifest_of
-from lineage.tracked.whole_file import remove, write_text, write_whole
+from lineage.tracked.hashes import manifest_of
+from lineage.tracked.whole_file import remove, write_text, written_whole
 
 ABOUT_ARTIFACTS = "Files that the runs of candidates made by run.artifact().\n"
 
@@ -82,7 +82,7 @@ def find_surplus(models: Models, files: Found, keep: int) -> Hashes:
     for track_id, path in files.items():
         checked_md5(models.root, path)
         if track_id not in spared:
-            made = folder_manifest(models.root / paths.ARTIFACTS / track_id)
+            made = manifest_of(models.root / paths.ARTIFACTS / track_id)
             surplus[track_id] = {*manifest_of(path).values(), *made.values()}
     return surplus
 
@@ -129,13 +129,10 @@ def write_candidates(root: Path, kept: Found) -> bool:
         remove(artifacts / track_id)
     if kept.keys() == present.keys() and folder.exists():
         return False
-
-    def build(new_folder: Path) -> None:
+    with written_whole(folder) as new_folder:
         new_folder.mkdir()
         for path in set(folder.glob("*")) - set(present.values()):
             copy_out(path, new_folder / path.name)
         for track_id, path in kept.items():
             copy_out(path, new_folder / model_name(track_id))
-
-    write_whole(folder, build)
     return True

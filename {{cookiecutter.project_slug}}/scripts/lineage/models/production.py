@@ -22,10 +22,10 @@ from lineage.models.model_card import (
 from lineage.models.run_model import Models, find_model
 from lineage.results.chosen_by import Row
 from lineage.results.leaderboard import measured, metric_names
-from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
+from lineage.tracked.cache import cached_object, copy_out, object_path
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
-from lineage.tracked.whole_file import recover, write_whole
+from lineage.tracked.whole_file import recover, written_whole
 
 COPIED = (
     "track_id",
@@ -52,8 +52,7 @@ def locked_folders(root: Path) -> Iterator[None]:
             records it nor what follows from that.
     """
 
-    def may_differ(folder: Path, listing: Path) -> bool:
-        files = read_listing(listing)
+    def may_differ(folder: Path, files: dict[str, str]) -> bool:
         if not all(cached_object(root, md5) for md5 in files.values()):
             return False
         if folder != root / paths.PRODUCTION:
@@ -134,9 +133,6 @@ def put_into_production(root: Path, source: Path, card: Card) -> None:
     folder = root / paths.PRODUCTION
     if folder.exists():
         keep_recoverable(root, paths.PRODUCTION)
-
-    def build(new_folder: Path) -> None:
+    with written_whole(folder) as new_folder:
         copy_out(source, new_folder / MODEL)
         write_card(new_folder, card)
-
-    write_whole(folder, build)

@@ -15,7 +15,7 @@ from lineage.core.param_names import flatten, is_param, to_plain
 from lineage.core.paths import EVENTS, METRICS
 from lineage.runs.run import Facts, Metrics, Row, Run
 from lineage.tables.sql import fold
-from lineage.tracked.whole_file import write_whole
+from lineage.tracked.whole_file import written_whole
 
 KEY = ("track_id", "timestamp")
 """xetrack's primary key."""
@@ -73,14 +73,11 @@ def write_run(
     types = dict.fromkeys(row, "TEXT") | NUMBERS
     types |= {name: run.param_types[name] for name in params}
     types |= dict.fromkeys(metrics, "REAL")
-
-    def build(temporary: Path) -> None:
-        _create_table(temporary, METRICS, types)
-        _log_row(temporary, run.track_id, row)
+    with written_whole(path) as new:
+        _create_table(new, METRICS, types)
+        _log_row(new, run.track_id, row)
         if events:
-            _create_table(temporary, EVENTS, *events)
-
-    write_whole(path, build)
+            _create_table(new, EVENTS, *events)
 
 
 def _create_table(

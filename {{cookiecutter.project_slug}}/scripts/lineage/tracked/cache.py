@@ -5,14 +5,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lineage.tracked.hashes import bytes_md5, listing_md5, manifest_of, write_listing
-from lineage.tracked.whole_file import temporary_beside, write_whole
+from lineage.tracked.whole_file import temporary_beside, written_whole
 
 CHUNK_BYTES = 1 << 30
 PLAIN_FOLDER = r"""(/[^#,\n]*)|"(/[^"\n]*)"|'(/[^'\n]*)'"""
@@ -26,7 +26,7 @@ def dvc_config(root: Path) -> Any:
     return Config(dvc_dir=str(root / ".dvc"))
 
 
-@lru_cache(maxsize=4)
+@cache
 def cache_folder(root: Path) -> Path:
     """Find the folder of DVC's local cache, by the configuration of project, machine and user.
 
@@ -91,33 +91,35 @@ def store(root: Path, path: Path, others: Mapping[str, str] | None = None) -> st
     manifest = manifest_of(path)
     for name, md5 in manifest.items():
         store_object(root, path / name, md5)
-    if path.is_file():
-        return manifest[""]
-    return store_listing(root, {**(others or {}), **manifest})
+    return manifest.get("") or store_listing(root, {**(others or {}), **manifest})
 
 
 def store_listing(root: Path, files: Mapping[str, str]) -> str:
     """Write the object of a folder, from its files, into the cache; return its hash."""
     md5 = listing_md5(files)
-    listing = write_listing(files).encode()
-    write_object(root, md5, lambda temporary: temporary.write_bytes(listing))
+    with new_object(root, md5) as listing:
+        listing.write_bytes(write_listing(files).encode())
     return md5
 
 
 def store_object(root: Path, file: Path, md5: str) -> None:
     """Copy a file into DVC's cache under its hash."""
-    write_object(root, md5, lambda temporary: shutil.copyfile(file, temporary))
+    with new_object(root, md5) as copy:
+        shutil.copyfile(file, copy)
 
 
-def write_object(root: Path, md5: str, build: Callable[[Path], object]) -> Path:
-    """Build an object of DVC's cache, whole and read-only as DVC does it; return its place.
+@contextmanager
+def new_object(root: Path, md5: str) -> Iterator[Path]:
+    """Let what is written in this block become an object of DVC's cache, whole and read-only.
 
     New folders get the mode of the one around them, which may be open to a group (`cache.shared`).
 
     Args:
         root: the project's root.
         md5: the hash.
-        build: writes the object to the path that it is given.
+
+    Yields:
+        the path at which to write it.
     """
     path = object_path(root, md5)
     cache_folder(root).mkdir(parents=True, exist_ok=True)
@@ -125,13 +127,9 @@ def write_object(root: Path, md5: str, build: Callable[[Path], object]) -> Path:
         if not folder.exists():
             folder.mkdir(exist_ok=True)
             folder.chmod(folder.parent.stat().st_mode & 0o2777)
-
-    def build_read_only(temporary: Path) -> None:
-        build(temporary)
+    with written_whole(path) as temporary:
+        yield temporary
         temporary.chmod(0o444)
-
-    write_whole(path, build_read_only)
-    return path
 
 
 def is_whole(path: Path, md5: str) -> bool:

@@ -18,12 +18,7 @@ TORN = "Unable to read RWLock-file"
 """DVC's list of who reads and writes, half written by a killed process; DVC does not mend it."""
 
 
-def run_dvc(
-    root: Path,
-    command: str,
-    *arguments: str,
-    show: bool = False,
-) -> CompletedProcess[str]:
+def run_dvc(root: Path, command: str, *arguments: str, show: bool = False) -> CompletedProcess[str]:
     """Run dvc in a working tree; while another DVC command holds its lock, wait and try again.
 
     Args:

@@ -21,16 +21,17 @@ from lineage.core.paths import PIPELINE_LOCK
 from lineage.tables.kept_rows import holds_all_rows
 from lineage.tables.parts import is_parts
 from lineage.tables.sources import Sources, read_sources
-from lineage.tracked.cache import cached_object, recorded_manifest, store_object
+from lineage.tracked.cache import cached_object, recorded_manifest, store
 from lineage.tracked.git import git
 from lineage.tracked.hashes import manifest_of, path_md5
 from lineage.tracked.recorded import recorded_md5, recorded_outputs
 from lineage.tracked.whole_file import Draft, draft_of, recover
 
 LOCK_SECONDS = 600.0
+"""How long to wait for another process that writes the same output."""
 
-MayDiffer = Callable[[Path, Path], bool]
-"""Tells whether a folder may lack files of a recorded listing (the path of its object)."""
+MayDiffer = Callable[[Path, dict[str, str]], bool]
+"""Tells whether a folder may lack recorded files (relative path to md5)."""
 
 
 @dataclass(frozen=True)
@@ -99,21 +100,15 @@ def guarded_output(root: Path, path: str) -> Iterator[GuardedOutput]:
 
 
 @contextmanager
-def locked(
-    root: Path,
-    path: str,
-    *,
-    seconds: float = LOCK_SECONDS,
-) -> Iterator[None]:
+def locked(root: Path, path: str) -> Iterator[None]:
     """Hold the lock of one output; wait for another process first.
 
     Args:
         root: the project's root.
         path: the output, relative to it.
-        seconds: how long to wait.
 
     Raises:
-        Refused: still locked after that time; names the process that holds it.
+        Refused: still locked after `LOCK_SECONDS`; names the process that holds it.
     """
     from filelock import FileLock, Timeout
 
@@ -128,9 +123,10 @@ def locked(
         waiting = f"waiting for {_read(holder)}, which is writing {path} …"
         print(waiting, file=sys.stderr, flush=True)
         try:
-            lock.acquire(timeout=seconds)
+            lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
-            problem = f"{path} is still being written by {_read(holder)} after {seconds:.0f} s"
+            waited = f"after {LOCK_SECONDS:.0f} s"
+            problem = f"{path} is still being written by {_read(holder)} {waited}"
             raise Refused(problem, "wait for it, or end that process; then try again") from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
@@ -149,11 +145,7 @@ def _read(holder: Path) -> str:
         return "another process"
 
 
-def check_base(
-    root: Path,
-    path: str,
-    may_differ: MayDiffer | None = None,
-) -> Path | None:
+def check_base(root: Path, path: str, may_differ: MayDiffer | None = None) -> Path | None:
     """Find the accumulated output that new rows or files may be added to.
 
     Args:
@@ -228,21 +220,15 @@ def _in_a_commit(root: Path, md5: str, name: str) -> bool:
     return bool(git(root, f"log --all --max-count=1 --format=%h -S{md5} --", name))
 
 
-def _holds_recorded(
-    root: Path,
-    path: str,
-    recorded: str,
-    may_differ: MayDiffer | None,
-) -> bool:
+def _holds_recorded(root: Path, path: str, recorded: str, may_differ: MayDiffer | None) -> bool:
     """Tell whether a changed base holds all that is recorded, as after a kill before `dvc.lock`."""
     base = root / path
-    known = cached_object(root, recorded)
     then = recorded_manifest(root, recorded)
     now = manifest_of(base)
     lost = then.items() - now.items()
     is_data = base.is_file() or is_parts(base)
     objects = [cached_object(root, md5) for _, md5 in lost]
-    if known is None or (is_data and None in objects):
+    if cached_object(root, recorded) is None or (is_data and None in objects):
         reason = "differs from what dvc.lock records, and the recorded version is not in the cache"
         raise Refused(f"{path} {reason} to compare", f"dvc fetch {path}")
     if not lost:
@@ -250,7 +236,7 @@ def _holds_recorded(
     if is_data:
         come = [base / name for name, _ in now.items() - then.items()]
         return holds_all_rows(come, list(filter(None, objects)))
-    return may_differ is not None and may_differ(base, known)
+    return may_differ is not None and may_differ(base, then)
 
 
 def keep_recoverable(root: Path, path: str) -> None:
@@ -267,9 +253,7 @@ def keep_recoverable(root: Path, path: str) -> None:
         Refused: the bytes are recorded nowhere.
     """
     target = root / path
-    manifest = manifest_of(target)
-    missing = {name: md5 for name, md5 in manifest.items() if not cached_object(root, md5)}
-    if not missing:
+    if all(cached_object(root, md5) for md5 in manifest_of(target).values()):
         return
     recorded = recorded_md5(root, path)
     if recorded is None:
@@ -283,5 +267,4 @@ def keep_recoverable(root: Path, path: str) -> None:
             f"{path} would lose rows or files, and its present bytes are recorded nowhere",
             f"{remedy}\n  → dvc checkout --force {path}   # or goes back",
         )
-    for name, md5 in missing.items():
-        store_object(root, target / name, md5)
+    store(root, target)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from lineage.tracked.whole_file import written_whole
+
 CHUNK_BYTES = 1 << 20
-MD5_DIGITS = 32
 IGNORED = {"__pycache__", ".DS_Store"}
 """Names that `.dvcignore` has, beside our own temporary files."""
 
@@ -30,14 +31,12 @@ def file_md5(path: Path) -> str:
     if note is None:
         return bytes_md5(path)
     with suppress(OSError):
-        remembered = note.read_text(encoding="ascii")
-        if len(remembered) == MD5_DIGITS:
-            return remembered
+        return note.read_text(encoding="ascii")
     md5 = bytes_md5(path)
     with suppress(OSError):  # a project that can only be read
         if note == _note_of(path):
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(md5, encoding="ascii")
+            with written_whole(note) as new:
+                new.write_text(md5, encoding="ascii")
     return md5
 
 
@@ -50,7 +49,7 @@ def _note_of(path: Path) -> Path | None:
     for folder in path.absolute().parents:
         if (folder / ".dvc").is_dir():
             known_by = f"{about.st_ino}-{about.st_size}-{about.st_mtime_ns}"
-            return folder / ".dvc/tmp/lineage/md5" / known_by
+            return folder / ".dvc/tmp/lineage/hashes" / known_by
     return None
 
 
@@ -63,28 +62,26 @@ def bytes_md5(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_manifest(folder: Path) -> dict[str, str]:
+def manifest_of(place: Path) -> dict[str, str]:
     """Map each file of a folder (POSIX path relative to it) to its md5.
 
-    What the project's `.dvcignore` names is left out.
+    A file alone has no name; a folder that is not there has no files. What the project's
+    `.dvcignore` names is left out.
     """
+    if place.is_file():
+        return {"": file_md5(place)}
     manifest = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
+    for path in sorted(place.rglob("*")):
+        name = path.relative_to(place)
         is_left_out = path.match(".*.tmp") or not IGNORED.isdisjoint(name.parts)
         if path.is_file() and not is_left_out:
             manifest[name.as_posix()] = file_md5(path)
     return manifest
 
 
-def manifest_of(path: Path) -> dict[str, str]:
-    """Map the files of a folder to their md5; a file alone has no name in it."""
-    return folder_manifest(path) if path.is_dir() else {"": file_md5(path)}
-
-
 def path_md5(path: Path) -> str:
     """Hash a file or a folder as DVC does; a folder's hash is that of its listing, and `.dir`."""
-    return listing_md5(folder_manifest(path)) if path.is_dir() else file_md5(path)
+    return listing_md5(manifest_of(path)) if path.is_dir() else file_md5(path)
 
 
 def listing_md5(files: Mapping[str, str]) -> str:

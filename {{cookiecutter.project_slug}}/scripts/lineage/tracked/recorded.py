@@ -57,11 +57,7 @@ def recorded_outputs(
     return outputs
 
 
-def recorded_md5(
-    root: Path,
-    path: str,
-    revision: str | None = None,
-) -> str | None:
+def recorded_md5(root: Path, path: str, revision: str | None = None) -> str | None:
     """Look one output up in `dvc.lock`, then in its own `.dvc` file.
 
     Arguments and errors are those of `recorded_outputs`.
@@ -88,11 +84,7 @@ def way_back(root: Path) -> list[str]:
 
 
 @cache
-def yaml_in_git(
-    root: Path,
-    commit: str,
-    name: str,
-) -> Any:
+def yaml_in_git(root: Path, commit: str, name: str) -> Any:
     """Read a YAML file of a commit as DVC reads it; without one, it is an empty mapping.
 
     Raises:
@@ -118,11 +110,7 @@ def _pointers(root: Path, revision: str | None) -> list[str]:
     return sorted(name for name in names if name.endswith(".dvc"))
 
 
-def _entries(
-    root: Path,
-    name: str,
-    revision: str | None,
-) -> Entries:
+def _entries(root: Path, name: str, revision: str | None) -> Entries:
     """Yield the outputs of `dvc.yaml`, `dvc.lock` or a `.dvc` file; none where there is no file."""
     try:
         if revision:

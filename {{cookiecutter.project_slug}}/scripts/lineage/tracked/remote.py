@@ -13,8 +13,9 @@ from lineage.core.errors import LineageError, Refused
 from lineage.tracked.cache import (
     cached_object,
     is_whole,
+    new_object,
+    object_path,
     read_listing,
-    write_object,
 )
 from lineage.tracked.git import main_root
 
@@ -48,19 +49,17 @@ def obtain(root: Path, md5: str, *, trusting: bool = False) -> Path:
     if remote is None:
         remedy = "dvc remote add --default storage URL"
         raise Refused(f"{problem}, and no remote is configured", remedy)
-
-    def build(temporary: Path) -> None:
+    with new_object(root, md5) as fetched:
         with _answering():
             try:
-                remote.fs.get_file(remote.oid_to_path(md5), str(temporary))
+                remote.fs.get_file(remote.oid_to_path(md5), str(fetched))
             except FileNotFoundError:
                 remedy = "dvc push   # where it was made; then try again"
                 raise Refused(f"{problem} and not in the remote", remedy) from None
-        if not is_whole(temporary, md5):
+        if not is_whole(fetched, md5):
             remedy = "dvc push   # from a machine that has it"
             raise Refused(f"{problem} and damaged in the remote", remedy)
-
-    return write_object(root, md5, build)
+    return object_path(root, md5)
 
 
 @cache
@@ -143,11 +142,7 @@ def open_remote(root: Path) -> Remote | None:
         raise Refused(f"the remote cannot be used: {reason}", "dvc remote list") from error
 
 
-def missing_in_remote(
-    root: Path,
-    remote: Remote,
-    hashes: Iterable[str],
-) -> set[str]:
+def missing_in_remote(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
     """Ask the remote itself for every object; `dvc push` and `dvc status` trust their own index.
 
     An object of another size than the cached one (an upload that was cut off) counts as missing.
@@ -170,11 +165,7 @@ def missing_in_remote(
         return set(compress(wanted, pool.map(is_missing, wanted)))
 
 
-def send(
-    root: Path,
-    remote: Remote,
-    hashes: Iterable[str],
-) -> set[str]:
+def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
     """Copy to the remote the objects that it lacks.
 
     Returns:

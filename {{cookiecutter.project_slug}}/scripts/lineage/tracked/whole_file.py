@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,17 +76,20 @@ def write_text(path: Path, text: str) -> None:
         draft.publish()
 
 
-def write_whole(output: Path, build: Callable[[Path], object]) -> None:
-    """Build a file or a folder beside `output`, and let it take its place unless it is equal.
+@contextmanager
+def written_whole(output: Path) -> Iterator[Path]:
+    """Let what is written in this block take the place of a file or folder, unless it is equal.
 
     Others may do the same at the same time.
 
     Args:
         output: what to make or replace. `recover` undoes or completes what was killed.
-        build: writes the new file, or makes the new folder, at the path that it is given.
+
+    Yields:
+        the path at which to write the new file, or to make the new folder.
     """
     with temporary_beside(output) as temporary:
-        build(temporary)
+        yield temporary
         if not same_bytes(temporary, output):
             swap_in(temporary, output)
 

@@ -7,7 +7,6 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from lineage.runs.run import EVENTS_FILE, Outcome, Run
 from lineage.runs.run_plan import Plan
 from lineage.runs.train_run import record_failure
 from lineage.runs.workers import record_death
-from lineage.tracked.whole_file import remove, write_whole
+from lineage.tracked.whole_file import remove, written_whole
 
 SENT = (paths.PARAMS, paths.PIPELINE, "scripts/lineage")
 """What a run needs beside its code and what dvc.yaml lists for `train`, data most of all."""
@@ -124,7 +123,8 @@ def _take(root: Path, run: Run, future: Future) -> Outcome:
     outcome, files = pickle.loads(answer)
     remove(run.files(root).folder)
     for name, content in files.items():
-        write_whole(root / name, methodcaller("write_bytes", content))
+        with written_whole(root / name) as new:
+            new.write_bytes(content)
     return outcome
 
 

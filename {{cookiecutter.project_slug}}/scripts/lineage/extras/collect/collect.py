@@ -25,7 +25,7 @@ from lineage.tracked.cache import copy_out
 from lineage.tracked.dvc import changed_stages, run_dvc
 from lineage.tracked.git import git, must_git, run
 from lineage.tracked.guarded_output import locked
-from lineage.tracked.hashes import folder_manifest
+from lineage.tracked.hashes import manifest_of
 from lineage.tracked.recorded import PIPELINE_WRITES, recorded_outputs
 from lineage.tracked.remote import obtain, open_remote, send, with_files
 from lineage.tracked.version_tags import tags
@@ -202,7 +202,7 @@ def _keep_best(main: Path, work: ExperimentWork) -> None:
 def _undo(main: Path, work: ExperimentWork) -> None:
     """Go back to what main's last commit records; of an inbox, only what was brought is touched."""
     inbox = main / paths.INCOMING_DATA
-    for name, md5 in folder_manifest(inbox).items():
+    for name, md5 in manifest_of(inbox).items():
         if md5 in work.missing_batches.values():
             (inbox / name).unlink()
     for path in WRITTEN:

@@ -28,7 +28,7 @@ from lineage.tracked.hashes import file_md5
 from lineage.tracked.recorded import recorded_outputs
 from lineage.tracked.remote import listing, obtain
 from lineage.tracked.version_tags import find_tag
-from lineage.tracked.whole_file import write_whole
+from lineage.tracked.whole_file import written_whole
 
 PLAIN = re.compile(r"(?!(.*/)?\.(\.|git)(/|$))[^-:/\0-\x1f][^\0-\x1f]*")
 """A path that stays in the project, outside `.git`, and is no option and no pathspec of Git."""
@@ -87,11 +87,8 @@ def fold_parts(data: Path) -> None:
     Raises:
         BadInput: the folder is none of parts.
     """
-
-    def build(file: Path) -> None:
+    with written_whole(data) as file:
         merge_data([data], [], file, Rules("merge"), data.name)
-
-    write_whole(data, build)
 
 
 def _check_target(
