@@ -75,6 +75,7 @@ def test_what_is_set_aside_is_later_than_all_the_rest(times: list[datetime.datet
     assert {times[row] for row in aside.index} == {time for time in times if time > after}
 
 
+@pytest.mark.slow
 @given(st.lists(VALUES, min_size=1), st.lists(VALUES), FRACTIONS, st.randoms())
 def test_a_row_keeps_its_side_whatever_else_arrives_in_whatever_order(
     old: list[Any], new: list[Any], fraction: float, random: Any
