@@ -162,10 +162,10 @@ def union_all_by_name(relations: DataRelations) -> DataRelations:
 def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
     """Make table `incoming`: each row with the number of its source, and one of its own."""
     alike = sorted(schemas, key=lambda schema: list(schema.columns.items()))
-    sources = {schema.number: schema.source for schema in schemas}
+    sources = [schema.source for schema in (*relations.base, *schemas)]  # by a file's number
     relations.run(f"""
         CREATE TEMP TABLE incoming AS
-        SELECT MAP {sources}["lineage row" // {ROWS_PER_FILE}]::INTEGER AS "lineage source", *
+        SELECT ({sources}::INTEGER[])["lineage row" // {ROWS_PER_FILE} + 1] AS "lineage source", *
         FROM ({numbered_rows(alike, relations.written)})
     """)
 
@@ -173,7 +173,8 @@ def make_incoming(relations: DataRelations, schemas: Sequence[Schema]) -> None:
 def make_base(relations: DataRelations) -> None:
     """Make view `base_rows` of all files, in any order, and table `base`: the rows that come again.
 
-    These are looked for by their identity: of a file that has none no other column is read.
+    These are looked for by their identity, in which no other column is read, and then read by
+    their numbers from the files that have some.
     """
     # by the first file DuckDB estimates all, and so which side of a join to keep in memory
     by_size = sorted(relations.base, key=lambda schema: -schema.file.stat().st_size)
@@ -182,13 +183,18 @@ def make_base(relations: DataRelations) -> None:
     relations.run(f"CREATE TEMP VIEW base_rows AS {rows}")
     relations.run("CREATE TEMP VIEW patched AS SELECT * FROM base_rows WHERE FALSE")
     relations.base_rows = relations.count("base_rows")
-    again = f"SEMI JOIN incoming ON {relations.same_identity('incoming')}"
-    found = relations.engine.execute(f"""
-        SELECT DISTINCT "lineage row" // {ROWS_PER_FILE} FROM base_rows AS base {again}
-    """).fetchall()
+    relations.run(f"""
+        CREATE TEMP TABLE again AS
+        SELECT "lineage row" FROM base_rows AS base
+        SEMI JOIN incoming ON {relations.same_identity("incoming")}
+    """)
+    numbers = f'SELECT DISTINCT "lineage row" // {ROWS_PER_FILE} FROM again'
+    found = relations.engine.execute(numbers).fetchall()
     having = [schema for schema in relations.base if (schema.number,) in found]
     rows = numbered_rows(having, relations.written)
-    relations.run(f"CREATE TEMP TABLE base AS SELECT * FROM ({rows}) AS base {again}")
+    relations.run(f"""
+        CREATE TEMP TABLE base AS SELECT * FROM ({rows}) SEMI JOIN again USING ("lineage row")
+    """)
     tell_values_apart(relations)
 
 
