@@ -52,8 +52,8 @@ class DataRelations(Relations):
 
     @property
     def read_for(self) -> Mapping[Path, Path]:
-        """By an incoming file that is no plain parquet: the parquet file that is read for it."""
-        return {schema.told: schema.path for schema in self.incoming if schema.told}
+        """By an incoming file: the parquet file that is read for it, most often itself."""
+        return {schema.told: schema.path for schema in self.incoming}
 
 
 def merge_data(

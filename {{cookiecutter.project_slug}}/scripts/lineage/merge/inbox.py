@@ -57,7 +57,7 @@ class Inbox:
         The order in which they are given does not matter.
 
         Args:
-            read_for: by a file that is no parquet: the one that was read for it.
+            read_for: by a file: the parquet file that was read for it.
         """
         sources: Sources = {}
         for file in sorted(self.new, key=natural):

@@ -1,6 +1,7 @@
 """SQLite, parquet and DuckDB files become relations of one DuckDB engine, and rows go back.
 
     engine          the DuckDB engine: its memory, its temporary folder, its errors as ours
+    damaged_files   which parquet file cannot be read, where DuckDB does not say so
     sql             names and strings quoted as SQL, and rows compared so that NULL equals NULL
     parquet_files   parquet files described, read with the number of each row, written
     parquet_types   which types of columns fit each other, and which values they take for equal

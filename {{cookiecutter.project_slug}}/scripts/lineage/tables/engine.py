@@ -1,17 +1,16 @@
 """The DuckDB engine, in which files become relations, downloads nothing and spills to disk."""
 
-import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache, partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.console import VERBOSE, show_step
 from lineage.core.errors import BadInput, Refused
-from lineage.tables.sql import Engine, text
+from lineage.tables.damaged_files import find_damaged
+from lineage.tables.sql import Engine
 
 MEMORY_VARIABLE = "LINEAGE_MEMORY_LIMIT"
 
@@ -44,10 +43,10 @@ def open_engine() -> Iterator[Engine]:
                 yield Shown(engine) if VERBOSE in os.environ else engine
             except duckdb.Error as error:
                 if type(error) is duckdb.Error:  # of a damaged page, which names no file
-                    _find_damaged(engine)
+                    find_damaged(engine)
                 raise
     except (duckdb.Error, RuntimeError) as error:
-        raise _explain(error, memory_limit()) from error
+        raise _explain(error) from error
 
 
 class Shown:
@@ -65,39 +64,6 @@ class Shown:
         """Show a statement, and run it."""
         show_step(statement)
         return getattr(self.engine, name)(statement, *rest)
-
-
-def read_later(engine: Engine, files: Sequence[Path]) -> None:
-    """Note parquet files that will be read, to find the one that is damaged."""
-    listed = ", ".join(text(str(file)) for file in files)
-    engine.execute(f"""
-        SET VARIABLE lineage_files = list_concat(
-            getvariable('lineage_files'), [{listed}]::VARCHAR[]
-        )
-    """)
-
-
-def _find_damaged(engine: Engine) -> None:
-    """Read each file alone that was noted; raise `BadInput` for the first that is damaged."""
-    noted = "SELECT unnest(getvariable('lineage_files'))"
-    for (file,) in engine.execute(noted).fetchall():
-        ask(engine, file, f"SELECT max(hash(row)) FROM {text(glob.escape(file))} AS row")
-
-
-def ask(engine: Engine, path: Path, query: str) -> list[Any]:
-    """Run a query about a file; raise `BadInput` where it is not parquet."""
-    import duckdb
-
-    try:
-        return engine.execute(query).fetchall()
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0].rpartition("Error: ")[2]
-        if reason.startswith("don't know what type"):  # and then a byte that nobody can print
-            reason = "its metadata are damaged"
-        problem = f"{path} is not a readable parquet file: {reason}"
-        raise BadInput(problem, f"replace or remove {path}") from None
 
 
 def connect() -> Engine:
@@ -138,10 +104,11 @@ def _start(limit: str | None) -> tuple[Engine, TemporaryDirectory[str]]:
     return start(folder.name, **settings), folder
 
 
-def _explain(error: Exception, limit: str | None) -> BaseException:
+def _explain(error: Exception) -> BaseException:
     """Turn an error of DuckDB into one of ours; an interrupted query was ended by Ctrl-C."""
     import duckdb
 
+    limit = memory_limit()
     reason = str(error).splitlines()[0]
     if "interrupt" in reason.lower():
         return KeyboardInterrupt()

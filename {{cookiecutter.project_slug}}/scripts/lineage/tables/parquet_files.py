@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import Any
 
 from lineage.core.errors import BadInput, explain_missing
-from lineage.tables.engine import ask, read_later
+from lineage.tables.damaged_files import ask, read_later
 from lineage.tables.parts import parts_of
 from lineage.tables.sql import RESERVED, ROW, ROWS_PER_FILE, Engine, fold, quote, text
 
@@ -56,9 +56,9 @@ class Schema:
     path: Path
     file: Path
     columns: Columns
-    number: int = 0
-    source: int = 0
-    told: Path | None = None
+    number: int
+    source: int
+    told: Path
 
 
 def scan(paths: Path | Sequence[Path], numbered: bool = False) -> str:
@@ -142,16 +142,12 @@ def _read_columns(
     columns = {}
     for name, kind, *_ in ask(engine, path, f"DESCRIBE SELECT * FROM {scan(path)}"):
         if name not in only_null or fold(name) in TAKEN:
-            raise _clash(path, name)
+            rule = f"the case of letters does not count, and {', '.join(sorted(TAKEN))} are taken"
+            problem = f"{path}: DuckDB cannot tell column {name!r} from another one ({rule})"
+            raise BadInput(problem, "rename one of them in the file")
         is_null = only_null[name] and kind == "INTEGER"  # as DuckDB 1 calls it
         columns[spelled.setdefault(fold(name), name)] = NULL_TYPE if is_null else kind
     return columns
-
-
-def _clash(path: Path, name: str) -> BadInput:
-    rule = f"the case of letters does not count, and {', '.join(sorted(TAKEN))} are taken"
-    problem = f"{path}: DuckDB cannot tell column {name!r} from another one ({rule})"
-    return BadInput(problem, "rename one of them in the file")
 
 
 def count_rows_of(engine: Engine, files: Sequence[Path]) -> dict[Path, int]:
@@ -227,5 +223,5 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
         if name not in schema.columns:
             known = shorten(", ".join(schema.columns), 200)
             remedy = "add it to the file, or choose other key columns"
-            problem = f"{schema.told or schema.path} has no column {name!r}; it has: {known}"
+            problem = f"{schema.told} has no column {name!r}; it has: {known}"
             raise BadInput(problem, f"{remedy} (now {list(names)})")

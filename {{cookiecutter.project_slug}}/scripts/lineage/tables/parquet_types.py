@@ -65,16 +65,15 @@ def common_columns(
     columns: Columns = {}
     first: dict[str, Path] = {}
     for schema in schemas:
-        file = schema.told or schema.path
         for name, kind in schema.columns.items():
             known = columns.setdefault(name, kind)
-            first.setdefault(name, file)
+            first.setdefault(name, schema.told)
             wider = widest(known, kind)
             can_cast = "VARCHAR" in (known, kind) and all(map(AS_TEXT.fullmatch, (known, kind)))
             if wider is None and cast_text and can_cast:
                 wider = "VARCHAR"
             if wider is None:
-                problem = f"{file}: column {name!r} is {kind}, but {known} in {first[name]}"
+                problem = f"{schema.told}: column {name!r} is {kind}, but {known} in {first[name]}"
                 remedy = "give the column one type in all files"
                 if can_cast:
                     remedy += f", or: {cast_option}"
@@ -96,8 +95,7 @@ def check_exact(engine: Engine, schema: Schema, columns: Columns) -> None:
             SELECT min({value}::VARCHAR) FILTER ({changed}) FROM {scan(schema.file)}
         """).fetchall()
         if sample is not None:
-            file = schema.told or schema.path
-            problem = f"{file}: column {name!r} holds {sample}, which {wider}, as in others"
+            problem = f"{schema.told}: column {name!r} holds {sample}, which {wider}, as in others"
             raise BadInput(f"{problem}, would change", "give the column one type in all files")
 
 
