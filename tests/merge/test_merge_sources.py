@@ -221,7 +221,7 @@ def test_damage_that_only_the_integrity_check_sees_is_refused(tmp_path: Path) ->
 
 
 def test_of_many_databases_the_damaged_one_is_named_and_the_rest_arrive_without_it(tmp_path: Path) -> None:
-    """Sources are read ten at a time, by one statement."""
+    """Of more than ten, SQLite gathers the rows that DuckDB compares."""
     sources = []
     for number in range(25):
         source = tmp_path / f"{number:02d}.db"
@@ -239,3 +239,15 @@ def test_of_many_databases_the_damaged_one_is_named_and_the_rest_arrive_without_
     with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
         ids = [row[0] for row in connection.execute("SELECT id FROM t ORDER BY rowid")]
     assert ids == [number * 1000 + row for number in range(25) for row in range(500)]
+
+
+def test_databases_of_one_schema_are_described_once_and_another_encoding_is_still_seen(tmp_path: Path) -> None:
+    create = "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT)"
+    sources = [database(tmp_path / f"{name}.db", create, [(name, "é")]) for name in ("a", "b")]
+    with closing(sqlite3.connect(tmp_path / "c.db")) as connection, connection:
+        connection.execute("PRAGMA encoding = 'UTF-16le'")
+        connection.execute(create)
+        connection.execute("INSERT INTO t VALUES ('c', 'é')")
+    other = database(tmp_path / "d.db", f"{create} WITHOUT ROWID", [("d", "é")])
+    merge_databases(None, [*sources, tmp_path / "c.db", other], tmp_path / "out.db", Rules("merge"))
+    assert rows_of(tmp_path / "out.db") == [("a", "é"), ("b", "é"), ("c", "é"), ("d", "é")]

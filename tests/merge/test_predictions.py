@@ -16,8 +16,9 @@ import pytest
 from conftest import Project
 
 from lineage.core.errors import BadInput, Refused
-from lineage.merge.predictions import find_predictions, plan_gathering, run_ids
+from lineage.merge.predictions import find_predictions, plan_gathering
 from lineage.merge.rules import Rules
+from lineage.merge.run_ids import run_ids
 
 CREATE = "CREATE TABLE predictions (track_id TEXT, timestamp TEXT, item_id INTEGER, p REAL, note TEXT, raw BLOB)"
 ROWS = [

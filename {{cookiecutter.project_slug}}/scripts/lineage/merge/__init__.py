@@ -13,6 +13,7 @@
                        file
     column_types       its columns in the base: new ones, and wider types
     origin_of_copy     which databases began as copies of ours, and of which recorded version
+    run_ids            the ids of the runs of a database
     predictions        parquet files of runs, gathered whole
     inbox              the files to merge: those of an inbox that are new, by name (b9 before b10)
 

@@ -19,9 +19,9 @@ from lineage.core.paths import METRICS
 from lineage.merge.column_types import fit_columns
 from lineage.merge.lined_up import LinedUp, line_up
 from lineage.merge.plan import Plan
-from lineage.merge.predictions import run_ids
 from lineage.merge.relations import Relations
 from lineage.merge.rules import Rules
+from lineage.merge.run_ids import run_ids
 from lineage.merge.table_merge import TableMerge, carry
 from lineage.tables.as_sqlite import as_sqlite, has_more
 from lineage.tables.engine import open_engine

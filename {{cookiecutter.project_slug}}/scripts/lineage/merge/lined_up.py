@@ -9,8 +9,8 @@ from pathlib import Path
 from lineage.core.console import warn
 from lineage.core.errors import BadInput
 from lineage.core.paths import EVENTS, METRICS
-from lineage.merge.predictions import PREDICTIONS, RUN_ID
 from lineage.merge.rules import Rules
+from lineage.merge.run_ids import PREDICTIONS, RUN_ID
 from lineage.tables.as_sqlite import SqliteFile, create_statement
 from lineage.tables.sql import RESERVED, fold, quote
 from lineage.tables.sqlite_files import Column, Table, tables_of
@@ -170,7 +170,7 @@ def _without_computed(table: Table, base: Table, source: Path) -> Table:
             problem = f"{source}: column {column.name!r} of table {table.name!r} holds values"
             raise BadInput(f"{problem}, and the base computes it", _sqlite3(source, drop))
     kept = [column for key, column in table.by_name.items() if key not in computed]
-    return replace(table, columns=tuple(kept))
+    return replace(table, columns=tuple(kept)) if computed else table
 
 
 def _names_of(

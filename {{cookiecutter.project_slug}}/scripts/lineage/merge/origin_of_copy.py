@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lineage.core.errors import explain_missing
 from lineage.core.paths import RUNS
-from lineage.merge.predictions import run_ids
+from lineage.merge.run_ids import run_ids
 from lineage.tables.sources import read_sources
 from lineage.tables.sqlite_reading import is_sqlite
 

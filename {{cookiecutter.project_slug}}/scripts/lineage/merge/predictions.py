@@ -17,18 +17,15 @@ from lineage.core.errors import BadInput, explain_missing
 from lineage.merge.inbox import PARQUET, ends_with
 from lineage.merge.plan import Plan
 from lineage.merge.rules import Rules
+from lineage.merge.run_ids import PREDICTIONS, RUN_ID, run_ids
 from lineage.tables.as_sqlite import as_sqlite
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import read_schemas, scan
 from lineage.tables.sql import Engine
-from lineage.tables.sqlite_files import count_rows
-from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.cache import copy_out
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import file_md5
 
-PREDICTIONS = "predictions"
-RUN_ID = "track_id"
 SUFFIX = ".parquet"
 
 
@@ -200,13 +197,3 @@ def _run_of(
         remedy = f"rm {shlex.quote(str(file))}   # or put the database of that run beside it"
         raise BadInput(f"{problem} {database}", remedy)
     return run
-
-
-def run_ids(database: Path) -> set[str]:
-    """Read the ids of all runs of a results database."""
-    with open_read_only(database) as connection:
-        columns = f"pragma_table_info('{paths.METRICS}')"
-        if not count_rows(connection, f"{columns} WHERE name = '{RUN_ID}'"):
-            return set()
-        rows = f"{paths.METRICS} WHERE {RUN_ID} IS NOT NULL"
-        return {run for (run,) in connection.execute(f"SELECT CAST({RUN_ID} AS TEXT) FROM {rows}")}

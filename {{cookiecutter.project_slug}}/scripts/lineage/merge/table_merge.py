@@ -51,6 +51,15 @@ class TableMerge:
         """By the folded name of a column: which values it keeps apart, see `affinity`."""
         return {key: affinity(column.type) for key, column in self.table.by_name.items()}
 
+    @cached_property
+    def defaults(self) -> list[str]:
+        """The columns of the copy that have a default."""
+        found = self.target.execute(f"""
+            SELECT name FROM pragma_table_info({text(self.table.name)}, 'main')
+            WHERE dflt_value IS NOT NULL
+        """)
+        return [name for (name,) in found]
+
     def read(self, is_copy: bool) -> Relations:
         """Read relations `base` and `incoming`, keys first.
 
@@ -153,10 +162,14 @@ def carry(merge: TableMerge, relations: Relations) -> int:
         target.execute(f"DELETE FROM main.{quote(table.name)} WHERE {chosen}", (leaving,))
     order = relations.order("arriving")
     arriving = engine.execute(f"""
-        SELECT "lineage source", to_json(list("lineage file row" ORDER BY {order}))
-        FROM arriving
-        GROUP BY "lineage source"
-        ORDER BY min(row({order}))
+        WITH ordered AS (
+            SELECT "lineage source" AS source, "lineage file row" AS file_row
+            FROM arriving ORDER BY {order}
+        ),
+        placed AS (SELECT *, row_number() OVER () AS place FROM ordered)
+        SELECT source, to_json(list(file_row ORDER BY place)) FROM placed
+        GROUP BY source
+        ORDER BY min(place)
     """).fetchall()
     arrived = 0
     for source, rows in arriving:
@@ -177,11 +190,7 @@ def _insert(merge: TableMerge, source: Table) -> str:
     """
     table = merge.table
     columns = [table.by_name[key].name for key in source.by_name]
-    found = merge.target.execute(f"""
-        SELECT name FROM pragma_table_info({text(table.name)}, 'main')
-        WHERE dflt_value IS NOT NULL
-    """)
-    absent = [name for (name,) in found if fold(name) not in source.by_name]
+    absent = [name for name in merge.defaults if fold(name) not in source.by_name]
     values = ", ".join([quote_all(source.column_names, "row"), *["NULL"] * len(absent)])
     return f"""
         INSERT INTO main.{quote(table.name)} ({quote_all([*columns, *absent])})

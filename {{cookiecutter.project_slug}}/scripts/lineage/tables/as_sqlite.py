@@ -2,7 +2,7 @@
 
 import sqlite3
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lineage.core.errors import BadInput, explain_missing
 from lineage.tables.sql import quote, quote_all
@@ -31,6 +31,13 @@ class SqliteFile(NamedTuple):
     has_more: bool
 
 
+SCHEMA = "SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_master"
+"""What `describe_tables` and `has_more` tell follows from this. A name may be no text."""
+
+DESCRIBED: dict[tuple[Any, ...], SqliteFile] = {}
+"""By schema, the first file that had it: of a thousand runs with one schema, one is described."""
+
+
 def as_sqlite(source: Path, copy: Path) -> SqliteFile:
     """Give the SQLite file with the tables of a source: the source itself, or `copy`.
 
@@ -45,12 +52,16 @@ def as_sqlite(source: Path, copy: Path) -> SqliteFile:
     """
     if not starts_with(source, b"DUCK", 8) and not has_left_log(source):
         with open_read_only(source) as connection:
-            tables = describe_tables(connection)
-            for table in tables.values():
-                check_width(source, table)
-            is_numbered = all(table.row_alias for table in tables.values())
-            if is_numbered and is_utf_8(connection):
-                return SqliteFile(source, tables, has_more(connection))
+            schema = (is_utf_8(connection), *connection.execute(SCHEMA))
+            if schema not in DESCRIBED:
+                described = SqliteFile(source, describe_tables(connection), has_more(connection))
+                DESCRIBED[schema] = described
+        file = DESCRIBED[schema]._replace(path=source)
+        for table in file.tables.values():
+            check_width(source, table)
+        is_numbered = all(table.row_alias for table in file.tables.values())
+        if is_numbered and schema[0]:
+            return file
     with explain_missing("formats", str(source)):
         from lineage.extras.formats.as_sqlite import copied
     return copied(source, copy)

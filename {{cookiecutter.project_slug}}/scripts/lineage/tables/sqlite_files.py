@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lineage.core.errors import Refused
-from lineage.tables.sql import fold, quote
-from lineage.tables.sqlite_reading import open_read_only, read_only_uri, with_log
+from lineage.tables.sql import fold
+from lineage.tables.sqlite_reading import has_left_log, open_read_only, read_only_uri, with_log
 
 RECORD = "lineage_sources"
 """The table that records what was merged into a database; see `sources`."""
@@ -98,7 +98,8 @@ def copy_database(path: Path, target: Path) -> None:
         path: the database; another process may write to it.
         target: a file that does not exist.
     """
-    if with_log(path, target) == target:
+    if has_left_log(path):
+        with_log(path, target)
         return
     uri = read_only_uri(path)
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as reader:
@@ -128,14 +129,10 @@ def count_rows(connection: sqlite3.Connection, rows: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {rows}").fetchone()[0])
 
 
-def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dict[str, Table]:
+def describe_tables(connection: sqlite3.Connection) -> dict[str, Table]:
     """Read the tables of a database, without SQLite's own and the record of what was merged.
 
     Virtual tables are not among them, nor the shadow tables that hold their index.
-
-    Args:
-        connection: open connection.
-        schema: `main` or the name under which a file is attached.
     """
     # ANY is the type of a column of a STRICT table that has none
     statement = f"""
@@ -143,15 +140,15 @@ def describe_tables(connection: sqlite3.Connection, schema: str = "main") -> dic
                CASE columns.type WHEN 'ANY' THEN '' ELSE columns.type END,
                columns.pk, columns.hidden > 0
         FROM pragma_table_list AS tables
-        JOIN {quote(schema)}.sqlite_master AS made
+        JOIN main.sqlite_master AS made
           ON made.name = tables.name AND made.type = 'table'
-        JOIN pragma_table_xinfo(tables.name, ?) AS columns
-        WHERE tables.schema = ? AND tables.type = 'table'
+        JOIN pragma_table_xinfo(tables.name, 'main') AS columns
+        WHERE tables.schema = 'main' AND tables.type = 'table'
           AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND tables.name <> '{RECORD}'
         ORDER BY tables.name, columns.cid
     """
     tables = {}
-    rows = connection.execute(statement, (schema, schema))
+    rows = connection.execute(statement)
     for (name, *made), found in groupby(rows, key=lambda row: row[:4]):
         tables[name] = Table(name, tuple(Column(*row[4:]) for row in found), *made)
     return tables

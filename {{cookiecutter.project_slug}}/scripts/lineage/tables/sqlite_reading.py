@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,12 +31,13 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         BadInput: not a SQLite file, or damaged.
     """
     check_is_sqlite(path)
-    place = TemporaryDirectory(prefix="lineage-") if has_left_log(path) else nullcontext("")
+    file = path
     try:
-        with place as folder:
-            file = with_log(path, Path(folder) / "copy.db")
-            with closing(sqlite3.connect(read_only_uri(file), uri=True)) as connection:
-                yield connection
+        with ExitStack() as stack:
+            if has_left_log(path):
+                folder = stack.enter_context(TemporaryDirectory(prefix="lineage-"))
+                file = with_log(path, Path(folder) / "copy.db")
+            yield stack.enter_context(closing(sqlite3.connect(read_only_uri(file), uri=True)))
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names that are no text
         raise unreadable(path, str(error)) from error
 
@@ -85,12 +86,10 @@ def has_left_log(path: Path) -> bool:
 
 
 def with_log(path: Path, copy: Path) -> Path:
-    """Give a database whose log a killed program left as `copy`, with the log; others as they are.
+    """Copy a database whose log a killed program left, with what the log holds; give the copy.
 
-    SQLite would make a file beside it.
+    SQLite would make a file beside the database to read it.
     """
-    if not has_left_log(path):
-        return path
     shutil.copyfile(path, copy)
     shutil.copyfile(log_of(path), log_of(copy))
     with closing(sqlite3.connect(copy)) as connection:
@@ -105,13 +104,14 @@ def is_sqlite(path: Path) -> bool:
 
 def check_is_sqlite(path: Path) -> None:
     """Raise `BadInput` unless `path` is a SQLite file; text, zero bytes and folders are not."""
+    if is_sqlite(path):
+        return
     if path.is_dir():
         raise BadInput(f"{path} is a folder, not a SQLite database")
     if not path.exists():
         raise BadInput(f"{path} does not exist")
-    if not is_sqlite(path):
-        reason = "its first bytes differ" if path.stat().st_size else "it is empty"
-        raise BadInput(f"{path} is not a SQLite database ({reason})")
+    reason = "its first bytes differ" if path.stat().st_size else "it is empty"
+    raise BadInput(f"{path} is not a SQLite database ({reason})")
 
 
 def starts_with(path: Path, magic: bytes, offset: int = 0) -> bool:

@@ -16,8 +16,9 @@ from lineage.merge.data import merge_data
 from lineage.merge.inbox import DATA, DATABASES, Inbox
 from lineage.merge.origin_of_copy import find_origins
 from lineage.merge.plan import Plan
-from lineage.merge.predictions import PREDICTIONS, gather_predictions
+from lineage.merge.predictions import gather_predictions
 from lineage.merge.rules import Rules
+from lineage.merge.run_ids import PREDICTIONS
 from lineage.tables.parts import is_parts
 from lineage.tables.sources import add_sources, read_sources
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked

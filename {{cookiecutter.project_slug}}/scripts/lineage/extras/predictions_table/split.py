@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lineage.core.errors import BadInput
 from lineage.extras.predictions_table.sqlite_values import read_values
-from lineage.merge.predictions import PREDICTIONS, RUN_ID, SUFFIX, run_ids
+from lineage.merge.predictions import SUFFIX
+from lineage.merge.run_ids import PREDICTIONS, RUN_ID, run_ids
 from lineage.tables.as_sqlite import SqliteFile
 from lineage.tables.parquet_files import copy_statement
 from lineage.tables.sql import Engine, text
