@@ -84,7 +84,7 @@ def test_quiet_leaves_results_and_verbose_shows_each_step(fresh: Project) -> Non
 def test_verbose_shows_sql_of_sqlite(tmp_path: Path) -> None:
     """Also what other packages do, such as xetrack."""
     code = (
-        "from lineage.core import console\nimport sqlite3\nconsole._show_steps()\n"
+        "from lineage.extras.verbose.steps import show_steps\nimport sqlite3\nshow_steps()\n"
         "connection = sqlite3.connect(':memory:')\nconnection.execute('SELECT\\n  ?', [7])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env=BARE, capture_output=True, text=True)

@@ -26,6 +26,7 @@ EXTRAS = {
 REMEDY = "make setup EXTRAS={}"
 
 BY_HAND = {
+    "scripts/merge_data.py --verbose": ("verbose", "--verbose"),
     "scripts/merge_artifacts.py --help": ("merge_artifacts", "merge_artifacts.py"),
     "scripts/doctor.py": ("doctor", "doctor.py"),
     "scripts/experiment_explorer.py show --version e0.1.0": ("show", "experiment_explorer.py show"),
@@ -97,6 +98,7 @@ NO_PACKAGES = (
     "sqlite_features",
     "tracking",
     "validation",
+    "verbose",
     "verify",
     "worktrees",
 )

@@ -29,6 +29,7 @@ from rooms import (
 )
 
 DOORS = {
+    "lineage/core/console.py",
     "lineage/merge/column_types.py",
     "lineage/merge/data.py",
     "lineage/merge/databases.py",
@@ -41,7 +42,7 @@ DOORS = {
     "lineage/tables/parquet_files.py",
 }
 """The files of rooms that reach an extra: where a file comes that is no plain parquet and no database of runs alone, an
-experiment takes the run, or a remote is on S3."""
+experiment takes the run, a remote is on S3, or a command gets `--verbose`."""
 
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""

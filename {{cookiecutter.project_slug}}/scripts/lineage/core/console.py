@@ -11,7 +11,7 @@ from functools import wraps
 from threading import Timer
 from typing import Annotated, Any, Literal
 
-from lineage.core.errors import BadInput, LineageError, not_installed
+from lineage.core.errors import BadInput, LineageError, explain_missing, not_installed
 from lineage.core.paths import DATABASE
 from lineage.core.template_version import template_version
 
@@ -182,8 +182,8 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     def command(**options: Any) -> None:
         # SIGTERM is what a scheduler sends: clean up after it as after Ctrl-C
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        _obey(options)
         try:
+            _obey(options)
             if parameters["db"] is DB and options["db"] not in (None, DATABASE):
                 raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
             with _readers_may_leave():
@@ -205,12 +205,18 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _obey(options: dict[str, Any]) -> None:
-    """Let `--quiet` and `--verbose` hold for this process and what it starts."""
+    """Let `--quiet` and `--verbose` hold for this process and what it starts.
+
+    Raises:
+        BadInput: the extra that shows steps is not here.
+    """
     for name, variable in (("quiet", QUIET), ("verbose", VERBOSE)):
         if options[name]:
             os.environ[variable] = "1"
     if VERBOSE in os.environ:
-        _show_steps()
+        with explain_missing("verbose", "--verbose"):
+            from lineage.extras.verbose.steps import show_steps
+        show_steps()
 
 
 def _describe(error: LineageError | OSError) -> str:
@@ -218,28 +224,3 @@ def _describe(error: LineageError | OSError) -> str:
         return str(error)
     where = f" ({error.filename})" if error.filename else ""
     return f"{error.strerror or error}{where}; nothing was changed"
-
-
-def show_step(step: object) -> None:
-    """Show a command or a statement of SQL, on one line of standard error (`--verbose`)."""
-    print("+", " ".join(str(step).split())[:1000], file=sys.stderr, flush=True)
-
-
-def _show_steps() -> None:
-    """Show each command that is started, and each statement of SQLite, from now on."""
-    import shlex
-    import sqlite3
-
-    connect = sqlite3.connect
-
-    def connect_and_show(*words: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*words, **options)
-        connection.set_trace_callback(show_step)
-        return connection
-
-    def hear(event: str, words: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen":
-            show_step(shlex.join(map(os.fsdecode, words[1])))
-
-    sqlite3.connect = connect_and_show  # type: ignore[assignment]
-    sys.addaudithook(hear)

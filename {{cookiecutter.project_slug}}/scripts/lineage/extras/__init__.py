@@ -19,6 +19,7 @@ tools write it, is here:
 - `doctor` says what is wrong with project and machine (`make doctor`).
 - `access` is what `import lineage` gives in notebooks and tests.
 - `tracking` is the run that `fit` and `evaluate` may take: it logs, keeps files, survives kills.
+- `verbose` shows commands and SQL as they run (`--verbose`).
 - `validation` sets rows of the training data aside, to choose runs by (`validation` in
   params.yaml).
 - `gpus` shares GPUs out among the runs of a sweep (`sweep.gpus`).
@@ -35,8 +36,8 @@ tools write it, is here:
 - `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
-`runs.run_argument`, `setup.check_remote`, the package's own `__init__` and the files of `merge` and
-`tables` that meet such a file import from here, and only on demand. Some extras need another one,
-as what prints lists needs `show`: docs/extras.md says which. A folder comes back, with the packages
-that it needs, by `make setup EXTRAS=search`.
+`core.console`, `runs.run_argument`, `setup.check_remote`, the package's own `__init__` and the
+files of `merge` and `tables` that meet such a file import from here, and only on demand. Some
+extras need another one, as what prints lists needs `show`: docs/extras.md says which. A folder
+comes back, with the packages that it needs, by `make setup EXTRAS=search`.
 """

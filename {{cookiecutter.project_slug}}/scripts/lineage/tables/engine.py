@@ -3,11 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache, partial
+from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lineage.core.console import VERBOSE, show_step
 from lineage.core.errors import BadInput, Refused
 from lineage.tables.damaged_files import find_damaged
 from lineage.tables.sql import Engine
@@ -40,7 +39,7 @@ def open_engine() -> Iterator[Engine]:
         with closing(connect()) as engine:
             engine.execute("SET enable_progress_bar = false")
             try:
-                yield Shown(engine) if VERBOSE in os.environ else engine
+                yield engine
             except duckdb.Error as error:
                 if type(error) is duckdb.Error:  # of a damaged page, which names no file
                     find_damaged(engine)
@@ -49,21 +48,6 @@ def open_engine() -> Iterator[Engine]:
         raise _explain(error) from error
 
 
-class Shown:
-    """A connection to DuckDB that shows its statements (`--verbose`)."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("execute", "sql"):
-            return partial(self.show, name)
-        return getattr(self.engine, name)
-
-    def show(self, name: str, statement: str, *rest: Any) -> Any:
-        """Show a statement, and run it."""
-        show_step(statement)
-        return getattr(self.engine, name)(statement, *rest)
 
 
 def connect() -> Engine:
