@@ -14,7 +14,6 @@ from lineage.core.errors import BadInput
 from lineage.core.extra_commands import from_extra
 from lineage.core.paths import EXPERIMENT, UNFINISHED_RUNS
 from lineage.runs.run import EVENTS_FILE
-from lineage.runs.run_database import Table
 from lineage.tracked.whole_file import remove
 
 ASKING = f"the third argument of fit() or evaluate() in {EXPERIMENT}"
@@ -85,12 +84,16 @@ def _takes_run(function: Function) -> bool:
     return "run" in parameters or len(needed) > 2
 
 
-def logged_events(folder: Path, track_id: str) -> Table | None:
-    """Read what a run has logged, as the table `events`; None where it has logged nothing."""
+def logged_events(folder: Path, track_id: str) -> Any:
+    """Read what a run has logged.
+
+    Returns:
+        what writes it as the table `events` of a database; None where nothing was logged.
+    """
     file = folder / EVENTS_FILE
     if not file.exists():
         return None
-    return from_extra("tracking.events", ASKING).read_table(file, track_id)
+    return from_extra("tracking.events", ASKING).logged_events(file, track_id)
 
 
 def newest_values(root: Path) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import fields
 from functools import cache
@@ -12,7 +12,7 @@ from typing import Any
 
 from lineage.core.errors import BadInput, Refused
 from lineage.core.param_names import flatten, is_param, to_plain
-from lineage.core.paths import EVENTS, METRICS
+from lineage.core.paths import METRICS
 from lineage.runs.run import Facts, Metrics, Row, Run
 from lineage.tables.sql import fold
 from lineage.tracked.whole_file import written_whole
@@ -22,9 +22,6 @@ KEY = ("track_id", "timestamp")
 
 METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
-
-Table = tuple[dict[str, str], Sequence[list[Any]]]
-"""Declared types by column, and rows; these end with the values of `KEY`."""
 
 NUMBERS = {
     "git_dirty": "INTEGER",
@@ -50,7 +47,7 @@ def write_run(
     path: Path,
     run: Run,
     metrics: Metrics,
-    events: Table | None = None,
+    write_events: Callable[[Path], None] | None = None,
 ) -> None:
     """Write the database of a run, whole or not at all.
 
@@ -61,7 +58,7 @@ def write_run(
         path: the file to make.
         run: what its row says beside metrics.
         metrics: from `to_metrics`; empty when the run failed.
-        events: what it logged; None: there is no table of it.
+        write_events: writes what the run logged into a database; None: it logged nothing.
 
     Raises:
         BadInput: a name cannot be a column, or two names are one.
@@ -74,18 +71,14 @@ def write_run(
     types |= {name: run.param_types[name] for name in params}
     types |= dict.fromkeys(metrics, "REAL")
     with written_whole(path) as new:
-        _create_table(new, METRICS, types)
+        create_table(new, METRICS, types)
         _log_row(new, run.track_id, row)
-        if events:
-            _create_table(new, EVENTS, *events)
+        if write_events:
+            write_events(new)
 
 
-def _create_table(
-    path: Path,
-    table: str,
-    types: dict[str, str],
-    rows: Iterable[list[Any]] = (),
-) -> None:
+def create_table(path: Path, table: str, types: dict[str, str]) -> None:
+    """Create a table with xetrack's key, which comes after the columns of the declared types."""
     columns = [f"{name} {kind}" for name, kind in types.items()]
     statement = f"""
         CREATE TABLE {table} (
@@ -95,11 +88,9 @@ def _create_table(
             PRIMARY KEY (track_id, timestamp)
         )
     """
-    marks = ", ".join("?" * len([*types, *KEY]))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(UNSYNCED)
         connection.execute(statement)
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
 
 def _log_row(path: Path, track_id: str, row: Row) -> None:

@@ -3,14 +3,18 @@
 import json
 import os
 import re
-from contextlib import suppress
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from lineage.runs.run_database import Table
+from lineage.core.paths import EVENTS
+from lineage.runs.run_database import KEY, UNSYNCED, create_table
 
 Event = dict[str, Any]
 """What was logged at once: `timestamp` (seconds since 1970), numbers by name, a `step` or none."""
@@ -37,15 +41,17 @@ def read_events(file: Path) -> list[Event]:
     return events
 
 
-def read_table(file: Path, track_id: str) -> Table | None:
-    """Read what a run has logged as the table `events`; None where it has logged nothing.
-
-    Each event is a microsecond later than the one before, or more: the time is part of the key, and
-    clocks go back.
-    """
+def logged_events(file: Path, track_id: str) -> Callable[[Path], None] | None:
+    """Read what a run has logged; return what writes it into a database, or None for nothing."""
     events = read_events(file)
-    if not events:
-        return None
+    return partial(write_events, events, track_id) if events else None
+
+
+def write_events(events: list[Event], track_id: str, database: Path) -> None:
+    """Write the table `events`; each event is a microsecond later than the one before, or more.
+
+    The time is part of the key, and clocks go back.
+    """
     types = dict.fromkeys(chain(["step"], *events), "REAL")
     types["step"] = "INTEGER"
     del types["timestamp"]
@@ -55,7 +61,11 @@ def read_table(file: Path, track_id: str) -> Table | None:
         last += timedelta(microseconds=1)
         last = max(last, datetime.fromtimestamp(event["timestamp"]))
         rows.append([*map(event.get, types), track_id, last.strftime(TIMESTAMP)])
-    return types, rows
+    create_table(database, EVENTS, types)
+    marks = ", ".join("?" * len([*types, *KEY]))
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(UNSYNCED)
+        connection.executemany(f"INSERT INTO {EVENTS} VALUES ({marks})", rows)
 
 
 def newest_values(files: list[Path]) -> str:
