@@ -59,7 +59,7 @@ def train_run(root: Path, run: Run) -> Outcome:
     functions = [experiment.fit, experiment.evaluate]
     active = begin_run(functions, files.folder, run.track_id, run.params, run.facts.seed)
     began = time.perf_counter()
-    metrics, predictions = _fit_and_evaluate(experiment, root, run, active, files.model)
+    metrics, predictions = _fit_and_evaluate(experiment, root, run, active)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
     write_predictions(files.predictions, run.track_id, predictions)
@@ -71,8 +71,8 @@ def train_run(root: Path, run: Run) -> Outcome:
         model_hash=checked_md5(root, files.model),
         predictions_hash=file_md5(files.predictions),
     )
-    events = logged_events(files.folder, run.track_id)
-    write_run(files.database, replace(run, facts=facts), metrics, events)
+    write_events = logged_events(files.folder, run.track_id)
+    write_run(files.database, replace(run, facts=facts), metrics, write_events)
     if active:
         active.end()
     return Outcome(run, metrics)
@@ -83,7 +83,6 @@ def _fit_and_evaluate(
     root: Path,
     run: Run,
     active: Any,
-    file: Path,
 ) -> tuple[Metrics, Any]:
     """Fit, save, load back, and evaluate: on the test set, and on the validation side if there is.
 
@@ -96,6 +95,7 @@ def _fit_and_evaluate(
             active.validation = aside
     test = _load(experiment, root, paths.TEST_DATA)
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(run.params), active)
+    file = run.files(root).model
     save_alone(experiment, fitted, file)
     del fitted  # memory may hold one model only
     try:
@@ -106,7 +106,7 @@ def _fit_and_evaluate(
         ) from error
     metrics, predictions = _evaluate(experiment, model, train, test, active)
     if run.validation:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=file.parent) as folder:
             kept_nowhere = active and replace(active, folder=Path(folder))
             validated, _ = _evaluate(experiment, model, train, aside, kept_nowhere)
         run.validation.add(metrics, validated)
@@ -118,9 +118,9 @@ def record_failure(root: Path, run: Run, error: str) -> Outcome:
     files = run.files(root)
     facts = replace(run.facts, status="failed", error=error)
     try:
-        events = logged_events(files.folder, run.track_id)
+        write_events = logged_events(files.folder, run.track_id)
         remove(files.folder)
-        write_run(files.database, replace(run, facts=facts), {}, events)
+        write_run(files.database, replace(run, facts=facts), {}, write_events)
     except (OSError, sqlite3.Error, LineageError) as problem:  # a full disk, most of all
         error += f" (and it could not be recorded: {problem})"
     return Outcome(run, {}, error)
