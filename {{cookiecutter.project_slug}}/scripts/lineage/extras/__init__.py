@@ -1,8 +1,8 @@
 """The room of what a project can do without: each folder can be deleted, and all else works.
 
 The rooms below do what `make setup`, `dvc repro`, tagging and sending need, and hold what several
-extras share. What one command does by hand, one key of params.yaml asks for, or a file as other
-tools write it, is here:
+extras share. What one command does by hand, one option, one key of params.yaml or one argument in
+experiment.py asks for, or a file as other tools write it, is here:
 
 - `merge_artifacts` merges any files into any output (`merge_artifacts.py`).
 - `model_manager` changes which models are kept, or in production (`model_manager.py`).
