@@ -15,7 +15,8 @@ from conftest import Project, copy_project
 from versions_project import Versions, explore, proof, tag_by_hand
 
 from lineage.extras.compare.predictions import compare_predictions
-from lineage.results.version_results import find_predictions, find_results
+from lineage.extras.show.versions import find_predictions
+from lineage.results.version_results import find_results
 
 
 @pytest.fixture

@@ -287,7 +287,11 @@ def what_needs_another_names_it(project: Project) -> None:
             command = " ".join(words.split()[:2])
             said = project.script(*words.replace(".py", "").split(), code=2)
             assert said == f"error: {command} asks for {asked_for('show')}"
-        assert "e0.1.1" in project.script("version_tag", "--suggest")
+        assert "e0.2.0   minor since e0.1.0" in project.script("version_tag", "--suggest")
+    with without(project, "compare"):
+        said = project.script("version_tag", "--renumber", code=2)
+        unnamed = "version_tag.py --renumber without patch, minor or major"
+        assert said == f"error: {unnamed} asks for {asked_for('compare')}"
     for needed in ("show", "predictions_table"):
         with without(project, needed):
             done = project.run("python", "-c", "import lineage; lineage.runs()", PYTHONPATH="scripts", code=1)

@@ -55,6 +55,7 @@ NEEDS = {
     ("compare", "show"),
     ("git_merge", "show"),
     ("model_manager", "show"),
+    ("renumber", "compare"),
     ("report", "show"),
     ("retrieve", "show"),
     ("verify", "doctor"),
@@ -70,7 +71,8 @@ What prints rows, finds the run that is meant, or reads the leaderboard does so 
 only the lists `conflicts` and `worktrees`. `access` reads tables as `predictions_table` does. `verify` hashes the files
 of a commit as `retrieve` brings them back, and warns of what `doctor` finds. An experiment is a worktree as `checkout`
 makes one; it is collected, by an option of the command that finishes it, as Git's merge driver merges, and what that
-would change tells whether corrected rows are home.
+would change tells whether corrected rows are home. `renumber` takes the number that `compare` suggests where none is
+named.
 """
 
 

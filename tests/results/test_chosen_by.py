@@ -13,8 +13,7 @@ import pytest
 
 from lineage.core.params import Promote
 from lineage.extras.show.leaderboard import print_leaderboard, read_leaderboard
-from lineage.results.chosen_by import best_on_validation, choice_of, how_chosen
-from lineage.results.leaderboard import best_runs
+from lineage.results.leaderboard import best_on_validation, best_runs, choice_of, how_chosen
 from lineage.results.plots import write_reports
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.sweep import _best

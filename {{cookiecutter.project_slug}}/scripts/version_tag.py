@@ -1,9 +1,9 @@
 """Versions, one option each: --suggest, --start, --version, --next, --renumber, --list, --show."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from lineage.core.console import Argument, Format, Option, new_app
+from lineage.core.console import Argument, Form, Option, new_app
 from lineage.core.errors import BadInput
 from lineage.core.extra_commands import from_extra
 from lineage.core.paths import find_root
@@ -18,7 +18,6 @@ SUGGEST = Option("--suggest", "--dry-run", help="Say which version this should b
 SHOW = Option(help="Show what a version holds, as experiment_explorer.py show does.")
 START = Option("--start", help="Write the next free version into params.yaml, for new runs.")
 RENUMBER = Option("--renumber", help="Give runs whose version is taken the next free one; tag it.")
-PUSH = Option("--push", help="Push its DVC objects, then commit and tag.")
 ONE = "give one of --suggest, --start, --version, --next, --renumber, --list, --show"
 
 
@@ -32,43 +31,40 @@ def main(  # noqa: PLR0913 (its options)
     renumber: Annotated[bool, RENUMBER] = False,
     description: Annotated[Text, Option(help="Default: experiment.description.")] = None,
     commit: Annotated[Text, Option(help="First commit changed tracked files, saying this.")] = None,
-    push: Annotated[bool, PUSH] = False,
+    push: Annotated[
+        bool, Option("--push", help="Push its DVC objects, then commit and tag.")
+    ] = False,
     list: Annotated[bool, Option("--list", help="List all versions with their metrics.")] = False,
     show: Annotated[Text, SHOW] = None,
-    format: Annotated[Format, Option(help="How to print the list.")] = "table",
+    format: Form = "table",
 ) -> None:
     """Suggest, start, tag, renumber, list or show versions: exactly one of these options."""
-    from lineage.versions.start import start_version
-
     chosen = [suggest, start, next, renumber, list, bool(show), bool(version) and not suggest]
     if chosen.count(True) != 1 or (part and (suggest or list or show or version)):
         raise BadInput(ONE, "python scripts/version_tag.py --help")
     root = find_root()
     if suggest:
-        _extra("compare.suggest", "--suggest").suggest_version(root, description)
+        from_extra("compare.suggest", "version_tag.py --suggest").suggest_version(root, description)
     elif start:
-        start_version(root, _next_version(root, part, "--start"))
+        _start(root, part)
     elif list:
-        _extra("show.versions", "--list").print_versions(root, format)
+        from_extra("show.versions", "version_tag.py --list").print_versions(root, format)
     elif show:
-        _extra("show.versions", "--show").print_version(root, show, None, format)
+        from_extra("show.versions", "version_tag.py --show").print_version(root, show, None, format)
     else:
         _tag(root, version, part, (description, commit), renumber, push)
 
 
-def _extra(module: str, option: str) -> Any:
-    """Import what an option does, where that is an extra."""
-    return from_extra(module, f"version_tag.py {option}")
-
-
-def _next_version(root: Path, part: Part | None, option: str) -> str:
-    """Find the next version that is free: by the number to raise, or as --suggest says."""
-    from lineage.versions.start import next_version
+def _start(root: Path, part: Part | None) -> None:
+    """Start the next version that is free: by the number to raise, or as --suggest says."""
+    from lineage.versions.start import next_version, start_version
 
     if part:
-        return next_version(root, part)
-    unnamed = f"{option} without patch, minor or major"
-    return str(_extra("compare.suggest", unnamed).suggested_version(root))
+        version = next_version(root, part)
+    else:
+        unnamed = "version_tag.py --start without patch, minor or major"
+        version = from_extra("compare.suggest", unnamed).suggested_version(root)
+    start_version(root, version)
 
 
 def _tag(
@@ -86,8 +82,8 @@ def _tag(
 
     tag = None
     if renumber:
-        renumber_runs = _extra("renumber.renumber", "--renumber").renumber_runs
-        tag = renumber_runs(root, _next_version(root, part, "--renumber"), *words)
+        renumbering = from_extra("renumber.renumber", "version_tag.py --renumber")
+        tag = renumbering.renumber_runs(root, part, *words)
     elif push and not any(words):
         tag = tags(root).get(version or "")
     tag = tag or tag_now(root, version, part, *words)

@@ -10,8 +10,7 @@ from lineage.core.console import say
 from lineage.core.errors import Refused
 from lineage.models.model_card import read_card
 from lineage.models.run_model import Models, recorded_folders
-from lineage.results.chosen_by import Row
-from lineage.results.leaderboard import measured
+from lineage.results.leaderboard import Row, measured
 from lineage.runs.model_file import checked_md5, model_name, models_in
 from lineage.runs.run import run_files
 from lineage.tracked.cache import cached_object, copy_out, is_whole, recorded_manifest
@@ -75,9 +74,9 @@ def find_surplus(models: Models, files: Found, keep: int) -> Hashes:
     """
     metric = models.promote.metric
     runs = models.best_runs(track_ids=list(files))
-    best = {run["track_id"]: run for run in runs if measured(run[metric]) is not None}
+    best = [run["track_id"] for run in runs if measured(run[metric]) is not None]
     card = read_card(models.root) or {}
-    spared = {card.get("track_id"), *list(best)[:keep]}
+    spared = {card.get("track_id"), *best[:keep]}
     surplus = {}
     for track_id, path in files.items():
         checked_md5(models.root, path)

@@ -18,8 +18,7 @@ from lineage.models.measure import measured_now, predicted_now
 from lineage.models.model_card import as_row, read_card
 from lineage.models.noise import corrected, margin_of_error, share_of_right
 from lineage.models.run_model import Models, missing_code
-from lineage.results.chosen_by import Row, best_on_validation, how_chosen
-from lineage.results.leaderboard import measured
+from lineage.results.leaderboard import Row, best_on_validation, how_chosen, measured
 
 OTHER_WAYS = (
     "python scripts/model_manager.py promote --run-id {} && dvc repro   # replaces it\n"

@@ -10,7 +10,7 @@ from lineage.core.errors import LineageError, Refused
 from lineage.core.experiment_file import load_experiment
 from lineage.models.model_card import MODEL
 from lineage.models.run_model import Models, find_model
-from lineage.results.chosen_by import Row
+from lineage.results.leaderboard import Row
 from lineage.results.version_results import params_of
 from lineage.runs.run import Frame
 from lineage.runs.run_argument import begin_run, call_with_run

@@ -12,8 +12,7 @@ from lineage.core.code_hash import code_files, code_hash
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import Promote, read_params
 from lineage.models.model_card import MODEL
-from lineage.results.chosen_by import Row, present_conditions
-from lineage.results.leaderboard import best_runs, existing_database
+from lineage.results.leaderboard import Row, best_runs, existing_database, present_conditions
 from lineage.runs.model_file import model_name, models_in
 from lineage.tracked.code_at_commit import find_code
 from lineage.tracked.git import git
@@ -40,8 +39,8 @@ class Models:
 
     def best_runs(self, **chosen: Any) -> list[Row]:
         """Read rows of runs, best first; takes what `leaderboard.best_runs` takes."""
-        chosen["first"] = self.present
-        return best_runs(self.database, self.promote.metric, self.promote.mode, **chosen)
+        promote = self.promote
+        return best_runs(self.database, promote.metric, promote.mode, first=self.present, **chosen)
 
     @cached_property
     def present(self) -> Row:

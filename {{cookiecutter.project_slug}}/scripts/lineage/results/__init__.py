@@ -1,7 +1,7 @@
 """Results read back: nothing in this room changes a run or a database.
 
-- `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics.
-- `chosen_by`: how runs are compared, and chosen: under equal conditions, on the validation side.
+- `leaderboard`: the rows of `metrics`, best first; what “best” means; the names of metrics; how
+  runs are compared and chosen: under equal conditions, on the validation side.
 - `version_results`: the runs of a version, which are those that its tag holds.
 - `plots`: the small files that DVC shows: `results/metrics.json` and the data of its plots.
 

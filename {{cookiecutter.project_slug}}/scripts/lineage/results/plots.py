@@ -11,8 +11,7 @@ from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.param_names import is_param
 from lineage.core.version_numbers import version_key
-from lineage.results.chosen_by import Row, choice_of, conditions_of
-from lineage.results.leaderboard import best_runs, metric_names
+from lineage.results.leaderboard import Row, best_runs, choice_of, conditions_of, metric_names
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
 from lineage.tables.sql import quote

@@ -6,16 +6,13 @@ from typing import Any
 
 from lineage.core.errors import Refused
 from lineage.core.param_names import is_param
-from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, PREDICTIONS, RUNS
+from lineage.core.paths import DATABASE, PARAMS, PIPELINE_LOCK, RUNS
 from lineage.core.version_numbers import parse
-from lineage.results.leaderboard import best_runs, existing_database
+from lineage.results.leaderboard import Row, best_runs
 from lineage.tables.sql import text
 from lineage.tracked.recorded import recorded_outputs, yaml_in_git
 from lineage.tracked.remote import listing, obtain
 from lineage.tracked.version_tags import Tag, tags
-
-Run = dict[str, Any]
-"""A row of `metrics`: its columns by name."""
 
 
 def params_at(root: Path, commit: str) -> dict[str, Any]:
@@ -51,16 +48,11 @@ class Results:
 
     tag: Tag | None
     database: Path
-    runs: list[Run]
+    runs: list[Row]
     outputs: dict[str, str]
 
-    @property
-    def commit(self) -> Any:
-        """The commit of the tag; without one, what the best run names as its commit."""
-        return self.tag.commit if self.tag else self.runs[0].get("git_commit")
 
-
-def params_of(run: Run) -> Run:
+def params_of(run: Row) -> Row:
     """Return the model's params in a run; those that are NULL belong to other runs."""
     return {
         name.removeprefix("model_"): value
@@ -104,7 +96,7 @@ def find_results(
         if database is None:
             place = f"{DATABASE} of {version}"
             database = obtain(root, outputs[DATABASE], trusting=True)
-    database = existing_database(database or root / DATABASE)
+    database = database or root / DATABASE
     runs = best_runs(database, metric or promote["metric"], mode or promote["mode"], **chosen)
     if not runs:
         raise Refused(
@@ -120,26 +112,3 @@ def files_of(root: Path, outputs: dict[str, str], folder: str) -> dict[str, str]
         Refused: the listing is nowhere.
     """
     return listing(root, outputs[folder]) if folder in outputs else {}
-
-
-def find_predictions(root: Path, results: Results, run: Run) -> Path | None:
-    """Find the parquet file that holds the predictions of a run.
-
-    Args:
-        root: the project's root.
-        results: of the version. The file of a tag's run is the one that the tag records; of another
-            run it lies in the folder `predictions` beside the database.
-        run: one of `results.runs`.
-
-    Returns:
-        The file; None where the run has none.
-
-    Raises:
-        Refused: the tag records one, and it is nowhere.
-    """
-    name = f"{run['track_id']}.parquet"
-    if results.outputs:
-        md5 = files_of(root, results.outputs, PREDICTIONS).get(name)
-        return obtain(root, md5, trusting=True) if md5 else None
-    beside = results.database.parent / Path(PREDICTIONS).name / name
-    return beside if beside.is_file() else None

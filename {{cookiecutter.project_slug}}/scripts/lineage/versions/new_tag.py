@@ -1,20 +1,26 @@
-"""Make the annotated tag of a version, of a state that is recorded and committed."""
+"""Make the annotated tag of a version, of a state that is recorded and committed.
 
+Its text describes the version: it says what is special about the best run.
+"""
+
+from contextlib import suppress
 from pathlib import Path
 
 from lineage.core.code_hash import code_files, code_hash
 from lineage.core.console import say
-from lineage.core.errors import Refused
-from lineage.core.params import read_params
-from lineage.core.paths import EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK, RUNS
+from lineage.core.errors import LineageError, Refused
+from lineage.core.params import Params, read_params
+from lineage.core.paths import DATABASE, EXPERIMENT, METRICS_FILE, PARAMS, PIPELINE_LOCK, RUNS
 from lineage.core.version_numbers import Part, following, parse
+from lineage.results.leaderboard import Row, best_runs
+from lineage.results.version_results import find_results, params_of
+from lineage.tables import sql
 from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import common_folder, git, must_git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.ignored import check_tracked
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.version_tags import Tag, find_tag, newest_tag, tags
-from lineage.versions.description import describe, newest_run
 
 COMMAND = "python scripts/version_tag.py"
 NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
@@ -65,6 +71,55 @@ def tag_now(
     if name != written:
         say(f"its rows say {written}, as do those of that tag: they are the same runs")
     return find_tag(root, name)
+
+
+def describe(
+    root: Path,
+    params: Params,
+    run: Row,
+    text: str | None,
+) -> str:
+    """Describe results: `model=… | C=… | f1_score=0.9312 | data=3a2f1b | text`.
+
+    Args:
+        root: the project's root.
+        params: of now.
+        run: the best one. Its params that are as in the last version are left out.
+        text: the last part; None: `experiment.description`.
+    """
+    now = params_of(run)
+    before: Row = {}
+    if last := newest_tag(root):
+        with suppress(LineageError):  # results that are nowhere: all params are told
+            before = params_of(find_results(root, last.version).runs[0])
+    parts = [f"model={now.pop('name')}"] if "name" in now else []
+    parts += [f"{name}={value}" for name, value in now.items() if before.get(name) != value]
+    metric = params.promote.metric
+    value = run[metric]
+    parts.append(f"{metric}=NULL" if value is None else f"{metric}={value:.4f}")
+    parts.append(f"data={str(run['data_hash'])[:6]}")
+    parts.append(" ".join((text or params.experiment.description).split()))
+    return " | ".join(filter(None, parts))
+
+
+def newest_run(root: Path, params: Params) -> Row:
+    """Read the best of the runs that `dvc repro` did last.
+
+    Raises:
+        Refused: none of them is of the version in params.yaml.
+    """
+    version = params.experiment.version
+    promote = params.promote
+    runs = best_runs(
+        root / DATABASE,
+        promote.metric,
+        promote.mode,
+        track_ids=[path.stem for path in (root / RUNS).glob("*.db")],
+        where=f"version = {sql.text(version)}",
+    )
+    if not runs:
+        raise Refused(f"{DATABASE} holds no results of {version} from the last run", "dvc repro")
+    return runs[0]
 
 
 def _choose_name(

@@ -10,8 +10,9 @@ from lineage.core.errors import BadInput
 from lineage.core.paths import DATABASE, PARAMS, PREDICTIONS
 from lineage.core.version_numbers import VERSION
 from lineage.extras.predictions_table.sqlite_values import read_values
+from lineage.extras.show.versions import find_predictions
 from lineage.results.leaderboard import existing_database
-from lineage.results.version_results import Results, find_predictions, find_results
+from lineage.results.version_results import Results, find_results
 from lineage.tables.parquet_files import escaped
 from lineage.tables.sql import Engine, text
 

@@ -12,9 +12,9 @@ from lineage.core.params import read_params
 from lineage.extras.compare.data import compare_data
 from lineage.extras.compare.predictions import NOT_RECORDED, Difference, compare_predictions
 from lineage.extras.show.listing import print_rows
-from lineage.extras.show.versions import HASHES
+from lineage.extras.show.versions import HASHES, commit_of, find_predictions
 from lineage.results.leaderboard import metric_names
-from lineage.results.version_results import Results, find_predictions, find_results, params_of
+from lineage.results.version_results import Results, find_results, params_of
 from lineage.tracked.git import git
 from lineage.tracked.remote import recorded_data
 
@@ -67,7 +67,7 @@ def compare(root: Path, left: Results, right: Results, limit: int) -> Iterator[D
     for column, path in HASHES.items():
         yield from _data(root, path, before.get(column), after.get(column), keys)
     yield from _predictions(root, left, right, limit)
-    yield from _code(root, left.commit, right.commit)
+    yield from _code(root, commit_of(left), commit_of(right))
 
 
 def change(before: Any, after: Any) -> tuple[float | None, float | None]:

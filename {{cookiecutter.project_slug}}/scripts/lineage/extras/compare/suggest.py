@@ -20,8 +20,7 @@ from lineage.tracked.git import must_git
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import recorded_data
 from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
-from lineage.versions.description import describe, newest_run
-from lineage.versions.new_tag import COMMAND, holds_runs
+from lineage.versions.new_tag import COMMAND, describe, holds_runs, newest_run
 
 YOUR_CODE = ("*.py", ":(exclude)scripts/lineage", ":(exclude)scripts/*.py", ":(exclude)tests")
 """What Git compares: not the template's code, whose changes make no other experiment."""

@@ -12,7 +12,7 @@ from lineage.models.gate import Decision, decide, metric_text
 from lineage.models.model_card import read_card
 from lineage.models.production import carry_out, locked_folders
 from lineage.models.run_model import Models, missing_code, open_models
-from lineage.results.chosen_by import Row, conditions_of
+from lineage.results.leaderboard import Row, conditions_of
 from lineage.runs.model_file import checked_md5
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import missing_in_remote, open_remote

@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from lineage.core.console import say
-from lineage.core.errors import Refused
+from lineage.core.errors import Refused, explain_missing
 from lineage.core.params import read_params
 from lineage.core.paths import DATABASE, PARAMS, PRODUCTION, RUNS
+from lineage.core.version_numbers import Part
 from lineage.models.model_card import read_card, write_card
 from lineage.results.plots import write_reports
 from lineage.tables.sqlite_reading import open_read_only
@@ -18,7 +19,7 @@ from lineage.tracked.guarded_output import guarded_output
 from lineage.tracked.version_tags import Tag, tags
 from lineage.tracked.whole_file import write_text
 from lineage.versions.new_tag import COMMAND, check_clean, check_recorded, holds_runs, tag_now
-from lineage.versions.start import set_version
+from lineage.versions.start import next_version, set_version
 
 WHERE = "WHERE version <> ?1 AND track_id IN (SELECT value FROM json_each(?2))"
 JOURNAL = ".dvc/tmp/lineage/renumber.json"
@@ -27,7 +28,7 @@ JOURNAL = ".dvc/tmp/lineage/renumber.json"
 
 def renumber_runs(
     root: Path,
-    new: str,
+    part: Part | None,
     text: str | None,
     message: str | None,
 ) -> Tag:
@@ -38,17 +39,19 @@ def renumber_runs(
 
     Args:
         root: the project's root.
-        new: the version; it is free. What a killed command chose counts instead.
+        part: the number to raise; None: as `--suggest` says. What a killed command chose counts
+            instead.
         text: as in `tag_now`.
         message: as in `tag_now`; without one, the tree has to be clean.
 
     Raises:
+        BadInput: no number is named, and the extra `compare` is not here.
         Refused: not everything is recorded and committed, or the runs have this number by right.
     """
     promote = read_params(root / PARAMS).promote
     runs = sorted((root / RUNS).glob("*.db"))
     track_ids = [run.stem for run in runs]
-    old, new = _choose_number(root, new, track_ids, is_clean=message is None)
+    old, new = _choose_number(root, _free_number(root, part), track_ids, is_clean=message is None)
     for file in (root / DATABASE, *runs):
         _change(root, file, (new, json.dumps(track_ids)))
     card = read_card(root)
@@ -65,6 +68,15 @@ def renumber_runs(
         return tag_now(root, new, None, text, message or f"Renumber {old} as {new}")
     finally:
         (root / JOURNAL).unlink()
+
+
+def _free_number(root: Path, part: Part | None) -> str:
+    """Find the next version that is free."""
+    if part:
+        return next_version(root, part)
+    with explain_missing("compare", "version_tag.py --renumber without patch, minor or major"):
+        from lineage.extras.compare.suggest import suggested_version
+    return suggested_version(root)
 
 
 def _choose_number(root: Path, new: str, track_ids: list[str], is_clean: bool) -> tuple[str, str]:

@@ -13,8 +13,7 @@ from lineage.extras.report.details import Rows, Runs, Tables, add_details
 from lineage.extras.report.provenance import add_provenance
 from lineage.extras.show.leaderboard import cell, param_names, read_leaderboard
 from lineage.extras.show.versions import metrics_of
-from lineage.results.chosen_by import conditions_of
-from lineage.results.leaderboard import measured, metric_names
+from lineage.results.leaderboard import conditions_of, measured, metric_names
 from lineage.results.plots import SWEEP_COLUMNS, sweep_lines
 from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.version_tags import Tag, tags

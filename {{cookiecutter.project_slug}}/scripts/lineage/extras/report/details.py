@@ -9,7 +9,7 @@ from typing import Any
 
 from lineage.core.errors import LineageError
 from lineage.core.paths import ARTIFACTS, DATABASE, PREDICTIONS
-from lineage.results.chosen_by import Row
+from lineage.results.leaderboard import Row
 from lineage.results.plots import CURVE_COLUMNS, curve_points
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import count_rows_of, escaped

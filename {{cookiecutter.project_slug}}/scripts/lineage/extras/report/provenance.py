@@ -9,7 +9,7 @@ from lineage.core.errors import LineageError
 from lineage.core.paths import EXPERIMENT, PRODUCTION, TEST_DATA, TRAIN_DATA
 from lineage.extras.report.details import Rows, Tables
 from lineage.models.model_card import CARD, MODEL, Card, read_card
-from lineage.results.chosen_by import present_conditions
+from lineage.results.leaderboard import present_conditions
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path, read_listing
 from lineage.tracked.hashes import path_md5

@@ -11,13 +11,15 @@ from lineage.core.console import say, warn
 from lineage.core.param_names import is_param
 from lineage.extras.show.listing import print_rows
 from lineage.extras.show.where import conditions_sql, unknown_column
-from lineage.results.chosen_by import Row, choice_of, conditions_of, present_conditions
 from lineage.results.leaderboard import (
     ANY_CONDITIONS,
+    Row,
     best_runs,
-    existing_database,
+    choice_of,
+    conditions_of,
     measured,
     metric_names,
+    present_conditions,
 )
 
 LOSS = re.compile(
@@ -68,7 +70,7 @@ def read_leaderboard(
         by_name = "min" if looks_like_loss(metric) else "max"
         mode = mode or (promote.mode if metric == promote.metric else by_name)
         first = present_conditions(root)
-    metrics = metric_names(existing_database(database))
+    metrics = metric_names(database)
     condition = conditions_sql(database, where)
     rows = best_runs(database, metric, mode, where=condition, first=first, validated=validated)
     if rows and validated:

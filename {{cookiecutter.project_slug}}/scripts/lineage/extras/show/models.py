@@ -11,10 +11,10 @@ from lineage.extras.show.listing import print_rows
 from lineage.models.measure import measure_again
 from lineage.models.model_card import Card, as_row, read_card
 from lineage.models.run_model import Models, find_model, missing_code, open_models
-from lineage.results.chosen_by import Row, choice_metric
-from lineage.results.leaderboard import metric_names
+from lineage.results.leaderboard import Row, metric_names
 from lineage.results.version_results import find_results
 from lineage.runs.model_file import model_name
+from lineage.runs.run import choice_metric
 from lineage.tracked.cache import copy_out
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5

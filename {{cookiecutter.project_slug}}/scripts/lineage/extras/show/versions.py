@@ -8,13 +8,13 @@ from typing import Any
 
 from lineage.core import paths
 from lineage.extras.show.listing import print_rows
-from lineage.results.leaderboard import metric_names
+from lineage.results.leaderboard import Row, metric_names
 from lineage.results.version_results import Results, files_of, find_results, params_of
 from lineage.runs.run_database import METRIC_ROW_COLUMNS
 from lineage.tables.sources import read_sources
 from lineage.tracked.cache import object_path
 from lineage.tracked.git import git
-from lineage.tracked.remote import listing
+from lineage.tracked.remote import listing, obtain
 from lineage.tracked.version_tags import Tag, tags
 
 HASHES = {"data_hash": paths.TRAIN_DATA, "test_hash": paths.TEST_DATA}
@@ -93,3 +93,31 @@ def _merged_files(root: Path, results: Results) -> Iterator[tuple[str, str, str]
     for source in (read_sources(train) | read_sources(results.database)).values():
         if not source.name.startswith(paths.RUNS):
             yield "merged", source.name, f"{source.rows} rows {source.rule}"
+
+
+def commit_of(results: Results) -> Any:
+    """Name the commit of a tag; without one, what the best run names as its commit."""
+    return results.tag.commit if results.tag else results.runs[0].get("git_commit")
+
+
+def find_predictions(root: Path, results: Results, run: Row) -> Path | None:
+    """Find the parquet file that holds the predictions of a run.
+
+    Args:
+        root: the project's root.
+        results: of the version. The file of a tag's run is the one that the tag records; of another
+            run it lies in the folder `predictions` beside the database.
+        run: one of `results.runs`.
+
+    Returns:
+        The file; None where the run has none.
+
+    Raises:
+        Refused: the tag records one, and it is nowhere.
+    """
+    name = f"{run['track_id']}.parquet"
+    if results.outputs:
+        md5 = files_of(root, results.outputs, paths.PREDICTIONS).get(name)
+        return obtain(root, md5, trusting=True) if md5 else None
+    beside = results.database.parent / Path(paths.PREDICTIONS).name / name
+    return beside if beside.is_file() else None

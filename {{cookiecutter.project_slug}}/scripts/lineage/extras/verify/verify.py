@@ -22,7 +22,8 @@ from lineage.core.paths import (
 from lineage.extras.retrieve.files_at_commit import hashes_by_name
 from lineage.extras.show.listing import print_rows
 from lineage.extras.verify.what_ran import other_code, other_data
-from lineage.results.version_results import Run, files_of, find_results, params_of
+from lineage.results.leaderboard import Row
+from lineage.results.version_results import files_of, find_results, params_of
 from lineage.runs.model_file import model_name
 from lineage.tracked.cache import cached_object, is_whole
 from lineage.tracked.git import git, main_root
@@ -215,7 +216,7 @@ def _check_runs(root: Path, proof: Proof) -> None:
         problems["code"] = code  # else more than the files of dvc.lock may have run
 
 
-def _false_claims(text: str, run: Run) -> Iterator[str]:
+def _false_claims(text: str, run: Row) -> Iterator[str]:
     """Say which `name=value` in the description of a tag is not so, as of a tag made by hand.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lineage.core.paths import PARAMS, PIPELINE, PIPELINE_LOCK
 from lineage.extras.retrieve.files_at_commit import blob_md5, files_in_git
-from lineage.extras.show.versions import HASHES
+from lineage.extras.show.versions import HASHES, commit_of
 from lineage.results.version_results import Results
 from lineage.tracked.code_at_commit import code_hash_at
 from lineage.tracked.git import git, must_git
@@ -28,7 +28,7 @@ def other_data(
         for column, path in HASHES.items():
             if run.get(column) != outputs.get(path):
                 yield "the rows name other data"
-    for stage, path, md5 in _dependencies(root, results.commit):
+    for stage, path, md5 in _dependencies(root, commit_of(results)):
         if outputs.get(path, md5) != md5:
             yield f"{stage} ran with another {path}"
 
@@ -38,7 +38,7 @@ def other_code(
     results: Results,
 ) -> Iterator[str]:
     """Say which command, param or file of a tagged version is not the one that ran."""
-    commit = results.commit
+    commit = commit_of(results)
     yield from _other_settings(root, commit)
     recorded = git(root, f"log -1 --format=%H {commit} -- {PIPELINE_LOCK}")
     for _, path, md5 in _dependencies(root, commit):

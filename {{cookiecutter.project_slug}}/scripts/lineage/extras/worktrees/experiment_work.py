@@ -11,8 +11,7 @@ from lineage.core.params import read_params
 from lineage.extras.retrieve.files_at_commit import hashes_by_name
 from lineage.extras.worktrees.start import Experiment
 from lineage.merge.run_ids import run_ids
-from lineage.results.chosen_by import Row
-from lineage.results.leaderboard import best_runs, metric_names
+from lineage.results.leaderboard import Row, best_runs, metric_names
 from lineage.results.version_results import files_of
 from lineage.tables.sources import Sources, read_sources
 from lineage.tracked.git import git
