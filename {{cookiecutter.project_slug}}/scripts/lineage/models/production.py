@@ -21,7 +21,7 @@ from lineage.models.model_card import (
 )
 from lineage.models.run_model import Models, find_model
 from lineage.results.leaderboard import Row, measured, metric_names
-from lineage.tracked.cache import cached_object, copy_out, object_path, read_listing
+from lineage.tracked.cache import cached_object, copy_out, object_path
 from lineage.tracked.guarded_output import check_base, keep_recoverable, locked
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.whole_file import recover, written_whole

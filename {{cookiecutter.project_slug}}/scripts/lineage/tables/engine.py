@@ -48,8 +48,6 @@ def open_engine() -> Iterator[Engine]:
         raise _explain(error) from error
 
 
-
-
 def connect() -> Engine:
     """Connect to DuckDB; the temporary relations live as long as the connection."""
     return _start(memory_limit())[0].cursor()
