@@ -36,13 +36,14 @@ DOORS = {
     "lineage/merge/origin_of_copy.py",
     "lineage/merge/predictions.py",
     "lineage/runs/run_argument.py",
+    "lineage/runs/run_plan.py",
     "lineage/setup/check_remote.py",
     "lineage/tables/arrow_metadata.py",
     "lineage/tables/as_sqlite.py",
     "lineage/tables/parquet_files.py",
 }
 """The files of rooms that reach an extra: where a file comes that is no plain parquet and no database of runs alone, an
-experiment takes the run, a remote is on S3, or a command gets `--verbose`."""
+experiment takes the run, params may be mistyped, a remote is on S3, or a command gets `--verbose`."""
 
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""

@@ -11,8 +11,8 @@ from conftest import SOURCE, Project
 from ruamel.yaml import YAML
 
 from lineage.core.code_hash import code_files
-from lineage.runs import unread_params
-from lineage.runs.unread_params import warn_of_unread
+from lineage.extras.unread_params.unread import unread as unread_keys
+from lineage.extras.unread_params.unread import warn_of_unread
 
 MODEL = {"C": 1.0, "max_itr": 50, "tree": {"depth": 3, "leafs": 4, "loss": {"kind": "l2"}}}
 
@@ -20,7 +20,7 @@ MODEL = {"C": 1.0, "max_itr": 50, "tree": {"depth": 3, "leafs": 4, "loss": {"kin
 def unread(fit: str, model: dict[str, Any] = MODEL, **modules: str) -> str:
     code = "from typing import Any\n\n" + fit
     text = "\n".join(ast.unparse(ast.parse(text)) for text in (code, *modules.values()))
-    return " ".join(unread_params.unread(model, text)).replace("model.", "")
+    return " ".join(unread_keys(model, text)).replace("model.", "")
 
 
 NAMED = {

@@ -1,7 +1,6 @@
 """The room of the stage `train`: from params.yaml to recorded runs, one set of files for each.
 
 - `run_plan.py` plans: which runs the params ask for, what each of them depends on, how they end.
-- `unread_params.py` finds keys of params.yaml that the code never reads.
 - `unfinished_runs.py` finds runs that a stopped `train` has done, and hands DVC whole runs.
 - `sweep.py` does the runs of a plan, shows how they go, and says which failed.
 - `train_run.py` trains one run: load, fit, evaluate, save, record.

@@ -5,6 +5,7 @@ import itertools
 import platform
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,7 +27,6 @@ from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_argument import check_tracking
 from lineage.runs.run_database import declare_types, to_row
 from lineage.runs.unfinished_runs import begun_runs, is_done
-from lineage.runs.unread_params import warn_of_unread
 from lineage.tracked.git import code_state
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.recorded import recorded_md5
@@ -169,7 +169,10 @@ def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
     code = code_files(root)
     check_listed(root, code)
     check_tracking(code.get(paths.EXPERIMENT, b""))
-    warn_of_unread(params.model, code)
+    with suppress(ModuleNotFoundError):  # an extra, which only warns
+        from lineage.extras.unread_params.unread import warn_of_unread
+
+        warn_of_unread(params.model, code)
     data_hash = inputs[paths.TRAIN_DATA]
     if commit is None:
         no_commit = "outside a Git repository, or before its first commit"
