@@ -140,9 +140,9 @@ def union_all_by_name(table: TableMerge) -> Relations:
     incoming = table.incoming
     ancestors = table.rules.ancestors
     origins = {
-        number: ancestors[source]
-        for number, source in enumerate(incoming.sources)
-        if number in incoming.found and source in ancestors
+        number: ancestors[incoming.sources[number]]
+        for number in incoming.found
+        if incoming.sources[number] in ancestors
     }
     relations = table.read(is_copy=bool(origins))
     for number, origin in origins.items():

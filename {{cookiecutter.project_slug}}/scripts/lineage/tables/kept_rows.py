@@ -60,10 +60,9 @@ def _parquet_holds(files: Sequence[Path], recorded: Sequence[Path]) -> bool:
     if not files:
         return False
     with open_engine() as engine:
-        schemas = read_schemas(engine, [*files, *recorded])
-        have = schemas[: len(files)]
-        need = schemas[len(files) :]
-        columns = common_columns(schemas, cast_text=True)
+        have = read_schemas(engine, files)
+        need = read_schemas(engine, recorded)
+        columns = common_columns([*have, *need], cast_text=True)
         names = common_columns(need, cast_text=True)
         missing = engine.execute(f"""
             SELECT {quote_all(names)} FROM ({numbered_rows(need, columns)})
