@@ -19,7 +19,7 @@ import pandas as pd
 TEMPLATE = Path(__file__).parents[1]
 sys.path.insert(0, str(TEMPLATE / "{{cookiecutter.project_slug}}/scripts"))
 
-from lineage.models.noise import corrected, margin_of_error, share_of_right  # noqa: E402
+from lineage.extras.confidence.noise import corrected, margin_of_error, share_of_right  # noqa: E402
 
 ITEMS = 360
 """As in the test set of the sample."""

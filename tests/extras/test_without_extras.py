@@ -80,6 +80,7 @@ NO_PACKAGES = (
     "cast_text",
     "collect",
     "compare",
+    "confidence",
     "copies",
     "doctor",
     "formats",
@@ -156,7 +157,12 @@ def test_without_the_folders_everything_else_works_and_they_come_back(
     trained.set_param("sweep.grid", {"model.C": [0.5, 2.0]})
     trained.commit("no extras here")
     trained.drop_batch(2)
-    assert stages_run(trained.repro()) == ["merge_data", "train", "merge_results", "promote_model"]
+    said = trained.repro(code=255)
+    assert stages_run(said) == ["merge_data", "train", "merge_results", "promote_model"]
+    problem = "promote.confidence in params.yaml asks for an extra that is not here: No module named 'lineage.extras'"
+    assert f"error: {problem}\n  → {REMEDY.format('confidence')}\n" in said
+    trained.set_param("promote.confidence", None)
+    assert stages_run(trained.repro()) == ["promote_model"], "nothing was lost"
     trained.commit("two more runs")
     assert "28 objects of e0.1.0 are in the remote" in trained.script(
         "version_tag", "--version", "e0.1.0", "--push", code=1
@@ -347,6 +353,8 @@ def test_what_is_not_used_is_not_imported(project: Project) -> None:
     assert "[1/1]" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "lineage.runs.run_plan" in imported
-    assert not {
-        name for name in imported if name.startswith(("vl_convert", "optuna", "dask", "distributed", "lineage.extras"))
+    assert {name for name in imported if name.startswith("lineage.extras.")} == {
+        "lineage.extras.unread_params",
+        "lineage.extras.unread_params.unread",
     }
+    assert not {name for name in imported if name.startswith(("vl_convert", "optuna", "dask", "distributed"))}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lineage.core.errors import Refused
-from lineage.models.noise import margin_of_error, share_of_right
+from lineage.extras.confidence.noise import margin_of_error, share_of_right
 
 
 def predictions(right: np.ndarray) -> pd.DataFrame:

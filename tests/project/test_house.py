@@ -23,10 +23,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_TOKENS = 54_550
+MOST_TOKENS = 50_000
 """Of everything under scripts/ that people get into their own repository; `extras/` can be deleted, and is apart.
 
-What there is today, rounded up; a feature that adds to it says so in its commit. The aim is 50,000.
+A feature that would pass it goes into an extra, takes the place of another, or belongs to a library.
 """
 MOST_TOKENS_A_LINE = 8.0
 MOST_TOKENS_OF_AN_EXTRA = 4_000

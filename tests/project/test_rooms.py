@@ -35,6 +35,7 @@ DOORS = {
     "lineage/merge/databases.py",
     "lineage/merge/origin_of_copy.py",
     "lineage/merge/predictions.py",
+    "lineage/models/gate.py",
     "lineage/runs/run_argument.py",
     "lineage/runs/run_plan.py",
     "lineage/setup/check_remote.py",
@@ -43,7 +44,7 @@ DOORS = {
     "lineage/tables/parquet_files.py",
 }
 """The files of rooms that reach an extra: where a file comes that is no plain parquet and no database of runs alone, an
-experiment takes the run, params may be mistyped, a remote is on S3, or a command gets `--verbose`."""
+experiment takes the run, params may be mistyped, a gain may be noise, a remote is on S3, or a command gets `--verbose`."""
 
 FACE = "lineage/__init__.py"
 """It hands out the functions of the extra `access`, when they are asked for."""

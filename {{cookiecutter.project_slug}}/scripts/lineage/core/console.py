@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from threading import Timer
 from typing import Annotated, Any, Literal
 
@@ -186,7 +187,8 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             _obey(options)
             if parameters["db"] is DB and options["db"] not in (None, DATABASE):
                 raise BadInput(f"--db: this command knows {DATABASE} only", "leave --db out")
-            with _readers_may_leave():
+            asked_by = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+            with _readers_may_leave(), explain_missing("", asked_by):
                 function(**{name: options[name] for name in own.parameters})
         except (LineageError, OSError, ModuleNotFoundError) as error:
             if options["debug"] or os.environ.get("LINEAGE_DEBUG"):

@@ -38,7 +38,7 @@ def explain_missing(extra: str, asked_by: str) -> Iterator[None]:
     """Explain a failing import from an extra, which may be deleted or lack its packages.
 
     Args:
-        extra: its name, as in `make setup EXTRAS=search`.
+        extra: its name, as in `make setup EXTRAS=search`; empty: whichever is not here.
         asked_by: a key of params.yaml, a file, or a command.
 
     Raises:

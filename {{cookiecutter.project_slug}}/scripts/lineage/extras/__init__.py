@@ -22,6 +22,7 @@ experiment.py asks for, or a file as other tools write it, is here:
 - `verbose` shows commands and SQL as they run (`--verbose`).
 - `validation` sets rows of the training data aside, to choose runs by (`validation` in
   params.yaml).
+- `confidence` keeps a gain that may be noise out of production (`promote.confidence`).
 - `unread_params` names keys of `model` in params.yaml that no code reads.
 - `gpus` shares GPUs out among the runs of a sweep (`sweep.gpus`).
 - `search` draws params by Optuna, each by what came out before it (`sweep.search` in params.yaml).
@@ -37,8 +38,9 @@ experiment.py asks for, or a file as other tools write it, is here:
 - `update` brings in what is new in the template (`make update`).
 
 What may be changed: everything that its face does not except. Only commands, stage scripts,
-`core.console`, `runs.run_argument`, `runs.run_plan`, `setup.check_remote`, the package's own
-`__init__` and the files of `merge` and `tables` that meet such a file import from here, and only on
-demand. Some extras need another one, as what prints lists needs `show`: docs/extras.md says which.
-A folder comes back, with the packages that it needs, by `make setup EXTRAS=search`.
+`core.console`, `models.gate`, `runs.run_argument`, `runs.run_plan`, `setup.check_remote`, the
+package's own `__init__` and the files of `merge` and `tables` that meet such a file import from
+here, and only on demand. Some extras need another one, as what prints lists needs `show`:
+docs/extras.md says which. A folder comes back, with the packages that it needs, by
+`make setup EXTRAS=search`.
 """

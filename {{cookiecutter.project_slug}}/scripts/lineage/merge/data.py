@@ -1,4 +1,4 @@
-"""Merge and rebase for training data (parquet), by DuckDB.
+"""Merge training data (parquet): DuckDB decides by `rules`, and writes the base, then new rows.
 
 What already has an order is never sorted: the base is written as it lies, then the new rows,
 ordered by their identity. So the same inputs give the same bytes.

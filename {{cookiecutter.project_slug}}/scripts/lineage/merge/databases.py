@@ -1,4 +1,4 @@
-"""Merge and rebase for results databases.
+"""Merge results databases: DuckDB decides by `rules`, SQLite copies the chosen rows.
 
 DuckDB lines the sources up and decides which rows come and which go. SQLite carries the chosen rows
 itself, by row number, into a copy of the base: each value keeps its storage class to the bit, and

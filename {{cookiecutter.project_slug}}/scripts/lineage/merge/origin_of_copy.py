@@ -1,4 +1,4 @@
-"""Tell copies of our database from others; the extra `copies` finds what they began as."""
+"""Find the sources that are copies of our own database; the extra `copies` finds their origins."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What merge and rebase mean, once for every kind of file.
+"""The rules of merge and rebase, as SQL: which incoming rows come, which base rows go, conflicts.
 
 Two relations of one engine are given: `base`, what has accumulated, and `incoming`, the sources
 lined up. Whole statements of SQL make from them, in this order,

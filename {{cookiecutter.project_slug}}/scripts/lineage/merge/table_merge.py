@@ -1,4 +1,4 @@
-"""One table of several databases: its rows are read as relations, and carried into the base."""
+"""One table in a merge of databases: its rows as relations for `rules`, carried into the base."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -11,12 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lineage.core.console import progress, say
-from lineage.core.errors import Refused
-from lineage.core.experiment_file import load_experiment
-from lineage.models.measure import measured_now, predicted_now
+from lineage.core.console import say
+from lineage.core.errors import Refused, explain_missing
+from lineage.models.measure import measured_now
 from lineage.models.model_card import as_row, read_card
-from lineage.models.noise import corrected, margin_of_error, share_of_right
 from lineage.models.run_model import Models, missing_code
 from lineage.results.leaderboard import Row, best_on_validation, how_chosen, measured
 
@@ -26,7 +24,6 @@ OTHER_WAYS = (
     " && dvc repro   # keeps it"
 )
 BY_HAND = "a better model replaces it (promote.pinned: true holds it)"
-SCORE = "define score(predictions) in experiment.py, see docs/models.md"
 
 
 @dataclass(frozen=True)
@@ -137,6 +134,7 @@ def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
 
     Raises:
         Refused: the model in production cannot be measured under the present conditions.
+        BadInput: `promote.confidence` is set, and its extra is not here.
     """
     metric = models.promote.metric
     best = challengers[0]
@@ -154,7 +152,11 @@ def compare(models: Models, incumbent: Row, challengers: list[Row]) -> Decision:
         need = f" by at least {least}" if least else ""
         tie = " (a tie)" if value == old else ""
         return Decision(None, f"{stays} does not beat it{need}: {comparison}{tie}", compared=True)
-    margin = find_margin(models, challengers, now)
+    margin = None
+    if models.promote.confidence is not None:
+        with explain_missing("confidence", "promote.confidence in params.yaml"):
+            from lineage.extras.confidence.margin import find_margin
+        margin = find_margin(models, models.promote.confidence, challengers, now)
     if margin is not None:
         interval = f"between {gain - margin:+.4f} and {gain + margin:+.4f}"
         comparison += f", a gain {interval} at {models.promote.confidence:.0%}"
@@ -184,41 +186,6 @@ def measure_incumbent(models: Models, incumbent: Row, challenger: Row) -> Row:
             f"production cannot be compared with run {run_id}: {error.problem}",
             OTHER_WAYS.format(run_id),
         ) from error
-
-
-def find_margin(models: Models, challengers: list[Row], old: Row) -> float | None:
-    """Estimate how much of the best challenger's gain may be noise, or say why it cannot be known.
-
-    Args:
-        models: of the project.
-        challengers: best first; confidence is corrected for how many they are.
-        old: the row of the model in production.
-
-    Returns:
-        half the width of the gain's confidence interval; None where nothing is known of it.
-    """
-    promote = models.promote
-    metric = promote.metric
-    if promote.confidence is None:
-        return None
-    best = challengers[0]
-    confidence = corrected(promote.confidence, len(challengers))
-    experiment = load_experiment(models.root)
-
-    def score(predictions: Any) -> float:
-        if not hasattr(experiment, "score"):
-            return share_of_right(predictions)
-        return float(experiment.score(predictions)[metric])
-
-    try:
-        new = predicted_now(models, best)
-        before = predicted_now(models, old)
-        with progress("comparing predictions"):
-            return margin_of_error(score, new, before, best[metric] - old[metric], confidence)
-    except Exception as error:  # of the user's code, or for want of a column
-        reason = f"{metric} does not follow from predictions ({type(error).__name__}: {error})"
-        say(f"promote.confidence is not applied, as {reason}; {SCORE}")
-        return None
 
 
 def metric_text(value: Any) -> str:

@@ -77,17 +77,3 @@ def measured_now(models: Models, run: Row) -> Row:
         Refused: as `measure_again`.
     """
     return run if models.covers(run) else measure_again(models, run)[0]
-
-
-def predicted_now(models: Models, run: Row) -> Frame:
-    """Read what a run predicts on the present test data, or have its model predict it again.
-
-    Raises:
-        Refused: as `measure_again`.
-    """
-    import pandas
-
-    file = models.root / paths.PREDICTIONS / f"{run['track_id']}.parquet"
-    if models.covers(run) and file.is_file():
-        return pandas.read_parquet(file)
-    return measure_again(models, run)[1]

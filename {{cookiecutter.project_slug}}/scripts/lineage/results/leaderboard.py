@@ -1,4 +1,4 @@
-"""The leaderboard: runs of a results database, best first, and which of them is chosen.
+"""Read the runs of a results database, best first: what gate, plots and extras compare.
 
 Runs are compared under equal conditions, and chosen on the validation side if there is one. Of
 equal runs the earliest is chosen, so test data break no tie of the validation side.

@@ -1,4 +1,4 @@
-"""Say what a run is: what it is to do, what its row says (`Facts`), how it ended, its files."""
+"""A run as data: its params and facts, how it ended, and where its files are."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

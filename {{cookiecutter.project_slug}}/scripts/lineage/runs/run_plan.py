@@ -1,4 +1,4 @@
-"""The plan of `train`: which runs params.yaml asks for, and what each of them depends on."""
+"""Plan `train`: which runs params.yaml asks for, by which hashes they are known, which are done."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""Files of tables are asked whether they still hold every row of others."""
+"""Find whether a file still holds every row of its recorded version, before it is written over."""
 
 import sqlite3
 from collections.abc import Sequence

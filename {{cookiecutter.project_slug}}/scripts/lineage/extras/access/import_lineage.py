@@ -1,4 +1,4 @@
-"""The module `lineage` of an environment: `make setup` copies this file there, under that name.
+"""Let `import lineage` work in any folder: `make setup` copies this file into the environment.
 
 So `import lineage` works in every folder of a project, also in a notebook. The file is the same for
 all projects: whoever imports it gets the package of the project around the current folder. So one

@@ -1,4 +1,4 @@
-"""Turn rows of worktrees, versions and runs into the DuckDB relations that `RELATIONS` names."""
+"""The relations of `lineage.sql`: rows of worktrees, versions and runs, side by side in DuckDB."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The command `experiment_explorer.py diff`."""
+"""The options of `experiment_explorer.py diff`; `difference` does the work."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What differs between two versions: the command `experiment_explorer.py diff`."""
+"""Find and print what differs between two versions: params, metrics, data, predictions, code."""
 
 import math
 import re

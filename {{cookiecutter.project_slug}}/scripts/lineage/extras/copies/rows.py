@@ -1,4 +1,4 @@
-"""Take the rows that a copy had from its origin out of a merge: they are no news."""
+"""Leave out of a merge the rows of a copy that are as in its origin: nobody has changed them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Merge any files into any output, or fold the small parts of one, under the output's guard."""
+"""Merge any files into any output by hand, under the output's lock and checks."""
 
 import glob
 from collections.abc import Callable, Sequence

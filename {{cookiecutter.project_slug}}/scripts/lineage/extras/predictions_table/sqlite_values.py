@@ -1,4 +1,4 @@
-"""Tables of SQLite databases become tables of the DuckDB engine, each column with one type."""
+"""Read a SQLite table with one type for each column, as parquet and pandas need it."""
 
 from pathlib import Path
 

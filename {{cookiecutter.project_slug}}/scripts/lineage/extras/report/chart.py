@@ -1,4 +1,4 @@
-"""Read a chart of the folder `charts`, and list in it what there is to choose."""
+"""Read a chart (`charts/*.json`), and fill its drop-down lists: metrics, versions, logged names."""
 
 import json
 from pathlib import Path

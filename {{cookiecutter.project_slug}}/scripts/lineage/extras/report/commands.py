@@ -1,4 +1,4 @@
-"""The commands `report`, a page that opens without a network, and `plot`, a chart as a picture."""
+"""The commands `report`, which writes the page, and `plot`, which draws one chart as a picture."""
 
 import json
 import re

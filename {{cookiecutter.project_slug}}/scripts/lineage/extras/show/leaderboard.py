@@ -1,4 +1,4 @@
-"""The leaderboard: runs are read, best first, with what is not said filled in; and printed."""
+"""The leaderboard as commands print it: filtered by `--where`, with seeds and ranks."""
 
 import re
 import statistics

@@ -1,4 +1,4 @@
-"""Bring in what is new in the template; what is yours stays."""
+"""The options of `make update`; `template` and `new_keys` do the work."""
 
 import os
 import sys

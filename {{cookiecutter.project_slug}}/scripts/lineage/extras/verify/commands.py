@@ -1,4 +1,4 @@
-"""The command `experiment_explorer.py verify`."""
+"""The options of `experiment_explorer.py verify`; `verify` does the work."""
 
 from typing import Annotated
 

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from lineage.core.console import Argument, Option, new_app
-from lineage.core.errors import explain_missing
 
 app = new_app("Experiments side by side, each in a Git worktree beside this folder.")
 NAME = Argument(help="The experiment: branch exp/NAME, folder ../exp-NAME.")
@@ -17,8 +16,7 @@ def setup(
     ] = None,
 ) -> None:
     """Start an experiment: a worktree with main's cache, credentials and every DVC output."""
-    with explain_missing("retrieve", "worktree.py setup_worktree.sh"):
-        from lineage.extras.worktrees.start import find_experiment, start
+    from lineage.extras.worktrees.start import find_experiment, start
 
     start(find_experiment(name), shared_cache)
 
@@ -35,9 +33,8 @@ def finish(
     ] = False,
 ) -> None:
     """Check that nothing of an experiment would be lost, then remove its worktree and branch."""
-    with explain_missing("retrieve", "worktree.py finish_worktree.sh"):
-        from lineage.extras.worktrees.finish import finish
-        from lineage.extras.worktrees.start import find_experiment
+    from lineage.extras.worktrees.finish import finish
+    from lineage.extras.worktrees.start import find_experiment
 
     experiment = find_experiment(name)
     finish(experiment, collect_first=collect, decline_data=decline_data, force=force)
