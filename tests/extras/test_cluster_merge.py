@@ -25,6 +25,7 @@ from conftest import TEMPLATE, Project, copy_project
 from dask_processes import QUICK, Cluster, cluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_disk import small_disk
 
 from lineage.core.errors import LineageError
 from lineage.core.params import Merge, Params, Sweep
@@ -324,17 +325,6 @@ def test_failures_name_a_remedy_and_change_nothing(
 
         made.start_worker("whole")
         assert "+450" in project.script("merge_data")
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system with room for a worker."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k,nr_inodes=100", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(disk: Path) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import SOURCE
+from small_disk import small_disk
 
 from lineage.core.errors import BadInput, Refused
 from lineage.extras.merge_artifacts.databases import merge_databases
@@ -251,3 +252,26 @@ def test_databases_of_one_schema_are_described_once_and_another_encoding_is_stil
     other = database(tmp_path / "d.db", f"{create} WITHOUT ROWID", [("d", "é")])
     merge_databases(None, [*sources, tmp_path / "c.db", other], tmp_path / "out.db", Rules("merge"))
     assert rows_of(tmp_path / "out.db") == [("a", "é"), ("b", "é"), ("c", "é"), ("d", "é")]
+
+
+def test_a_full_disk_for_temporary_files_is_told_and_another_place_helps(tmp_path: Path) -> None:
+    """Of more than ten databases, SQLite gathers the rows there that DuckDB compares."""
+    for number in range(12):
+        rows = [(f"{number}-{row}-{'k' * 400}", "x") for row in range(1000)]
+        database(tmp_path / f"e{number}.db", "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT)", rows)
+    merge = "python scripts/merge_artifacts.py --strategy merge --exp-db {}/e*.db --output-db {}/out.db"
+    command = merge.format(tmp_path, tmp_path).replace("scripts/", f"{SOURCE}/scripts/")
+    with small_disk(tmp_path / "tiny") as disk:
+        environment = {**os.environ, "SQLITE_TMPDIR": str(disk)}
+
+        def typed(line: str) -> subprocess.CompletedProcess[str]:
+            shell = ["bash", "-c", line]
+            return subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+        done = typed(command)
+        problem, remedy = done.stderr.splitlines()
+        assert (done.returncode, problem) == (1, "error: SQLite has no room for its temporary files"), done.stderr
+        assert not (tmp_path / "out.db").exists() and list(disk.iterdir()) == []
+        done = typed(f"{remedy.removeprefix('  → ')}\n{command}")
+    assert done.returncode == 0 and "+12000 ~0 =0 !0" in done.stdout, done.stdout + done.stderr
+    assert len(rows_of(tmp_path / "out.db")) == 12_000

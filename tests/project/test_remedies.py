@@ -23,6 +23,7 @@ TYPED = {
     "export DASK_JOBQUEUE__SLURM__CORES=4 DASK_JOBQUEUE__SLURM__MEMORY=16GB": "test_batch_jobs_of_slurm_are_the_workers",
     "find … -type d -exec chmod g+rwxs {} +": "test_a_cache_of_a_group_that_is_closed_to_the_group",
     "mkdir -p … && cp -rn …/. … && cp …/.dvc/config.local …/.dvc && cd … && dvc checkout --allow-missing": "test_a_worktree_with_a_cache_of_its_own",
+    "export SQLITE_TMPDIR=.": "test_a_full_disk_for_temporary_files_is_told_and_another_place_helps",
     "cat …": "test_parts_that_do_not_fit_are_named",
     "git worktree add … -b … && cp .dvc/config.local ……/.dvc && cd …… && dvc checkout --allow-missing": "test_no_commit_yet_and_no_repository_of_its_own",
     "sed -i 's/data_test_overlap: fail/data_test_overlap: exclude/' params.yaml": "test_a_leak_stops_the_pipeline_until_somebody_decides",

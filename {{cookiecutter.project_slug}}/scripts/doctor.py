@@ -1,4 +1,4 @@
-"""Say what is wrong with this project or machine, and which command helps: an extra.
+"""Start extras/doctor/command.py, which says what is wrong with this project or machine.
 
 Only `--send` changes anything: it sends what version tags name to the remote.
 """

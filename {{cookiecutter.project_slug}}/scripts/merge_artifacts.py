@@ -1,4 +1,4 @@
-"""Merge or rebase databases and training data by hand; `compact` folds small parts of data.
+"""Start extras/merge_artifacts/command.py: merge or rebase by hand, or `compact` parts of data.
 
 The rules are those of the stages merge_data and merge_results, for any files.
 """

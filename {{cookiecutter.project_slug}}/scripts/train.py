@@ -1,4 +1,4 @@
-"""The stage train: do the runs of params.yaml with your experiment.py, and record each."""
+"""The stage train does the runs of params.yaml; `runs.sweep` shows them, and says which failed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Set up and finish experiments in worktrees: behind setup_worktree.sh and finish_worktree.sh."""
+"""Start extras/worktrees/command.py, for setup_worktree.sh and finish_worktree.sh."""
 
 from lineage.core.extra_commands import run_extra
 

@@ -1,4 +1,4 @@
-"""YAML whose values all stay text: paths, hashes and options, and never the values of params."""
+"""Read YAML with every value as text: paths, hashes and options, never the values of params."""
 
 from typing import Any, ClassVar
 

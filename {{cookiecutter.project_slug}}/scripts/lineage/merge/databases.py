@@ -1,4 +1,4 @@
-"""Merge results databases: DuckDB decides by `rules`, SQLite copies the chosen rows.
+"""Merge results databases: `lined_up` picks tables, `rules` decide rows, SQLite copies them.
 
 DuckDB lines the sources up and decides which rows come and which go. SQLite carries the chosen rows
 itself, by row number, into a copy of the base: each value keeps its storage class to the bit, and

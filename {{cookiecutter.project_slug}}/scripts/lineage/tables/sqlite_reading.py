@@ -21,6 +21,7 @@ WRITE_ERRORS = (
     "disk I/O error",
     "attempt to write a readonly database",
 )
+"""What SQLite says where it cannot write: a disk is full, say."""
 
 
 @contextmanager

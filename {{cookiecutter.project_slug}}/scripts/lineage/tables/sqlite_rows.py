@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lineage.core.errors import BadInput
+from lineage.core.errors import BadInput, Refused
 from lineage.tables.sql import FILE_ROW, ROW, SOURCE, Engine, quote, text
 from lineage.tables.sqlite_files import Table
-from lineage.tables.sqlite_reading import read_only_uri, unreadable
+from lineage.tables.sqlite_reading import WRITE_ERRORS, read_only_uri, unreadable
 
 NULL_CODE = b"n"
 NULL = "'n'::BLOB"
@@ -21,6 +21,9 @@ NO_VALUE = "CAST('n' AS BLOB)"
 """The code of NULL: in Python, in SQL of DuckDB, in SQL of SQLite."""
 
 MALFORMED = "database disk image is malformed"
+
+NO_ROOM = "export SQLITE_TMPDIR=.   # or another folder with room; then the same again"
+"""What helps where a disk is full (sqlite.org/tempfiles.html, 5)."""
 
 ATTACHED = 10
 """So many databases SQLite attaches at once (sqlite.org/limits.html)."""
@@ -162,6 +165,7 @@ def insert_rows(
 
     Raises:
         BadInput: a database cannot be read.
+        Refused: the disk with SQLite's temporary files is full.
     """
     import adbc_driver_sqlite
     from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
@@ -183,6 +187,8 @@ def insert_rows(
         reason = str(error)
         if "interrupt" in reason.lower():
             raise KeyboardInterrupt from error
+        if any(words in reason for words in WRITE_ERRORS):
+            raise Refused("SQLite has no room for its temporary files", NO_ROOM) from error
         if MALFORMED in reason:  # SQLite's own words, amid those of the driver or of DuckDB
             reason = MALFORMED
         raise unreadable(readings[0].path, reason.splitlines()[0]) from error

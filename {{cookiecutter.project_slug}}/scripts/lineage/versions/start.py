@@ -1,4 +1,4 @@
-"""Start a version: write the next free number into params.yaml, for new runs."""
+"""Count the given number up until it is free, and write that version into params.yaml."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `import lineage` gives: runs, predictions, events, data and models as Python objects.
+"""This extra has the functions of `import lineage`, which the package's `__init__` hands out.
 
 - `functions`: those of the package's face.
 - `import_lineage`: what `make setup` copies into the environment, so that `import lineage` works.

@@ -1,4 +1,4 @@
-"""Choose the sources with numbers in a column of text, and copy them with text there."""
+"""Copy sources in which a column is no text, and let `column_types` turn it into text there."""
 
 import shutil
 import sqlite3

@@ -1,4 +1,4 @@
-"""The command `experiment_explorer.py conflicts`."""
+"""The options of `experiment_explorer.py conflicts`; `conflicts` prints."""
 
 from lineage.core.console import Form, new_app
 from lineage.core.paths import find_root

@@ -1,4 +1,4 @@
-"""Merge the tables of results databases in one call; `merges` gathers their predictions."""
+"""Merge databases in one call; `lined_up` finds tables and keys, `merges` gathers predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run logs is a file of events, and becomes the table `events` of its database."""
+"""Read the file of what a run logged (`active_run` writes it), and make its table `events`."""
 
 import json
 import os
