@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lineage.tracked.whole_file import written_whole
-
 CHUNK_BYTES = 1 << 20
+MD5_DIGITS = 32
 IGNORED = {"__pycache__", ".DS_Store"}
 """Names that `.dvcignore` has, beside our own temporary files."""
 
@@ -31,12 +30,14 @@ def file_md5(path: Path) -> str:
     if note is None:
         return bytes_md5(path)
     with suppress(OSError):
-        return note.read_text(encoding="ascii")
+        remembered = note.read_text(encoding="ascii")
+        if len(remembered) == MD5_DIGITS:  # else the process that wrote it was killed
+            return remembered
     md5 = bytes_md5(path)
     with suppress(OSError):  # a project that can only be read
         if note == _note_of(path):
-            with written_whole(note) as new:
-                new.write_text(md5, encoding="ascii")
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(md5, encoding="ascii")
     return md5
 
 
