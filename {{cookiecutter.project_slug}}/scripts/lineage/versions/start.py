@@ -1,4 +1,4 @@
-"""Count the given number up until it is free, and write that version into params.yaml."""
+"""Raise the newest tag's patch, minor or major until it is free; write it into params.yaml."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Merge databases in one call; `lined_up` finds tables and keys, `merges` gathers predictions."""
+"""Merge databases table by table, as merge_results does; `merges` sees to locks, predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
