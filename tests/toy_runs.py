@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -80,7 +81,9 @@ def rows(database: Path, query: str = "SELECT * FROM metrics ORDER BY track_id")
 
 
 def databases(project: Project, folder: str = "results/runs") -> list[Path]:
-    return sorted((project.path / folder).rglob("*.db"))
+    """Those that are there; a run may end, and its folder go, while one looks."""
+    walked = os.walk(project.path / folder)
+    return sorted(Path(place, name) for place, _, names in walked for name in names if name.endswith(".db"))
 
 
 def new_rows(project: Project, folder: str = "results/runs") -> list[dict[str, Any]]:

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from conftest import Project
-from worktrees_project import DATABASE, metric_rows, run_ids, sh, traces, work_in, worktree
+from worktrees_project import conflicts, correct, metric_rows, run_ids, sh, traces, work_in, worktree
 
 pytestmark = pytest.mark.slow
-
-
-def correct(project: Project, run: str, **cells: float) -> None:
-    """Give cells of a run's row another value, as somebody does by hand, and let DVC record that."""
-    path = project.path / DATABASE
-    content = path.read_bytes()
-    path.unlink()  # it is a link into the cache
-    path.write_bytes(content)
-    with sqlite3.connect(path) as connection:
-        for column, value in cells.items():
-            connection.execute(f"UPDATE metrics SET {column} = ? WHERE track_id = ?", (value, run))
-    project.dvc("commit", "--force", "merge_results")
-
-
-def conflicts(project: Project) -> list[dict[str, Any]]:
-    shown: list[dict[str, Any]] = json.loads(project.script("experiment_explorer", "conflicts", "--format", "json"))
-    return shown
 
 
 @pytest.mark.parametrize("taken", ["base", "incoming"])

@@ -22,7 +22,8 @@ from lineage.tracked.remote import recorded_data
 from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
 from lineage.versions.new_tag import COMMAND, describe, holds_runs, newest_run
 
-YOUR_CODE = ("*.py", ":(exclude)scripts/lineage", ":(exclude)scripts/*.py", ":(exclude)tests")
+NOT_YOURS = ("scripts/lineage", "scripts/*.py", "tests", "examples")
+YOUR_CODE = ("*.py", *(f":(exclude){place}" for place in NOT_YOURS))
 """What Git compares: not the template's code, whose changes make no other experiment."""
 
 Reason = tuple[Part, str]

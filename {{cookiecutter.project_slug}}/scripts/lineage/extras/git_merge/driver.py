@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lineage.extras.git_merge.outputs import (
     merge_training_data,
 )
 from lineage.extras.git_merge.three_way import Conflict
+from lineage.tracked.cache import cached_object
 from lineage.tracked.git import git
 from lineage.tracked.whole_file import write_text
 
@@ -69,8 +71,20 @@ def drive(
         take = f"git checkout --ours {path} && git add {path}"
         _tell(f"  → {take}   # or --theirs; then: dvc checkout")
         return 1
-    _tell(f"{path} merged; next: dvc checkout && dvc repro")
+    _tell(f"{path} merged; next: {_way_to_files(root, merged)} && dvc repro")
     return 0
+
+
+def _way_to_files(root: Path, merged: Content) -> str:
+    """Choose the command that brings merged outputs into the working tree.
+
+    Of what only one branch made, the objects may be in the remote only.
+    """
+    stages = merged.get("stages", {"": merged}).values()
+    outputs = chain.from_iterable(stage.get("outs", []) for stage in stages)
+    cached = [out["md5"] for out in outputs if out["path"] != paths.METRICS_FILE]  # Git has that
+    is_here = all(cached_object(root, md5) for md5 in cached)
+    return "dvc checkout" if is_here else "dvc pull"
 
 
 def _tell(line: str) -> None:
