@@ -148,6 +148,32 @@ def test_a_network_that_was_killed_goes_on_from_its_checkpoint(fresh: Project) -
     assert newest_metrics(fresh)["f1_score"] > 0.95
 
 
+@pytest.mark.slow
+def test_texts_are_learned_and_their_model_folder_and_artifacts_come_back(fresh: Project) -> None:
+    put(fresh, "text")
+    fresh.commit("texts")
+    fresh.repro()
+    assert newest_metrics(fresh)["f1_score"] > 0.5, "of nine topics"
+    fresh.commit("results")
+    fresh.script("version_tag", "--version", "e0.1.0")
+    [run] = rows(fresh, "SELECT track_id, model_hash FROM metrics")
+    production = fresh.path / "models/production/model.bin"
+    assert sorted(path.name for path in production.iterdir()) == ["numbers.npz", "words.json"]
+    made = fresh.path / "results/artifacts" / run["track_id"]
+    words = json.loads((made / "words_of_topics.json").read_text("utf-8"))
+    topics = set(pd.read_parquet(fresh.path / "data/test.parquet")["topic"])
+    assert words.keys() == topics and all(len(found) == 10 for found in words.values())
+    vocabulary = json.loads((production / "words.json").read_text("utf-8"))["vocabulary"]
+    assert json.loads((made / "vocabulary.json").read_text("utf-8")).keys() == set(vocabulary)
+    for artifact in ("models/production", f"results/artifacts/{run['track_id']}"):
+        fresh.script("experiment_explorer", "get", "--version", "e0.1.0", "--artifact", artifact)
+        there, here = (sorted(path for path in (root / artifact).rglob("*") if path.is_file())
+                       for root in (fresh.path / "build/e0.1.0", fresh.path))  # fmt: skip
+        assert [path.read_bytes() for path in there] == [path.read_bytes() for path in here] and there
+    loads = "import lineage; print(lineage.load_model('e0.1.0').topics)"
+    assert set(json.loads(fresh.run("python", "-c", loads).stdout.replace("'", '"'))) == topics
+
+
 def wait_for_events(project: Project, number: int) -> int:
     """Wait until a run has logged as many events; return how many there are."""
     until = time.monotonic() + 120
