@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,20 @@ def metric_rows(project: Project) -> dict[str, dict[str, object]]:
         return {row["track_id"]: dict(row) for row in connection.execute("SELECT * FROM metrics")}
 
 
-def correct(project: Project, run: str, **cells: float) -> None:
-    """Give cells of a run's row another value, as somebody does by hand, and let DVC record that."""
+def edit_results(project: Project, statement: str, *values: object) -> None:
+    """Change the results database by hand, and never the cache that it is a link into."""
     path = project.path / DATABASE
     content = path.read_bytes()
-    path.unlink()  # it is a link into the cache
+    path.unlink()
     path.write_bytes(content)
-    with sqlite3.connect(path) as connection:
-        for column, value in cells.items():
-            connection.execute(f"UPDATE metrics SET {column} = ? WHERE track_id = ?", (value, run))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement, values)
+
+
+def correct(project: Project, run: str, **cells: float) -> None:
+    """Give cells of a run's row another value, as somebody does by hand, and let DVC record that."""
+    for column, value in cells.items():
+        edit_results(project, f"UPDATE metrics SET {column} = ? WHERE track_id = ?", value, run)
     project.dvc("commit", "--force", "merge_results")
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 from clones_project import ada_and_bob
 from conftest import Project
-from worktrees_project import DATABASE, conflicts, correct, metric_rows
+from worktrees_project import conflicts, correct, edit_results, metric_rows
 
 from lineage.setup.project import MERGE_DRIVER
 
@@ -16,13 +14,7 @@ pytestmark = pytest.mark.slow
 
 def drop(project: Project, run: str) -> None:
     """Take a run out of the results by hand, and let DVC record that."""
-    path = project.path / DATABASE
-    content = path.read_bytes()
-    path.unlink()  # it is a link into the cache
-    path.write_bytes(content)
-    with sqlite3.connect(path) as connection:
-        connection.execute("DELETE FROM metrics WHERE track_id = ?", (run,))
-    connection.close()
+    edit_results(project, "DELETE FROM metrics WHERE track_id = ?", run)
     (project.path / f"results/predictions/{run}.parquet").unlink()
     project.dvc("commit", "--force", "merge_results")
 
