@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +21,11 @@ DATABASE = "results/experiments.db"
 def sh(project: Project, script: str, *arguments: str, code: int = 0) -> str:
     done = project.run(f"scripts/{script}_worktree.sh", *arguments, code=code)
     return done.stdout + done.stderr
+
+
+def remedies(said: str) -> list[str]:
+    """The commands after arrows, without the comments behind them."""
+    return re.findall(r"→ (.*?)(?:   #.*)?$", said, re.MULTILINE)
 
 
 def worktree(project: Project, name: str) -> Project:

@@ -99,7 +99,9 @@ def test_corrected_rows_that_are_home_are_not_asked_for_again(light_trained: Pro
     # the branch is kept, so that it can be looked at again
     other = main.path.parent / "keeper"
     main.git("worktree", "add", "--force", str(other), "exp/fix")
-    assert "could not be deleted" in sh(main, "finish", "fix", "--collect", code=1)
+    assert "git branch failed: error: Cannot delete branch 'exp/fix' checked out at" in sh(
+        main, "finish", "fix", "--collect", code=1
+    )
     merged = metric_rows(main)[run]
     assert (merged["accuracy"], merged["log_loss"]) == (0.25, 0.125)
     head = main.git("rev-parse", "HEAD")

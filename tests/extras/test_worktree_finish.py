@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from worktrees_project import (
     DATABASE,
     kill_after,
     metric_rows,
+    remedies,
     run_ids,
     sh,
     traces,
@@ -55,11 +55,6 @@ def lines(project: Project, *, decline_data: bool = False) -> dict[str, str]:
     experiment = Experiment(project.path, "a")
     steps = [*own_state(experiment), *checklist(experiment, compare_with_main(experiment), decline_data=decline_data)]
     return {step.name: step.line() for step in steps}
-
-
-def remedies(said: str) -> list[str]:
-    """The commands after arrows, without the comments behind them."""
-    return re.findall(r"→ (.*?)(?:   #.*)?$", said, re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -285,7 +280,7 @@ def test_a_killed_collect_and_finish_is_completed_by_the_same_command(branched: 
     moments, command = random.Random(11), ("scripts/finish_worktree.sh", "a", "--collect")
     for longest in (1.5, 3.0, 4.5, 6.0):
         kill_after(branched, moments.uniform(longest - 1.2, longest), *command)
-        for file in branched.path.glob(".git/index.lock"):  # as Git asks for after a crash of its own
+        for file in branched.path.glob(".git/*.lock"):  # as Git asks for after a crash of its own
             file.unlink()
     branched.run("sh", "-c", " ".join(command) + " || ! git show-ref --verify --quiet refs/heads/exp/a")
     after = run_ids(branched)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 from dvc.config import Config
-from worktrees_project import DATABASE, kill_after, run_ids, sh, traces, worktree, worktrees
+from worktrees_project import DATABASE, kill_after, remedies, run_ids, sh, traces, worktree, worktrees
 
+from lineage.extras.worktrees.start import ADDING
 from lineage.tracked import recorded as records
 
 
@@ -162,6 +163,23 @@ def test_three_setups_and_a_run_at_once(trained: Project) -> None:
         assert process.returncode == 0, output
     assert worktrees(trained) == ["digit-experiments", "exp-a", "exp-b", "exp-c"]
     assert len(run_ids(trained)) == 2 and len(run_ids(worktree(trained, "a"))) == 1
+
+
+def test_a_setup_killed_while_git_deletes_is_completed_and_the_lock_is_named(trained: Project) -> None:
+    """A Git that was killed leaves its lock; what it stops says which file, and how to go on."""
+    journal = trained.path / ".dvc/tmp/lineage/exp-a.setup"
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    journal.write_text(ADDING, encoding="utf-8")
+    trained.git("branch", "exp/a")
+    (trained.path / ".git/packed-refs.lock").touch()
+    assert "is ready, on branch exp/a" in sh(trained, "setup", "a")
+    said = sh(trained, "finish", "a", "--collect", code=1)
+    assert "error: git branch failed: error: could not delete reference refs/heads/exp/a" in said
+    [remedy] = remedies(said)
+    assert remedy == f"rm '{trained.path}/.git/packed-refs.lock'"
+    trained.run("sh", "-c", remedy)
+    assert f"removed {trained.path.parent}/exp-a and the branch exp/a" in sh(trained, "finish", "a")
+    assert traces(trained) == ([], "", [])
 
 
 @pytest.mark.slow

@@ -38,7 +38,11 @@ STATES = {
         "rm -rf .git/hooks && touch .git/hooks", SETUP, HOOKS, f"rm .git/hooks && {HOOKS}", passes("hooks")
     ),
     "an index that Git writes": State(
-        "rm -rf .git && git init --quiet && touch .git/index.lock", SETUP, FIRST, f"rm .git/index.lock .git/hooks/* && {FIRST}", passes("commit")
+        "rm -rf .git && git init --quiet && touch .git/index.lock", SETUP, "rm 'PROJECT/.git/index.lock'", then=passes("commit")
+    ),
+    "a key that signs nothing": State(
+        "rm -rf .git && git init --quiet && git config commit.gpgsign true && git config user.signingkey nobody",
+        SETUP, FIRST, f"rm .git/hooks/* && git config commit.gpgsign false && {FIRST}", passes("commit")
     ),
     "a cache that cannot be written": State(
         "dvc cache dir --local /proc/nothing",

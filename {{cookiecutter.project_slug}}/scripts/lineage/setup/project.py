@@ -143,7 +143,7 @@ def _hooks(root: Path) -> Step:
         remedy = f"git config --{scope} --unset-all core.hooksPath && make setup"
         return skipped("hooks", text, remedy)
     result = run(root, sys.executable, "-m", "pre_commit", "install")
-    if result.returncode != 0:
+    if result.returncode:
         said = result.stderr or result.stdout
         raise Refused(said.strip().splitlines()[0], "pre-commit install")
     names = re.findall(r"installed at .*/([a-z-]+)$", result.stdout, re.MULTILINE)

@@ -114,7 +114,7 @@ def must_git(root: Path, *arguments: str, remedy: str | None = None, **options: 
     Args:
         root: the working folder.
         arguments: as in `git_bytes`.
-        remedy: what helps when it fails.
+        remedy: what helps when it fails; a lock that was left has one of its own.
         options: of `run`.
 
     Raises:
@@ -124,6 +124,9 @@ def must_git(root: Path, *arguments: str, remedy: str | None = None, **options: 
     if done.returncode:
         reason = " ".join(os.fsdecode(done.stderr or done.stdout).split())
         name = next(word for word in done.args[1:] if word[0] != "-" and "=" not in word)
+        lock = re.search(r"Unable to create ('.+\.lock'): File exists", reason)
+        if lock:
+            remedy = f"rm {lock[1]}   # if no other git is at work; then the same again"
         raise Refused(f"git {name} failed: {reason}", remedy)
     return os.fsdecode(done.stdout).rstrip("\n")
 

@@ -14,7 +14,7 @@ from lineage.extras.worktrees.experiment_work import ExperimentWork, compare_wit
 from lineage.extras.worktrees.start import Experiment, erase
 from lineage.tracked.cache import cached_object
 from lineage.tracked.dvc import changed_stages
-from lineage.tracked.git import git
+from lineage.tracked.git import git, must_git
 from lineage.tracked.guarded_output import locked
 from lineage.tracked.remote import missing_in_remote, open_remote, with_files
 
@@ -59,19 +59,19 @@ def finish(
             )
         if losses:
             _confirm(experiment.name, losses)
-        if not erase(experiment):
-            raise _kept_branch(experiment)
+        erase(experiment)
+        _delete_branch(experiment)
     say(f"removed {experiment.folder} and the branch {branch}")
 
 
-def _kept_branch(experiment: Experiment) -> Refused:
-    """Make the error for a branch that Git does not delete, as one that another worktree is on."""
+def _delete_branch(experiment: Experiment) -> None:
+    """Delete the branch; Git does not delete one that another worktree is on."""
     remedy = f"git branch -D {experiment.branch}"
     find = f"for-each-ref --format=%(worktreepath) refs/heads/{experiment.branch}"
     holder = git(experiment.main, find)
     if holder:
         remedy = f"git -C {shlex.quote(holder)} switch --detach && {remedy}"
-    return Refused(f"the branch {experiment.branch} could not be deleted", remedy)
+    must_git(experiment.main, "branch -D", experiment.branch, remedy=remedy)
 
 
 def _collect(experiment: Experiment, work: ExperimentWork, *, with_data: bool) -> None:

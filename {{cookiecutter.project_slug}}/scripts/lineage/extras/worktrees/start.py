@@ -112,11 +112,11 @@ def start(experiment: Experiment, shared_cache: str | None) -> None:
     journal = main / ".dvc/tmp/lineage" / f"{folder.name}.setup"
     with locked(main, folder.name):
         state = journal.read_text(encoding="utf-8") if journal.exists() else ""
-        if state == ADDING:
-            erase(experiment)
         if state == ADDED:  # somebody may have worked in it since
             _fill(experiment)
         else:
+            if state != ADDING:
+                _check_free(experiment)
             _start_anew(experiment, journal)
         journal.unlink()
     say(f"{folder} is ready, on branch {experiment.branch}; cache: {cache_folder(main)}")
@@ -133,8 +133,8 @@ def _check_cache(main: Path, expected: str | None) -> None:
         raise Refused(f"{problem} with it", f"{move}   # moves main; then try again")
 
 
-def _start_anew(experiment: Experiment, journal: Path) -> None:
-    """Make the worktree and fill it; whatever fails, nothing of it is left behind."""
+def _check_free(experiment: Experiment) -> None:
+    """Raise `Refused` where the folder or the branch exists."""
     folder = experiment.folder
     branch = experiment.branch
     if os.path.lexists(folder):
@@ -144,13 +144,23 @@ def _start_anew(experiment: Experiment, journal: Path) -> None:
             f"the branch {branch} exists already",
             f"git branch -m {branch} {branch}-old   # or another name",
         )
+
+
+def _start_anew(experiment: Experiment, journal: Path) -> None:
+    """Make the worktree and fill it; whatever fails, nothing of it is left behind.
+
+    What a start that was killed has made is made again, the branch without deleting it: a kill
+    while Git deletes one leaves a lock by which it deletes no other.
+    """
     write_text(journal, ADDING)
+    erase(experiment)
     try:
-        add_worktree(experiment.main, folder, "-b", branch, "HEAD")
+        add_worktree(experiment.main, experiment.folder, "-B", experiment.branch, "HEAD")
         write_text(journal, ADDED)
         _fill(experiment)
     except BaseException:
         erase(experiment)
+        git(experiment.main, f"branch -D {experiment.branch}")
         journal.unlink()
         raise
 
@@ -166,14 +176,10 @@ def _fill(experiment: Experiment) -> None:
     git(main, "worktree lock --reason", f"{LOCK_REASON} {experiment.name}", str(folder))
 
 
-def erase(experiment: Experiment) -> bool:
-    """Remove folder, then Git's record of it, then the branch.
+def erase(experiment: Experiment) -> None:
+    """Remove the folder, then Git's record of it; a kill between them leaves what can be erased.
 
-    A kill between any two of them leaves a state that finishes again.
-
-    Returns:
-        whether the branch was there and could be deleted.
-
+    The branch stays.
     """
     main = experiment.main
     folder = experiment.folder
@@ -183,4 +189,3 @@ def erase(experiment: Experiment) -> bool:
         folder.rename(trash)  # at once: half a folder would look like work that is not committed
     shutil.rmtree(trash, ignore_errors=True)
     remove_worktree(main, folder)
-    return git(main, f"branch -D {experiment.branch}") is not None
