@@ -33,6 +33,7 @@ TYPED = {
     "git bundle create ../….bundle --all": "test_push_sends_what_the_tag_names_then_commit_and_tag_and_a_colleague_gets_it",
     "sed -i 's/^  …: fail/  …: incoming/' params.yaml": "test_the_remedy_of_a_conflict_sets_the_key_of_the_stage_and_no_other",
     "sqlite3 … 'DROP …'": "test_a_view_in_the_place_of_a_table_is_named_and_the_remedy_works",
+    'git config --global user.name "…" && git config --global user.email "…"': "test_who_commits_is_asked_for_by_the_command_that_says_it",
     "unset CUDA_VISIBLE_DEVICES": "test_more_gpus_than_are_visible_are_refused_with_a_command_that_helps",
     "dvc config --local cache.type reflink,copy && dvc checkout --relink": "test_link_types_are_tried",
     "^\t(.+)$": "test_a_project_of_another_owner_names_the_exception_that_git_wants",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -232,6 +233,23 @@ def test_a_hook_that_says_no_leaves_the_index_as_it_was(project: Project) -> Non
     before = project.git("status", "--porcelain")
     assert "git commit failed: not today" in run(project, "version_tag", "--next", "patch", "--commit", "x", code=1)
     assert project.git("status", "--porcelain") == before == " M README.md"
+
+
+def test_who_commits_is_asked_for_by_the_command_that_says_it(project: Project, tmp_path: Path) -> None:
+    project.git("config", "--remove-section", "user")
+    project.git("config", "user.useConfigOnly", "true")  # else Git may guess from the name of the machine
+    known = {
+        name: value for name, value in project.environment.items() if not name.startswith(("GIT_AUTHOR", "GIT_COMM"))
+    }
+    nobody = Project(project.path, {**known, "HOME": str(tmp_path)})
+    (project.path / "README.md").write_text("better\n", encoding="utf-8")
+    said = run(nobody, "version_tag", "--next", "patch", "--commit", "better", code=1)
+    assert "git commit failed: Author identity unknown" in said
+    [remedy] = re.findall("→ (.*)", said)
+    nobody.run("sh", "-c", remedy.replace("…", "Eve", 1).replace("…", "eve@example.com", 1))
+    run(nobody, "version_tag", "--next", "patch", "--commit", "better")
+    assert nobody.git("log", "-1", "--format=%an <%ae>") == "Eve <eve@example.com>"
+    assert nobody.git("for-each-ref", "--format=%(taggername)", "refs/tags/e1.10.2") == "Eve"
 
 
 def test_other_code_other_columns_and_a_list_of_runs_are_more_than_a_rerun(project: Project) -> None:

@@ -145,7 +145,7 @@ def _hooks(root: Path) -> Step:
     result = run(root, sys.executable, "-m", "pre_commit", "install")
     if result.returncode:
         said = result.stderr or result.stdout
-        raise Refused(said.strip().splitlines()[0], "pre-commit install")
+        raise Refused(said.splitlines()[0], "pre-commit install")
     names = re.findall(r"installed at .*/([a-z-]+)$", result.stdout, re.MULTILINE)
     return done("hooks", f"{', '.join(names)}; git merge knows dvc.lock")
 

@@ -114,7 +114,8 @@ def must_git(root: Path, *arguments: str, remedy: str | None = None, **options: 
     Args:
         root: the working folder.
         arguments: as in `git_bytes`.
-        remedy: what helps when it fails; a lock that was left has one of its own.
+        remedy: what helps when it fails; a lock that was left, and a committer whom Git does not
+            know, have their own.
         options: of `run`.
 
     Raises:
@@ -127,6 +128,8 @@ def must_git(root: Path, *arguments: str, remedy: str | None = None, **options: 
         lock = re.search(r"Unable to create ('.+\.lock'): File exists", reason)
         if lock:
             remedy = f"rm {lock[1]}   # if no other git is at work; then the same again"
+        elif "tell me who you are" in reason:
+            remedy = 'git config --global user.name "…" && git config --global user.email "…"'
         raise Refused(f"git {name} failed: {reason}", remedy)
     return os.fsdecode(done.stdout).rstrip("\n")
 

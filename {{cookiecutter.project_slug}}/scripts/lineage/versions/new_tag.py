@@ -200,4 +200,4 @@ def _commit(root: Path, message: str) -> None:
         )
     must_git(root, "add --", *new)
     if git(root, "diff --quiet HEAD -- .") is None:
-        must_git(root, "commit", f"--message={message}", "--", ".", remedy="git status")
+        must_git(root, "commit", f"--message={message}", "--", ".")
