@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, new_rows, rows, toy
+from toy_runs import UNFINISHED, new_rows, rows, start, toy, wait_for
 
 from lineage.core.code_hash import check_listed, code_files, code_hash
 
@@ -82,11 +83,62 @@ def test_code_that_changes_during_the_runs_is_not_taken_for_what_ran(project: Pr
     if seen == "at the end":
         project.set_param("sweep.grid", {"model.x": [1]})
     said = project.script("train", code=1)
-    assert "experiment.py, or a module that it imports, was changed during the runs" in said
+    by_the_next = (
+        "experiment.py, or a module that it imports, was changed during the runs\n  → dvc repro   # all runs, by"
+    )
+    at_the_end = (
+        "error: code, data or params.yaml was changed during the runs\n  → dvc repro   # does the runs that are asked"
+    )
+    assert (at_the_end if seen == "at the end" else by_the_next) in said
     assert new_rows(project) == [], "DVC is handed nothing"
-    assert "dvc repro   # all runs, by the code as it is now" in said
     project.repro()
     assert {row["code_hash"] for row in new_rows(project)} == {code_hash(code_files(project.path))}
+
+
+def alter(project: Project, what: str) -> None:
+    """Change one thing that DVC records of the stage, as `git stash` or an editor does in the middle of the runs."""
+    path = project.path / what
+    if what == "params.yaml":
+        project.set_param("model.x", 5)
+    else:
+        frame = pd.read_parquet(path)
+        path.unlink()
+        frame[1:].to_parquet(path)
+
+
+@pytest.mark.parametrize("what", ["params.yaml", "data/train.parquet", "data/test.parquet"])
+def test_params_or_data_that_change_during_the_runs_are_not_taken_for_what_ran(project: Project, what: str) -> None:
+    """DVC would record them as they are at the end, and say “up to date” of runs that nobody did."""
+    toy(project, "Path('began').touch()\nwhile not Path('go on').exists():\n    time.sleep(0.05)")
+    before = (project.path / what).read_bytes()
+    training = start(project)
+    wait_for((project.path / "began").exists)
+    alter(project, what)
+    (project.path / "go on").touch()
+    said, _ = training.communicate()
+    assert training.returncode == 1
+    assert "error: code, data or params.yaml was changed during the runs\n  → dvc repro   # does the runs" in said
+    assert new_rows(project) == [], "DVC is handed nothing"
+    [waiting] = new_rows(project, UNFINISHED)
+
+    other = copy_project(project, project.path.parent / "other")
+    other.script("train")
+    [row] = new_rows(other)
+    assert row["track_id"] != waiting["track_id"] and row["model_x"] == (5 if what == "params.yaml" else 0)
+    (project.path / what).unlink()
+    (project.path / what).write_bytes(before)
+    assert "1 of 1 runs are there already" in project.script("train")
+    assert new_rows(project) == [waiting], "what had ended is taken as it is"
+
+
+def test_what_later_stages_read_may_change_during_the_runs(project: Project) -> None:
+    toy(
+        project,
+        "text = Path('params.yaml').read_text()\nPath('params.yaml').write_text(text.replace('keep: 5', 'keep: 4'))",
+    )
+    project.script("train")
+    assert "keep: 4" in (project.path / "params.yaml").read_text()
+    assert [row["status"] for row in new_rows(project)] == ["ok"]
 
 
 def test_the_projects_own_tests_and_a_new_measurement_import_it_too(project: Project) -> None:

@@ -36,7 +36,8 @@ def main(debug: bool = False) -> None:
         do_runs(plan, debug, share, elsewhere)
         warn_of_gaps(plan)
         check_failures(plan)
-        finish(root, list(plan.runs.values()))
+        plan.check_unchanged()
+        finish(root, plan.runs.values())
 
 
 def _extra(module: str, function: str, key: str, is_asked: object) -> Any:

@@ -68,10 +68,10 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
     for listed in listed_paths(root):
         missing = [name for name in missing if not PurePosixPath(name).is_relative_to(listed)]
     if missing:
-        problem = f"{PIPELINE} does not list {', '.join(missing)}, which {EXPERIMENT} imports"
         lines = "".join(f"\\n      - {name}" for name in missing)
         raise BadInput(
-            f"{problem}: a change there would rerun nothing",
+            f"{PIPELINE} does not list {', '.join(missing)}, which {EXPERIMENT} imports:"
+            " a change there would rerun nothing",
             f"sed -i 's|^      - {EXPERIMENT}$|&{lines}|' {PIPELINE}",
         )
 

@@ -143,8 +143,9 @@ def read_params(path: Path) -> Params:
     except (YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        sections = "experiment, model, merge, promote"
-        raise BadInput(f"{path.name} must be a mapping of sections ({sections})")
+        raise BadInput(
+            f"{path.name} must be a mapping of sections (experiment, model, merge, promote)"
+        )
     try:
         params = Params.model_validate(content)
         problems = [*_wrong_in_validation(params.validation), *_wrong_in_sweep(params)]

@@ -60,9 +60,11 @@ def fit_columns(target: sqlite3.Connection, incoming: LinedUp) -> Table:
     table = describe_tables(target)[name]
     check_width("the base", table)
     if not table.row_alias:
-        problem = f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID,"
-        remedy = f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # makes an ordinary table"
-        raise BadInput(f"{problem} or names its columns rowid, oid and _rowid_", remedy)
+        raise BadInput(
+            f"rows of table {name!r} of the base have no number: it is WITHOUT ROWID,"
+            " or names its columns rowid, oid and _rowid_",
+            f"CREATE TABLE … AS SELECT * FROM {quote(name)}   # makes an ordinary table",
+        )
     return table
 
 

@@ -77,11 +77,11 @@ class Plan:
             key_option: where key columns are chosen: an option, or a key of params.yaml.
         """
         if self.conflicts:
-            problem = (
+            raise Refused(
                 f"{self.name}: {self.conflicts} incoming rows have the identity of another row"
-                " and different contents (earlier | later):\n"
+                " and different contents (earlier | later):\n" + "\n".join(self.samples),
+                self._remedy(key_option),
             )
-            raise Refused(problem + "\n".join(self.samples), self._remedy(key_option))
 
     def _remedy(self, key_option: str) -> str:
         """Write the command that lets incoming rows win, or what helps a rebase."""

@@ -53,8 +53,10 @@ def checked_md5(root: Path, path: Path) -> str:
     target = path.resolve()
     cache = cache_folder(root).resolve()
     if path.is_symlink() and not target.is_relative_to(cache):
-        problem = f"{path} is a link to {target}, outside the DVC cache"
-        raise BadInput(problem, f"rm {path} && cp -r {target} {path}   # puts it there itself")
+        raise BadInput(
+            f"{path} is a link to {target}, outside the DVC cache",
+            f"rm {path} && cp -r {target} {path}   # puts it there itself",
+        )
     if not path.exists():
         raise BadInput(f"{path} does not exist")
     if not any(file.stat().st_size for file in files_of_model(path)):

@@ -21,8 +21,8 @@ from lineage.core.code_hash import (
     listed_paths,
 )
 from lineage.core.console import warn
-from lineage.core.errors import BadInput
-from lineage.core.params import Params, Sweep
+from lineage.core.errors import BadInput, Refused
+from lineage.core.params import Params, Sweep, read_params
 from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.run_argument import check_tracking
 from lineage.runs.run_database import declare_types, to_row
@@ -33,6 +33,9 @@ from lineage.tracked.recorded import recorded_md5
 
 PIPELINE_FILES = (paths.PIPELINE_LOCK, "results", "models", "data")
 """What `dvc repro` itself rewrites, and what therefore says nothing about the code."""
+
+CHANGED = """dvc repro   # does the runs that are asked for now; those that ended wait
+  → git diff   # or put it back; then dvc repro takes those that ended"""
 
 DATA = (paths.TRAIN_DATA, paths.TEST_DATA)
 Values = dict[str, Any]
@@ -78,7 +81,7 @@ class Plan:
         points = sweep_points(params.sweep)
         rows = [to_row(_with_point(params.model, point)) for point in [*points, *samples]]
         self._types = declare_types(rows)
-        inputs = _hash_inputs(root)
+        self._inputs = inputs = _hash_inputs(root)
         self._facts = facts = _known_facts(root, params, inputs)
         self._validation = validation
         self._begun = begun_runs(root)
@@ -114,6 +117,19 @@ class Plan:
         """Say which runs are to be done; what has ended may decide what the next one is."""
         return [run for run_hash, run in self.runs.items() if run_hash not in self.done]
 
+    def check_unchanged(self) -> None:
+        """Check that what DVC is about to record is what the runs were planned for.
+
+        Raises:
+            Refused: code, data or params were changed since, as by `git stash`.
+            BadInput: params.yaml is wrong now.
+        """
+        now = read_params(self.root / paths.PARAMS)
+        of_later_stages = {"merge": now.merge, "promote": now.promote}
+        same = [self._inputs, self.params.model_copy(update=of_later_stages)]
+        if [_hash_inputs(self.root), now] != same:
+            raise Refused("code, data or params.yaml was changed during the runs", CHANGED)
+
 
 def sweep_points(sweep: Sweep) -> list[Values]:
     """List what each run changes: the product of `sweep.grid`, then `sweep.runs`.
@@ -143,8 +159,10 @@ def _seed(model: Values) -> int:
     seed = model.get("seed", 0)
     if type(seed) is int and 0 <= seed <= MAX_SEED:
         return seed
-    problem = f"params.yaml: model.seed: {seed!r} is not allowed"
-    raise BadInput(f"{problem}; allowed: a whole number from 0 to {MAX_SEED}")
+    raise BadInput(
+        f"params.yaml: model.seed: {seed!r} is not allowed;"
+        f" allowed: a whole number from 0 to {MAX_SEED}"
+    )
 
 
 def _hash_inputs(root: Path) -> Values:
@@ -178,8 +196,10 @@ def _known_facts(root: Path, params: Params, inputs: Values) -> Facts:
         no_commit = "outside a Git repository, or before its first commit"
         warn(f"{no_commit}: rows cannot lead back to the code")
     if recorded_md5(root, paths.TRAIN_DATA) != data_hash:
-        unrecorded = f"{paths.TRAIN_DATA} is not what dvc.lock records"
-        warn(f"{unrecorded}: rows cannot lead back to the data; use dvc repro")
+        warn(
+            f"{paths.TRAIN_DATA} is not what dvc.lock records:"
+            " rows cannot lead back to the data; use dvc repro"
+        )
     return Facts(
         version=params.experiment.version,
         git_commit=commit,

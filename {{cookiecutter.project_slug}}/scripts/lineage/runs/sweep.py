@@ -181,8 +181,10 @@ def warn_of_gaps(plan: Plan) -> None:
     total = len(plan.runs)
     metric = plan.params.promote.metric
     if total > 1 and metric in names and choice_metric(names, metric) == metric:
-        how = "validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
-        say(f"the best of {total} runs is chosen by {metric} on the test data itself; {how}")
+        say(
+            f"the best of {total} runs is chosen by {metric} on the test data itself;"
+            " validation.fraction: 0.2 in params.yaml chooses on other rows (docs/validation.md)"
+        )
     for name in names:
         nan = [one.run.track_id for one in ended if one.metrics.get(name, 0.0) is None]
         missing = [one.run.track_id for one in ended if name not in one.metrics]
@@ -190,5 +192,7 @@ def warn_of_gaps(plan: Plan) -> None:
             if ids:
                 few = ", ".join(ids[:SHOWN_IDS])
                 more = " …" if len(ids) > SHOWN_IDS else ""
-                where = f"{len(ids)} of {len(ended)} runs"
-                warn(f"metric {name!r} is {gap} in {where}, recorded as NULL: {few}{more}")
+                warn(
+                    f"metric {name!r} is {gap} in {len(ids)} of {len(ended)} runs,"
+                    f" recorded as NULL: {few}{more}"
+                )

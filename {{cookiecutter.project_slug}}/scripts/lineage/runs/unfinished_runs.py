@@ -7,13 +7,12 @@ asks for the same run: same code, data and params, by `run_hash`.
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.core import paths
 from lineage.core.errors import BadInput
 from lineage.runs.run import Run, RunFiles, run_files, unfinished_files
-from lineage.runs.train_run import check_code
 from lineage.tables.sqlite_reading import open_read_only
 from lineage.tracked.cache import cached_object
 from lineage.tracked.hashes import file_md5, path_md5
@@ -50,7 +49,7 @@ def is_done(root: Path, run_hash: str, track_id: str) -> bool:
     return _read_row(files.database) == [run_hash, "ok", *present]
 
 
-def finish(root: Path, runs: Sequence[Run]) -> None:
+def finish(root: Path, runs: Iterable[Run]) -> None:
     """Move runs to where DVC takes them from, in place of earlier ones.
 
     Those are in DVC's cache; one that is not, since its stage was stopped, waits as others do.
@@ -58,11 +57,7 @@ def finish(root: Path, runs: Sequence[Run]) -> None:
     Args:
         root: the project's root.
         runs: all of a plan; they are done.
-
-    Raises:
-        Refused: the code was changed since; DVC would record the code that lies there now.
     """
-    check_code(root, runs[0])
     for run_hash, track_id in begun_runs(root).items():
         _move(run_files(root, track_id), unfinished_files(root, run_hash, track_id))
     for folder in (paths.RUNS, paths.TRAINED_MODELS):

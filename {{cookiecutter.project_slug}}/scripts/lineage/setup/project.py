@@ -76,9 +76,11 @@ def run_step(name: str, step: Callable[[Path], Step], root: Path) -> Step:
 def check_secrets(root: Path) -> Step:
     """Look for a secret in the committed configuration."""
     if found := find_secrets(root / ".dvc/config"):
-        problem = f".dvc/config is committed and holds a secret: {', '.join(found)}"
-        move = f"dvc config --local {found[0]} VALUE   # and take it out of .dvc/config"
-        raise Refused(problem, f"{move}; was it ever pushed? ask for a new one")
+        raise Refused(
+            f".dvc/config is committed and holds a secret: {', '.join(found)}",
+            f"dvc config --local {found[0]} VALUE   # and take it out of .dvc/config;"
+            " was it ever pushed? ask for a new one",
+        )
     return done("secrets", "none in .dvc/config")
 
 
@@ -139,9 +141,11 @@ def _hooks(root: Path) -> Step:
     must_git(root, "config merge.dvc.driver", MERGE_DRIVER)
     if elsewhere := git(root, "config --show-scope --show-origin core.hooksPath"):
         scope, origin, folder = elsewhere.split("\t")
-        text = f"Git runs those of {folder} only: core.hooksPath is set ({origin})"
-        remedy = f"git config --{scope} --unset-all core.hooksPath && make setup"
-        return skipped("hooks", text, remedy)
+        return skipped(
+            "hooks",
+            f"Git runs those of {folder} only: core.hooksPath is set ({origin})",
+            f"git config --{scope} --unset-all core.hooksPath && make setup",
+        )
     result = run(root, sys.executable, "-m", "pre_commit", "install")
     if result.returncode:
         said = result.stderr or result.stdout

@@ -125,9 +125,10 @@ def locked(root: Path, path: str) -> Iterator[None]:
         try:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
-            waited = f"after {LOCK_SECONDS:.0f} s"
-            problem = f"{path} is still being written by {_read(holder)} {waited}"
-            raise Refused(problem, "wait for it, or end that process; then try again") from None
+            raise Refused(
+                f"{path} is still being written by {_read(holder)} after {LOCK_SECONDS:.0f} s",
+                "wait for it, or end that process; then try again",
+            ) from None
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         recover(root / path)
@@ -177,10 +178,9 @@ def check_base(root: Path, path: str, may_differ: MayDiffer | None = None) -> Pa
         raise Refused(f"{path} {reason}, left behind by a git checkout", _checkout(root, md5))
     if not _holds_recorded(root, path, recorded, may_differ):
         reason = "lacks rows or files that dvc.lock records"
-        remedy = f"cp -r {path} {path}.mine   # if you want to keep it"
         raise Refused(
             f"{path} {reason}; it was edited, or belongs to another commit",
-            f"{remedy}\n  → dvc checkout --force {path}",
+            f"cp -r {path} {path}.mine   # if you want to keep it\n  → dvc checkout --force {path}",
         )
     return base
 
@@ -262,9 +262,9 @@ def keep_recoverable(root: Path, path: str) -> None:
             f"mv {path} {path}.old   # or: dvc add {path}; by hand --backup-tag NAME pins it",
         )
     if recorded != path_md5(target):
-        remedy = "dvc commit --force   # records it; by hand --backup-tag NAME pins it"
         raise Refused(
             f"{path} would lose rows or files, and its present bytes are recorded nowhere",
-            f"{remedy}\n  → dvc checkout --force {path}   # or goes back",
+            "dvc commit --force   # records it; by hand --backup-tag NAME pins it\n"
+            f"  → dvc checkout --force {path}   # or goes back",
         )
     store(root, target)

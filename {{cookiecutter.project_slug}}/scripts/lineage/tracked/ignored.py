@@ -27,9 +27,11 @@ def check_tracked(root: Path) -> Step:
         return skipped("tracked", NO_REPOSITORY)
     if hidden:
         hidden = hidden.replace("\n", " ")
-        remedy = f"git add --force {hidden} && git commit -m 'Track what was ignored'"
-        problem = f"Git ignores files that it must track: {hidden}"
-        raise Refused(problem, f"{remedy}   # then: make setup")
+        raise Refused(
+            f"Git ignores files that it must track: {hidden}",
+            f"git add --force {hidden} && git commit -m 'Track what was ignored'"
+            "   # then: make setup",
+        )
     return done("tracked", "no ignore rule hides a file that Git must track")
 
 

@@ -189,8 +189,10 @@ def send(root: Path, remote: Remote, hashes: Iterable[str]) -> set[str]:
             remote.add(paths, localfs, ordered, check_exists=False, callback=told)
     still = missing_in_remote(root, remote, missing)
     if still:
-        problem = f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}"
-        raise Refused(problem, "dvc push")
+        raise Refused(
+            f"the remote still lacks {len(still)} of {len(missing)} objects, as {min(still)}",
+            "dvc push",
+        )
     return missing
 
 
@@ -203,5 +205,6 @@ def _answering() -> Iterator[None]:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        remedy = "make setup   # says what is wrong"
-        raise Refused(f"the remote does not answer: {reason}", remedy) from error
+        raise Refused(
+            f"the remote does not answer: {reason}", "make setup   # says what is wrong"
+        ) from error

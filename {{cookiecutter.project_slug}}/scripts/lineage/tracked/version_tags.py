@@ -84,10 +84,11 @@ def find_tag(root: Path, version: str) -> Tag:
         return known[version]
     near = difflib.get_close_matches(version, known, 3, 0) or ["none"]
     is_shallow = git(root, "rev-parse --is-shallow-repository") == "true"
-    colleague = "git fetch --tags   # if a colleague made it"
     raise Refused(
         f"there is no tag {version}; the nearest: {', '.join(near)}",
-        "git fetch --unshallow --tags" if is_shallow else colleague,
+        "git fetch --unshallow --tags"
+        if is_shallow
+        else "git fetch --tags   # if a colleague made it",
     )
 
 
@@ -103,8 +104,10 @@ def check_open(root: Path, version: str) -> None:
     around = [folder.parent for folder in root.parents if folder.name == ".dvc"]
     project = [*around, root][0]
     if git(project, "show-ref --verify", f"refs/tags/{version}"):
-        problem = f"{find_tag(project, version).whose()}, so it takes no new runs"
-        raise Refused(problem, f"{START}   # or --start patch, minor, major; then: dvc repro")
+        raise Refused(
+            f"{find_tag(project, version).whose()}, so it takes no new runs",
+            f"{START}   # or --start patch, minor, major; then: dvc repro",
+        )
 
 
 def git_remote(root: Path) -> str | None:

@@ -45,8 +45,10 @@ class Draft:
         if same_bytes(self.path, output):
             return False
         if _state(output) != self.before:
-            problem = f"{output} was changed by another program meanwhile; it is as that left it"
-            raise Refused(problem, "try again")
+            raise Refused(
+                f"{output} was changed by another program meanwhile; it is as that left it",
+                "try again",
+            )
         swap_in(self.path, output)
         return True
 
@@ -121,9 +123,10 @@ def _state(output: Path) -> tuple[int, ...]:
     """
     log = output.with_name(f"{output.name}-wal")
     if log.exists() and log.stat().st_size:
-        problem = "has rows in its write-ahead log; a program has it open, or was killed"
-        remedy = f"sqlite3 {shlex.quote(str(output))} 'PRAGMA journal_mode = DELETE'"
-        raise Refused(f"{output} {problem}", remedy)
+        raise Refused(
+            f"{output} has rows in its write-ahead log; a program has it open, or was killed",
+            f"sqlite3 {shlex.quote(str(output))} 'PRAGMA journal_mode = DELETE'",
+        )
     state: list[int] = []
     for path in (output, *sorted(output.glob("*"))):
         if path.exists():

@@ -29,9 +29,11 @@ def push_tag(root: Path, tag: Tag) -> None:
     sent = send(root, remote, hashes)
     say(f"{len(hashes)} objects of {tag.version} are in the remote, {len(sent)} of them new")
     if upstream is None:
-        problem = f"no Git remote to push to: commits and tag {tag.version} are only in this folder"
-        bundle = f"git bundle create ../{root.name}.bundle --all   # or: a copy in one file"
-        raise Refused(problem, f"git remote add origin URL && {again}\n  → {bundle}")
+        raise Refused(
+            f"no Git remote to push to: commits and tag {tag.version} are only in this folder",
+            f"git remote add origin URL && {again}\n"
+            f"  → git bundle create ../{root.name}.bundle --all   # or: a copy in one file",
+        )
     refs = [f"refs/tags/{tag.version}"]
     branch = git(root, "symbolic-ref --quiet --short HEAD")
     if branch and git(root, "rev-parse HEAD") == tag.commit:

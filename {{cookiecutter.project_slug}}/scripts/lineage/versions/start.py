@@ -32,8 +32,10 @@ def start_version(root: Path, version: str) -> None:
         BadInput: params.yaml is wrong, or the version cannot be changed there.
     """
     set_version(root, version)
-    say(f"{PARAMS} says {version}; no tag has closed it")
-    say(f"  → git commit --all --message 'Start {version}'; dvc repro")
+    say(
+        f"{PARAMS} says {version}; no tag has closed it\n"
+        f"  → git commit --all --message 'Start {version}'; dvc repro"
+    )
 
 
 def set_version(root: Path, version: str) -> None:
