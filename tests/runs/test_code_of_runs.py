@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -145,13 +146,18 @@ def test_the_projects_own_tests_and_a_new_measurement_import_it_too(project: Pro
     path = project.path / "experiment.py"
     text = path.read_text(encoding="utf-8").replace("TARGET = ", "from scores import SCALE\n\nTARGET = ")
     path.write_text(text.replace('"accuracy": ', '"accuracy": SCALE * '), encoding="utf-8")
-    write(project, "scores.py", "SCALE = 1\n")
+    write(project, "scores.py", "SCALE = 0.5\n")
     type_remedy(project, project.repro(code=255))
     project.set_param("model.C", 0.5)
     project.repro()
+    [first, _] = rows(project.path / "results/experiments.db")
+    words = ("evaluate", "--run-id", first["track_id"], "--format", "json")
+    measured = {row["name"]: row for row in json.loads(project.script("experiment_explorer", *words))}
+    accuracy = measured["accuracy"]
+    assert accuracy["recorded"] == first["accuracy"] == pytest.approx(2 * accuracy["now"]), "by the module, too"
     project.run("python", "-m", "pytest", "-q", "tests/test_experiment.py")
     project.run("python", "-c", (
         "from pathlib import Path; import sys; sys.path.insert(0, 'scripts');"
         "from lineage.core.experiment_file import load_experiment as load;"
-        "assert load(Path.cwd()).SCALE == 1"
+        "assert load(Path.cwd()).SCALE == 0.5"
     ))  # fmt: skip
