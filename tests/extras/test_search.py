@@ -107,6 +107,24 @@ def assert_drawn_by_optuna(
         study.tell(trial, told(x))
 
 
+@pytest.mark.parametrize(("sampler", "alike"), [("random", 14), ("tpe", 10)])
+def test_trials_that_no_outcome_decides_are_the_same_with_one_job_and_with_three(
+    project: Project, tmp_path: Path, sampler: str, alike: int
+) -> None:
+    """All of `random`, and the first ten of `tpe`."""
+    found = []
+    for jobs in (1, 3):
+        each = copy_project(project, tmp_path / str(jobs))
+        search(each, 14, "time.sleep(0.05)", sampler=sampler).set_param("sweep.jobs", jobs)
+        each.script("train")
+        [journal] = (each.path / UNFINISHED).glob("search-*.json")
+        trials = json.loads(journal.read_text())
+        assert len(trials) == len(new_rows(each)) == 14
+        assert sorted(trial["model.x"] for trial in trials) == sorted(xs(each))
+        found.append(trials[:alike])
+    assert found[0] == found[1]
+
+
 def test_a_search_is_led_by_the_validation_side_where_the_test_set_says_the_opposite(project: Project) -> None:
     search(project, 20, space={"model.x": SPACE["model.x"]}).set_param("sweep.jobs", 1)
     toy(project, measure=f"{SCORE}\nmetrics['val_f1_score'] = -abs(x - 50.0)")

@@ -140,6 +140,12 @@ def test_a_project_in_which_runs_speak(project: Project) -> None:
     assert (curve[0], curve[-1]) == ((0, 3.0), (999, 1 / 1000 + 2)) and 200 < len(curve) <= 301
     assert curve == [(step, 1 / (step + 1) + 2) for step in [*range(0, 999, 4), 999]]
     assert {name for _, _, name, _ in points} == {"loss", "f1"}
+    shown = project.dvc("plots", "show", "--json", "results/plots/curves.csv", "dvc.yaml")
+    [plot] = json.loads(shown[shown.index("{") :])["data"]["Learning curves"]
+    facet, spec = plot["content"]["facet"], plot["content"]["spec"]
+    encoding = {name: spec["encoding"][name]["field"] for name in ("x", "y", "color")}
+    assert encoding == {"x": "step", "y": "value", "color": "track_id"}, "one line per run"
+    assert (facet["row"]["field"], len(plot["content"]["data"]["values"])) == ("name", len(points))
     assert kept(project).items() >= {ids[2]: "of 2", ids[3]: "of 3"}.items()
     measured = project.script("experiment_explorer", "evaluate", "--run-id", ids[2])
     assert "0.2" in measured, "evaluate(model, test, run) measures again, with a run that keeps nothing"

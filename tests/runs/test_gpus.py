@@ -14,6 +14,7 @@ from lineage.core.errors import BadInput
 from lineage.extras.gpus.devices import DEVICES, find_devices
 
 BODY = """
+Path(f"device-{x}").write_text(run.device)
 Path(f"saw-{x}").write_text(f"{SEEN_AT_IMPORT} {os.environ.get('CUDA_VISIBLE_DEVICES')}")
 with Path("log").open("a") as file:
     file.write(f"+{SEEN_AT_IMPORT}\\n")
@@ -31,13 +32,14 @@ def project(light_original: Project, tmp_path: Path) -> Project:
     project = toy(copy_project(light_original, tmp_path), BODY)
     code = project.path / "experiment.py"
     seen = "\nSEEN_AT_IMPORT = os.environ.get('CUDA_VISIBLE_DEVICES')\n"
-    code.write_text(code.read_text() + seen, encoding="utf-8")
+    text = code.read_text().replace("def fit(train, params):", "def fit(train, params, run):")
+    code.write_text(text + seen, encoding="utf-8")
     return project
 
 
 def sweep(project: Project, runs: int, gpus: int | str, visible: str | None, per_gpu: int = 1) -> list[str]:
     """Run a sweep with eight jobs; return the device that each run saw, at import and in `fit()`."""
-    for path in [*project.path.glob("saw-*"), *project.path.glob("log")]:
+    for path in [*project.path.glob("saw-*"), *project.path.glob("device-*"), *project.path.glob("log")]:
         path.unlink()
     shutil.rmtree(project.path / "results/runs")  # what DVC has not cached would count as done
     project.set_param("sweep.grid", {"model.x": list(range(runs))})
@@ -49,6 +51,11 @@ def sweep(project: Project, runs: int, gpus: int | str, visible: str | None, per
     saw = [path.read_text().split() for path in sorted(project.path.glob("saw-*"))]
     assert all(at_import == in_fit for at_import, in_fit in saw) and len(saw) == runs
     return [device for device, _ in saw]
+
+
+def devices(project: Project) -> set[str]:
+    """What `run.device` said in the runs of the sweep."""
+    return {path.read_text() for path in project.path.glob("device-*")}
 
 
 def most_at_once(project: Project) -> Counter[str]:
@@ -65,7 +72,7 @@ def most_at_once(project: Project) -> Counter[str]:
 def test_each_run_sees_a_device_of_its_own_and_a_worker_that_died_gives_its_own_back(project: Project) -> None:
     saw = sweep(project, 7, "auto", "2,5")
     assert set(saw) == {"2", "5"} and (project.path / "died").exists()
-    assert most_at_once(project) == {"2": 1, "5": 1}
+    assert most_at_once(project) == {"2": 1, "5": 1} and devices(project) == {"cuda"}
 
     saw = sweep(project, 6, 2, "GPU-8932f937, 1,3", per_gpu=2)
     assert set(saw) == {"GPU-8932f937", "1"}, "the first two"
@@ -77,7 +84,8 @@ def test_a_single_run_sees_all_that_it_is_given_and_without_gpus_nothing_is_chan
     assert sweep(project, 1, 2, "2,5,7") == ["2,5"]
     assert sweep(project, 1, 3, None) == ["0,1,2"]
     assert sweep(project, 2, 0, "2,5") == ["2,5", "2,5"]
-    assert sweep(project, 1, 0, None) == ["None"]
+    assert devices(project) == {"cuda"}, "CUDA_VISIBLE_DEVICES names some"
+    assert sweep(project, 1, 0, None) == ["None"] and devices(project) == {"cpu"}
     project.set_param("sweep.gpus", 1)
     (project.path / "log").unlink()
     project.set_param("model.x", 3)
