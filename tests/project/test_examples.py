@@ -149,6 +149,23 @@ def test_a_network_that_was_killed_goes_on_from_its_checkpoint(fresh: Project) -
 
 
 @pytest.mark.slow
+def test_trees_stop_early_and_their_model_is_in_lightgbms_own_format(fresh: Project) -> None:
+    put(fresh, "boosting")
+    fresh.repro()
+    events = rows(fresh, "SELECT * FROM events ORDER BY step")
+    losses = [event["val_loss"] for event in events]
+    patience = yaml.safe_load((fresh.path / "params.yaml").read_text("utf-8"))["model"]["patience"]
+    best = losses.index(min(losses))
+    assert [event["step"] for event in events] == list(range(best + 1 + patience)), "the curve ends some rounds later"
+    assert newest_metrics(fresh)["val_log_loss"] == pytest.approx(losses[best], rel=1e-9), "the best round is kept"
+    assert newest_metrics(fresh)["f1_score"] > 0.9
+    model = (fresh.path / "models/production/model.bin").read_text("utf-8")
+    assert model.startswith("tree\n") and model.count("\nTree=") == best + 1
+    curves = pd.read_csv(fresh.path / "results/plots/curves.csv")
+    assert sorted(curves["name"].unique()) == ["train_loss", "val_loss"]
+
+
+@pytest.mark.slow
 def test_texts_are_learned_and_their_model_folder_and_artifacts_come_back(fresh: Project) -> None:
     put(fresh, "text")
     fresh.commit("texts")

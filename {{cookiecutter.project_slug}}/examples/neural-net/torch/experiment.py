@@ -68,6 +68,7 @@ def fit(train: pd.DataFrame, params: dict[str, Any], run: ActiveRun) -> Network:
     """
     if run.validation is None:
         raise ValueError("early stopping needs rows: set validation.fraction in params.yaml")
+    torch.set_num_threads(1)  # more of them take longer for a network as small as this one
     torch.manual_seed(run.seed)
     network = Network(params["hidden"]).to(run.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=params["rate"])
