@@ -77,6 +77,47 @@ def test_a_file_that_cannot_be_merged_is_named_and_the_remedy_works(fresh: Proje
 
 
 @pytest.mark.slow
+def arrives_during_the_merge(project: Project, script: str, file: str, folder: str) -> None:
+    """Let a file come after the stage has looked through its inbox, as a colleague's or a cron job's does."""
+    path = project.path / f"scripts/{script}.py"
+    text = path.read_text(encoding="utf-8")
+    looked = next(line for line in text.splitlines(keepends=True) if "new_files(" in line)
+    comes = f"        __import__('shutil').copy({file!r}, {folder!r})\n"
+    path.write_text(text.replace(looked, looked + comes), encoding="utf-8")
+
+
+def test_a_batch_that_comes_during_the_merge_is_not_recorded_as_merged(fresh: Project) -> None:
+    """DVC records the inbox as it is when the stage ends; without the refusal the batch would never be merged."""
+    original = (fresh.path / "scripts/merge_data.py").read_bytes()
+    late = "examples/batches/batch_002.parquet"
+    arrives_during_the_merge(fresh, "merge_data", late, "data/incoming")
+    said = fresh.run("dvc", "repro", "merge_data", code=255)
+    assert (
+        f"error: {fresh.path}/data/incoming was changed while it was merged\n  → dvc repro" in said.stdout + said.stderr
+    )
+    (fresh.path / "scripts/merge_data.py").write_bytes(original)
+    assert "+450 ~0 =0 !0; 1 new file, 1 already merged; 987 rows now" in fresh.repro("merge_data")
+    assert [name for _, name, *_ in merged_data(fresh)] == [
+        "data/incoming/batch_001.parquet",
+        "data/incoming/batch_002.parquet",
+    ]
+
+
+def test_results_that_come_during_the_merge_are_not_recorded_as_merged(trained: Project, tmp_path: Path) -> None:
+    [run] = (trained.path / "results/runs").glob("*.db")
+    other = tmp_path / "other.db"
+    shutil.copy(run, other)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("UPDATE metrics SET track_id = 'another'")
+        connection.commit()
+    original = (trained.path / "scripts/merge_results.py").read_bytes()
+    arrives_during_the_merge(trained, "merge_results", str(other), "results/incoming")
+    said = trained.run("dvc", "repro", "merge_results", code=255)
+    assert "results/incoming was changed while it was merged" in said.stdout + said.stderr
+    (trained.path / "scripts/merge_results.py").write_bytes(original)
+    assert "merge metrics: +1 ~0" in trained.repro("merge_results")
+
+
 def test_columns_that_are_new_and_such_that_are_missing_are_announced(fresh: Project) -> None:
     fresh.script("merge_data")
     frame = pd.read_parquet(fresh.path / FIRST).head(2).assign(id=[9001, 9002])

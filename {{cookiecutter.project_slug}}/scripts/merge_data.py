@@ -8,7 +8,7 @@ replaces those whose key comes again. Both are in `lineage/merge/rules.py`. With
 from lineage.core import paths
 from lineage.core.console import new_app, say
 from lineage.core.extra_commands import from_extra
-from lineage.merge.inbox import new_files
+from lineage.merge.inbox import new_files, unchanged
 from lineage.merge.rules import merge_or_rebase, rules_for_data
 
 app = new_app("Merge new batches into the training data, as params.yaml says.")
@@ -27,7 +27,8 @@ def main() -> None:
     root = paths.find_root()
     params = read_params(root / paths.PARAMS)
     rules = rules_for_data(params.merge)
-    with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine:
+    path = root / paths.INCOMING_DATA
+    with guarded_output(root, paths.TRAIN_DATA) as output, open_engine() as engine, unchanged(path):
         inbox = new_files(root, paths.INCOMING_DATA, rules, output.sources)
         relations = line_up(engine, filter(None, [output.base]), inbox.new, rules, output.name)
         if params.merge.engine == "dask" and inbox.new:

@@ -7,7 +7,7 @@ those whose key columns come again. Both are in `lineage/merge/rules.py`.
 from lineage.core import paths
 from lineage.core.console import new_app, say
 from lineage.merge.databases import carry_rows, open_tables, union_all_by_name
-from lineage.merge.inbox import find_runs, new_files
+from lineage.merge.inbox import find_runs, new_files, unchanged
 from lineage.merge.rules import merge_or_rebase, rules_for_results
 from lineage.tables.sources import add_sources
 
@@ -27,7 +27,7 @@ def main() -> None:
     root = paths.find_root()
     params = read_params(root / paths.PARAMS)
     rules = rules_for_results(params.merge)
-    with guarded_output(root, paths.DATABASE) as output:
+    with guarded_output(root, paths.DATABASE) as output, unchanged(root / paths.INCOMING_RESULTS):
         inbox = new_files(root, paths.INCOMING_RESULTS, rules, output.sources)
         new = inbox.databases
         rules.ancestors.update(find_origins(root, output.name, output.base, new))

@@ -36,8 +36,7 @@ def code_files(root: Path) -> Files:
         place = root / name
         for path in (place, *place.rglob("*.py")):
             if path.suffix == ".py":
-                known = path.relative_to(root)
-                _add(root, known.as_posix(), files)
+                _add(root, path.relative_to(root).as_posix(), files)
     return files
 
 

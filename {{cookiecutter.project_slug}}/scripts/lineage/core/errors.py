@@ -52,11 +52,14 @@ def explain_missing(extra: str, asked_by: str) -> Iterator[None]:
         if extra not in WITH_PACKAGES and not is_extra:
             raise
         asked = module.strip(".").partition(".")[0] or extra  # or another that this one needs
-        problem = f"{asked_by} asks for an extra that is not here: {error}"
-        raise BadInput(problem, f"make setup EXTRAS={asked}") from None
+        raise BadInput(
+            f"{asked_by} asks for an extra that is not here: {error}", f"make setup EXTRAS={asked}"
+        ) from None
 
 
 def not_installed(missing: ModuleNotFoundError) -> BadInput:
     """Make the error for a Python that lacks a package of the project's environment."""
-    problem = f"{missing.name} is not installed in the Python that runs this"
-    return BadInput(problem, "make setup && . .venv/bin/activate")
+    return BadInput(
+        f"{missing.name} is not installed in the Python that runs this",
+        "make setup && . .venv/bin/activate",
+    )

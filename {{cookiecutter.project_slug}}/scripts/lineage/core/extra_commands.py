@@ -42,8 +42,7 @@ class ExtraCommands(Group):
             return None
         from typer.main import get_group
 
-        module = str(self.commands[cmd_name])
-        app = _find_app(module, f"{ctx.info_name} {cmd_name}", cmd_name)
+        app = _find_app(str(self.commands[cmd_name]), f"{ctx.info_name} {cmd_name}", cmd_name)
         return get_group(app).commands[cmd_name]
 
 

@@ -118,8 +118,10 @@ def _type_of_both(incoming: LinedUp, column: Column, types: set[str], values: Va
     kinds = ["text", "numbers"]
     here, others = kinds if "text" in values[number] else reversed(kinds)
     place = f"{incoming.sources[number or 0]}: table {incoming.name!r}, column {column.name!r}"
-    remedy = f"give the column one type in all sources, or: {incoming.rules.cast_option}"
-    raise BadInput(f"{place} holds {here}, others {others}", remedy)
+    raise BadInput(
+        f"{place} holds {here}, others {others}",
+        f"give the column one type in all sources, or: {incoming.rules.cast_option}",
+    )
 
 
 def _strict_type(kind: str) -> str:
@@ -167,8 +169,10 @@ def redeclare(connection: sqlite3.Connection, name: str, column: Column, kind: s
     new = None if is_row_number else _with_type(table, column, kind)
     if new is None:
         declares = f"declares {column.name!r} as {column.type or 'nothing'}"
-        problem = f"table {name!r} {declares}, and needs {kind or 'no type'}"
-        raise BadInput(problem, f"create the table anew with {column.name} {kind}")
+        raise BadInput(
+            f"table {name!r} {declares}, and needs {kind or 'no type'}",
+            f"create the table anew with {column.name} {kind}",
+        )
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute(
         "UPDATE main.sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (new, name)

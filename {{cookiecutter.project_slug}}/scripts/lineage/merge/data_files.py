@@ -111,9 +111,10 @@ def copy_rows(
     except duckdb.IOException as error:
         nested = re.search(r'"exception_message":"(.*?)(?<!\\)"', str(error))
         reason = nested.group(1) if nested else str(error).splitlines()[0]
-        problem = f"{name} cannot be written, and is as it was: {reason}"
-        remedy = "ls -ld . && df -h .   # is it writable, is there space?"
-        raise Refused(problem, remedy) from error
+        raise Refused(
+            f"{name} cannot be written, and is as it was: {reason}",
+            "ls -ld . && df -h .   # is it writable, is there space?",
+        ) from error
 
 
 @dataclass

@@ -76,8 +76,9 @@ def open_tables(
         if not is_proven:
             check_integrity(output)
     except sqlite3.IntegrityError as error:
-        problem = f"an incoming row breaks a rule of the base: {error}"
-        raise BadInput(problem, "correct the incoming file") from error
+        raise BadInput(
+            f"an incoming row breaks a rule of the base: {error}", "correct the incoming file"
+        ) from error
     except sqlite3.DatabaseError as error:
         if str(error) in WRITE_ERRORS:
             raise _not_written(str(error)) from error
@@ -100,8 +101,10 @@ def _each_table(
 
 
 def _not_written(reason: str) -> Refused:
-    problem = f"the merged database cannot be written, and the old one is as it was: {reason}"
-    return Refused(problem, "ls -ld . && df -h .   # is it writable, is there space?")
+    return Refused(
+        f"the merged database cannot be written, and the old one is as it was: {reason}",
+        "ls -ld . && df -h .   # is it writable, is there space?",
+    )
 
 
 @contextmanager

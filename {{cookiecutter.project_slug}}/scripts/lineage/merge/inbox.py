@@ -3,7 +3,8 @@
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lineage.core.errors import BadInput, Refused
 from lineage.merge.rules import Rules
 from lineage.tables.parts import is_parts, parts_of
 from lineage.tables.sources import Source, Sources, count_and_read
-from lineage.tracked.hashes import listing_md5, path_md5
+from lineage.tracked.hashes import listing_md5, manifest_of, path_md5
 
 DATABASES = (".db", ".sqlite", ".sqlite3", ".duckdb")
 PARQUET = (".parquet", ".pq")
@@ -134,6 +135,22 @@ def new_files(root: Path, folder: str, rules: Rules, merged_before: Sources) -> 
     return inbox
 
 
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """Check afterwards that nothing came into a folder, went or changed meanwhile.
+
+    DVC records what is there when a stage ends; a batch that came during a merge would be recorded
+    as merged, and never be.
+
+    Raises:
+        Refused: something did.
+    """
+    before = manifest_of(folder)
+    yield
+    if manifest_of(folder) != before:
+        raise Refused(f"{folder} was changed while it was merged", "dvc repro")
+
+
 def _remedy(name: str) -> str:
     """Name the command after which a file is no longer in the way; a log is part of a database."""
     if name.endswith("-wal"):
@@ -160,8 +177,9 @@ def is_other(file: Path) -> bool:
 
 def natural(path: Path) -> list[str | int]:
     """Split a path so that its numbers count as numbers: `b9` comes before `b10`."""
-    parts = re.split("([0-9]+)", path.as_posix())
-    return [int(part) if part.isdecimal() else part for part in parts]
+    return [
+        int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", path.as_posix())
+    ]
 
 
 def find_runs(root: Path) -> list[Path]:

@@ -194,6 +194,8 @@ def _run_of(
         raise BadInput(problem, shlex.join(["mv", str(file), str(file.with_stem(other))]))
     if run not in runs:
         problem = f"{file} holds predictions of run {run}, which has no row in {paths.METRICS} of"
-        remedy = f"rm {shlex.quote(str(file))}   # or put the database of that run beside it"
-        raise BadInput(f"{problem} {database}", remedy)
+        raise BadInput(
+            f"{problem} {database}",
+            f"rm {shlex.quote(str(file))}   # or put the database of that run beside it",
+        )
     return run

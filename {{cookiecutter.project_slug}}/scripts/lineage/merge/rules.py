@@ -75,8 +75,10 @@ class Rules:
     def require_key_columns(self) -> None:
         """Raise `BadInput` where a rebase has none."""
         if self.strategy == "rebase" and not self.key_columns:
-            problem = "rebase needs key columns: what decides which rows are replaced?"
-            raise BadInput(problem, f"set {self.key_option}")
+            raise BadInput(
+                "rebase needs key columns: what decides which rows are replaced?",
+                f"set {self.key_option}",
+            )
 
     def settle(self, plan: Plan) -> None:
         """Raise `Refused` where a plan has conflicts that the rules do not settle."""

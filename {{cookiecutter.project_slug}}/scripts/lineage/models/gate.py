@@ -73,8 +73,11 @@ def decide(models: Models, runs: list[Row], strategy: str | None) -> Decision:
     new = [run for run in best_on_validation(new, metric) if run["track_id"] != own]
     challengers = find_challengers(models, new)
     if not challengers:
-        why = f"{own} stays; there is no new model with a value of {metric}"
-        return Decision(None, why, compared=bool(new))
+        return Decision(
+            None,
+            f"{own} stays; there is no new model with a value of {metric}",
+            compared=bool(new),
+        )
     if incumbent["by_hand"]:
         say(f"{own} was put there by hand: {BY_HAND}")
     return compare(models, as_row(incumbent), challengers)
@@ -90,8 +93,10 @@ def first_model(models: Models, runs: list[Row]) -> Decision:
             " so there is no first model for production"
         )
     first = challengers[0]
-    value = f"{metric}={first[metric]:.4f}{how_chosen(first, metric)}"
-    return Decision(first, f"first model of the project, {value}")
+    return Decision(
+        first,
+        f"first model of the project, {metric}={first[metric]:.4f}{how_chosen(first, metric)}",
+    )
 
 
 def find_challengers(models: Models, runs: list[Row]) -> list[Row]:

@@ -54,8 +54,10 @@ def write_reports(root: Path, track_ids: Sequence[str], metric: str, mode: str) 
     newest = best_runs(database, metric, mode, track_ids=track_ids)
     newest = newest or best_runs(database, metric, mode)
     best = newest[0]
-    text = json.dumps({name: best[name] for name in metrics}, indent=2)
-    write_text(root / paths.METRICS_FILE, text + "\n")
+    write_text(
+        root / paths.METRICS_FILE,
+        json.dumps({name: best[name] for name in metrics}, indent=2) + "\n",
+    )
 
     score = choice_of(best, metric)
     tables = {
@@ -96,8 +98,7 @@ def version_lines(runs: list[Row], best: Row, metrics: list[str]) -> Lines:
         else:
             others.append(version)
     if others:
-        why = f"not in the plot of versions, since not measured on {conditions}"
-        say(f"{why}: {', '.join(others)}")
+        say(f"not in the plot of versions, since not measured on {conditions}: {', '.join(others)}")
     return lines
 
 

@@ -38,8 +38,10 @@ def model_name(track_id: str) -> str:
 
 def models_in(folder: Path) -> dict[str, Path]:
     """Map the run ids of a folder's models to their paths."""
-    models = sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}"))
-    return {path.name.removesuffix(MODEL_SUFFIX): path for path in models}
+    return {
+        path.name.removesuffix(MODEL_SUFFIX): path
+        for path in sorted(folder.glob(f"[!.]*{MODEL_SUFFIX}"))
+    }
 
 
 def checked_md5(root: Path, path: Path) -> str:

@@ -80,8 +80,9 @@ class NewestValues:
         """Write `best f1_score 0.9409  step=3, loss=0.41`, as far as the terminal is wide."""
         from rich.text import Text
 
-        text = f"best {self.best}  {newest_values(self.root)}"
-        return Text(text, no_wrap=True, overflow="ellipsis")
+        return Text(
+            f"best {self.best}  {newest_values(self.root)}", no_wrap=True, overflow="ellipsis"
+        )
 
 
 @contextmanager

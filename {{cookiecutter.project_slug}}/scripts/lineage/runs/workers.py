@@ -95,8 +95,11 @@ def do_all(
 def record_death(root: Path, run: Run, error: str) -> Outcome:
     """Record a run as failed; loky's message says how its process ended: `SIGKILL(-9)`."""
     codes = ", ".join(re.findall(r"exit codes of the workers are \{(.*)\}", error))
-    question = "is there memory for sweep.jobs runs at a time?"
-    return record_failure(root, run, f"its process died twice ({codes}); {question}")
+    return record_failure(
+        root,
+        run,
+        f"its process died twice ({codes}); is there memory for sweep.jobs runs at a time?",
+    )
 
 
 def _new_worker(environment: Environment, all_workers: ExitStack) -> Any:

@@ -39,8 +39,11 @@ def check_remote(root: Path, profile: str | None = None) -> Step:
     config = dvc_config(root)
     name = config["core"].get("remote")
     if name is None:
-        nowhere = "none configured: nothing leaves this machine"
-        return skipped("remote", nowhere, "dvc remote add --default storage URL")
+        return skipped(
+            "remote",
+            "none configured: nothing leaves this machine",
+            "dvc remote add --default storage URL",
+        )
     if name not in config["remote"]:
         raise BadInput(f"{name} is the default but has no URL", f"dvc remote add {name} URL")
     url = config["remote"][name]["url"]

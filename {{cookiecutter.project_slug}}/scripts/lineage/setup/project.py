@@ -129,8 +129,11 @@ def _data(root: Path) -> Step:
         else:
             changed.append(name)
     if changed:
-        problem = f"changed since it was recorded: {', '.join(changed)}"
-        return skipped("data", problem, "dvc repro   # records it")
+        return skipped(
+            "data",
+            f"changed since it was recorded: {', '.join(changed)}",
+            "dvc repro   # records it",
+        )
     names = ", ".join(stored)
     return done("data", f"put into the cache: {names}" if stored else "nothing new for the cache")
 
@@ -193,8 +196,10 @@ def _pull(root: Path, profile: str | None) -> Step:
     with progress("fetching data, models and results"):
         run_dvc(root, "pull")
     if absent := _not_in_workspace(root):
-        remedy = "dvc push   # where they were made; then here: make setup"
-        raise Refused(f"not in the remote: {', '.join(absent)}", remedy)
+        raise Refused(
+            f"not in the remote: {', '.join(absent)}",
+            "dvc push   # where they were made; then here: make setup",
+        )
     fetched = f"fetched {len(lacking)}: {names}"
     hashes = with_files(root, lacking.values())
     if unsent := missing_in_remote(root, open_remote(root), hashes):

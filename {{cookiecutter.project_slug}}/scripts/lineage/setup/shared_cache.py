@@ -25,8 +25,10 @@ def link_types() -> str:
 def check_links(types: object) -> None:
     """Raise `Refused` where root could write into the cache through a link of these types."""
     if link_types() == COPIES and re.search("hard|sym", str(types)):
-        remedy = f"dvc config --local cache.type {COPIES} && dvc checkout --relink"
-        raise Refused("you are root, and could write into the cache through a link", remedy)
+        raise Refused(
+            "you are root, and could write into the cache through a link",
+            f"dvc config --local cache.type {COPIES} && dvc checkout --relink",
+        )
 
 
 def make_cache(root: Path, answer: str | None) -> Step:

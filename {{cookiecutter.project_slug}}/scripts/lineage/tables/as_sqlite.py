@@ -84,5 +84,7 @@ def check_width(place: Path | str, table: Table) -> None:
     """Raise `BadInput` where a table has so many columns that SQLite cannot number its rows."""
     count = len(table.columns)
     if count > MOST_COLUMNS:
-        problem = f"{place}: table {table.name!r} has {count} columns; {MOST_COLUMNS} can be merged"
-        raise BadInput(problem, "split it in two tables with one key, or merge it as parquet")
+        raise BadInput(
+            f"{place}: table {table.name!r} has {count} columns; {MOST_COLUMNS} can be merged",
+            "split it in two tables with one key, or merge it as parquet",
+        )

@@ -38,5 +38,6 @@ def ask(engine: Engine, path: Path, query: str) -> list[Any]:
         reason = str(error).splitlines()[0].rpartition("Error: ")[2]
         if reason.startswith("don't know what type"):  # and then a byte that nobody can print
             reason = "its metadata are damaged"
-        problem = f"{path} is not a readable parquet file: {reason}"
-        raise BadInput(problem, f"replace or remove {path}") from None
+        raise BadInput(
+            f"{path} is not a readable parquet file: {reason}", f"replace or remove {path}"
+        ) from None

@@ -95,8 +95,7 @@ def _explain(error: Exception) -> BaseException:
     if "interrupt" in reason.lower():
         return KeyboardInterrupt()
     if isinstance(error, duckdb.OutOfMemoryException):
-        remedy = f"export {MEMORY_VARIABLE}=8GB"
-        return Refused(f"the merge needs more memory: {reason}", remedy)
+        return Refused(f"the merge needs more memory: {reason}", f"export {MEMORY_VARIABLE}=8GB")
     if limit and isinstance(error, duckdb.ParserException):
         return BadInput(f"{MEMORY_VARIABLE}={limit}: {reason}", f"export {MEMORY_VARIABLE}=4GB")
     return BadInput(f"DuckDB cannot read the data: {reason}")

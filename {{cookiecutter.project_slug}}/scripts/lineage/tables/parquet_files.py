@@ -223,5 +223,7 @@ def require_columns(schema: Schema, names: Sequence[str]) -> None:
         if name not in schema.columns:
             known = shorten(", ".join(schema.columns), 200)
             remedy = "add it to the file, or choose other key columns"
-            problem = f"{schema.told} has no column {name!r}; it has: {known}"
-            raise BadInput(problem, f"{remedy} (now {list(names)})")
+            raise BadInput(
+                f"{schema.told} has no column {name!r}; it has: {known}",
+                f"{remedy} (now {list(names)})",
+            )

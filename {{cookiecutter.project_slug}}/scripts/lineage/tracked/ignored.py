@@ -54,8 +54,10 @@ def check_seen(root: Path) -> Step:
     rule = git(root, "check-ignore --verbose --no-index --", unseen[0]) or ""
     own = re.match(r"([^/:][^:]*):(\d+):[^!]", rule)
     remedy = f"sed -i {own[2]}d {own[1]}" if own else "git config core.excludesFile /dev/null"
-    problem = f"DVC passes over {', '.join(unseen)}, which an ignore rule hides from it"
-    raise Refused(problem, f"{remedy} && make setup")
+    raise Refused(
+        f"DVC passes over {', '.join(unseen)}, which an ignore rule hides from it",
+        f"{remedy} && make setup",
+    )
 
 
 def _stage_files(root: Path) -> set[str] | None:
