@@ -228,6 +228,8 @@ def test_an_empty_folder_of_batches(trained: Project) -> None:
         "error: data/incoming/ holds no .parquet file, and there is no data/train.parquet yet\n"
         "  → drop a batch into data/incoming/\n"
     )
+    trained.drop_batch(2)
+    assert "; 1 new file, 0 already merged; 450 rows now" in trained.script("merge_data")
 
 
 EXPERIMENTS = {

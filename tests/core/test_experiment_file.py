@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,16 +43,27 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(root: Path) -> None:
     assert load_experiment(root).fit(None, {}) == 42
 
 
+def type_remedy(root: Path, error: BadInput) -> subprocess.CompletedProcess[str]:
+    """Type the command that an error names."""
+    return subprocess.run(["bash", "-c", error.remedy or ""], cwd=root, capture_output=True, text=True, check=False)
+
+
 def test_what_is_wrong_with_it(root: Path) -> None:
     path = root / "experiment.py"
+    for command in ("init --quiet", "add experiment.py"):
+        subprocess.run(["git", *command.split()], cwd=root, check=True)
     path.write_text("def fit(:\n")
     with pytest.raises(
         BadInput, match=r"cannot be imported: SyntaxError: .*\(experiment.py, line 1\)\n  → python experiment.py"
-    ):
+    ) as caught:
         load_experiment(root)
+    shown = type_remedy(root, caught.value).stderr
+    assert shown.splitlines()[1:3] == ["    def fit(:", "            ^"], "the line and the place in it"
     path.write_text("import sys\nload_data = 1\n")
     with pytest.raises(BadInput, match=r"has no function load_data\(\)\n  → define load_data, fit, evaluate, save_"):
         load_experiment(root)
     path.unlink()
-    with pytest.raises(BadInput, match=r"experiment.py is missing\n  → git checkout -- experiment.py"):
+    with pytest.raises(BadInput, match=r"experiment.py is missing\n  → git checkout -- experiment.py") as caught:
         load_experiment(root)
+    assert type_remedy(root, caught.value).returncode == 0
+    assert load_experiment(root).fit(None, {}) == 42

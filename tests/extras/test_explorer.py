@@ -222,6 +222,8 @@ def test_versions_without_tag_are_compared_by_their_rows(versions: Versions, tmp
     assert found["metrics"]["f1_score"] == [None, None, None, None]
     done = project.run("python", "scripts/experiment_explorer.py", "show", "--version", "e0.9.0", code=1)
     assert done.stderr.startswith(f"error: {project.path}/results/experiments.db has no such run of e0.9.0\n  → python")
+    listed = project.run("bash", "-ec", done.stderr.partition("→ ")[2]).stdout
+    assert " e0.3.0 " in listed and "e0.9.0" not in listed
 
 
 # --- Proof -----------------------------------------------------------------------------------------------------------

@@ -336,6 +336,9 @@ def test_from_a_subfolder_a_linked_worktree_and_a_shallow_clone(versions: Versio
     project.git("clone", "--quiet", "--depth", "1", f"file://{project.path}", str(shallow.path))
     said = explore(shallow, *words, str(tmp_path / "shallow.parquet"), code=1)
     assert said == "error: there is no tag e0.1.0; the nearest: e1.10.1\n  → git fetch --unshallow --tags\n"
+    shallow.run("bash", "-ec", said.partition("→ ")[2])
+    shutil.copyfile(project.path / ".dvc/config.local", shallow.path / ".dvc/config.local")
+    explore(shallow, *words, str(tmp_path / "shallow.parquet"))
 
 
 def test_a_project_in_a_folder_of_a_larger_repository(bake: Bakery, tmp_path: Path) -> None:

@@ -154,6 +154,9 @@ def test_no_remedy_is_named_that_changes_nothing(tmp_path: Path, one: str, other
             merge(tmp_path / "no", *files, key_columns=("id",), cast_text=cast_text)
         said.add(str(raised.value).partition("→ ")[2])
     assert said == {"give the column one type in all files"}
+    by_duckdb(files[1], f"SELECT 2 AS id, {one} AS v")
+    merge(tmp_path / "out", *files, key_columns=("id",))
+    assert column(tmp_path / "out", "id") == [1, 2]
 
 
 def test_in_the_pipeline_the_remedy_is_a_key_of_params(baked: Project, tmp_path: Path) -> None:

@@ -43,8 +43,7 @@ def test_a_log_that_a_crashed_writer_left_is_not_replayed_over_the_merged_file(t
         merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
     assert [(tmp_path / name).read_bytes() for name in ("base.db", "base.db-wal")] == files
     assert refused.value.remedy == f"sqlite3 {base} 'PRAGMA journal_mode = DELETE'"
-    with closing(sqlite3.connect(base)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
+    subprocess.run(refused.value.remedy, shell=True, check=True)
     merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
     assert query(base, "SELECT count(*), max(id) FROM t") == [(501, 1000)]
 
@@ -65,8 +64,13 @@ def test_rows_written_during_a_merge_are_not_overwritten(tmp_path: Path) -> None
             connection.execute("INSERT INTO t VALUES (-2, 'theirs')")
         _, errors = merging.communicate(timeout=60)
     assert merging.returncode == 1 and "base.db was changed by another program meanwhile" in errors
+    assert errors.endswith("\n  → try again\n")
     assert query(base, "SELECT * FROM t ORDER BY id") == [(-2, "theirs"), (-1, "a")]
     assert [path.name for path in tmp_path.iterdir() if "tmp" in path.name] == []
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection, connection:
+        connection.execute("DELETE FROM t WHERE id > 0")  # fewer take less time
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert query(base, "SELECT id FROM t ORDER BY id") == [(-2,), (-1,), (0,)]
 
 
 # --- Files and folders -----------------------------------------------------------------------------------------------
@@ -104,7 +108,9 @@ def test_a_locked_or_broken_source_is_named_and_not_the_base(tmp_path: Path) -> 
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LineageError, match=r"b\.db: database is locked") as caught:
             merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
-    assert caught.value.remedy == "close the program that writes to it, then try again"
+        assert caught.value.remedy == "close the program that writes to it, then try again"
+    merge_databases_by_hand(Request(str(base), [str(new)], base, Rules("merge"), lambda _: True))
+    assert query(base, "SELECT id FROM t") == [("a",), ("b",)]
 
 
 # --- Parquet ---------------------------------------------------------------------------------------------------------

@@ -123,6 +123,11 @@ def test_as_many_columns_come_as_sqlite_can_number_and_more_are_refused_by_name(
             f"error: {wide}: table 't' has 1999 columns; 1998 can be merged\n"
             "  → split it in two tables with one key, or merge it as parquet\n"
         )
+    with closing(sqlite3.connect(tmp_path / "b1999.db")) as connection:
+        connection.execute("CREATE TABLE first AS SELECT id, c1, c2 FROM t")
+        connection.execute("CREATE TABLE second AS SELECT id, c1997, c1998 FROM t")
+        connection.execute("DROP TABLE t")
+    assert "first: +1 ~0 =0 !0\nmerge second: +1 ~0 =0 !0" in merge(tmp_path, "db", None, "b1999.db")
     database(tmp_path / "c.db", "CREATE TABLE t(id TEXT, other INT); INSERT INTO t VALUES('c', 7)")
     assert "the base: table 't' has 1999 columns" in merge(tmp_path, "db", "a1998.db", "c.db", code=2)
 
@@ -239,7 +244,8 @@ def test_a_file_with_a_damaged_page_is_named(broken: str, column: int, tmp_path:
         rows = pa.table({"id": range(10 * number, 10 * number + 10), "v": [0.5] * 10})
         pq.write_table(rows, tmp_path / name, use_dictionary=False)
     place = pq.read_metadata(tmp_path / broken).row_group(0).column(column).data_page_offset
-    content = bytearray((tmp_path / broken).read_bytes())
+    whole = (tmp_path / broken).read_bytes()
+    content = bytearray(whole)
     content[place] = 0x1F  # a field of a type that there is not
     (tmp_path / broken).write_bytes(content)
     sources = ("a.parquet", "b [1].parquet", "c.parquet")
@@ -247,6 +253,8 @@ def test_a_file_with_a_damaged_page_is_named(broken: str, column: int, tmp_path:
     assert said == (
         f"error: {broken} is not a readable parquet file: its metadata are damaged\n  → replace or remove {broken}\n"
     )
+    (tmp_path / broken).write_bytes(whole)
+    assert "+30 ~0 =0 !0" in merge(tmp_path, "data", "base.parquet", *sources, options="--key-columns id")
 
 
 # --- Files as small as can be, each of which once lost a value on this way -----------------------------------------------

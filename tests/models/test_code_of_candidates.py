@@ -69,7 +69,7 @@ def test_it_names_the_merge_that_makes_it_usable_and_then_it_is(project: Project
     assert card(project)["track_id"] != run["track_id"]
 
     project.git("config", "merge.dvc.driver", MERGE_DRIVER)
-    project.git("merge", "--quiet", "--no-edit", "e2.0.0")
+    project.run("bash", "-ec", f"git merge{needs.partition('git merge')[2].rstrip(')')}")
     project.dvc("checkout")
     assert "needs the code" not in models(project, "list")
     project.repro()
@@ -79,9 +79,14 @@ def test_it_names_the_merge_that_makes_it_usable_and_then_it_is(project: Project
 def test_a_commit_is_named_where_no_tag_is_and_a_fetch_where_no_commit_is(project: Project) -> None:
     project.git("tag", "--delete", "e2.0.0")
     commit = project.git("rev-parse", "--short=10", "deep")
+    project.git("clone", "--quiet", "--bare", ".", "../origin.git")
+    project.git("remote", "add", "origin", "../origin.git")
     assert f"needs the code of e2.0.0 (git merge {commit})" in models(project, "list")
     project.git("branch", "--quiet", "-D", "deep")
-    assert "which no commit here has (git fetch --all --tags)" in models(project, "list")
+    said = models(project, "list")
+    assert "which no commit here has (git fetch --all --tags)" in said
+    project.run("bash", "-ec", said.partition("which no commit here has (")[2].partition(")")[0])
+    assert f"needs the code of e2.0.0 (git merge {commit})" in models(project, "list")
 
 
 def test_code_of_an_earlier_commit_of_this_branch_is_here(trained: Project) -> None:

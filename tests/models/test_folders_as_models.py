@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -106,6 +107,22 @@ def test_it_is_added_and_pruned_as_a_candidate_and_measured_again(project: Proje
     frame[1:].to_parquet(test)
     said = run_version(project, "e0.4.0", 1e-6)
     assert f"production: {card(project)['track_id']} stays" in said and "against 0.9" in said, "measured again"
+
+
+def test_one_that_only_a_colleagues_commit_records_comes_with_a_fetch(project: Project, tmp_path: Path) -> None:
+    """Here its rows were merged, and a branch that this clone has never seen names its files."""
+    run = rows(project)[-1]
+    project.git("clone", "--quiet", "--bare", ".", str(tmp_path / "origin.git"))
+    project.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    project.git("reset", "--quiet", "--soft", "HEAD~1")
+    shutil.rmtree(project.path / "models")
+    words = ("download", "--run-id", run["track_id"], "--output", str(tmp_path / "got"))
+    problem, remedy = models(project, *words, code=1).splitlines()
+    assert problem.endswith(f"(e0.2.0): no commit records the folder {run['model_hash']}")
+    assert remedy == "  → git fetch --all"
+    project.run("bash", "-ec", remedy.removeprefix("  → "))
+    models(project, *words)
+    assert path_md5(tmp_path / "got") == run["model_hash"]
 
 
 def test_a_worktree_brings_it_home(project: Project) -> None:

@@ -70,10 +70,12 @@ def test_a_damaged_card_or_a_clone_without_data_is_said(trained: Project) -> Non
     path.unlink()  # it is a link into the cache
     path.write_text(text[:100])
     message = models(trained, "info", code=1)
-    assert (
-        "models/production/model.json is damaged: " in message and "dvc checkout --force models/production" in message
-    )
+    assert "models/production/model.json is damaged: " in message
     assert "model.json is damaged: " in models(trained, "promote", "--version", "e0.1.0", code=1)
+    remedy = message.partition("  → ")[2]
+    assert remedy == "dvc checkout --force models/production\n"
+    trained.run("bash", "-ec", remedy)
+    assert "is damaged" not in models(trained, "info") and path.read_text() == text
     clone = Project(trained.path.parent / "clone", trained.environment)
     trained.git("clone", "--quiet", str(trained.path), str(clone.path))
     assert "models/production is missing although dvc.lock records it\n  → dvc pull" in models(clone, "info", code=2)
@@ -105,7 +107,9 @@ def test_a_promotion_that_dvc_did_not_record_says_how_to_go_on(inside: Project, 
     message = refusal(lambda: promote_by_hand(None, "third", None, None, None), Refused)
     assert "models/production would lose rows or files, and its present bytes are recorded nowhere" in message
     assert "dvc checkout --force models/production" in message and card(inside)["track_id"] == "again"
-    inside.dvc("commit", "--force", "promote_model")
+    record, back = message.split("  → ")[1:]
+    assert record.startswith("dvc commit --force   # ") and back.startswith("dvc checkout --force models/production ")
+    inside.run("bash", "-ec", record)
     promote_by_hand(None, "third", None, None, None)
     assert card(inside)["replaced"] == "again" and "changed outs" not in inside.dvc("status", "promote_model")
 

@@ -20,6 +20,48 @@ from conftest import TEMPLATE, Project, copy_project
 from remedies import GAP, SCRIPTS, State, database, go_through, pieces_of, remedies_of
 
 TYPED = {
+    r"sed -i 's|^      - experiment.py$|&…|' dvc.yaml": "test_a_module_beside_experiment_py_is_imported_listed_and_seen_to_change",
+    "make setup EXTRAS=…": "test_each_extra_can_be_deleted_alone_and_the_others_work",
+    "make setup && . .venv/bin/activate": "test_make_setup_finishes_it",
+    "git checkout -- experiment.py": "test_what_is_wrong_with_it",
+    "python experiment.py": "test_what_is_wrong_with_it",
+    "write in params.yaml: version: …": "test_a_version_that_is_an_alias_is_left_to_its_writer",
+    "dvc repro": "test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results",
+    "python scripts/experiment_explorer.py list": "test_versions_without_tag_are_compared_by_their_rows",
+    "give the column one type in all files": "test_no_remedy_is_named_that_changes_nothing",
+    ", or: …": "test_in_the_pipeline_the_remedy_is_a_key_of_params",
+    "dvc push": "test_a_pull_from_this_machines_cache_says_so_when_the_remote_lacks_it",
+    "python scripts/version_tag.py --suggest": "test_each_refusal_names_its_command_and_makes_no_tag",
+    "dvc pull …": "test_clone_that_pulled_only_a_part_refuses_to_start_over",
+    "git merge …": "test_it_names_the_merge_that_makes_it_usable_and_then_it_is",
+    "drop a batch into data/incoming/": "test_an_empty_folder_of_batches",
+    "sqlite3 … 'PRAGMA journal_mode = DELETE'": "test_a_log_that_a_crashed_writer_left_is_not_replayed_over_the_merged_file",
+    "correct the incoming file, or choose other key columns: …": "test_the_remedy_of_a_rebase_names_its_key",
+    "dvc checkout --force models/production": "test_a_damaged_card_or_a_clone_without_data_is_said",
+    "git fetch --all": "test_one_that_only_a_colleagues_commit_records_comes_with_a_fetch",
+    "git fetch --all --tags": "test_a_commit_is_named_where_no_tag_is_and_a_fetch_where_no_commit_is",
+    "write to exactly the path that it is given": "test_a_model_that_cannot_be_had_again_is_a_failed_run_and_the_next_train_works",
+    "python scripts/train.py --debug": "test_a_failed_run_is_recorded_with_its_error_and_the_others_finish",
+    "dvc config --local … VALUE": "test_setup_refuses_to_go_on_with_a_secret_in_the_committed_configuration",
+    "install git, then: make setup": "test_without_git_rendering_succeeds_and_setup_finishes_it",
+    "split it in two tables with one key, or merge it as parquet": "test_as_many_columns_come_as_sqlite_can_number_and_more_are_refused_by_name",
+    "replace or remove …": "test_a_file_with_a_damaged_page_is_named",
+    "close the program that writes to it, then try again": "test_a_locked_or_broken_source_is_named_and_not_the_base",
+    "git status": "test_a_hook_that_says_no_leaves_the_index_as_it_was",
+    "wait for it, or end that process; then try again": "test_a_lock_that_is_held_names_its_holder",
+    "cp -r … ….mine": "test_results_edited_by_hand_are_not_built_on",
+    "dvc commit --force": "test_a_promotion_that_dvc_did_not_record_says_how_to_go_on",
+    "sed -i …d … && make setup": "test_files_that_the_project_itself_ignores_are_named_and_can_be_tracked",
+    "git config core.excludesFile /dev/null && make setup": "test_a_folder_that_a_rule_of_the_machine_hides_from_dvc_is_named_and_the_remedy_works",
+    "git fetch --unshallow --tags": "test_from_a_subfolder_a_linked_worktree_and_a_shallow_clone",
+    "python scripts/version_tag.py --start": "test_a_tagged_version_gets_no_new_runs_and_the_command_of_the_message_starts_the_next",
+    "try again": "test_rows_written_during_a_merge_are_not_overwritten",
+    "python scripts/version_tag.py --renumber": "test_a_renumbering_that_was_killed_at_any_write_is_completed_by_the_same_command",
+    "set experiment.version: … in params.yaml, then: dvc repro": "test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results",
+    "python scripts/version_tag.py --version …": "test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results",
+    'python scripts/version_tag.py … --commit "message"': "test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results",
+    "git add them, or name them in .gitignore": "test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results",
+    "git pull --no-rebase … …": "test_the_second_to_push_a_number_gets_another_and_nothing_is_lost",
     "export DASK_JOBQUEUE__SLURM__CORES=4 DASK_JOBQUEUE__SLURM__MEMORY=16GB": "test_batch_jobs_of_slurm_are_the_workers",
     "find … -type d -exec chmod g+rwxs {} +": "test_a_cache_of_a_group_that_is_closed_to_the_group",
     "mkdir -p … && cp -rn …/. … && cp …/.dvc/config.local …/.dvc && cd … && dvc checkout --allow-missing": "test_a_worktree_with_a_cache_of_its_own",
@@ -89,6 +131,19 @@ STATES = {
         "python scripts/doctor.py --send",
         "dvc remote add --default storage URL",
         then="{ python scripts/doctor.py --send || true; } | grep '^sent 21 objects of version tags to the remote$'",
+    ),
+    "a dvc.yaml that DVC cannot read": State(
+        "echo x >> dvc.yaml", f"{TAG} --next patch", "dvc status", "dvc status || git checkout -- dvc.yaml"
+    ),
+    "added rows, and no recorded version to compare": State(
+        "mkdir -p ../digit-experiments-remote && mv ../cache/files ../digit-experiments-remote/ && "
+        "cp data/train.parquet t && rm data/train.parquet && python -c '"
+        "import pandas as pd; pd.read_parquet(\"t\").to_parquet(\"data/train.parquet\")'",
+        "python scripts/merge_data.py",
+        "dvc fetch data/train.parquet",
+    ),
+    "a link that leads nowhere": State(
+        "ln -sf nowhere data/incoming/batch_001.parquet", "python scripts/merge_data.py", "dvc checkout"
     ),
     "another database": State(
         "", f"{TAG} --list --db other.db", "leave --db out", f"{TAG} --list", None

@@ -63,7 +63,8 @@ def test_setup_refuses_to_go_on_with_a_secret_in_the_committed_configuration(bak
         " was it ever pushed? ask for a new one\n"
     )
     assert project.run("git", "rev-parse", "--verify", "--quiet", "HEAD", code=1).stdout == ""
-    project.dvc("config", "--local", "remote.storage.secret_access_key", SECRET_KEY)
+    remedy = printed.partition("→ ")[2].partition("   #")[0]
+    project.run("bash", "-ec", remedy.replace("VALUE", SECRET_KEY))
     project.dvc("config", "--unset", "remote.storage.secret_access_key")
     assert "✓ secrets none in .dvc/config" in setup(project, "--first")
     assert SECRET_KEY.encode() not in all_blobs(project)

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from clones_project import DATABASE, clone, md5, next_version, versions
 from conftest import Project, copy_project
+from inbox_project import command_in, type_it
 
 pytestmark = pytest.mark.slow
 TRAIN = "data/train.parquet"
@@ -95,7 +96,7 @@ def test_clone_that_pulled_only_a_part_refuses_to_start_over(
         f"  → dvc pull {missing}" in output
     )
     assert not target.exists()
-    colleague.dvc("pull", missing)
+    type_it(colleague, command_in(output, "→ "))
     colleague.repro()
     assert versions(colleague) == ["e0.1.0", "e0.2.0"]
 
@@ -119,7 +120,7 @@ def test_a_missing_output_that_the_cache_has_needs_only_a_checkout(trained: Proj
     output = trained.repro(code=255)
     assert f"error: {DATABASE} is missing although dvc.lock records it" in output
     assert f"  → dvc checkout {DATABASE}" in output
-    trained.dvc("checkout", DATABASE)
+    type_it(trained, command_in(output, "→ "))
     trained.repro()
     assert versions(trained) == ["e0.1.0", "e0.2.0"]
 
@@ -141,7 +142,7 @@ def test_old_tag_without_checkout_refuses_to_build_on_newer_results(second: Proj
         " checkout\n  → dvc checkout\n" in output
     )
     assert md5(second.path / DATABASE) == newer
-    second.dvc("checkout")
+    type_it(second, command_in(output, "→ "))
     second.repro()
     assert versions(second) == ["e0.1.0", "e0.9.0"]
     second.git("checkout", "--quiet", "--force", "main")
@@ -199,7 +200,8 @@ def test_results_edited_by_hand_are_not_built_on(trained: Project) -> None:
         in output
     )
     assert md5(trained.path / DATABASE) == edited
-    trained.dvc("checkout", "--force", DATABASE)
+    type_it(trained, output.partition("  → ")[2].replace("  → ", "").partition("ERROR")[0])
+    assert md5(trained.path / f"{DATABASE}.mine") == edited
     trained.repro()
     assert versions(trained) == ["e0.1.0", "e0.2.0"]
 

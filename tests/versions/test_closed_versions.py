@@ -103,8 +103,13 @@ def test_a_new_version_changes_no_other_byte_of_the_params(before: str) -> None:
 
 
 def test_a_version_that_is_an_alias_is_left_to_its_writer() -> None:
-    with pytest.raises(BadInput, match=r"does not stand there as text\n  → write in params.yaml: version: e0.2.0"):
-        with_version("x: &v e0.1.0\nexperiment:\n  version: *v\ny: *v\n", "e0.2.0")
+    params = "x: &v e0.1.0\nexperiment:\n  version: *v\ny: *v\n"
+    with pytest.raises(BadInput, match=r"does not stand there as text\n  → write in params.yaml: ") as caught:
+        with_version(params, "e0.2.0")
+    line = str(caught.value.remedy).removeprefix("write in params.yaml: ")
+    assert line == "version: e0.2.0"
+    written = params.replace("version: *v", line)
+    assert with_version(written, "e0.3.0") == written.replace(line, "version: e0.3.0")
 
 
 @pytest.mark.slow

@@ -129,20 +129,36 @@ def test_each_refusal_names_its_command_and_makes_no_tag(trained: Project) -> No
     assert problem.startswith("error: e0.1.0 is tagged (by Ada Lovelace, 20")
     assert problem.endswith(f", commit {trained.git('rev-parse', '--short=7', 'HEAD')})")
     assert remedy == f"  → {TAG} --suggest"
+    assert "  → " in trained.run("bash", "-ec", remedy.removeprefix("  → ")).stdout, "it names the next one"
     assert "give one of --suggest, --start, --version, --next, --renumber, --list" in tag(trained, code=2)
     assert "is not a version" in tag(trained, "--version", "--output=x", code=2)
 
 
 @pytest.mark.slow
 def test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_results(tagged: Project) -> None:
+    remedy = "set experiment.version: e0.2.0 in params.yaml, then: dvc repro"
+    assert tag(tagged, "--version", "e0.2.0", code=1).endswith(f"  → {remedy}\n")
     tagged.set_param("experiment.version", "e0.2.0")
-    tagged.repro()
-    assert tag(tagged, "--next", "patch", "--commit", "x", code=1).splitlines() == [
-        "error: the results are of e0.2.0, which is free, and not of e0.1.1",
-        f"  → {TAG} --version e0.2.0",
-    ]
+    problem, remedy = tag(tagged, "--version", "e0.2.0", code=1).splitlines()
+    assert problem == "error: dvc status is not clean: train"
+    assert remedy == "  → dvc repro   # in a fresh clone first: dvc pull"
+    tagged.run("bash", "-ec", remedy.removeprefix("  → "))
+    problem, remedy = tag(tagged, "--next", "patch", "--commit", "x", code=1).splitlines()
+    assert problem == "error: the results are of e0.2.0, which is free, and not of e0.1.1"
+    assert remedy == f"  → {TAG} --version e0.2.0"
     assert "dvc.lock" in tagged.git("status", "--porcelain"), "a refusal commits nothing"
-    assert tag(tagged, "--next", "minor", "--commit", "x").startswith("tagged e0.2.0: ")
+    command = remedy.removeprefix("  → ")
+    problem, remedy = tagged.run("bash", "-ec", command, code=1).stderr.splitlines()
+    assert problem == "error: the tree is not clean: dvc.lock, params.yaml"
+    assert remedy == f'  → {TAG} … --commit "message"   # new files: git add them'
+    command = remedy.removeprefix("  → ").replace(TAG, "").replace("…", command)
+    (tagged.path / "note.py").write_text("# new\n", encoding="utf-8")
+    problem, remedy = tagged.run("bash", "-ec", command, code=1).stderr.splitlines()
+    assert problem == "error: new files are not tracked: note.py"
+    assert remedy == "  → git add them, or name them in .gitignore"
+    tagged.git("add", "note.py")
+    assert tagged.run("bash", "-ec", command).stdout.startswith("tagged e0.2.0: ")
+    assert tagged.git("log", "-1", "--format=%s") == "message"
     said = tag(tagged, "--next", "patch")
     assert said.startswith("tagged e0.2.1: ") and said.endswith(
         "its rows say e0.2.0, as do those of that tag: they are the same runs\n"
