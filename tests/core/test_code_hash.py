@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,13 @@ def test_what_is_not_python_is_named(root: Path) -> None:
     change(root, "late.py", "import grow", "import grow grow")
     with pytest.raises(
         BadInput, match=r"^late.py cannot be imported: SyntaxError: .*\(late.py, line 1\)\n  → python late.py$"
-    ):
+    ) as caught:
         code_files(root)
+    shown = subprocess.run(
+        ["bash", "-c", str(caught.value.remedy)], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert "line 1\n    from training import grow grow\n" in shown.stderr
+    change(root, "late.py", "grow grow", "grow")
+    assert set(code_files(root)) == IMPORTED
+    change(root, "late.py", "import grow", "import grow grow")
     assert len(evaluate_hash(root)) == 32, "the evaluation does not import it"

@@ -81,10 +81,16 @@ def test_a_rebase_by_hand_asks_with_counts(tmp_path: Path) -> None:
     assert sorted(row["v"] for row in rows_of(tmp_path / "out.parquet")) == [2, 9]
     command(tmp_path, *words, "--yes")  # the same bytes again
     parquet(tmp_path / "new.parquet", id=[1, 2], v=[3, 9])
-    assert command(tmp_path, *words, "--yes", code=1).stderr == (
-        "error: out.parquet would be replaced, and its bytes are recorded nowhere\n"
-        "  → mv out.parquet out.parquet.old   # or: dvc add out.parquet; by hand --backup-tag NAME pins it\n"
-    )
+    problem, remedy = command(tmp_path, *words, "--yes", code=1).stderr.splitlines()
+    assert problem == "error: out.parquet would be replaced, and its bytes are recorded nowhere"
+    assert remedy == "  → mv out.parquet out.parquet.old   # or: dvc add out.parquet; by hand --backup-tag NAME pins it"
+    subprocess.run(["bash", "-ec", remedy.removeprefix("  → ")], cwd=tmp_path, check=True)
+    command(tmp_path, *words, "--yes")
+    found = {name: [row["v"] for row in rows_of(tmp_path / name)] for name in ("out.parquet", "out.parquet.old")}
+    assert {name: sorted(values) for name, values in found.items()} == {
+        "out.parquet": [3, 9],
+        "out.parquet.old": [2, 9],
+    }
 
 
 MISTAKES = {

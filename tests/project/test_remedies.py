@@ -20,6 +20,11 @@ from conftest import TEMPLATE, Project, copy_project
 from remedies import GAP, SCRIPTS, State, database, go_through, pieces_of, remedies_of
 
 TYPED = {
+    "python …": "test_what_is_not_python_is_named",
+    "mv … ….old": "test_a_rebase_by_hand_asks_with_counts",
+    "mv … …": "test_a_folder_without_a_record_is_no_folder_of_parts",
+    "dvc checkout …": "test_a_missing_output_that_the_cache_has_needs_only_a_checkout",
+    "dvc checkout --force …": "test_results_edited_by_hand_are_not_built_on",
     r"sed -i 's|^      - experiment.py$|&…|' dvc.yaml": "test_a_module_beside_experiment_py_is_imported_listed_and_seen_to_change",
     "make setup EXTRAS=…": "test_each_extra_can_be_deleted_alone_and_the_others_work",
     "make setup && . .venv/bin/activate": "test_make_setup_finishes_it",
