@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,10 @@ def test_a_failure_half_way_leaves_nothing_behind(trained: Project) -> None:
     )
     trained.commit("DVC cannot read this")
     said = sh(trained, "setup", "a", code=1)
-    assert "is not as dvc.lock records it: " in said and "→ make doctor" in said
-    assert traces(trained) == before
+    assert "is not as dvc.lock records it: " in said and traces(trained) == before
+    shown = trained.run(*remedies(said)[0].split(), f"VENV={sys.prefix}", code=2).stdout
+    assert "✗ stages  DVC cannot read them: './dvc.yaml' validation failed\n    → dvc status   # says where\n" in shown
+    assert "extra keys not allowed, in stages -> train -> oops" in trained.dvc("status", code=1)
     trained.git("revert", "--no-edit", "HEAD")
     sh(trained, "setup", "a")
 

@@ -56,6 +56,7 @@ def examine(root: Path) -> Iterator[Step]:
         "secrets": check_secrets,
         "links": _links,
         "cache": _cache,
+        "stages": _stages,
         "outputs": _outputs,
         "trees": _worktrees,
         "remote": _remote,
@@ -159,6 +160,19 @@ def _cache(root: Path) -> Step:
         remedy = f"find {folder} -type d -exec chmod g+rwxs {{}} +"
         raise Refused(problem, remedy)
     return done("cache", str(folder))
+
+
+def _stages(root: Path) -> Step:
+    """Let DVC read `dvc.yaml`, `dvc.lock` and all `.dvc` files."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            stages = repo.index.stages
+    except DvcException as error:
+        raise Refused(f"DVC cannot read them: {error}", "dvc status   # says where") from None
+    return done("stages", f"DVC can read all {len(stages)}")
 
 
 def _outputs(root: Path) -> Step:
