@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 100 kB and 100 files."""
+def small_disk(folder: Path, size: str = "size=100k,nr_inodes=100") -> Iterator[Path]:
+    """A file system of 100 kB and 100 files, or of another size."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k,nr_inodes=100", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:

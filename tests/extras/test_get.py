@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -290,6 +291,8 @@ def test_a_missing_artifact_lists_near_matches(versions: Versions, tmp_path: Pat
     out = ("--output", str(tmp_path / "out"))
     said = explore(versions.project, "get", "--version", "e0.1.0", "--artifact", "models/produktion", *out, code=1)
     assert said.startswith("error: models/produktion is not in e0.1.0; near matches: models/production")
+    shown = versions.project.run("sh", "-c", said.partition("→ ")[2]).stdout
+    assert re.search(r"^ artifacts +models/production ", shown, re.MULTILINE), shown
     said = explore(versions.project, "get", "--version", "e0.1.0", "--artifact", "model.bin", *out, code=1)
     assert "near matches: models/production/model.bin" in said
     said = explore(versions.project, "get", "--version", "e0.1.0", "--artifact", 'data/\'; rm -rf "x"', *out, code=1)
@@ -309,12 +312,14 @@ def test_links_and_tags_without_a_lock(versions: Versions, tmp_path: Path) -> No
     project.git("rm", "--quiet", "dvc.lock")
     project.commit("a link, no lock")
     project.git("tag", "-a", "-m", "x", "e5.0.0")
-    with pytest.raises(Refused, match=r"passwords is a link or a submodule at e5\.0\.0, not a file"):
+    with pytest.raises(Refused, match=r"passwords is a link or a submodule at e5\.0\.0, not a file") as refused:
         get(project, "e5.0.0", "passwords", tmp_path / "out", "auto")
+    assert project.run("sh", "-c", str(refused.value.remedy)).stdout == "/etc/passwd"
     with pytest.raises(
         Refused, match=r"data/train.parquet is not in e5\.0\.0 \(which has no dvc\.lock, so no results\)"
-    ):
+    ) as refused:
         get(project, "e5.0.0", "data/train.parquet", tmp_path / "out", "auto")
+    assert "\ntool.sh\n" in project.run("sh", "-c", str(refused.value.remedy)).stdout
     assert read(get(project, "e5.0.0", "data/test.parquet", tmp_path / "test")) == expected(
         versions, "e0.1.0", "data/test.parquet"
     )

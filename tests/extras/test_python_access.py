@@ -156,7 +156,8 @@ def test_what_is_wrong_is_said_with_what_helps(inside: Versions) -> None:
         lineage.sql("SELECT nosuch FROM metrics")
     remedy, _, _ = str(caught.value.remedy).partition("   #")
     assert remedy == 'lineage.sql("DESCRIBE metrics")'
-    assert ("f1_score", "DOUBLE") in [row[:2] for row in lineage.sql("DESCRIBE metrics").fetchall()]
+    described = eval(remedy, {"lineage": lineage})
+    assert ("f1_score", "DOUBLE") in [row[:2] for row in described.fetchall()]
 
 
 @pytest.fixture
@@ -202,6 +203,13 @@ def test_what_the_cache_lacks_is_fetched_and_verified(mine: Project) -> None:
     assert len(lineage.predictions("e0.2.0")) == 360 and there.is_file()
     spoil(there)
     assert len(lineage.predictions("e0.2.0")) == 360, "an object that can be written to is not trusted"
+    (mine.path / "data/train.parquet").unlink()
+    with pytest.raises(
+        BadInput, match=r"data/train\.parquet does not exist\n  → dvc pull data/train\.parquet$"
+    ) as caught:
+        lineage.data()
+    mine.run("sh", "-c", str(caught.value.remedy))
+    assert len(lineage.data()) > 500
     there.unlink()
     spoil(in_remote(mine, md5))
     with pytest.raises(Refused, match="not in the cache and damaged in the remote"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import Project, copy_project
 from inbox_project import merged_results
+from small_disk import small_disk
 from worktrees_project import (
     DATABASE,
     kill_after,
@@ -146,6 +148,14 @@ def collected_once(project: Project, before: list[str], own: set[str]) -> None:
     assert traces(project) == ([], "", [])
 
 
+def links_break(project: Project, cache: Path) -> None:
+    """Move the cache to another disk, as somebody does who forgets that links of some types do not lead there."""
+    shutil.copytree(project.path.parent / "cache", cache)
+    project.dvc("cache", "dir", "--local", str(cache))
+    project.dvc("config", "--local", "cache.type", "reflink")
+    shutil.copyfile(project.path / ".dvc/config.local", project.path.parent / "exp-a/.dvc/config.local")
+
+
 @pytest.mark.slow
 def test_collect_brings_everything_home_and_finishes(branched: Project) -> None:
     before, experiment = run_ids(branched), worktree(branched, "a")
@@ -158,9 +168,16 @@ def test_collect_brings_everything_home_and_finishes(branched: Project) -> None:
         branched, "finish", "a", "--collect", code=1
     )
     branched.git("checkout", "params.yaml")
-    said = sh(branched, "finish", "a", "--collect")
-    assert f"removed {experiment.path} and the branch exp/a" in said
-    collected_once(branched, before, own)
+    with small_disk(branched.path.parent / "other disk", "size=99m") as disk:
+        links_break(branched, disk / "cache")
+        problem, _, remedy = sh(branched, "finish", "a", "--collect", code=1).rpartition("\n  → ")
+        assert "error: dvc checkout fails in main: " in problem
+        shown = branched.run("sh", "-c", remedy.replace("make doctor", f"make doctor VENV={sys.prefix}"), code=2).stdout
+        [links] = [each for each in remedies(shown) if each.startswith("dvc config --local cache.type")]
+        branched.run("sh", "-c", f"{links} && dvc checkout")
+        said = sh(branched, "finish", "a", "--collect")
+        assert f"removed {experiment.path} and the branch exp/a" in said
+        collected_once(branched, before, own)
     assert branched.git("log", "-1", "--format=%s") == "Collect exp/a: 1 runs, 1 batches"
     [run] = own
     assert (branched.path / f"models/candidates/{run}_model.bin").is_file()

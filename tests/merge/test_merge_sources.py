@@ -68,9 +68,28 @@ def test_a_number_beyond_64_bits_in_a_duckdb_file_is_refused(tmp_path: Path) -> 
 
 def test_a_duckdb_file_that_is_open_elsewhere_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "new.db"
+    write = f"import duckdb; c = duckdb.connect({str(source)!r}); c.sql('CREATE TABLE t AS SELECT 1 AS id'); input(print(1))"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-uc", write], **pipes) as writer:
+        assert writer.stdout and writer.stdout.readline()
+        with pytest.raises(BadInput, match=r"new\.db: .*Could not set lock") as refused:
+            merge_databases(None, [source], tmp_path / "out.db", Rules("merge"))
+        assert refused.value.remedy == "close the program that writes to it"
+        writer.communicate(b"\n")
+    [plan] = merge_databases(None, [source], tmp_path / "out.db", Rules("merge"))
+    assert plan.added == 1
+
+
+def test_a_duckdb_file_that_is_damaged_is_not_said_to_be_open(tmp_path: Path) -> None:
+    source, whole = tmp_path / "new lock.db", tmp_path / "whole.db"
     source.write_bytes(b"12345678DUCK and nothing of it")
-    with pytest.raises(BadInput, match=r"new\.db: "):
+    with pytest.raises(BadInput, match=r"new lock\.db: ") as refused:
         merge_databases(None, [source], tmp_path / "out.db", Rules("merge"))
+    assert refused.value.remedy == f"replace or remove {source}"
+    with closing(duckdb.connect(str(whole))) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS id")
+    whole.rename(source)
+    assert merge_databases(None, [source], tmp_path / "out.db", Rules("merge"))[0].added == 1
 
 
 @pytest.mark.parametrize("kinds", [("INTEGER", "TEXT"), ("TEXT", "REAL")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from models_project import (
     rows,
     stand_inside,
 )
+from worktrees_project import remedies
 
 from lineage.core.errors import BadInput, Refused
 from lineage.extras.model_manager.change_models import add_candidate, promote_by_hand, prune
@@ -50,9 +52,9 @@ def test_a_sweep_of_thirty_keeps_the_five_with_the_smallest_loss(trained: Projec
     state = sorted(candidates(trained))
     message = models(trained, "prune", "--keep", "2", code=1)
     assert "3 models could not be brought back, so nothing is pruned: " in message
-    assert "git add dvc.lock && git commit" in message and "dvc push" in message
-    assert sorted(candidates(trained)) == state
-    trained.commit("sweep")
+    [commit, push] = remedies(message)
+    assert (commit, push) == ("git add dvc.lock && git commit", "dvc push") and sorted(candidates(trained)) == state
+    trained.run("sh", "-c", commit, GIT_EDITOR="echo The sweep >")
     assert "(3 pruned)" in models(trained, "prune", "--keep", "2")
     assert candidates(trained) == {*best[:2], incumbent}
     assert "up to date" in trained.dvc("status")
@@ -102,7 +104,8 @@ def test_a_model_in_the_remote_only_can_be_pruned(inside: Project, said: list[st
     assert said[-1].startswith("next: git add dvc.lock")
     assert object_of(inside, md5(other)).read_bytes() == other.read_bytes(), "recorded by DVC, too"
     assert "nothing is pruned: theirs" in refusal(lambda: prune(1), Refused)
-    inside.dvc("push", "models/candidates")
+    [_, push] = remedies(refusal(lambda: prune(1), Refused))
+    inside.run("sh", "-c", push)
     prune(1)
     assert "theirs" not in candidates(inside)
 
@@ -111,9 +114,15 @@ def test_candidates_from_elsewhere_never_overwrite(inside: Project, said: list[s
     theirs = inside.path.parent / "theirs.bin"
     theirs.write_bytes(b"their model")
     add = add_candidate
-    message = refusal(lambda: add(theirs, "theirs"), BadInput)
-    assert message.startswith("run theirs has no row in experiments.db\n  → cp THEIR.db results/incoming/ && dvc repro")
-    add_rows(inside, {"track_id": "theirs", "model_hash": md5(theirs)}, {"track_id": "failed", "model_hash": None})
+    database = inside.path / "results/experiments.db"
+    mine = shutil.copyfile(database, inside.path.parent / "mine.db")
+    add_rows(inside, {"track_id": "theirs", "model_hash": md5(theirs), "f1_score": 0.1})
+    database.rename(inside.path.parent / "theirs.db")
+    mine.rename(database)
+    problem, _, remedy = refusal(lambda: add(theirs, "theirs"), BadInput).partition("\n  → ")
+    assert problem == "run theirs has no row in experiments.db"
+    inside.run("sh", "-c", remedy.replace("THEIR.db", "../theirs.db"))
+    add_rows(inside, {"track_id": "failed", "model_hash": None})
     (inside.path / "models/candidates/notes.txt").write_text("mine")
     add(theirs, "theirs")
     assert (inside.path / "models/candidates/theirs_model.bin").read_bytes() == b"their model"

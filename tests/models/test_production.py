@@ -78,8 +78,14 @@ def test_a_damaged_card_or_a_clone_without_data_is_said(trained: Project) -> Non
     assert "is damaged" not in models(trained, "info") and path.read_text() == text
     clone = Project(trained.path.parent / "clone", trained.environment)
     trained.git("clone", "--quiet", str(trained.path), str(clone.path))
-    assert "models/production is missing although dvc.lock records it\n  → dvc pull" in models(clone, "info", code=2)
     assert "in a fresh clone: dvc pull" in models(clone, "promote", "--version", "e0.1.0", code=2)
+    trained.dvc("push", "models/production", "models/candidates")
+    clone.dvc("cache", "dir", "--local", "../cache of the clone")
+    problem, _, remedy = models(clone, "info", code=2).partition("\n  → ")
+    assert problem == "error: models/production is missing although dvc.lock records it"
+    assert remedy == "dvc pull models/production models/candidates\n"
+    clone.run("sh", "-c", remedy)
+    assert "first model of the project" in models(clone, "info")
 
 
 def test_links_of_every_cache_type_are_models(trained: Project) -> None:

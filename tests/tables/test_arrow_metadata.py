@@ -254,8 +254,11 @@ def test_metadata_that_arrow_cannot_read(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.parquet", pd.DataFrame({"id": [1]}))
     broken = tmp_path / "b.parquet"
     duckdb.sql(f"COPY (SELECT 2 AS id) TO '{broken}' (KV_METADATA {{'ARROW:schema': 'AAAA'}})")
-    with pytest.raises(BadInput, match=r"b\.parquet cannot be read by pyarrow: "):
+    with pytest.raises(BadInput, match=r"b\.parquet cannot be read by pyarrow: ") as refused:
         merge(tmp_path / "out.parquet", whole, broken)
+    assert refused.value.remedy == "write the file anew"
+    duckdb.sql(f"CREATE TABLE rows AS FROM '{broken}'; COPY rows TO '{broken}'; DROP TABLE rows")
+    assert sorted(merge(tmp_path / "out.parquet", whole, broken)["id"]) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -267,9 +270,12 @@ def test_durations_that_are_counted_differently_are_refused(tmp_path: Path, othe
     base = write(tmp_path / "a.parquet", pa.table({"id": [1], "took": pa.array([5], pa.duration("us"))}))
     new = write(tmp_path / "b.parquet", pa.table({"id": [2], "took": pa.array([5], other)}))
     for pair in itertools.permutations([base, new]):
-        with pytest.raises(BadInput, match=re.escape(f"column 'took' is {said}\n")):
+        with pytest.raises(BadInput, match=re.escape(f"column 'took' is {said}\n")) as refused:
             merge(tmp_path / "out.parquet", *pair)
         assert not (tmp_path / "out.parquet").exists()
+    assert refused.value.remedy == "give the column one type in all files"
+    write(new, pa.table({"id": [2], "took": pa.array([5], pa.duration("us"))}))
+    assert len(merge(tmp_path / "out.parquet", base, new)) == 2
 
 
 def test_the_order_of_sources_changes_no_byte(tmp_path: Path) -> None:

@@ -135,11 +135,17 @@ def test_types_that_only_newer_readers_know_arrive_as_such(tmp_path: Path) -> No
 def test_types_that_pyarrow_would_lose_are_refused_beside_them(tmp_path: Path) -> None:
     month = pa.array([struct.pack("<3i", 1, 0, 0)], pa.binary(12))
     table = {"id": [1], "t": pa.array([SECOND + 1], NS), "i": month}
-    odd = write(tmp_path / "odd", table, use_deprecated_int96_timestamps=True)
-    rewrite(odd, lambda footer: footer.replace(b"\x18\x01i\x00", b"\x18\x01i\x25\x2a\x00"))  # INTERVAL
-    with pytest.raises(BadInput, match=r"odd: INTERVAL cannot be read beside INT96.*\n  → write the file anew$"):
-        merge(tmp_path / "out", None, odd)
+
+    def odd(name: str, old_times: bool) -> Path:
+        file = write(tmp_path / name, table, use_deprecated_int96_timestamps=old_times)
+        return rewrite(file, lambda footer: footer.replace(b"\x18\x01i\x00", b"\x18\x01i\x25\x2a\x00"))  # INTERVAL
+
+    with pytest.raises(BadInput, match="odd: INTERVAL cannot be read beside INT96") as refused:
+        merge(tmp_path / "out", None, odd("odd", old_times=True))
     assert not (tmp_path / "out").exists()
+    assert refused.value.remedy == "write the file anew, with times as TIMESTAMP, not as INT96"
+    assert merge(tmp_path / "out", None, odd("odd", old_times=False)).rows == 1
+    assert duckdb.sql(f"SELECT i = INTERVAL 1 MONTH FROM read_parquet('{tmp_path}/out')").fetchall() == [(True,)]
 
 
 def test_coarser_times_widen_to_finer_ones(tmp_path: Path) -> None:

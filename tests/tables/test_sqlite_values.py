@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,6 @@ def test_a_column_of_numbers_and_text_is_refused_by_name(engine: Any, tmp_path: 
         read_values(engine, file, "t", "rows")
     assert caught.value.remedy == "give the column one type"
     assert read_values(engine, file, "t", "numbers", "typeof(x) = 'real'")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE t SET x = 0.5 WHERE x = 'half'")
+    assert read_values(engine, file, "t", "rows")

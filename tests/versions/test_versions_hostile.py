@@ -55,12 +55,19 @@ def test_a_damaged_file_inside_a_folder_is_never_handed_out(
 
 def test_a_mistyped_artifact_is_refused_although_a_listing_is_nowhere(project: Project, tmp_path: Path) -> None:
     md5 = recorded_outputs(project.path, "e0.1.0")["models/production"]
-    object_path(project.path, md5).unlink()
+    there = object_path(project.path, md5)
+    elsewhere = there.rename(tmp_path / "cache of the machine that made it")
     in_remote(project, md5).unlink()
     said = get(project, "typo", tmp_path / "out", code=1)
     assert "typo is not in e0.1.0, as far as its listings can be read" in said and not (tmp_path / "out").exists()
     get(project, "data/train.parquet", tmp_path / "out")
     assert "object" in get(project, "models", tmp_path / "all", code=1) and not (tmp_path / "all").exists()
+    elsewhere.rename(there)
+    sent = project.run("bash", "-c", f"{said.partition('→ ')[2].partition('   #')[0]} || true").stdout
+    assert sent.startswith("sent 1 objects of version tags"), sent  # this copy has no merge driver, which doctor says
+    there.unlink()
+    assert "typo is not in e0.1.0\n" in get(project, "typo", tmp_path / "no", code=1)
+    get(project, "models", tmp_path / "all")
 
 
 @pytest.mark.parametrize("strategy", ["auto", "cache", "worktree"])

@@ -13,6 +13,7 @@ from lineage.extras.access.states import RELATIONS, State, find_state, is_versio
 from lineage.extras.show.leaderboard import read_leaderboard
 from lineage.results.version_results import find_results
 from lineage.tables.engine import connect
+from lineage.tracked.recorded import recorded_md5
 from lineage.tracked.remote import recorded_data
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def data(version: str | None = None) -> DataFrame:
     present = root / TRAIN_DATA
     if version is None:
         if not present.exists():
-            remedy = "dvc repro   # or, in a fresh clone: dvc pull"
+            is_recorded = recorded_md5(root, TRAIN_DATA) is not None
+            remedy = f"dvc pull {TRAIN_DATA}" if is_recorded else "dvc repro"
             raise BadInput(f"{present} does not exist", remedy)
         return pandas.read_parquet(present)
     recorded = find_results(root, version).outputs

@@ -44,7 +44,7 @@ def exact_file(engine: Engine, path: Path, described: str) -> Path:
         lost = LOST.search(described)
         if lost:
             problem = f"{path}: {lost[0]} cannot be read beside INT96, or types named in one way"
-            raise BadInput(problem, "write the file anew")
+            raise BadInput(problem, "write the file anew, with times as TIMESTAMP, not as INT96")
         [(folder,)] = engine.execute("SELECT current_setting('temp_directory')").fetchall()
         copy = Path(mkdtemp(dir=folder), path.name)
         with ParquetWriter(copy, source.schema_arrow) as writer:

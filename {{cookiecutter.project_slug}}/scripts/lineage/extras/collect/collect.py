@@ -216,5 +216,5 @@ def _check_out(main: Path, outputs: Iterable[str], *options: str) -> None:
     done = run_dvc(main, "checkout", *options, *outputs)
     if done.returncode:
         reason = " ".join(done.stderr.split())[-300:]
-        remedy = "dvc checkout   # then collect again"
+        remedy = f"cd {main} && make doctor   # names what is wrong; then: dvc checkout, and again"
         raise Refused(f"dvc checkout fails in main: {reason}", remedy)

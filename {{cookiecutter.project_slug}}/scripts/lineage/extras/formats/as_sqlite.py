@@ -114,7 +114,10 @@ def _copy_duckdb(source: Path, target: Path) -> None:
                 _copy_table(duck, copy, name, source)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"{source}: {reason}", "close the program that writes to it") from error
+        remedy = f"replace or remove {source}"
+        if "Could not set lock" in reason:
+            remedy = "close the program that writes to it"
+        raise BadInput(f"{source}: {reason}", remedy) from error
     except OverflowError as error:
         problem = f"{source} holds a whole number beyond 64 bits, which SQLite cannot store"
         raise BadInput(problem) from error

@@ -152,13 +152,12 @@ class Wanted(NamedTuple):
                 f"git show {self.version}:./{self.path}",
             )
         lock = ""
+        remedy = f"python scripts/experiment_explorer.py show --version {self.version}"
         if PIPELINE_LOCK not in known:
             lock = f" (which has no {PIPELINE_LOCK}, so no results)"
-        show = f"python scripts/experiment_explorer.py show --version {self.version}"
-        raise Refused(
-            f"{self.path} is not in {self.version}{lock}{_near(self.path, known)}",
-            f"{show}   # lists its artifacts",
-        )
+            remedy = f"git ls-tree -r --name-only {self.version}"
+        problem = f"{self.path} is not in {self.version}{lock}{_near(self.path, known)}"
+        raise Refused(problem, f"{remedy}   # lists what is in it")
 
     def place(self, made: Path, name: str) -> Path:
         """Return the place of one of the files in what was made: a file, or a folder of files."""
@@ -209,7 +208,7 @@ def _from_objects(wanted: Wanted, target: Path) -> None:
     if not found:
         raise Refused(
             f"{wanted.path} is not in {wanted.version}, as far as its listings can be read",
-            "dvc fetch",
+            "python scripts/doctor.py --send   # on the machine that made the version",
         )
     with progress(f"bringing {wanted.path}", len(found)) as show:
         for done, (name, stored) in enumerate(found.items()):

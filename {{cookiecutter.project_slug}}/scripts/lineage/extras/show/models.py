@@ -173,9 +173,11 @@ def card_of_production(root: Path) -> Card:
 
 def card_of_present_folders(root: Path) -> Card | None:
     """Read the card of production; refuse to call nothing what only was not pulled."""
+    missing = []
     for folder in (paths.PRODUCTION, paths.CANDIDATES):
         if recorded_md5(root, folder) is not None and not (root / folder).exists():
-            raise BadInput(
-                f"{folder} is missing although dvc.lock records it", f"dvc pull {folder}"
-            )
+            missing.append(folder)
+    if missing:
+        problem = f"{missing[0]} is missing although dvc.lock records it"
+        raise BadInput(problem, f"dvc pull {' '.join(missing)}")
     return read_card(root)
