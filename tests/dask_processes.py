@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,13 +37,16 @@ class Cluster:
         """As `sweep.address` has it."""
         return str(json.loads((self.folder / "scheduler.json").read_text("utf-8"))["address"])
 
-    def start(self, name: str, *arguments: str, **environment: str) -> None:
-        """Start a process of Dask's in a session of its own, without what the test has on its path."""
+    def start(self, name: str, *arguments: str, command: Sequence[str] = (), **environment: str) -> None:
+        """Start a process of Dask's in a session of its own, without what the test has on its path.
+
+        Its command may be given as it is typed: `dask scheduler` takes a moment longer.
+        """
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        kind = "scheduler" if name == "scheduler" else "worker"
+        module = f"distributed.cli.dask_{'scheduler' if name == 'scheduler' else 'worker'}"
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *QUIET, *arguments],
+                [sys.executable, "-m", *(command or [module]), *QUIET, *arguments],
                 cwd=self.folder,
                 env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **environment},
                 stdin=subprocess.DEVNULL,
@@ -52,13 +55,14 @@ class Cluster:
                 start_new_session=True,
             )
 
-    def start_scheduler(self, *arguments: str, port: str = "0", **environment: str) -> None:
+    def start_scheduler(
+        self, *arguments: str, port: str = "0", command: Sequence[str] = (), **environment: str
+    ) -> None:
         """Start it on any free port, or on one that it had, and wait until it has written its address."""
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        self.start(
-            "scheduler", "--host", HOST, "--port", port, "--scheduler-file", str(file), *arguments, **environment
-        )
+        places = ("--host", HOST, "--port", port, "--scheduler-file", str(file))
+        self.start("scheduler", *places, *arguments, command=command, **environment)
         self._wait(file)
 
     def start_worker(self, name: str, *arguments: str, memory: str = "1GB", **environment: str) -> None:

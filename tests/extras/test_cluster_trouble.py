@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import stat
+import sys
 from pathlib import Path
 
 import duckdb
@@ -88,7 +89,9 @@ def test_a_scheduler_that_dies_costs_no_run_that_has_ended(project: Project, tmp
         done = {path.name for path in databases(project, UNFINISHED)}
         made.kill("worker-0")
         slow.unlink()
-        made.start_scheduler(port=address.rpartition(":")[2])
+        nobody = project.script("train", code=1, **QUICK)
+        assert f"error: no Dask scheduler answers at {address}: " in nobody
+        made.start_scheduler(port=address.rpartition(":")[2], command=remedy(nobody))
         made.start_worker("worker-1")
         output = project.run(*remedy(output), "train").stdout
         assert "2 of 4 runs are there already" in output and "[2/2]" in output
@@ -111,6 +114,7 @@ def test_workers_that_cannot_do_runs_are_named_and_one_that_can_does_them(projec
         assert output.startswith("error: Mismatched versions found\n"), output
         assert re.search(r"\| distributed +\| \S+ +\| \S+ +\| 2020\.1\.0 +\|", output)
         assert remedy(output) == ["make", "setup", "EXTRAS=cluster"]
+        project.run(*remedy(output), f"VENV={sys.prefix}")  # there, where it installs what differs
         made.kill("old")
 
         made.start_worker("missing", PYTHONPATH=str(missing.parent))

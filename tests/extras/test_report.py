@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -260,8 +261,11 @@ def test_what_is_too_much_for_a_page_is_left_out_and_the_page_says_so(
     assert {row[0] for row in content["cells"]["rows"]} == {0, 1}, "the best of each version"
     assert content["notes"]["cells"].startswith("Predictions of 2 of 5 runs are in this page")
     assert {row[0] for row in collect(root, ["third"])["cells"]["rows"]} == {0, 2}, "who is asked for comes first"
-    with pytest.raises(BadInput, match="'nobody' is no run of results/experiments"):
+    with pytest.raises(BadInput, match="'nobody' is no run of results/experiments") as refused:
         collect(root, ["nobody"])
+    typed = str(refused.value.remedy).replace("python", sys.executable)
+    listed = subprocess.run(typed.split(), cwd=root, capture_output=True, text=True, check=True).stdout
+    assert " third " in listed and collect(root, ["third"])
 
 
 def test_equal_results_are_equal_bytes(root: Path) -> None:

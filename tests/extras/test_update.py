@@ -140,12 +140,16 @@ def test_what_stands_in_the_way_is_said_in_one_line(fresh: Project, tmp_path: Pa
     template = Project(tmp_path / "template", fresh.environment)
     template.path.mkdir()
     template.git("clone", "--quiet", "--no-checkout", str(TEMPLATE), ".")
-    fresh.run("sed", "-i", f"s|{TEMPLATE}|/gone|", ".cruft.json")
+    gone = tmp_path / "gone"
+    fresh.run("sed", "-i", f"s|{TEMPLATE}|{gone}|", ".cruft.json")
     fresh.commit("as on another machine")
     said = update(fresh, code=1)
-    assert said.startswith("error: the template cannot be had from /gone: ") and "Failed to clone" in said
-    remedy = said.partition("has it moved: ")[2].replace("|URL|", f"|{template.path}|")
-    typed = remedy.replace("make update", "python -m lineage.extras.update")
+    assert said.startswith(f"error: the template cannot be had from {gone}: ") and "Failed to clone" in said
+    again, _, remedy = said.partition("→ ")[2].partition("   # when it answers; has it moved: ")
+    template.path.rename(gone)
+    assert "nothing to do" in fresh.run(*again.split(), f"VENV={sys.prefix}").stdout
+    gone.rename(template.path)
+    typed = remedy.replace("|URL|", f"|{template.path}|").replace("make update", "python -m lineage.extras.update")
     assert "nothing to do" in fresh.run("sh", "-c", typed, PYTHONPATH="scripts").stdout
 
     fresh.git("rm", "--quiet", ".cruft.json")
@@ -154,7 +158,8 @@ def test_what_stands_in_the_way_is_said_in_one_line(fresh: Project, tmp_path: Pa
     assert said.startswith(
         "error: there is no .cruft.json: the project does not know its template\n  → cruft link URL   #"
     )
-    fresh.run("sh", "-c", f"yes '' | cruft link {template.path}")
+    link = said.partition("→ ")[2].partition("   #")[0].replace("URL", str(template.path))
+    fresh.run("sh", "-c", f"yes '' | {link}")
     fresh.run("sh", "-c", said.partition("then: ")[2].partition(" && make")[0])
     assert "nothing to do" in update(fresh)
 
@@ -206,9 +211,15 @@ def test_files_that_both_changed_are_named(tiny: tuple[Project, Project]) -> Non
         "✗ requirements.lock its packages are chosen anew, from what pyproject.toml asks for\n"
         "    → git checkout --theirs -- requirements.lock && make lock",
     ]
-    assert "\n++=======\n+ Makefile new\n" in project.git("diff", "--", "Makefile")
-    project.git("checkout", "--theirs", "--", "requirements.lock")
-    assert "requirements.lock new\n" in (project.path / "requirements.lock").read_text()
+    look, choose = (line.partition("→ ")[2] for line in said)
+    assert "\n++=======\n+ Makefile new\n" in project.run("sh", "-c", look).stdout
+    (project.path / "Makefile").write_text("lock:\n\techo chosen >> requirements.lock\nupdate:\n\tfalse\n")
+    project.run("sh", "-c", choose)
+    assert "requirements.lock new\n" in (lock := (project.path / "requirements.lock").read_text())
+    assert lock.endswith("\nchosen\n")
+    project.run("sh", "-c", AGAIN.removeprefix("  → ").partition(" && make")[0])
+    bring_template(project.path)
+    assert project.git("status", "--porcelain") == ""
 
 
 @pytest.mark.slow

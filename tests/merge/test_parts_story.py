@@ -92,6 +92,9 @@ def test_the_story_of_data_that_grow_as_parts(light_trained: Project, tmp_path: 
         f"error: {TRAIN} is no folder of parts\n  → set merge.data_layout: parts in params.yaml, then: dvc repro"
         in folded
     )
+    project.set_param("merge.data_layout", "parts")
+    project.run(*folded.rpartition("then: ")[2].split())
+    assert "nothing to do: no neighbours among the 1 parts" in project.script("merge_artifacts", "compact")
 
 
 def test_by_hand_an_output_is_laid_out_as_it_was_or_as_its_base_or_as_asked(light_trained: Project) -> None:

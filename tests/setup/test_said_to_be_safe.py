@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -64,9 +63,16 @@ def test_commits_and_tags_that_the_remote_lacks_are_counted(fresh: Project) -> N
     fresh.run("sh", "-c", step.remedy or "")
     assert check_history(fresh.path).mark == "✓"
 
-    shutil.rmtree(bare)
+    moved = bare.rename(bare.with_suffix(".moved"))
     step = check_history(fresh.path)
     assert step.line() == "– history Git remote lab does not answer\n    → git ls-remote lab"
+    assert (
+        "bare.git' does not appear to be a git repository" in fresh.run("sh", "-c", step.remedy or "", code=128).stderr
+    )
+    moved.rename(bare)
+    assert (
+        "refs/heads/main" in fresh.run("sh", "-c", step.remedy or "").stdout and check_history(fresh.path).mark == "✓"
+    )
 
 
 @pytest.mark.slow

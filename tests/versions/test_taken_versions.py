@@ -172,7 +172,9 @@ def test_a_renumbering_that_was_killed_at_any_write_is_completed_by_the_same_com
     assert tagged.git("log", "-1", "--format=%s %D") == "Renumber e0.1.0 as e0.2.0 HEAD -> main, tag: e0.2.0"
     assert tagged.git("status", "--porcelain") == "" and stages_run(tagged.repro()) == []
     said = tag(tagged, "--renumber", code=1)
-    assert said.startswith("error: the newest runs are e0.2.0 by right\n"), "it is over"
+    problem, remedy = said.splitlines()
+    assert problem == "error: the newest runs are e0.2.0 by right", "it is over"
+    assert "e0.2.1   patch since e0.2.0\n" in tagged.run("sh", "-c", remedy.removeprefix("  → ")).stdout
 
 
 def test_collect_gives_the_new_runs_of_main_the_next_version(trained: Project) -> None:
