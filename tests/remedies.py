@@ -159,6 +159,10 @@ class Module:
                 return self.all_of(
                     [one.value for one in own_nodes(other) if isinstance(one, ast.Return) and one.value], other
                 )
+        if called_name(node) == "get" and isinstance(node.func, ast.Attribute):  # of a table, or what is given for it
+            tables = assigned(own_nodes(function)).get(getattr(node.func.value, "id", ""), [])
+            values = [value for table in tables if isinstance(table, ast.Dict) for value in table.values]
+            return self.all_of([*values, *node.args[1:]], function)
         return self.all_of(node.args, function) if called_name(node) == "go" else []
 
 

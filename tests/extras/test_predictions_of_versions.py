@@ -146,4 +146,6 @@ def test_a_run_that_recorded_other_predictions_is_found(project: Project) -> Non
     row = proof(project, "e2.1.0", code=1)
     assert row["row"] == "no" and f"row: results/predictions does not hold what run {run} recorded" in row["problem"]
     said = explore(project, "verify", "--version", "e2.1.0", code=1)
-    assert "→ python scripts/experiment_explorer.py show --version e2.1.0" in said
+    show = said.rpartition("→ ")[2].partition("   #")[0]
+    assert show == "python scripts/experiment_explorer.py show --version e2.1.0"
+    assert f" track_id {' ' * 23} {run}" in project.run("sh", "-c", show).stdout

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import Project, copy_project, stages_run
 from dvc.utils.serialize import load_yaml
-from versions_project import proof, tag_by_hand
+from versions_project import in_remote, proof, spoil, tag_by_hand
 
 from lineage.extras.verify.what_ran import md5_in_git
+from lineage.tracked.cache import object_path
 from lineage.tracked.hashes import path_md5
+from lineage.tracked.recorded import recorded_outputs
 
 MERGE = "scripts/lineage/merge"
 
@@ -109,3 +111,37 @@ def test_a_number_with_a_leading_zero_is_one_value_in_the_row_in_the_lock_and_in
     project.dvc("push")
     row = proof(project, "e0.9.0", code=0)
     assert row["code"] == "yes" and row["problem"] is None
+
+
+@pytest.mark.slow
+def test_what_verify_advises_is_typed_and_then_the_version_holds(tagged: Project) -> None:
+    def type_what_helps(version: str = "e0.1.0") -> str:
+        said = tagged.script("experiment_explorer", "verify", "--version", version, code=1)
+        remedy = said.rpartition("→ ")[2].partition("   #")[0]
+        tagged.run("sh", "-c", remedy)
+        if version == "e0.1.0":
+            tagged.script("experiment_explorer", "verify", "--version", version)
+        return remedy
+
+    tagged.git("init", "--quiet", "--bare", "../origin.git")
+    tagged.git("remote", "add", "origin", "../origin.git")
+    send = "python scripts/version_tag.py --version e0.1.0 --push"
+    assert type_what_helps() == send, "nothing was pushed yet"
+    md5 = recorded_outputs(tagged.path, "e0.1.0")["data/train.parquet"]
+    there = object_path(tagged.path, md5)
+    content = there.read_bytes()
+    spoil(there)
+    assert type_what_helps() == "python scripts/experiment_explorer.py checkout --version e0.1.0"
+    in_remote(tagged, md5).unlink()
+    there.unlink()
+    lost = tagged.script("experiment_explorer", "verify", "--version", "e0.1.0", code=1)
+    assert f"→ {send}   # on the machine that made it" in lost
+    there.write_bytes(content)  # there
+    assert type_what_helps() == send
+
+    append(tagged, f"{MERGE}/rules.py")
+    tag_by_hand(tagged, "e0.1.1")
+    assert type_what_helps("e0.1.1") == "python scripts/version_tag.py --start patch && dvc repro"
+    tagged.script("version_tag", "--version", "e0.1.2", "--commit", "the rules that ran")
+    tagged.dvc("push")
+    assert proof(tagged, "e0.1.2", code=0)["code"] == "yes"

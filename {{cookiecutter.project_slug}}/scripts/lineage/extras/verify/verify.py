@@ -240,7 +240,6 @@ def _remedy(version: str, link: str) -> str:
     push = f"python scripts/version_tag.py --version {version} --push"
     explorer = "python scripts/experiment_explorer.py"
     remedies = {
-        "commit": "git fetch --unshallow --tags   # or, in a full clone: git fetch --tags",
         "cache": f"{push}   # on the machine that made it",
         "md5": f"{explorer} checkout --version {version}   # fetches whole objects",
         "remote": f"{push}   # sends what is only here",
