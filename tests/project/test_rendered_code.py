@@ -33,6 +33,27 @@ def test_the_type_checker_finds_no_mistake(baked: Project, mypy_cache: dict[str,
     assert done.stdout.startswith("Success: no issues found in ")
 
 
+def test_all_code_of_the_template_is_typed_and_explained(baked: Project) -> None:
+    """The sample's, too, although a project asks it of `scripts/` and `examples/` only."""
+    baked.run("ruff", "check", "--no-cache", "--select", "ANN", "--ignore", "ANN401", ".")
+    baked.run("ruff", "check", "--no-cache", "--isolated", "--select", "D1", "--ignore", "D105,D107", "experiment.py")
+
+
+@pytest.mark.slow
+def test_code_of_ones_own_needs_no_docstrings_and_no_types(fresh: Project, mypy_cache: dict[str, str]) -> None:
+    """What docs/tracking.md writes as `epochs.py` can be committed, where hooks run ruff."""
+    page = (fresh.path / "docs/tracking.md").read_text("utf-8")
+    code = page.partition("cat > epochs.py <<'END'\n")[2].partition("END\n")[0]
+    (fresh.path / "epochs.py").write_text(code, encoding="utf-8")
+    with (fresh.path / "experiment.py").open("a", encoding="utf-8") as file:
+        file.write("from epochs import fit  # noqa: E402, F401, F811\n")
+    fresh.run("ruff", "check", "--no-cache", "epochs.py", "experiment.py")
+    fresh.run("ruff", "format", "--no-cache", "--check", "epochs.py")
+    assert fresh.run("mypy", "epochs.py", **mypy_cache).stdout.startswith("Success")
+    (fresh.path / "scripts/epochs.py").write_text(code, encoding="utf-8")
+    assert "D103" in fresh.run("ruff", "check", "--no-cache", "scripts/epochs.py", code=1).stdout
+
+
 @pytest.mark.slow
 def test_an_experiment_may_import_libraries_without_types_or_that_are_not_here(
     fresh: Project, mypy_cache: dict[str, str]
