@@ -262,8 +262,3 @@ def both(*steps: str | Callable[[Project], Any]) -> Callable[[Project], None]:
 def is_words(node: ast.AST) -> bool:
     """Tell whether a piece of a table is text that may be a remedy."""
     return isinstance(node, ast.Constant | ast.JoinedStr)
-
-
-def pieces_of(remedy: str) -> list[str]:
-    """What is the same whenever a remedy is printed."""
-    return [piece for piece in map(str.strip, remedy.split(GAP)) if len(piece) > 3]

@@ -121,6 +121,8 @@ def test_params_or_data_that_change_during_the_runs_are_not_taken_for_what_ran(p
     assert "error: code, data or params.yaml was changed during the runs\n  → dvc repro   # does the runs" in said
     assert new_rows(project) == [], "DVC is handed nothing"
     [waiting] = new_rows(project, UNFINISHED)
+    shown = project.run("sh", "-c", said.partition("  → git diff")[1].removeprefix("  → ") + "; dvc status").stdout
+    assert what in shown, "which says what to put back"
 
     other = copy_project(project, project.path.parent / "other")
     other.script("train")

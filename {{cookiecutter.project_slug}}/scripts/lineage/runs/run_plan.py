@@ -35,7 +35,7 @@ PIPELINE_FILES = (paths.PIPELINE_LOCK, "results", "models", "data")
 """What `dvc repro` itself rewrites, and what therefore says nothing about the code."""
 
 CHANGED = """dvc repro   # does the runs that are asked for now; those that ended wait
-  → git diff   # or put it back; then dvc repro takes those that ended"""
+  → git diff; dvc status   # or put back what they show; then dvc repro takes those that ended"""
 
 DATA = (paths.TRAIN_DATA, paths.TEST_DATA)
 Values = dict[str, Any]
