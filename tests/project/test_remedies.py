@@ -52,7 +52,7 @@ TYPED = {
     "split it in two tables with one key, or merge it as parquet": "test_as_many_columns_come_as_sqlite_can_number_and_more_are_refused_by_name",
     "replace or remove …": "test_a_file_with_a_damaged_page_is_named",
     "close the program that writes to it, then try again": "test_a_locked_or_broken_source_is_named_and_not_the_base",
-    "git status": "test_a_hook_that_says_no_leaves_the_index_as_it_was",
+    "git status": "test_a_repository_that_git_cannot_read_is_not_taken_for_none",
     "wait for it, or end that process; then try again": "test_a_lock_that_is_held_names_its_holder",
     "cp -r … ….mine": "test_results_edited_by_hand_are_not_built_on",
     "dvc commit --force": "test_a_promotion_that_dvc_did_not_record_says_how_to_go_on",

@@ -14,6 +14,7 @@ NO_COMMIT = "rm -rf .git && git init --quiet --initial-branch=main"
 EVERY_CROSS = "do what each ✗ says; --collect does remote, runs, model, data"
 
 
+HOOK = ".git/hooks/reference-transaction"
 STATES = {
     "a branch that exists": State("git branch exp/a", START, "git branch -m exp/a exp/a-old"),
     "a folder that exists": State("mkdir ../exp-a", START, "cd ../exp-a", then=f"cd $OLDPWD && {START}-b"),
@@ -39,10 +40,13 @@ STATES = {
         then="! git show-ref exp/a",
     ),
     "a branch that Git writes": State(
-        f"{START} && touch .git/refs/heads/exp/a.lock",
+        f"{START} && touch .git/refs/heads/exp/a.lock", FINISH, "rm 'PROJECT/.git/refs/heads/exp/a.lock'"
+    ),
+    "a branch that a hook keeps": State(
+        f"""{START} && printf '#!/bin/sh\n! grep -q " 0000000000.* refs/heads/exp/a$"\n' > {HOOK} && chmod +x {HOOK}""",
         FINISH,
         "git branch -D exp/a",
-        "rm .git/refs/heads/exp/a.lock && git branch -D exp/a",
+        f"rm {HOOK} && git branch -D exp/a",
         None,
     ),
     "a worktree on no branch": State(

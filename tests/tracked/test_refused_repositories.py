@@ -14,12 +14,15 @@ from lineage.tracked.git import code_state, git
 @pytest.mark.slow
 def test_a_repository_that_git_cannot_read_is_not_taken_for_none(fresh: Project) -> None:
     config = fresh.path / ".git/config"
-    config.write_text(config.read_text().replace("repositoryformatversion = 0", "repositoryformatversion = 9"))
+    before = config.read_text()
+    config.write_text(before.replace("repositoryformatversion = 0", "repositoryformatversion = 9"))
     with pytest.raises(Refused, match=r"fatal: Expected git repo version .*\n  → git status$"):
         code_state(fresh.path)
     said = fresh.run("python", "scripts/setup_project.py", code=1).stdout
     assert said.startswith("✗ git     fatal: Expected git repo version") and len(said.splitlines()) == 2
     assert "Expected git repo version" in fresh.run("git", "status", code=128).stderr
+    config.write_text(before)
+    assert "✓ git " in fresh.run("python", "scripts/setup_project.py").stdout
 
 
 @pytest.mark.parametrize("language", ["C.UTF-8", "de_DE.UTF-8"])

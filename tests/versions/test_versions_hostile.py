@@ -238,10 +238,9 @@ def test_a_hook_that_says_no_leaves_the_index_as_it_was(project: Project) -> Non
     hook.chmod(0o755)
     (project.path / "README.md").write_text("better\n", encoding="utf-8")
     before = project.git("status", "--porcelain")
-    problem, remedy = run(project, "version_tag", "--next", "patch", "--commit", "x", code=1).splitlines()
-    assert problem == "error: git commit failed: not today"
+    said = run(project, "version_tag", "--next", "patch", "--commit", "x", code=1)
+    assert said == "error: git commit failed: not today\n", "what helps, the hook knows"
     assert project.git("status", "--porcelain") == before == " M README.md"
-    assert "modified:   README.md" in project.run("bash", "-ec", remedy.removeprefix("  → ")).stdout
     hook.unlink()
     assert "tagged e1.10.2: " in run(project, "version_tag", "--next", "patch", "--commit", "x")
 
