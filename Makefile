@@ -39,7 +39,7 @@ demo: setup  ## bake build/digit-experiments and run it on real data (S3=1: with
 test: setup .venv/.compiled  ## everything, about half an hour on 2 cores
 	python -m pytest --numprocesses 2 --dist worksteal
 
-test-fast: setup .venv/.compiled  ## two to three minutes
+test-fast: setup .venv/.compiled  ## a minute
 	python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 # PyTorch is in no lock, since its wheels may bring gigabytes for GPUs; pip takes one for the CPU where its configuration names a

@@ -103,6 +103,7 @@ console.say("done", is_result=True)
 """
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_progress_with_the_time_left() -> None:
     shown = on_terminal(sys.executable, "-c", WORK)
     assert "verifying" in shown and "3/4" in shown and "time left" in shown

@@ -86,6 +86,7 @@ def arrives_during_the_merge(project: Project, script: str, file: str, folder: s
     path.write_text(text.replace(looked, looked + comes), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_batch_that_comes_during_the_merge_is_not_recorded_as_merged(fresh: Project) -> None:
     """DVC records the inbox as it is when the stage ends; without the refusal the batch would never be merged."""
     original = (fresh.path / "scripts/merge_data.py").read_bytes()

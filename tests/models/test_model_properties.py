@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import SOURCE
 from hypothesis import given, settings
@@ -83,6 +84,7 @@ def make_project(root: Path, models: dict[str, tuple[object, bool, bool, bool]],
         subprocess.run(command, cwd=root, check=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     models=st.lists(MODEL, min_size=1, max_size=7),

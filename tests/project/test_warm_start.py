@@ -19,6 +19,8 @@ from warm_start import warm
 
 from lineage.runs.workers import THREAD_LIMITS
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, os, random, sys
 import numpy
@@ -176,7 +178,6 @@ def test_what_reads_its_environment_as_it_starts_is_started_cold(machine: Projec
     assert warm(other) == other, "another Python than that of the tests"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("limits", [{}, dict.fromkeys(THREAD_LIMITS, "1")])
 def test_a_worker_of_a_sweep_is_as_it_would_be(machine: Project, limits: dict[str, str]) -> None:
     write(machine, WORKER)

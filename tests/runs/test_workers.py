@@ -43,6 +43,7 @@ def run_python(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-B", script], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_large_task_for_a_worker_that_is_gone_does_not_hold_python_up(tmp_path: Path) -> None:
     """As after Ctrl-C just when a run with long lists among its params was sent."""
     ended = run_python(tmp_path, ENDLESS)
