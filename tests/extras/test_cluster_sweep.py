@@ -161,9 +161,11 @@ def test_a_sweep_that_was_stopped_goes_on_and_leaves_nothing_running(project: Pr
         running = start(project)
         wait_for(lambda: len(new_rows(project, UNFINISHED)) == 2 and len(alive(begun(notes))) >= 2)
         pids = [*begun(notes, 2), *begun(notes, 3)]
-        wait_for(lambda: list((project.path / UNFINISHED).glob("*/events.jsonl")))
-        events = [path.read_text() for path in (project.path / UNFINISHED).glob("*/events.jsonl")]
-        assert all('"loss": 0.' in text for text in events), "what the live line shows comes while runs go on"
+        wait_for(lambda: list((project.path / UNFINISHED).glob("*/events.csv")))
+        events = [path.read_text() for path in (project.path / UNFINISHED).glob("*/events.csv")]
+        assert all("\ntimestamp,step,loss\n" in text and ",0." in text for text in events), (
+            "what the live line shows comes while runs go on"
+        )
         running.send_signal(how)
         output = running.communicate()[0]
         assert running.returncode == code, output

@@ -195,8 +195,8 @@ def wait_for_events(project: Project, number: int) -> int:
     """Wait until a run has logged as many events; return how many there are."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        for file in (project.path / "results/unfinished").glob("*/events.jsonl"):
-            lines = file.read_text("utf-8").count("}\n")
+        for file in (project.path / "results/unfinished").glob("*/events.csv"):
+            lines = file.read_text("utf-8").count("\n1")
             if lines >= number:
                 return lines
         time.sleep(0.02)

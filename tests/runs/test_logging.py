@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from toy_runs import rows
 
 from lineage.core.errors import BadInput
 from lineage.extras.tracking.active_run import ActiveRun
+from lineage.extras.tracking.events import newest_values
 from lineage.runs.run import Facts, Run
 from lineage.runs.run_argument import call_with_run, logged_events
 from lineage.runs.run_database import write_run
@@ -43,6 +45,58 @@ def test_numbers_of_every_kind_become_real_and_what_was_not_logged_is_null(run: 
     [table] = rows(tmp_path / "run-1.db", "SELECT sql FROM sqlite_master WHERE name = 'events' AND type = 'table'")
     assert "step INTEGER, loss REAL, val_f1 REAL, lr REAL" in table["sql"]
     assert "PRIMARY KEY (track_id, timestamp)" in table["sql"]
+
+
+def test_a_number_is_recorded_as_it_was_logged(run: ActiveRun, tmp_path: Path) -> None:
+    """Each has the digits that make it exact; torch's and numpy's scalars, and arrays of one number, are numbers."""
+    numbers = [
+        0.1 + 0.2,
+        1e-310,
+        5e-324,
+        1.7976931348623157e308,
+        -0.0,
+        float("inf"),
+        float("-inf"),
+        2**53,
+        Decimal("0.1"),
+    ]
+    arrays = [np.array([0.3]), np.array(0.3), np.float16(0.1), np.int8(-3), np.bool_(True)]
+    for number in [*numbers, *arrays]:
+        run.log(loss=number)
+    found = [event["loss"] for event in recorded(run, tmp_path)]
+    assert found == [float(number) for number in numbers] + [0.3, 0.3, float(np.float16(0.1)), -3.0, 1.0]
+    assert [event["loss"] for event in run.events()] == found
+
+
+def test_names_may_change_from_event_to_event(run: ActiveRun, tmp_path: Path) -> None:
+    for step in range(3):
+        run.log(step=step, loss=step / 2)
+        run.log(step=step, val_f1=step / 4, loss=None)
+    run.log(val_f1=1.0)
+    assert newest_values([tmp_path / "run/events.csv"]) == "val_f1=1"
+    assert values(recorded(run, tmp_path)) == [
+        (0, 0.0, None),
+        (0, None, 0.0),
+        (1, 0.5, None),
+        (1, None, 0.25),
+        (2, 1.0, None),
+        (2, None, 0.5),
+        (None, None, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("cut", ["", "an", "anew\n", "anew\ntimestamp,st", "anew\ntimestamp,step,loss\n", "17"])
+def test_a_kill_between_two_writes_loses_only_what_was_not_written(run: ActiveRun, tmp_path: Path, cut: str) -> None:
+    run.log(step=1, loss=0.5)
+    with (tmp_path / "run/events.csv").open("a") as file:
+        file.write(cut)
+    shown = newest_values([tmp_path / "run/events.csv"])
+    assert shown == ("" if cut else "step=1, loss=0.5"), "nothing until the run logs again"
+    again = ActiveRun(tmp_path / "run", "run-1", {"x": 1})
+    assert [event["step"] for event in again.events()] == [1]
+    again.log(step=2, loss=0.25)
+    assert newest_values([tmp_path / "run/events.csv"]) == "step=2, loss=0.25"
+    assert values(recorded(again, tmp_path)) == [(1, 0.5), (2, 0.25)]
 
 
 def test_xetracks_own_reader_reads_the_events(run: ActiveRun, tmp_path: Path) -> None:
@@ -97,8 +151,8 @@ def test_a_run_that_goes_on_after_a_kill_has_each_step_once(run: ActiveRun, tmp_
         run.log(step=step, loss=float(step))
         run.log(loss=-1.0)
     run.log(step=0, threshold=0.5)
-    with (tmp_path / "run/events.jsonl").open("ab") as file:
-        file.write(b'{"timestamp": 17')  # killed in the middle of a line
+    with (tmp_path / "run/events.csv").open("ab") as file:
+        file.write(b"1764213000.5,6,0.1")  # killed in the middle of a line, which would be 0.12
     again = ActiveRun(tmp_path / "run", "run-1", {"x": 1})
     for step in range(4, 8):
         again.log(step=step, loss=step + 0.5)

@@ -27,7 +27,7 @@ from lineage.runs.run import Facts, Outcome, Run
 from lineage.runs.sweep import show_progress
 folder = Path("results/unfinished/x.y")
 folder.mkdir(parents=True)
-(folder / "events.jsonl").write_text('{"timestamp": 1.0, "step": 3, "loss": 0.333333, "another_long_name": 0.5}')
+(folder / "events.csv").write_text("anew\\ntimestamp,step,loss,another_long_name\\n1.0,3,0.333333,0.5\\n")
 promote = Promote(strategy="merge", metric="f1_score", mode="max", min_improvement=0.0, keep=1)
 runs = [Run(f"20260101T120000-0a1b2c{n:02}", {"model.C": n}, {}, {}, Facts(version="e0.1.0")) for n in range(100)]
 with show_progress(Path.cwd(), 100, range(16), promote) as show:

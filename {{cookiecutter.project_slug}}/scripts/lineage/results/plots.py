@@ -33,7 +33,7 @@ LOGGED_NAMES = """
 
 CELL_COLUMNS = ("actual", "predicted", "count")
 SWEEP_COLUMNS = ("track_id", "axis", "position", "value", "score")
-Lines = Sequence[Sequence[Any]]
+Lines = list[Sequence[Any]]
 """The lines of a CSV file, below its header."""
 
 
@@ -89,7 +89,7 @@ def version_lines(runs: list[Row], best: Row, metrics: list[str]) -> Lines:
     best_of = {run["version"]: run for run in reversed(runs) if run["version"]}
     conditions = conditions_of(best)
     names = ("version", *metrics)
-    lines: list[Sequence[Any]] = [names]
+    lines: Lines = [names]
     others = []
     for version in sorted(best_of, key=version_key):
         run = best_of[version]
@@ -115,7 +115,7 @@ def sweep_lines(database: Path, runs: list[Row], metrics: Sequence[str], score: 
         `SWEEP_COLUMNS` of each line. What a run has no value of is left out.
     """
     track_ids = json.dumps([run["track_id"] for run in runs])
-    lines: list[Sequence[Any]] = []
+    lines: Lines = []
     with open_read_only(database) as connection:
         for axis in [*filter(is_param, runs[0]), *metrics]:
             bound = {"track_ids": track_ids, "axis": axis}
@@ -170,33 +170,23 @@ def curve_points(database: Path, track_ids: Sequence[str]) -> Lines:
     Returns:
         `CURVE_COLUMNS` of each point; what was logged without a step is not among them.
     """
-    lines: list[Sequence[Any]] = []
+    lines: Lines = []
     with open_read_only(database) as connection:
-        for (name,) in connection.execute(LOGGED_NAMES).fetchall():
-            bound = {"track_ids": json.dumps(track_ids), "name": name}
-            lines += connection.execute(curve_sql(name), bound).fetchall()
+        for (name,) in connection.execute(LOGGED_NAMES):
+            for track_id in track_ids:
+                points = connection.execute(curve_sql(name), [name, track_id]).fetchall()
+                each = len(points) // CURVE_POINTS + 1
+                lines += [*points[:-1:each], *points[-1:]]
     return lines
 
 
 def curve_sql(name: str) -> str:
-    """Write the query for the points of what runs logged by a name."""
+    """Write the query for the points of what a run logged by a name."""
     return f"""
-        WITH points AS (
-            SELECT
-                run.key AS number,
-                track_id,
-                step,
-                events.{quote(name)} AS value,
-                row_number() OVER (PARTITION BY track_id ORDER BY timestamp) - 1 AS place,
-                count(*) OVER (PARTITION BY track_id) AS points
-            FROM json_each(:track_ids) AS run
-            JOIN events ON track_id = run.value
-            WHERE step IS NOT NULL AND events.{quote(name)} IS NOT NULL
-        )
-        SELECT track_id, step, :name, value
-        FROM points
-        WHERE place % (points / {CURVE_POINTS} + 1) = 0 OR place = points - 1
-        ORDER BY number, place
+        SELECT track_id, step, ?, {quote(name)}
+        FROM events
+        WHERE track_id = ? AND step IS NOT NULL AND {quote(name)} IS NOT NULL
+        ORDER BY timestamp
     """
 
 

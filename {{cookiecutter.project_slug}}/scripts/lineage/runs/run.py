@@ -10,7 +10,7 @@ from lineage.core.param_names import Value
 from lineage.runs.model_file import model_name
 
 ARTIFACTS_SUFFIX = ".artifacts"
-EVENTS_FILE = "events.jsonl"
+EVENTS_FILE = "events.csv"
 """What a run logs, until it ends."""
 
 VALIDATED = "val_"

@@ -109,7 +109,7 @@ class Session(WorkerPlugin):
         """Wait for an answer; meanwhile tell what the run logs, and end it if it is cancelled."""
         worker = get_worker()
         task = worker.state.tasks[worker.get_current_task()]
-        file = self.unfinished / folder / "events.jsonl"
+        file = self.unfinished / folder / "events.csv"
         told = 0
         ended = False
         while not ended:

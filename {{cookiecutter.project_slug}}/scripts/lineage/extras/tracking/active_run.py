@@ -1,20 +1,16 @@
 """A run that goes on: what `fit` and `evaluate` get as their third argument."""
 
 import copy
-import json
 import os
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.errors import BadInput
-from lineage.extras.tracking.events import ANEW, Event, read_events
+from lineage.extras.tracking.events import Event, EventFile, read_events
 from lineage.runs.run import ARTIFACTS_SUFFIX, EVENTS_FILE
-from lineage.runs.run_database import KEY, check_columns, to_metrics
 from lineage.tracked.whole_file import remove
 
 CHECKPOINT = "checkpoint"
@@ -37,7 +33,6 @@ class ActiveRun:
     params: dict[str, Any]
     seed: int = 0
     validation: Any = None
-    _names: set[str] = field(default_factory=set)
 
     @property
     def device(self) -> str:
@@ -67,13 +62,7 @@ class ActiveRun:
         Raises:
             BadInput: a name cannot be a column, or a value is not a number.
         """
-        logged = values if step is None else {"step": step, **values}
-        numbers = to_metrics(logged, "log numbers only; run.artifact() keeps any file")
-        if new := numbers.keys() - self._names:
-            check_columns([*KEY, *self._names, *new], paths.EVENTS)
-            self._names |= new
-        event = {"timestamp": time.time(), **numbers}
-        self._file.write(json.dumps(event).encode() + b"\n")
+        self._events.log(values if step is None else {"step": step, **values})
 
     def artifact(self, name: str) -> Path:
         """Give the path for a file that is kept with the run's model: `figures/roc.png`.
@@ -98,20 +87,17 @@ class ActiveRun:
         return self.folder / f"{self.track_id}{ARTIFACTS_SUFFIX}"
 
     @cached_property
-    def _file(self) -> BinaryIO:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / EVENTS_FILE).open("ab", buffering=0)
-        file.write(ANEW)
-        return file
+    def _events(self) -> EventFile:
+        return EventFile(self.folder / EVENTS_FILE)
 
     def events(self) -> list[Event]:
         """Read what was logged, by earlier processes of the run, too."""
-        return read_events(Path(self._file.name))
+        return read_events(self._events.path)
 
     def end(self) -> None:
         """Remove the events, which are recorded, and the checkpoint."""
-        self._file.close()
-        remove(self.folder / EVENTS_FILE)
+        self._events.close()
+        remove(self._events.path)
         remove(self.folder / CHECKPOINT)
 
 
