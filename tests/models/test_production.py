@@ -51,6 +51,9 @@ def test_a_model_says_where_it_comes_from_and_what_it_takes(trained: Project) ->
     assert model["params"] == {name: run[name] for name in ("model_name", "model_C", "model_max_iter")}
     assert model["metrics"] == {name: run[name] for name in ("f1_score", "accuracy", "log_loss")}
     assert model["environment"]["packages"]["scikit-learn"] == sklearn.__version__
+    loaded = model["environment"]["packages"].keys()
+    assert {"numpy", "pandas", "pydantic", "skops", "threadpoolctl", "typing_extensions"} <= loaded
+    assert not {"mypy", "ruff"} & loaded, "they were there, and not loaded"
     assert model["environment"]["python"].startswith("3.")
     train = pd.read_parquet(trained.path / "data/train.parquet")
     assert model["input_signature"] == {name: str(kind) for name, kind in train.dtypes.items()}

@@ -16,6 +16,7 @@ It says of the model's run what the row of the run says, by the same names, and 
 
 import json
 import platform
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -28,6 +29,9 @@ from lineage.core.experiment_file import load_experiment
 from lineage.tracked.hashes import path_md5
 from lineage.tracked.remote import recorded_data
 from lineage.tracked.whole_file import write_text
+
+MODULE = re.compile(r"^(\w+)(?:/.*)?\.py,", re.MULTILINE)
+"""A line of a package's list of files, as far as it names what is imported."""
 
 MODEL = "model.bin"
 CARD = "model.json"
@@ -70,9 +74,8 @@ def describe_environment() -> dict[str, Any]:
 
     packages = {}
     for package in distributions():
-        files = package.files or ()
-        modules = {path.parts[0].removesuffix(".py") for path in files if path.suffix == ".py"}
-        if modules & sys.modules.keys():
+        files = package.read_text("RECORD") or ""  # `files` parses all: half a second
+        if not sys.modules.keys().isdisjoint(MODULE.findall(files)):
             packages[package.name] = package.version
     return {
         "python": platform.python_version(),
