@@ -117,6 +117,7 @@ def test_xetracks_own_reader_reads_the_events(run: ActiveRun, tmp_path: Path) ->
     ("logged", "message"),
     [
         ({"loss": "low"}, "metric 'loss' is 'low', not a number\n  → log numbers only; run.artifact() keeps any file"),
+        ({"loss": 10**400}, "metric 'loss' is 1000"),
         ({"val loss": 1.0}, "'val loss' cannot be a column of events"),
         ({"select": 1.0}, "'select' cannot be a column of events"),
         ({"n_events": 1.0}, "'n_events' cannot be a column of events"),

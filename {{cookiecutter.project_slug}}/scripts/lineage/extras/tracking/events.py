@@ -59,7 +59,7 @@ class EventFile:
         numbers = [one.item() if hasattr(one, "item") else one for one in logged.values()]
         try:
             line = self._format % (time.time(), *numbers)
-        except TypeError:
+        except (TypeError, OverflowError):
             checked = to_metrics(logged, REMEDY)
             numbers = [nan if number is None else number for number in checked.values()]
             line = self._format % (time.time(), *numbers)
