@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import marshal
 import os
+import selectors
 import signal
 import socket
 import sys
 
-from warm_start import MODULES, TRACKER, client_in, inherited, of_start, start_children_warm
+from warm_start import MODULES, TRACKER, client_in, inherited, of_start, receive, start_children_warm
 
 LIBRARIES = (
     "adbc_driver_sqlite.dbapi",
@@ -84,27 +86,27 @@ def serve(path: str) -> None:
     import gc
     import importlib
 
+    # the driver takes polars along, and polars 2.0 ends a process by waiting for a thread that no fork has
+    sys.modules["polars"] = None  # type: ignore[assignment]
     for library in LIBRARIES:
         importlib.import_module(library)
+    del sys.modules["polars"]
     start_children_warm(os.path.dirname(path))
     start_workers_warm(os.path.dirname(path))
     gc.freeze()  # children look for garbage among what they make
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.new")
     listener.listen(64)
     os.rename(f"{path}.new", path)
     parent = os.getppid()
-    listener.settimeout(1)
+    watched = selectors.DefaultSelector()
+    watched.register(listener, selectors.EVENT_READ)
     while os.getppid() == parent:
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            continue
-        if os.fork() == 0:
-            listener.close()
-            keep(connection)
-        connection.close()
+        for key, _ in watched.select(timeout=1):
+            if key.fileobj is listener:
+                begin(watched, listener.accept()[0])
+            elif key.fd in watched.get_map():  # not gone with its other half
+                finish(watched, *key.data)
 
 
 def start_workers_warm(folder: str) -> None:
@@ -124,36 +126,46 @@ def start_workers_warm(folder: str) -> None:
     resource_tracker.spawnv_passfds = start_tracker_warm
 
 
-def keep(connection: socket.socket) -> None:
-    """Run one request in a child of this process, and tell the client how it ended; kill it when the client is gone."""
-    import contextlib
-    import select
-
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    head, streams, _, _ = socket.recv_fds(connection, 8, 100)
-    length = int.from_bytes(head, "little")
-    message = b""
-    while len(message) < length:
-        message += connection.recv(length - len(message))
-    request = json.loads(message.decode(errors="surrogateescape"))
-    same = of_start(request["environment"]) == of_start(dict(os.environ))
-    if not same or request["inherited"] != inherited():
-        os._exit(0)
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        become(request, streams)
+def begin(watched: selectors.BaseSelector, connection: socket.socket) -> None:
+    """Fork the child that a client asks for, and watch both; or close the connection, and the client starts cold."""
+    connection.settimeout(10)  # of a client that is stopped
+    streams: list[int] = []
+    try:
+        head, streams, _, _ = socket.recv_fds(connection, 8, 100)
+        request = marshal.loads(receive(connection, int.from_bytes(head, "little")))
+        same = of_start(request["environment"]) == of_start(dict(os.environ))
+        if same and request["inherited"] == inherited():
+            child = os.fork()
+            if child == 0:
+                for key in [*watched.get_map().values()]:
+                    os.close(key.fd)
+                watched.close()
+                connection.close()
+                become(request, streams)
+            ended = os.pidfd_open(child)
+            for half in (ended, connection):
+                watched.register(half, selectors.EVENT_READ, (ended, connection, child))
+            connection.sendall(child.to_bytes(8, "little"))
+        else:
+            connection.close()
+    except (OSError, EOFError, ValueError):  # the client was killed
+        if connection not in watched.get_map():
+            connection.close()
     for stream in streams:
         os.close(stream)
-    connection.sendall(f"{child}\n".encode())
-    ended = os.pidfd_open(child)
-    ready, _, _ = select.select([ended, connection], [], [])
-    if ended not in ready:
-        os.kill(child, signal.SIGKILL)
+
+
+def finish(watched: selectors.BaseSelector, ended: int, connection: socket.socket, child: int) -> None:
+    """Tell a client how its child ended; the child of a client that is gone is killed."""
+    watched.unregister(ended)
+    watched.unregister(connection)
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(ended, signal.SIGKILL)  # it has ended, but where the client was killed
     _, status = os.waitpid(child, 0)
-    with contextlib.suppress(OSError):  # the client was killed
-        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+    with contextlib.suppress(OSError):
+        connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
+    connection.close()
+    os.close(ended)
 
 
 def become(request: dict, streams: list[int]) -> None:

@@ -162,6 +162,15 @@ def test_it_ends_as_it_would_end(machine: Project, code: str) -> None:
     assert warmly.stderr.splitlines()[-1:] == cold.stderr.splitlines()[-1:]
 
 
+def test_polars_is_imported_by_the_child_since_it_ends_no_fork(machine: Project) -> None:
+    """Its thread is in the process that imported it, and the end of a child would wait for it."""
+    write(
+        machine,
+        "import sys; print('sklearn' in sys.modules, 'polars' in sys.modules); import polars; print(polars.len())",
+    )
+    assert start(machine).stdout == "True False\nlen()\n"
+
+
 def test_what_reads_its_environment_as_it_starts_is_started_cold(machine: Project) -> None:
     assert not is_warm(machine, "-I")
     assert not is_warm(machine, PYTHONHASHSEED="1")
