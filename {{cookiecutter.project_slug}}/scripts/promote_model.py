@@ -1,4 +1,4 @@
-"""The stage promote_model: keep the new models as candidates; let the best one into production."""
+"""The stage promote_model: the gate, then production; last, the best are kept as candidates."""
 
 from lineage.core.console import new_app
 

@@ -1,4 +1,4 @@
-"""The runs of a results database, known by their ids."""
+"""Read the ids of all runs of a results database, from the column `track_id` of `metrics`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Copy sources in which a column is no text, and let `column_types` turn it into text there."""
+"""Copy sources whose column is no text; `column_types` says which columns, and rewrites values."""
 
 import shutil
 import sqlite3

@@ -1,4 +1,4 @@
-"""Fold the small parts of a folder of training data together."""
+"""Choose which small neighbouring parts of data become one, up to `data_files.PART_ROWS` rows."""
 
 from pathlib import Path
 

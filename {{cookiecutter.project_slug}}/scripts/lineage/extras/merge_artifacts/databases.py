@@ -1,4 +1,4 @@
-"""Merge databases table by table, as merge_results does; `merges` sees to locks, predictions."""
+"""The loop of a merge by hand over tables of databases; `lined_up` says which, by which key."""
 
 from collections.abc import Sequence
 from pathlib import Path
