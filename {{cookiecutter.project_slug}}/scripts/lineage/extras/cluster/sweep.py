@@ -1,5 +1,6 @@
 """Do runs on a Dask cluster for `runs.sweep`, in place of `runs.workers`; take their files back."""
 
+import asyncio
 import pickle
 import socket
 from collections.abc import Generator, Iterable, Iterator
@@ -99,7 +100,7 @@ def _do_all(
             busy[future] = run
         if not busy:
             return
-        with suppress(TimeoutError):
+        with suppress(asyncio.TimeoutError):  # the built-in one from Python 3.11 on
             wait(list(busy), SECONDS, "FIRST_COMPLETED")
         for future in list(filter(Future.done, busy)):
             yield _take(root, busy.pop(future), future)
