@@ -129,7 +129,7 @@ def test_a_relation_lives_on_its_own(inside: Versions) -> None:
 
 def test_versions_that_share_their_files_are_read_once(inside: Versions) -> None:
     plan = lineage.sql("SELECT * FROM predictions", ("e0.1.0", "e0.1.1", "e0.1.2", "e0.2.0")).explain()
-    assert plan.count("READ_PARQUET") == 2
+    assert plan.count("Function:") == 2, "READ_PARQUET of each file"
     rows = lineage.sql("SELECT source, count(*) FROM predictions GROUP BY 1 ORDER BY 1", ("e0.1.0", "e0.1.2"))
     assert rows.fetchall() == [("e0.1.0", 360), ("e0.1.2", 360)]
 

@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +34,10 @@ def printed(*words: str, code: int = 0) -> str:
 
 @pytest.mark.slow
 def test_a_corpus_is_merged_and_compared_cell_by_cell(tmp_path: Path) -> None:
-    table = pa.table({"n": [1, 1, None], "x": [0.0, -0.0, float("nan")], "s": ["a", None, ""], "l": [[1], [], None]})
+    other_zero = -0.0 if duckdb.__version__ >= "2" else 0.0  # docs/merge-rebase.md
+    table = pa.table(
+        {"n": [1, 1, None], "x": [0.0, other_zero, float("nan")], "s": ["a", None, ""], "l": [[1], [], None]}
+    )
     pq.write_table(table, tmp_path / "right.parquet")
     (tmp_path / "broken.pq").write_bytes((tmp_path / "right.parquet").read_bytes()[:-9])
     with closing(sqlite3.connect(tmp_path / "right.sqlite")) as connection, connection:
@@ -88,5 +92,6 @@ def test_a_database_whose_schema_is_no_text_is_named(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(whole.read_bytes().replace(b"CREATE INDEX", b"CREATE \xf0NDEX"))
     for base, source in ((whole, damaged), (damaged, whole)):
-        with pytest.raises(BadInput, match=f"^{damaged}: 'utf-8' codec can't decode byte 0xf0"):
+        reason = "'utf-8' codec can't decode byte 0xf0|its schema is malformed"  # the second on Python 3.10
+        with pytest.raises(BadInput, match=f"^{damaged}: ({reason})"):
             merge_databases(base, [source], tmp_path / "out.db", Rules("merge"))

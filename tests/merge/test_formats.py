@@ -30,7 +30,7 @@ BASE = {
     "code": ["007", None],
     "big": [2**62 + 1, 3],
     "share": [0.5, float("nan")],
-    "day": pd.to_datetime(["2020-01-01 12:30:00.000001", None]),
+    "day": pd.to_datetime(["2020-01-01 12:30:00.000001", None]).as_unit("us"),
     "ok": [True, False],
     "price": pd.array(["1.25", "0.10"], dtype=pd.ArrowDtype(pa.decimal128(6, 2))),
     "born": pd.array(["1999-12-31", None], dtype=pd.ArrowDtype(pa.date32())),
@@ -41,7 +41,7 @@ NEW = {
     "code": ["1.0", 'a "b",\n c'],
     "big": [2**62 + 3, -(2**63)],
     "share": [1e22, 0.1],
-    "day": pd.to_datetime(["2021-01-01 00:00:00.000001", "2021-01-01 00:00:00.250000"]),
+    "day": pd.to_datetime(["2021-01-01 00:00:00.000001", "2021-01-01 00:00:00.250000"]).as_unit("us"),
     "ok": [False, None],
     "price": pd.array(["1234.50", None], dtype=pd.ArrowDtype(pa.decimal128(6, 2))),
     "born": pd.array(["2000-01-01", "1900-02-28"], dtype=pd.ArrowDtype(pa.date32())),
@@ -130,6 +130,7 @@ def test_text_stays_text_and_an_empty_cell_is_null() -> None:
 @pytest.mark.slow
 def test_a_cell_that_does_not_fit_is_named_with_its_line_and_column() -> None:
     refused('id,code\n3,"a\n\nb"\n\nx,c\n', ", line 6: column 'id' holds 'x', which is no BIGINT")
+    refused("id,code\n3,a\0b\nx,c\n", ", line 3: column 'id' holds 'x', which is no BIGINT")
     refused("id\n1.5\n", ", line 2: column 'id' holds '1.5', which is no BIGINT", name="a b.csv")
     refused("id\n9223372036854775808\n", ", line 2: column 'id' holds '9223372036854775808', which is no BIGINT")
     refused("id;share\n3;1,5\n", ", line 2: column 'share' holds '1,5', which is no DOUBLE")

@@ -310,7 +310,7 @@ CASES: dict[str, tuple[str, Any, str, list[tuple[Any, ...]]]] = {
         "e.parquet",
         "SELECT unnest([0.0::DOUBLE, -0.0::DOUBLE]) AS x",
         "SELECT x::VARCHAR FROM out ORDER BY 1",
-        [("-0.0",), ("0.0",)],
+        [("-0.0",), ("0.0",)] if duckdb.__version__ >= "2" else [("0.0",), ("0.0",)],  # docs/merge-rebase.md
     ),
 }
 """By case: the file, what makes it, and what a query then finds. Others of these need a base, or bytes of their own."""

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 
 from lineage.core.errors import Refused
 from lineage.merge.plan import Plan
-from lineage.tables.parquet_files import (
-    Schema,
-    copy_statement,
-    count_rows_of,
-    numbered_rows,
-    scan,
-)
+from lineage.tables.parquet_files import Schema, copy_statement, count_rows_of, numbered_rows, scan
 from lineage.tables.parts import RECORD, part_name, parts_of, place_of_part
 from lineage.tables.sources import Sources, arrive, as_metadata, read_notes
 from lineage.tables.sql import ROWS_PER_FILE, Engine, quote_all

@@ -166,12 +166,7 @@ def find_predictions(
     return found
 
 
-def _run_of(
-    engine: Engine,
-    file: Path,
-    runs: Container[str],
-    database: Path,
-) -> str:
+def _run_of(engine: Engine, file: Path, runs: Container[str], database: Path) -> str:
     """Read the run id of a file of predictions.
 
     Args:

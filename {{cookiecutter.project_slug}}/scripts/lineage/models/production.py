@@ -83,11 +83,7 @@ def carry_out(models: Models, decision: Decision) -> None:
     if run is None:
         say(f"production: {decision.why}")
         return
-    put_into_production(
-        models.root,
-        find_model(models.root, run),
-        make_card(models, run, decision),
-    )
+    put_into_production(models.root, find_model(models.root, run), make_card(models, run, decision))
     say(f"production: {run['track_id']} ({run['version']}) promoted — {decision.why}")
 
 

@@ -71,11 +71,7 @@ def files_of_model(path: Path) -> list[Path]:
     return [file for file in (path, *path.rglob("*")) if file.is_file()]
 
 
-def save_alone(
-    experiment: Any,
-    model: Any,
-    path: Path,
-) -> None:
+def save_alone(experiment: Any, model: Any, path: Path) -> None:
     """Let `save_model` write a model, and keep of all that it leaves what is at its path.
 
     Args:

@@ -96,12 +96,7 @@ def create_table(path: Path, table: str, types: dict[str, str]) -> None:
 def _log_row(path: Path, track_id: str, row: Row) -> None:
     from xetrack import Tracker
 
-    tracker = Tracker(
-        db=str(path),
-        table=METRICS,
-        track_id=track_id,
-        warnings=False,
-    )
+    tracker = Tracker(db=str(path), table=METRICS, track_id=track_id, warnings=False)
     with closing(tracker.engine):
         tracker.conn.execute(UNSYNCED)
         tracker.log(row)

@@ -86,12 +86,7 @@ class NewestValues:
 
 
 @contextmanager
-def show_progress(
-    root: Path,
-    total: int,
-    workers: Sized,
-    promote: Promote,
-) -> Iterator[Show]:
+def show_progress(root: Path, total: int, workers: Sized, promote: Promote) -> Iterator[Show]:
     """Yield a function to call with all outcomes so far whenever a run has ended.
 
     Args:

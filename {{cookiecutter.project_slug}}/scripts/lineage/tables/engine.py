@@ -15,9 +15,11 @@ MEMORY_VARIABLE = "LINEAGE_MEMORY_LIMIT"
 
 SETTINGS = """
     SET GLOBAL TimeZone = 'UTC';
-    SET GLOBAL enable_geoparquet_conversion = false
+    SET GLOBAL enable_geoparquet_conversion = false;
+    SET GLOBAL enable_external_file_cache = false
 """
-"""A time is the same text everywhere; what GeoParquet calls a geometry stays bytes and notes."""
+"""A time is the same text everywhere; what GeoParquet calls a geometry stays bytes and notes.
+DuckDB 1.5 would take bytes it has read before for those of a file that was written anew."""
 
 
 def memory_limit() -> str | None:
@@ -69,9 +71,7 @@ def start(folder: str, **settings: Any) -> Engine:
         "disabled_optimizers": "statistics_propagation",
         **settings,
     }
-    engine = duckdb.connect(config=config)
-    engine.execute(SETTINGS)
-    return engine
+    return duckdb.connect(config=config).execute(SETTINGS)
 
 
 @cache

@@ -5,12 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lineage.core.errors import BadInput
-from lineage.tables.parquet_files import (
-    NULL_TYPE,
-    Columns,
-    Schema,
-    scan,
-)
+from lineage.tables.parquet_files import NULL_TYPE, Columns, Schema, scan
 from lineage.tables.sql import Engine, quote, text
 
 INTEGERS = (

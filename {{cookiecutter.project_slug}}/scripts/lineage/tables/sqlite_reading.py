@@ -125,7 +125,11 @@ def starts_with(path: Path, magic: bytes, offset: int = 0) -> bool:
 
 
 def unreadable(path: Path, reason: str) -> BaseException:
-    """Make the error of a database that SQLite cannot read; it calls Ctrl-C an error, too."""
+    """Make the error of a database that SQLite cannot read; it calls Ctrl-C an error, too.
+
+    Python 3.10 gives no reason where SQLite's words are no text.
+    """
+    reason = reason or "its schema is malformed"
     if reason == "interrupted":
         return KeyboardInterrupt()
     if "locked" in reason:

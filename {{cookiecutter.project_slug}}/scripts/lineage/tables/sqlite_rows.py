@@ -177,12 +177,14 @@ def insert_rows(
             AdbcConnection(database) as connection,
             AdbcStatement(connection) as running,
         ):
-            select = _select(running, readings)
             running.set_options(**{"adbc.sqlite.query.batch_rows": batch})
-            running.set_sql_query(select)
-            engine.register("stream", running.execute_query()[0])
-            engine.execute(insert)
-            engine.unregister("stream")
+            running.set_sql_query(_select(running, readings))
+            stream, _ = running.execute_query()
+            engine.register("stream", stream.__arrow_c_stream__())  # by itself: without pyarrow
+            try:
+                engine.execute(insert)
+            finally:
+                engine.unregister("stream")  # waits for DuckDB's threads, also after Ctrl-C
     except (Error, DuckdbError) as error:
         reason = str(error)
         if "interrupt" in reason.lower():

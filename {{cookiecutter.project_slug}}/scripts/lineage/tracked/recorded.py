@@ -18,12 +18,7 @@ from lineage.core.paths import (
 from lineage.core.yaml_as_text import read_as_text
 from lineage.tracked.git import git, git_bytes
 
-PIPELINE_WRITES = (
-    PIPELINE_LOCK,
-    METRICS_FILE,
-    f"{INCOMING_DATA}.dvc",
-    f"{INCOMING_RESULTS}.dvc",
-)
+PIPELINE_WRITES = (PIPELINE_LOCK, METRICS_FILE, f"{INCOMING_DATA}.dvc", f"{INCOMING_RESULTS}.dvc")
 """Files of Git that `dvc repro` writes."""
 
 Entries = Iterator[tuple[str, Any]]

@@ -10,13 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.errors import LineageError, Refused
-from lineage.tracked.cache import (
-    cached_object,
-    is_whole,
-    new_object,
-    object_path,
-    read_listing,
-)
+from lineage.tracked.cache import cached_object, is_whole, new_object, object_path, read_listing
 from lineage.tracked.git import main_root
 
 Remote = Any

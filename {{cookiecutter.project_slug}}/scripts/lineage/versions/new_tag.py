@@ -73,12 +73,7 @@ def tag_now(
     return find_tag(root, name)
 
 
-def describe(
-    root: Path,
-    params: Params,
-    run: Row,
-    text: str | None,
-) -> str:
+def describe(root: Path, params: Params, run: Row, text: str | None) -> str:
     """Describe results: `model=… | C=… | f1_score=0.9312 | data=3a2f1b | text`.
 
     Args:
@@ -122,12 +117,7 @@ def newest_run(root: Path, params: Params) -> Row:
     return runs[0]
 
 
-def _choose_name(
-    root: Path,
-    version: str | None,
-    part: Part | None,
-    written: str,
-) -> str:
+def _choose_name(root: Path, version: str | None, part: Part | None, written: str) -> str:
     """Return the name of the tag.
 
     Args:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from lineage.core.errors import BadInput
 from lineage.tables.parquet_files import escaped
@@ -68,8 +68,7 @@ class Cells:
     def _starts(self, blank: bool) -> Iterator[int]:
         """Yield the line where each record begins, that of a header first."""
         with open_text(self.path) as file:
-            csv.field_size_limit(sys.maxsize)
-            records = csv.reader(file, delimiter=self.delimiter) if self.delimiter else file
+            records = read_records(file, self.delimiter) if self.delimiter else file
             before = 0
             for record in records:
                 is_row = "".join(record).strip() or len(record) > 2
@@ -82,6 +81,12 @@ def open_text(path: Path) -> TextIO:
     """Open a file of text, packed or not; what is no UTF-8 in it becomes �."""
     unpack = gzip.open if path.name.lower().endswith(".gz") else open
     return unpack(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+
+
+def read_records(file: TextIO, delimiter: str) -> Any:
+    """Split a CSV file as Python's `csv` does, with its `line_num`; a NUL, too, becomes �."""
+    csv.field_size_limit(sys.maxsize)
+    return csv.reader((line.replace("\0", "�") for line in file), delimiter=delimiter)
 
 
 def read_cells(engine: Engine, cells: Cells) -> None:
@@ -114,8 +119,8 @@ def _read_csv(engine: Engine, cells: Cells) -> list[str]:
         is_tabs = ".tsv" in cells.path.name.lower()
         cells.delimiter = "\t" if is_tabs else max(",;\t|", key=line.count)
         file.seek(0)
-        names = next(csv.reader(file, delimiter=cells.delimiter), [""])
-    if {"�", "\0"} & set(line):
+        names = next(read_records(file, cells.delimiter), [""])
+    if "�" in "".join(names):
         raise _unreadable(cells, "unicode")
     for name in names:
         if NO_NAME.fullmatch(name):
