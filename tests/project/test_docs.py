@@ -362,39 +362,3 @@ def test_docs_name_no_command_that_is_not_there(baked: Project) -> None:
             assert (baked.path / f"scripts/{match['name']}.py").is_file(), f"{page}: {match[0]}"
         for script in re.findall(r"scripts/\w+\.sh", read(baked, page)):
             assert (baked.path / script).is_file(), f"{page}: {script}"
-
-
-def test_the_two_commands_of_the_template_exist() -> None:
-    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    typed = [line for block in blocks(readme) if block.language == "bash" for line in block.text.splitlines()]
-    commands = [line.partition("#")[0].strip() for line in typed]
-    assert "make demo" in commands and "make test" in commands
-    assert {"demo", "test"} <= targets(TEMPLATE / "Makefile")
-
-
-def test_the_questions_of_the_readme_are_those_of_cookiecutter() -> None:
-    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
-    table = readme.partition("## The questions")[2].partition("\n## ")[0]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| `")
-    ]
-    public = {name: value for name, value in questions.items() if not name.startswith("_")}
-    assert [row[0] for row in rows] == [f"`{name}`" for name in public]
-    for row, (name, default) in zip(rows, public.items(), strict=True):
-        prompt = questions["__prompts__"][name]
-        assert row[1] == (prompt["__prompt__"] if isinstance(prompt, dict) else prompt)
-        if isinstance(default, list):
-            assert [word.strip("` ") for word in row[2].split(",")] == default
-        elif "{{" not in default:
-            assert row[2] == (f"`{default}`" if default else "empty")
-
-
-def test_pictures_are_small_and_said_in_words() -> None:
-    pictures = sorted((TEMPLATE / "docs/images").glob("*.png"))
-    assert pictures
-    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    for picture in pictures:
-        assert picture.stat().st_size < 60_000, picture.name
-        described = re.search(rf"!\[([^\]]+)\]\(docs/images/{picture.name}\)", readme)
-        assert described and len(described[1]) > 40, f"{picture.name} has no text for those who cannot see it"

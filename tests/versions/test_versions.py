@@ -94,8 +94,8 @@ def test_each_refusal_names_its_command_and_makes_no_tag(trained: Project) -> No
         return error.splitlines()
 
     assert refused("--version", "e0.2.0") == [
-        "error: params.yaml says experiment.version: e0.1.0, so the results are not of e0.2.0",
-        "  → set experiment.version: e0.2.0 in params.yaml, then: dvc repro",
+        "error: the results are of e0.1.0, which is free, and not of e0.2.0",
+        f"  → {TAG} --version e0.1.0   # or set experiment.version: e0.2.0 in params.yaml, then: dvc repro",
     ]
     note = trained.path / "note.py"
     note.write_text("# new\n", encoding="utf-8")
@@ -145,9 +145,9 @@ def test_next_follows_the_highest_and_must_not_pass_a_free_version_of_the_result
     tagged.run("bash", "-ec", remedy.removeprefix("  → "))
     problem, remedy = tag(tagged, "--next", "patch", "--commit", "x", code=1).splitlines()
     assert problem == "error: the results are of e0.2.0, which is free, and not of e0.1.1"
-    assert remedy == f"  → {TAG} --version e0.2.0"
+    assert remedy == f"  → {TAG} --version e0.2.0   # or set experiment.version: e0.1.1 in params.yaml, then: dvc repro"
     assert "dvc.lock" in tagged.git("status", "--porcelain"), "a refusal commits nothing"
-    command = remedy.removeprefix("  → ")
+    command = remedy.removeprefix("  → ").partition("   #")[0]
     problem, remedy = tagged.run("bash", "-ec", command, code=1).stderr.splitlines()
     assert problem == "error: the tree is not clean: dvc.lock, params.yaml"
     assert remedy == f'  → {TAG} … --commit "message"   # new files: git add them'

@@ -141,16 +141,15 @@ def _choose_name(root: Path, version: str | None, part: Part | None, written: st
         raise Refused(problem, f"{COMMAND} --renumber   # gives these a number of their own")
     if old := known.get(name):
         raise Refused(old.whose(), f"{COMMAND} --suggest")
-    if version not in (None, written):
-        raise Refused(
-            f"{PARAMS} says experiment.version: {written}, so the results are not of {name}",
-            f"set experiment.version: {name} in {PARAMS}, then: dvc repro",
-        )
+    other = f"set experiment.version: {name} in {PARAMS}, then: dvc repro"
     if name != written and closed is None:
         raise Refused(
             f"the results are of {written}, which is free, and not of {name}",
-            f"{COMMAND} --version {written}",
+            f"{COMMAND} --version {written}   # or {other}",
         )
+    if version not in (None, written):
+        problem = f"{PARAMS} says experiment.version: {written}, so the results are not of {name}"
+        raise Refused(problem, other)
     return name
 
 
