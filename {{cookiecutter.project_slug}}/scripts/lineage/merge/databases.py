@@ -42,11 +42,7 @@ INSTRUCTIONS = 1_000_000
 
 @contextmanager
 def open_tables(
-    base: Path | None,
-    sources: Sequence[Path],
-    output: Path,
-    rules: Rules,
-    is_proven: bool = False,
+    base: Path | None, sources: Sequence[Path], output: Path, rules: Rules, is_proven: bool = False
 ) -> Iterator[Iterator[TableMerge]]:
     """Copy the base to `output`, and yield the tables that are to be merged into it.
 

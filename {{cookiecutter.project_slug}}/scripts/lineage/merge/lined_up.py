@@ -174,10 +174,7 @@ def _without_computed(table: Table, base: Table, source: Path) -> Table:
 
 
 def _names_of(
-    sources: Sequence[Path],
-    files: Sequence[SqliteFile],
-    spelled: Mapping[str, str],
-    rules: Rules,
+    sources: Sequence[Path], files: Sequence[SqliteFile], spelled: Mapping[str, str], rules: Rules
 ) -> list[str]:
     """Find the tables that the rules name, or all, and warn of others.
 

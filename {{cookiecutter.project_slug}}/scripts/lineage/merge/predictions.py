@@ -56,11 +56,7 @@ class Gathering:
 
 @contextmanager
 def gather_predictions(
-    root: Path,
-    sources: Sequence[Path],
-    merged: Path,
-    rules: Rules,
-    dropped: Sequence[Path] = (),
+    root: Path, sources: Sequence[Path], merged: Path, rules: Rules, dropped: Sequence[Path] = ()
 ) -> Iterator[Gathering]:
     """Work out which files of `results/predictions` come and go with merged results.
 
@@ -131,10 +127,7 @@ def plan_gathering(
 
 
 def find_predictions(
-    sources: Sequence[Path],
-    folder: Path,
-    dropped: Sequence[Path] = (),
-    runs: Container[str] = (),
+    sources: Sequence[Path], folder: Path, dropped: Sequence[Path] = (), runs: Container[str] = ()
 ) -> list[tuple[str, Path]]:
     """Find the predictions that come with databases, or alone: run id and file.
 

@@ -44,10 +44,7 @@ UNSYNCED = "PRAGMA synchronous = OFF"
 
 
 def write_run(
-    path: Path,
-    run: Run,
-    metrics: Metrics,
-    write_events: Callable[[Path], None] | None = None,
+    path: Path, run: Run, metrics: Metrics, write_events: Callable[[Path], None] | None = None
 ) -> None:
     """Write the database of a run, whole or not at all.
 
@@ -130,8 +127,7 @@ def declare_types(rows: list[Row]) -> dict[str, str]:
 
 
 def to_metrics(
-    measured: Mapping[Any, Any],
-    remedy: str = "return numbers from evaluate() in experiment.py",
+    measured: Mapping[Any, Any], remedy: str = "return numbers from evaluate() in experiment.py"
 ) -> Metrics:
     """Turn what `evaluate()` measured into numbers by name; NaN becomes None, as it is stored.
 

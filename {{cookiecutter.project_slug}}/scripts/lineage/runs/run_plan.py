@@ -56,11 +56,7 @@ class Plan:
     """
 
     def __init__(
-        self,
-        root: Path,
-        params: Params,
-        validation: Any = None,
-        samples: Sequence[Values] = (),
+        self, root: Path, params: Params, validation: Any = None, samples: Sequence[Values] = ()
     ) -> None:
         """Work out the runs.
 

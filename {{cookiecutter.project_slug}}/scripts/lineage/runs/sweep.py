@@ -30,10 +30,7 @@ Show = Callable[[list[Outcome]], None]
 
 
 def do_runs(
-    plan: Plan,
-    debug: bool = False,
-    share_gpus: Any = None,
-    on_cluster: Any = None,
+    plan: Plan, debug: bool = False, share_gpus: Any = None, on_cluster: Any = None
 ) -> None:
     """Do what is missing of a plan, note in it how runs end, and show how they go.
 

@@ -79,10 +79,7 @@ def train_run(root: Path, run: Run) -> Outcome:
 
 
 def _fit_and_evaluate(
-    experiment: ModuleType,
-    root: Path,
-    run: Run,
-    active: Any,
+    experiment: ModuleType, root: Path, run: Run, active: Any
 ) -> tuple[Metrics, Any]:
     """Fit, save, load back, and evaluate: on the test set, and on the validation side if there is.
 
@@ -147,11 +144,7 @@ def _load(experiment: ModuleType, root: Path, name: str) -> Any:
 
 
 def _evaluate(
-    experiment: ModuleType,
-    model: Any,
-    train: Any,
-    test: Any,
-    active: Any,
+    experiment: ModuleType, model: Any, train: Any, test: Any, active: Any
 ) -> tuple[Metrics, Any]:
     """Evaluate; when that fails, say too which columns only one of the data sets has."""
     try:

@@ -52,9 +52,7 @@ def environments(sweep: "Sweep", runs: int, threads: int) -> list[Environment]:
 
 
 def do_all(
-    root: Path,
-    runs: Iterable[Run],
-    workers: list[Environment],
+    root: Path, runs: Iterable[Run], workers: list[Environment]
 ) -> Generator[Outcome, None, None]:
     """Yield how each run ended, in any order.
 

@@ -31,10 +31,7 @@ PLAIN = re.compile(
 
 
 def merged_metadata(
-    engine: Engine,
-    base: Sequence[Schema],
-    others: Sequence[Schema],
-    columns: Columns,
+    engine: Engine, base: Sequence[Schema], others: Sequence[Schema], columns: Columns
 ) -> tuple[dict[str, str], list[str]]:
     """Compose the metadata of a merged file: columns as Arrow and pandas describe them, and notes.
 

@@ -71,7 +71,9 @@ def start(folder: str, **settings: Any) -> Engine:
         "disabled_optimizers": "statistics_propagation",
         **settings,
     }
-    return duckdb.connect(config=config).execute(SETTINGS)
+    engine = duckdb.connect(config=config)
+    engine.execute(SETTINGS)
+    return engine
 
 
 @cache

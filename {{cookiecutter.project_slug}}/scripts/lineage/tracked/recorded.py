@@ -26,10 +26,7 @@ Entries = Iterator[tuple[str, Any]]
 
 
 def recorded_outputs(
-    root: Path,
-    revision: str | None = None,
-    *,
-    pushed: bool = False,
+    root: Path, revision: str | None = None, *, pushed: bool = False
 ) -> dict[str, str]:
     """Map every cached output that `.dvc` files and `dvc.lock` name to its hash.
 

@@ -28,11 +28,7 @@ NEW_FILES = {PIPELINE_LOCK, METRICS_FILE}
 
 
 def tag_now(
-    root: Path,
-    version: str | None,
-    part: Part | None,
-    text: str | None,
-    message: str | None,
+    root: Path, version: str | None, part: Part | None, text: str | None, message: str | None
 ) -> Tag:
     """Make the annotated tag of the present state.
 
