@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import shutil
@@ -165,6 +166,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line() -> None:
     refused(",id\n0,3\n", ": it has no header: the first line names a column ''")
     refused("", ": it has no header: the first line names a column ''")
     refused("id,code\n3,Zoë\n".encode("latin-1"), ": its text is not encoded in UTF-8")
+    refused("id\tcode\n3\tZoë\n".encode("utf-16"), ": its text is not encoded in UTF-8", name="excel.txt.tsv")
+    refused(codecs.BOM_UTF16_BE + "id,code\n3,Zoë\n".encode("utf-16-be"), ": its text is not encoded in UTF-8")
     refused("5\n", ", line 1: it is no JSON object whose keys differ", name="new.jsonl")
     refused('{"id": 3, "id": 4}\n', ", line 1: it is no JSON object whose keys differ", name="new.jsonl")
     refused('{"id": 3\n{"id": 4}\n', ": it cannot be read: unexpected end of data.", name="new.jsonl")

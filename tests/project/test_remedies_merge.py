@@ -194,6 +194,11 @@ STATES = {
         f"{DATA} --base-data b.parquet --exp-data e.csv",
         "iconv -f LATIN1 -t UTF-8 e.csv >.utf8 && mv .utf8 e.csv",
     ),
+    "text of Excel in UTF-16": State(
+        both(parquet("b.parquet", "SELECT 1 AS id, 'é' AS v"), lambda project: write(project, "e.tsv", "id\tv\n2\tZoë\n".encode("utf-16"))),
+        f"{DATA} --base-data b.parquet --exp-data e.tsv",
+        "iconv -f UTF-16 -t UTF-8 e.tsv >.utf8 && mv .utf8 e.tsv",
+    ),
     "NaN in a DuckDB file": State(
         duckdb_file("CREATE TABLE t (v DOUBLE)", "INSERT INTO t VALUES ('nan')"),
         f"{MERGE} --exp-db e.duckdb",

@@ -18,9 +18,13 @@ from typing import Any, TextIO
 from lineage.core.errors import BadInput
 from lineage.tables.parquet_files import escaped
 from lineage.tables.sql import Engine, fold, quote, text
+from lineage.tables.sqlite_reading import starts_with
 
 REASON = re.compile(r"Expected Number.*|Value with unterminated.*|Maximum line.*|[^:]*\Z")
 """Of DuckDB's many words about a file that it cannot read, those that say why."""
+
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""What a file in UTF-16 begins with, as Excel's “Unicode text” does."""
 
 NO_NAME = re.compile(r"[\s\d.,:+-]*")
 """What stands in the first line where a header is missing: numbers, times, nothing."""
@@ -175,9 +179,11 @@ def _unreadable(cells: Cells, reason: str) -> BadInput:
     """Make the error of a file that DuckDB cannot read; of a CSV file, say in which line."""
     if "utf" in reason.lower() or "unicode" in reason:
         name = shlex.quote(os.path.relpath(cells.path))
-        command = f"iconv -f LATIN1 -t UTF-8 {name} >.utf8 && mv .utf8 {name}"
+        is_utf_16 = any(starts_with(cells.path, mark) for mark in UTF_16_MARKS)
+        encoding = "UTF-16" if is_utf_16 else "LATIN1"
+        command = f"iconv -f {encoding} -t UTF-8 {name} >.utf8 && mv .utf8 {name}"
         problem = f"{cells.path}: its text is not encoded in UTF-8"
-        return BadInput(problem, f"{command}   # from Latin 1; or whatever it is in")
+        return BadInput(problem, f"{command}   # or from whatever it is in")
     found = REASON.search(reason.strip())
     line = re.search(r"Line: (\d+)", reason)
     record = int(line[1]) - 1 if line else None
