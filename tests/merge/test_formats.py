@@ -77,7 +77,7 @@ def refused(text: str | bytes, problem: str, name: str = "new.csv", **options: A
     Path("inbox").mkdir(exist_ok=True)
     file = Path("inbox", name)
     content = text.encode() if isinstance(text, str) else text
-    file.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    file.write_bytes(gzip.compress(content) if name.lower().endswith(".gz") else content)
     before = Path("base.parquet").read_bytes()
     with pytest.raises(LineageError) as caught:
         merged(str(file), **options)
@@ -166,6 +166,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line() -> None:
     refused(",id\n0,3\n", ": it has no header: the first line names a column ''")
     refused("", ": it has no header: the first line names a column ''")
     refused("id,code\n3,Zoë\n".encode("latin-1"), ": its text is not encoded in UTF-8")
+    refused("id,code\n3,Zoë\n".encode("latin-1"), ": its text is not encoded in UTF-8", name="a b.csv.gz")
+    refused("id,code\n3,Zoë\n".encode("utf-16"), ": its text is not encoded in UTF-8", name="NEW.CSV.GZ")
     refused("id\tcode\n3\tZoë\n".encode("utf-16"), ": its text is not encoded in UTF-8", name="excel.txt.tsv")
     refused(codecs.BOM_UTF16_BE + "id,code\n3,Zoë\n".encode("utf-16-be"), ": its text is not encoded in UTF-8")
     refused("5\n", ", line 1: it is no JSON object whose keys differ", name="new.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from contextlib import closing
 
@@ -52,6 +53,14 @@ def duckdb_file(*statements: str) -> Callable[[Project], None]:
 
 def write(project: Project, name: str, content: bytes) -> None:
     (project.path / name).write_bytes(content)
+
+
+def encoded(name: str, encoding: str, remedy: str) -> State:
+    """A CSV file in another encoding than UTF-8 comes to a base that has text."""
+    text = "id,v\n2,Zoë\n".encode(encoding)
+    content = gzip.compress(text) if name.endswith(".gz") else text
+    begin = both(parquet("b.parquet", "SELECT 1 AS id, 'é' AS v"), lambda project: write(project, name, content))
+    return State(begin, f"{DATA} --base-data b.parquet --exp-data {name}", remedy)
 
 
 def damaged(project: Project) -> None:
@@ -189,15 +198,13 @@ STATES = {
         "export LINEAGE_MEMORY_LIMIT=8GB",
         then=f"{DATA} --exp-data e.parquet",
     ),
-    "text in Latin 1": State(
-        both(parquet("b.parquet", "SELECT 1 AS id, 'é' AS v"), lambda project: write(project, "e.csv", "id,v\n2,Zoë\n".encode("latin-1"))),
-        f"{DATA} --base-data b.parquet --exp-data e.csv",
-        "iconv -f LATIN1 -t UTF-8 e.csv >.utf8 && mv .utf8 e.csv",
+    "text in Latin 1": encoded("e.csv", "latin-1", "iconv -f LATIN1 -t UTF-8 e.csv >.utf8 && mv .utf8 e.csv"),
+    "text of Excel": encoded("e.csv", "utf-16", "iconv -f UTF-16 -t UTF-8 e.csv >.utf8 && mv .utf8 e.csv"),
+    "packed text in Latin 1": encoded(
+        "e.csv.gz", "latin-1", "gzip -d e.csv.gz && iconv -f LATIN1 -t UTF-8 e.csv >.utf8 && mv .utf8 e.csv && gzip e.csv"
     ),
-    "text of Excel in UTF-16": State(
-        both(parquet("b.parquet", "SELECT 1 AS id, 'é' AS v"), lambda project: write(project, "e.tsv", "id\tv\n2\tZoë\n".encode("utf-16"))),
-        f"{DATA} --base-data b.parquet --exp-data e.tsv",
-        "iconv -f UTF-16 -t UTF-8 e.tsv >.utf8 && mv .utf8 e.tsv",
+    "packed text of Excel": encoded(
+        "e.csv.gz", "utf-16", "gzip -d e.csv.gz && iconv -f UTF-16 -t UTF-8 e.csv >.utf8 && mv .utf8 e.csv && gzip e.csv"
     ),
     "NaN in a DuckDB file": State(
         duckdb_file("CREATE TABLE t (v DOUBLE)", "INSERT INTO t VALUES ('nan')"),

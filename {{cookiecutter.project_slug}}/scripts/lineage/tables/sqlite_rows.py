@@ -180,7 +180,8 @@ def insert_rows(
             running.set_options(**{"adbc.sqlite.query.batch_rows": batch})
             running.set_sql_query(_select(running, readings))
             stream, _ = running.execute_query()
-            engine.register("stream", stream.__arrow_c_stream__())  # by itself: without pyarrow
+            # DuckDB 1.5 would give any other form to pyarrow, whose threads read ahead
+            engine.register("stream", stream.__arrow_c_stream__())
             try:
                 engine.execute(insert)
             finally:

@@ -18,13 +18,9 @@ from typing import Any, TextIO
 from lineage.core.errors import BadInput
 from lineage.tables.parquet_files import escaped
 from lineage.tables.sql import Engine, fold, quote, text
-from lineage.tables.sqlite_reading import starts_with
 
 REASON = re.compile(r"Expected Number.*|Value with unterminated.*|Maximum line.*|[^:]*\Z")
 """Of DuckDB's many words about a file that it cannot read, those that say why."""
-
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-"""What a file in UTF-16 begins with, as Excel's “Unicode text” does."""
 
 NO_NAME = re.compile(r"[\s\d.,:+-]*")
 """What stands in the first line where a header is missing: numbers, times, nothing."""
@@ -83,7 +79,7 @@ class Cells:
 
 def open_text(path: Path) -> TextIO:
     """Open a file of text, packed or not; what is no UTF-8 in it becomes �."""
-    unpack = gzip.open if path.name.lower().endswith(".gz") else open
+    unpack = gzip.open if path.suffix.lower() == ".gz" else open
     return unpack(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
 
 
@@ -104,7 +100,7 @@ def read_cells(engine: Engine, cells: Cells) -> None:
     path = cells.path
     cells.table = quote(f"cells of {path}")
     try:
-        is_json = ".json" in path.name.lower() or ".ndjson" in path.name.lower()
+        is_json = re.search(r"\.(nd)?json", path.name, re.IGNORECASE)
         names = (_read_json if is_json else _read_csv)(engine, cells)
     except duckdb.OutOfMemoryException:
         raise
@@ -177,13 +173,17 @@ def _read_json(engine: Engine, cells: Cells) -> list[str]:
 
 def _unreadable(cells: Cells, reason: str) -> BadInput:
     """Make the error of a file that DuckDB cannot read; of a CSV file, say in which line."""
+    path = cells.path
     if "utf" in reason.lower() or "unicode" in reason:
-        name = shlex.quote(os.path.relpath(cells.path))
-        is_utf_16 = any(starts_with(cells.path, mark) for mark in UTF_16_MARKS)
-        encoding = "UTF-16" if is_utf_16 else "LATIN1"
+        is_packed = path.suffix.lower() == ".gz"
+        name = shlex.quote(os.path.relpath(path.with_suffix("") if is_packed else path))
+        with open_text(path) as file:  # in UTF-16, as Excel writes it, a letter has a NUL
+            encoding = "UTF-16" if "\0" in file.readline() else "LATIN1"
         command = f"iconv -f {encoding} -t UTF-8 {name} >.utf8 && mv .utf8 {name}"
-        problem = f"{cells.path}: its text is not encoded in UTF-8"
-        return BadInput(problem, f"{command}   # or from whatever it is in")
+        if is_packed:
+            command = f"gzip -d {shlex.quote(os.path.relpath(path))} && {command} && gzip {name}"
+        remedy = f"{command}   # or from whatever it is in"
+        return BadInput(f"{path}: its text is not encoded in UTF-8", remedy)
     found = REASON.search(reason.strip())
     line = re.search(r"Line: (\d+)", reason)
     record = int(line[1]) - 1 if line else None
