@@ -9,7 +9,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +16,7 @@ import pytest
 import yaml
 from conftest import SOURCE, TEMPLATE, Project
 from messages import ERRORS, WARNINGS, is_said_by, messages_of
+from pages import FENCED, Block, blocks, targets
 from project_content import card, newest_metrics
 
 DOCS = (
@@ -59,36 +59,9 @@ BEGIN = dict.fromkeys(PAGES, "light_trained") | FRESH | OF_THE_SAMPLE | BETTER_W
 
 TEMPLATE_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
 
-FENCED = re.compile(r"(?:^<!-- expect: (?P<expect>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 SCRIPT = re.compile(r"""scripts/(?P<name>\w+)\.py(?P<rest>(?:"[^"\n]*"|[^\n`#|;>\\"]|\\\n)*)""")
 MAKE = re.compile(r"\bmake (?P<target>[a-z][a-z-]*)")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language and text, and how the page says that it ends.
-
-    Attributes:
-        code: exit code of the whole block.
-        texts: what it prints, word by word, to standard output or standard error.
-    """
-
-    language: str
-    text: str
-    code: int = 0
-    texts: list[str] = field(default_factory=list)
-
-
-def blocks(text: str) -> list[Block]:
-    """Read the fenced blocks of a page, each with the comment `<!-- expect: exit 1, "text" "text" -->` before it."""
-    found = []
-    for match in FENCED.finditer(text):
-        expect = match["expect"] or ""
-        code = re.search(r"\bexit (\d+)", expect)
-        texts = re.findall(r'"([^"]+)"', expect)
-        found.append(Block(match["language"], match["text"], int(code[1]) if code else 0, texts))
-    return found
 
 
 def code_of(text: str) -> Iterator[str]:
@@ -316,14 +289,6 @@ def test_every_make_target_exists(baked: Project, page: str) -> None:
 def test_every_make_target_of_the_template_exists(page: str) -> None:
     text = (TEMPLATE / page).read_text(encoding="utf-8")
     check_targets(text, TEMPLATE / "Makefile", SOURCE / "Makefile")
-
-
-def targets(*makefiles: Path) -> set[str]:
-    return {
-        name
-        for makefile in makefiles
-        for name in re.findall(r"^([a-z][a-z-]*):", makefile.read_text(encoding="utf-8"), re.MULTILINE)
-    }
 
 
 def check_targets(text: str, *makefiles: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, Project
-from test_docs import blocks, targets
+from pages import blocks, targets
 
 BEFORE_THE_PROJECT = r"pipx install|cookiecutter |cd my-project|make setup|source \.venv"
 """What test_bare_python.py types: it makes the project, and its environment."""
@@ -22,14 +22,12 @@ def commands_of_the_readme() -> set[str]:
     [block] = [block.text for block in blocks(text) if block.language == "console"]
     lines = [line.removeprefix("$ ").partition("  #")[0].strip() for line in block.splitlines()]
     found = {line for line in lines if not re.match(BEFORE_THE_PROJECT, line)}
-    for row in re.findall(r"^\| [^|]* \| (.*) \|$", text.partition("| you want to |")[2].partition("\n\n")[0], re.M):
-        spans = re.findall(r"`([^`]+)`", row)
-        script = spans[0].partition(" -")[0].partition(" list")[0] if spans else ""
-        for span in spans:
-            if " " in span:
-                found.add(span.replace("…", script) if span.startswith("…") else span)
-    words = r"diff|verify"
-    return {re.sub(rf"^({words}) ", r"python scripts/experiment_explorer.py \1 ", command) for command in found}
+    table = text.partition("| you want to |")[2].partition("\n\n")[0]
+    for row in table.splitlines():
+        spans = [span for span in re.findall(r"`([^`]+)`", row) if " " in span]
+        script = re.match(r"python \S+", spans[0] if spans else "")
+        found.update(span.replace("…", script[0]) if script else span for span in spans)
+    return found
 
 
 @pytest.mark.slow
