@@ -105,7 +105,7 @@ def serve(path: str) -> None:
         for key, _ in watched.select(timeout=1):
             if key.fileobj is listener:
                 begin(watched, listener.accept()[0])
-            elif key.fd in watched.get_map():  # not gone with its other half
+            elif watched.get_map().get(key.fd) is key:  # not gone with its other half, its number given anew
                 finish(watched, *key.data)
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from dask_processes import QUICK, Cluster, cluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_disk import small_disk
+from waiting import wait_for
 
 from lineage.core.errors import LineageError
 from lineage.core.params import Merge, Params, Sweep
@@ -207,8 +207,7 @@ def test_workers_that_die_in_mid_run_change_nothing(
     died: list[int] = []
 
     def kill_when_rows_are_cut() -> None:
-        while not list(tmp_path.glob(".lineage*/*.parquet")):
-            time.sleep(0.01)
+        wait_for(lambda: list(tmp_path.glob(".lineage*/*.parquet")), pause=0.01)
         died.append(processes(two_nodes)[0])
         os.kill(died[0], signal.SIGKILL)
 
@@ -338,8 +337,7 @@ def wait_for_workers(made: Cluster, number: int) -> None:
     from distributed import Client
 
     with Client(made.address) as client:
-        while len(client.scheduler_info()["workers"]) < number:
-            time.sleep(0.1)
+        wait_for(lambda: len(client.scheduler_info()["workers"]) >= number)
 
 
 def test_a_scheduler_or_a_merge_that_dies_in_mid_run_leaves_the_data_and_the_next_run_completes(
@@ -384,7 +382,10 @@ def begin(project: Project) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    while not list(project.path.glob("data/.lineage*/*.parquet")):
+
+    def has_cut() -> list[Path]:
         assert merging.poll() is None, merging.communicate()[0]
-        time.sleep(0.01)
+        return list(project.path.glob("data/.lineage*/*.parquet"))
+
+    wait_for(has_cut, pause=0.01)
     return merging

@@ -14,7 +14,8 @@ import psutil
 import pytest
 from conftest import Project, copy_project, stages_run
 from dask_processes import Cluster, cluster
-from toy_runs import UNFINISHED, databases, md5, new_rows, predictions, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, databases, md5, new_rows, predictions, rows, start, toy
+from waiting import wait_for
 
 FIT = """
 import os

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 from conftest import Project, copy_project
 from dask_processes import QUICK, cluster
-from toy_runs import UNFINISHED, databases, new_rows, start, toy, wait_for
+from toy_runs import UNFINISHED, databases, new_rows, start, toy
+from waiting import wait_for
 
 from lineage.merge.data import line_up
 from lineage.merge.rules import Rules

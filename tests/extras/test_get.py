@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, Bakery, Project, copy_project
 from versions_project import VERSIONS, Versions, expected, explore, make_dirty, read, state
+from waiting import wait_for
 
 from lineage.core import paths
 from lineage.core.errors import BadInput, Refused
@@ -147,8 +147,7 @@ def test_an_interrupted_get_leaves_no_worktree_behind(versions: Versions, tmp_pa
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    while not list(project.path.glob(".git/worktrees/*/gitdir")):
-        time.sleep(0.01)
+    wait_for(lambda: list(project.path.glob(".git/worktrees/*/gitdir")), pause=0.01)
     getting.send_signal(how)
     _, errors = getting.communicate(timeout=60)
     assert (getting.returncode, errors.splitlines()[-1:]) == (

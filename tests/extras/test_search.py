@@ -16,7 +16,8 @@ import yaml
 from conftest import Project, copy_project, stages_run
 from models_project import card
 from optuna.distributions import BaseDistribution, FloatDistribution
-from toy_runs import UNFINISHED, contents, databases, new_rows, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, contents, databases, new_rows, rows, start, toy
+from waiting import wait_for
 
 from lineage.core.errors import BadInput
 from lineage.extras.search.space import ALLOWED, read_space

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import SOURCE, Project
+from waiting import wait_for
 
 INSERT = "INSERT INTO metrics (track_id, timestamp, version, f1_score) VALUES (?, '2026-01-01 00:00:00.000000', ?, ?)"
 
@@ -209,8 +210,7 @@ def test_a_long_merge_that_is_interrupted_leaves_everything_as_it_was(
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    while not list(tmp_path.glob(".base.x.*tmp" if kind == "db" else ".base.x.lock")):
-        time.sleep(0.01)
+    wait_for(lambda: list(tmp_path.glob(".base.x.*tmp" if kind == "db" else ".base.x.lock")), pause=0.01)
     time.sleep(0.3)
     merge.send_signal(how)
     _, errors = merge.communicate(timeout=60)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from conftest import SOURCE
 from lossless_merges import database, merge_files, parquet, query
+from waiting import wait_for
 
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.extras.merge_artifacts.merges import Request, merge_databases_by_hand
@@ -57,8 +58,7 @@ def test_rows_written_during_a_merge_are_not_overwritten(tmp_path: Path) -> None
     words = ("--strategy", "merge", "--base-db", "base.db", "--output-db", "base.db", "--exp-db", "new.db")
     command = [sys.executable, "-B", SOURCE / "scripts/merge_artifacts.py", *words]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as merging:
-        while not list(tmp_path.glob(".base.db.*.tmp")):
-            time.sleep(0.01)
+        wait_for(lambda: list(tmp_path.glob(".base.db.*.tmp")), pause=0.01)
         time.sleep(0.1)
         with closing(sqlite3.connect(base)) as connection, connection:
             connection.execute("INSERT INTO t VALUES (-2, 'theirs')")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import warm_start
 from conftest import Project, clean_environment
+from waiting import wait_for
 from warm_start import warm
 
 from lineage.runs.workers import THREAD_LIMITS
@@ -87,10 +88,7 @@ def servers() -> Iterator[Path]:
 @pytest.fixture
 def machine(servers: Path, tmp_path: Path) -> Project:
     """An environment in which Python starts warm, once the servers have imported what they have to."""
-    until = time.monotonic() + 300
-    while not warm_start.are_ready(str(servers)):
-        assert time.monotonic() < until, "the servers do not start"
-        time.sleep(0.1)
+    wait_for(lambda: warm_start.are_ready(str(servers)), 300)
     (tmp_path / "scripts").mkdir()
     return Project(tmp_path, clean_environment(tmp_path))
 
@@ -218,10 +216,38 @@ def test_it_ends_with_the_client(machine: Project, number: signal.Signals) -> No
         assert child != client.pid
         os.kill(client.pid, number)
         assert client.wait(timeout=20) == -number
-    until = time.monotonic() + 20
-    while Path(f"/proc/{child}").exists():
-        assert time.monotonic() < until, "what the client started goes on"
-        time.sleep(0.05)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 20)
+
+
+def test_one_that_is_killed_while_another_begins_takes_no_server_with_it(machine: Project) -> None:
+    """A server finds all three at once: the client is gone, another comes, the child has ended; numbers are given anew."""
+    write(machine, "import os, sys; print(os.getpid(), flush=True); sys.stdin.readline()")
+    environment = warm({**machine.environment, "PYTHONHASHSEED": "0"})  # of one server only
+
+    def begin() -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen(["python", "scripts/look.py"], cwd=machine.path, env=environment, text=True, **pipes)
+
+    killed = begin()
+    assert killed.stdout is not None
+    child = int(killed.stdout.readline())
+
+    def state() -> list[str]:
+        return Path(f"/proc/{child}/stat").read_text("utf-8").rpartition(")")[2].split()
+
+    server = int(state()[1])
+    os.kill(server, signal.SIGSTOP)
+    try:
+        killed.kill()
+        killed.wait()
+        other = begin()
+        time.sleep(0.5)  # it asks the server
+        os.kill(child, signal.SIGKILL)
+        wait_for(lambda: state()[0] == "Z", 20)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert other.communicate("\n", timeout=60)[0].strip().isdigit() and other.returncode == 0
+    assert Path(f"/proc/{server}").exists()
 
 
 @pytest.mark.parametrize("command", ["dvc --version", "python -m dvc --version", "python3 scripts/look.py"])

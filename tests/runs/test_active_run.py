@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, md5, new_rows, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, md5, new_rows, rows, start, toy
+from waiting import wait_for
 
 from lineage.extras.tracking.active_run import ActiveRun
 from lineage.runs.run import Facts, Run, run_files

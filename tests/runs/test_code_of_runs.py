@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, new_rows, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, new_rows, rows, start, toy
+from waiting import wait_for
 
 from lineage.core.code_hash import check_listed, code_files, code_hash
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, copy_project, stages_run
-from toy_runs import UNFINISHED, contents, databases, md5, models, new_rows, rows, start, toy, wait_for
+from toy_runs import UNFINISHED, contents, databases, md5, models, new_rows, rows, start, toy
+from waiting import wait_for
 
 
 @pytest.fixture
