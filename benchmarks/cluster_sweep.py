@@ -70,7 +70,7 @@ def kill_twice(made: Any, after: float) -> None:
 
 def main() -> None:
     """Measure, print and write."""
-    from conftest import make_bakery
+    from baked_projects import make_bakery
     from dask_processes import cluster
 
     with tempfile.TemporaryDirectory() as folder:

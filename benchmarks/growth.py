@@ -38,7 +38,7 @@ Sizes = dict[str, int]
 def make_project(folder: Path, rows: int) -> Any:
     """Make a project with `rows` test items, pushed, before its first run."""
     import pandas as pd
-    from conftest import make_bakery
+    from baked_projects import make_bakery
 
     project = make_bakery(folder)()
     del project.environment["PYTHONDONTWRITEBYTECODE"]  # its user's Python keeps what it has compiled
@@ -86,7 +86,7 @@ def outputs_by_hash(project: Any) -> dict[str, str]:
 
 def time_merge(original: Any, folder: Path, rounds: int) -> float:
     """Time merge_results.py in copies of the project that have a run to merge."""
-    from conftest import copy_project
+    from baked_projects import copy_project
 
     times = []
     for turn in range(rounds):
@@ -115,7 +115,7 @@ def cpu_seconds() -> float:
 
 def time_months(folder: Path, months: int, rows: int, rounds: int) -> dict[str, float]:
     """Time merge_data.py of the second and of the last month, and of the last without a record of what was merged."""
-    from conftest import make_bakery
+    from baked_projects import make_bakery
 
     project = make_bakery(folder)()
     del project.environment["PYTHONDONTWRITEBYTECODE"]

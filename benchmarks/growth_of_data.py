@@ -68,7 +68,7 @@ def make_parts(folder: Path, rows: int) -> None:
 
 def make_project(folder: Path, layout: str, rows: int) -> Any:
     """Make a project with so many rows, committed and pushed."""
-    from conftest import make_bakery
+    from baked_projects import make_bakery
 
     project = make_bakery(folder)()
     del project.environment["PYTHONDONTWRITEBYTECODE"]  # its user's Python keeps what it has compiled

@@ -75,7 +75,7 @@ def drop_batches(data: Path, project: Path, numbers: range) -> None:
 
 def make_project(folder: Path, data: Path) -> Any:
     """Make a project after its first `dvc repro`, with the last batch in its inbox."""
-    from conftest import make_bakery
+    from baked_projects import make_bakery
 
     project = make_bakery(folder)()
     del project.environment["PYTHONDONTWRITEBYTECODE"]  # its user's Python keeps what it has compiled
@@ -94,7 +94,7 @@ def make_project(folder: Path, data: Path) -> Any:
 
 def make_by_hand(folder: Path, data: Path, environment: dict[str, str]) -> Any:
     """Make the same for the script written by hand."""
-    from conftest import Project
+    from baked_projects import Project
 
     project = Project(folder / "by-hand", environment)
     for name in ("data/incoming", "results", "models"):
@@ -110,7 +110,7 @@ def make_by_hand(folder: Path, data: Path, environment: dict[str, str]) -> Any:
 
 def measure_project(original: Any, folder: Path) -> float:
     """Time `dvc repro` in a copy."""
-    from conftest import copy_project
+    from baked_projects import copy_project
 
     project = copy_project(original, folder)
     began = time.perf_counter()
@@ -120,7 +120,7 @@ def measure_project(original: Any, folder: Path) -> float:
 
 def measure_by_hand(original: Any, folder: Path) -> Seconds:
     """Time the script in a copy."""
-    from conftest import Project
+    from baked_projects import Project
 
     shutil.copytree(original.path, folder)
     project = Project(folder, original.environment)

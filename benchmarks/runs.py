@@ -75,7 +75,7 @@ for strength in map(float, sys.argv[1:]):
 
 def bake(folder: Path, seconds: float, numbers: list[int]) -> Any:
     """A project after `merge_data` whose runs burn so many seconds of processor time, with a sweep over `numbers`."""
-    from conftest import make_bakery
+    from baked_projects import make_bakery
 
     project = make_bakery(folder)()
     project.repro("merge_data")
@@ -118,7 +118,7 @@ def measure_digits(folder: Path) -> dict[str, float]:
 
     The first model goes into production, and what its card says is read by the user's code: it is imported once more.
     """
-    from conftest import copy_project, make_bakery
+    from baked_projects import copy_project, make_bakery
 
     project = make_bakery(folder / "project")()
     project.repro("merge_data")
@@ -292,7 +292,7 @@ def measure_events(folder: Path) -> dict[str, float]:
     spin while a line is written. The merge is measured as a whole process, from start to end.
     """
     import numpy as np  # noqa: F401  # a limit of threads is for libraries that are there
-    from conftest import make_bakery
+    from baked_projects import make_bakery
     from threadpoolctl import threadpool_limits
 
     from lineage.extras.tracking.active_run import ActiveRun

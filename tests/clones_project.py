@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from conftest import Project
+from baked_projects import Project
 
 DATABASE = "results/experiments.db"
 

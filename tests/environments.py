@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Project
+from baked_projects import Project
 
 
 def make_environment(folder: Path) -> Path:

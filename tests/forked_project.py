@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from conftest import Project
+from baked_projects import Project
 from light_project import train_light
 
 from lineage.setup.project import MERGE_DRIVER

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from conftest import Project
+from baked_projects import Project
 
 MERGE = "--strategy merge --on-conflict fail --key-columns id"
 REBASE = "--strategy rebase --on-conflict fail --key-columns id"

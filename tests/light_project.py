@@ -7,7 +7,8 @@ Data, params, metrics and predictions are named as the sample's. A module of tes
 
 from __future__ import annotations
 
-from conftest import Project, train
+from baked_projects import Project
+from conftest import train
 
 EXPERIMENT = '''"""Ridge regression on one column for each digit, in closed form; C=0.1 is a little better than C=1."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 
 from lineage.core.errors import LineageError
 from lineage.tracked.cache import cache_folder

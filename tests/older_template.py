@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conftest import TEMPLATE, Project
+from baked_projects import TEMPLATE, Project
 
 START = "bff158ef5197e42808d0ee05d73fcca0de976e88"
 SLUG = "{{cookiecutter.project_slug}}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import Project
+from baked_projects import Project
 
 
 def md5(path: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 
 SCRIPTS = SOURCE / "scripts"
 ERRORS = {"BadInput": 1, "Refused": 1, "failed": 2, "skipped": 2}

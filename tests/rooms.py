@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from conftest import SOURCE
+from baked_projects import SOURCE
 
 SCRIPTS = SOURCE / "scripts"
 PACKAGE = SCRIPTS / "lineage"

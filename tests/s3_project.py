@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import IDENTITY, TEMPLATE, Project, clean_environment, make_bakery
+from baked_projects import IDENTITY, TEMPLATE, Project, clean_environment, make_bakery
 
 sys.path.insert(0, str(TEMPLATE / "tools"))
 from s3_server import S3Server

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from conftest import Project
+from baked_projects import Project
 
 from lineage.runs.run import unfinished_files
 

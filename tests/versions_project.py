@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from conftest import Project
+from baked_projects import Project
 from light_project import lighten
 
 from lineage.tracked.recorded import recorded_outputs

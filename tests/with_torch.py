@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Project
+from baked_projects import Project
 from project_content import card, newest_metrics, rows
 
 

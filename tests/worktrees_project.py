@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from conftest import Project
+from baked_projects import Project
 
 DATABASE = "results/experiments.db"
 

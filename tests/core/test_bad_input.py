@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
+from baked_projects import Project
 
 pytestmark = pytest.mark.slow
 STATE = (
@@ -42,7 +42,7 @@ def trained(light_trained: Project) -> Project:
 @pytest.fixture(scope="module")
 def unchanging(light_original: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One trained project for many refusals, since a refusal must change nothing."""
-    from conftest import copy_project
+    from baked_projects import copy_project
 
     return copy_project(light_original, tmp_path_factory.mktemp("refusals"))
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, TEMPLATE, Project
+from baked_projects import SOURCE, TEMPLATE, Project
 from test_habits import SCRIPTS
 
 if sys.version_info >= (3, 11):

@@ -8,7 +8,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 
 SCRIPTS = sorted(path.name for path in (SOURCE / "scripts").glob("*.py"))
 SHELLS = sorted(path.name for path in (SOURCE / "scripts").glob("*.sh"))

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 from worktrees_project import DATABASE, run_ids
 
 from lineage.tracked.dvc import run_dvc

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from versions_project import Versions, explore, make_dirty, state
 
 from lineage.tracked.cache import object_path

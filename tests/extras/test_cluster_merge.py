@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import TEMPLATE, Project, copy_project
+from baked_projects import TEMPLATE, Project, copy_project
 from dask_processes import QUICK, Cluster, cluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from dask_processes import Cluster, cluster
 from toy_runs import UNFINISHED, databases, md5, new_rows, predictions, rows, start, toy
 from waiting import wait_for

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from dask_processes import QUICK, cluster
 from toy_runs import UNFINISHED, databases, new_rows, start, toy
 from waiting import wait_for

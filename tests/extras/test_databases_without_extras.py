@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 
 import pyarrow.parquet as pq
-from conftest import Project
+from baked_projects import Project
 from inbox_project import edit
 from test_without_extras import set_up
 

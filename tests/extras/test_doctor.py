@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 
 from lineage.extras.doctor import examine as doctor
 from lineage.setup.project import MERGE_DRIVER

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from versions_project import VERSIONS, Versions, written
 
 from lineage.core.errors import BadInput

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Bakery, Project, copy_project
+from baked_projects import TEMPLATE, Bakery, Project, copy_project
 from versions_project import VERSIONS, Versions, expected, explore, make_dirty, read, state
 from waiting import wait_for
 

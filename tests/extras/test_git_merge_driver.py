@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project, stages_run
+from baked_projects import Project, stages_run
 from forked_project import (
     DATABASE,
     PREDICTIONS,

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, Bakery, Project
+from baked_projects import SOURCE, Bakery, Project
 from environments import make_environment, set_up
 from light_project import train_light
 from versions_project import Versions

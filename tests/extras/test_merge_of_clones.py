@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from baked_projects import Project
 from clones_project import ada_and_bob
-from conftest import Project
 from worktrees_project import conflicts, correct, edit_results, metric_rows
 
 from lineage.setup.project import MERGE_DRIVER

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 
 from lineage.core.params import parse_yaml, read_params
 from lineage.extras.update.new_keys import missing_keys, with_key

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from versions_project import Versions, explore, proof, tag_by_hand
 
 from lineage.extras.compare.predictions import compare_predictions

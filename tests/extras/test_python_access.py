@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from versions_project import VERSIONS, Versions, in_remote, spoil, state
 
 import lineage

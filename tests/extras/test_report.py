@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from baked_projects import IDENTITY, Project, copy_project
 from browser import Seen, of_network, open_browser, open_page
-from conftest import IDENTITY, Project, copy_project
 from playwright.sync_api import Browser
 from typer.testing import CliRunner
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
+from baked_projects import Project
 from forked_project import (
     DATABASE,
     TRAIN,

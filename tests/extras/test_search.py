@@ -13,7 +13,7 @@ import optuna
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from models_project import card
 from optuna.distributions import BaseDistribution, FloatDistribution
 from toy_runs import UNFINISHED, contents, databases, new_rows, rows, start, toy

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Bakery, Project, stages_run
+from baked_projects import TEMPLATE, Bakery, Project, stages_run
 from light_project import EXPERIMENT
 from older_template import ADDED, SLUG, copy_today, make_older_template, save
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from dvc.utils.serialize import load_yaml
 from versions_project import in_remote, proof, spoil, tag_by_hand
 

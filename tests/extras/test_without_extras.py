@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from toy_runs import databases
 
 EXTRAS = {

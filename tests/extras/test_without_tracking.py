@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from toy_runs import rows, toy
 
 MISSING = "an extra that is not here: No module named 'lineage.extras.tracking'\n  → make setup EXTRAS=tracking\n"

@@ -17,7 +17,7 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 
 SCRIPTS = SOURCE / "scripts"
 PLAIN = {

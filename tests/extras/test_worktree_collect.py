@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
+from baked_projects import Project
 from worktrees_project import (
     metric_rows,
     run_ids,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
+from baked_projects import Project
 from worktrees_project import conflicts, correct, metric_rows, remedies, run_ids, sh, traces, work_in, worktree
 
 pytestmark = pytest.mark.slow

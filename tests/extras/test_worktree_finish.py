@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from inbox_project import merged_results
 from small_disk import small_disk
 from worktrees_project import (

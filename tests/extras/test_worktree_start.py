@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 from dvc.config import Config
 from worktrees_project import DATABASE, kill_after, remedies, run_ids, sh, traces, worktree, worktrees
 

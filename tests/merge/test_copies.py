@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from inbox_project import edit, merged_results
 
 DATABASE = "results/experiments.db"

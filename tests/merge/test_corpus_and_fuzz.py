@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 
 ROOT = SOURCE.parent
 

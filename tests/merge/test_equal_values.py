@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 
 from lineage.core.errors import BadInput, Refused
 from lineage.core.params import read_params

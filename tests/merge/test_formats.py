@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
-from conftest import Project
+from baked_projects import Project
 from inbox_project import MERGE, merged_data
 
 from lineage.core.errors import BadInput, LineageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from inbox_project import MERGE, REBASE, UNDO, command_in, drop, edit, labels, md5, merged_data, merged_results, type_it
 
 FIRST = "data/incoming/batch_001.parquet"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 from corpus_files import database, parquet, rows_of
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 from waiting import wait_for
 
 INSERT = "INSERT INTO metrics (track_id, timestamp, version, f1_score) VALUES (?, '2026-01-01 00:00:00.000000', ?, ?)"

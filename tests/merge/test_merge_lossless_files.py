@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 from lossless_merges import database, merge_files, parquet, query
 from waiting import wait_for
 

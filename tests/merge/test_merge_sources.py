@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 from small_disk import small_disk
 
 from lineage.core.errors import BadInput, Refused

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Project, stages_run
+from baked_projects import Project, stages_run
 
 from lineage.core.errors import Refused
 from lineage.merge.data import line_up, merge_data, union_all_by_name, write_rows

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE, Project, clean_environment
+from baked_projects import SOURCE, Project, clean_environment
 
 from lineage.core.errors import BadInput
 from lineage.extras.merge_artifacts.compact import compact

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
+from baked_projects import Project, stages_run
 from clones_project import clone
-from conftest import Project, stages_run
 from inbox_project import command_in, type_it
 
 TRAIN = "data/train.parquet"

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Project
+from baked_projects import Project
 
 from lineage.core.errors import BadInput, Refused
 from lineage.merge.predictions import find_predictions, plan_gathering

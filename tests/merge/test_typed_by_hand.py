@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE, Project, clean_environment
+from baked_projects import SOURCE, Project, clean_environment
 
 from lineage.tables.kept_rows import holds_all_rows
 

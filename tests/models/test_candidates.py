@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 from models_project import (
     add_rows,
     candidates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from models_project import card, models, rows
 
 from lineage.setup.project import MERGE_DRIVER

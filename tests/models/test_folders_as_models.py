@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from models_project import candidates, card, models, object_of, rows
 from versions_project import proof
 from worktrees_project import sh, work_in

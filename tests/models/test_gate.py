@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project, stages_run
+from baked_projects import Project, stages_run
 from models_project import add_rows, candidates, card, md5, models, object_of, rows, stand_inside
 
 from lineage.extras.model_manager.change_models import promote_by_hand

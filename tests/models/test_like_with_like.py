@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import Any
 
 import pytest
-from conftest import Project, stages_run
+from baked_projects import Project, stages_run
 from models_project import card, md5, models, rows
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import SOURCE
+from baked_projects import SOURCE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-import conftest  # noqa: F401  (puts the project's scripts on the path)
 import numpy as np
 import pandas as pd
 import pytest

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 from models_project import add_rows, card, md5, models, object_of, refusal, rows, stand_inside
 
 from lineage.core.errors import Refused

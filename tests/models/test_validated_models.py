@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 from models_project import add_rows, card, stand_inside
 
 from lineage.extras.model_manager.change_models import promote_by_hand

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 
 import pytest
-from conftest import TEMPLATE
+from baked_projects import TEMPLATE
 
 FEATURES = "merge/test_sqlite_features.py::test_"
 BY_HAND = "merge/test_typed_by_hand.py::test_"

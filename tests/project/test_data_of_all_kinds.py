@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project, stages_run
+from baked_projects import Project, stages_run
 from project_content import card, newest_metrics, rows
 
 pytestmark = pytest.mark.slow

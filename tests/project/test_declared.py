@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 
 WATCHER = Path(__file__).parents[1] / "watch_stage.py"
 STAGES = {"merge_data": (), "train": ("--debug",), "merge_results": (), "promote_model": ()}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import TEMPLATE, Project, clean_environment
+from baked_projects import TEMPLATE, Project, clean_environment
 from light_project import WEAK_EXPERIMENT
 
 VENV = Path(sys.executable).parents[1]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
-from conftest import SOURCE, TEMPLATE, Project
+from baked_projects import SOURCE, TEMPLATE, Project
 from messages import ERRORS, WARNINGS, is_said_by, messages_of
 from pages import FENCED, Block, blocks, targets
 from project_content import card, newest_metrics

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 from project_content import card, newest_metrics, rows
 
 NAMES = ("boosting", "neural-net", "regression", "text")

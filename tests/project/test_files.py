@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import SOURCE, TEMPLATE, Bakery, Project
+from baked_projects import SOURCE, TEMPLATE, Bakery, Project
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, TEMPLATE
+from baked_projects import SOURCE, TEMPLATE
 from reading import Size, findings, function_lengths, size
 from rooms import (
     EXTRAS,

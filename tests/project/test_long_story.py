@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from baked_projects import Project
 from clones_project import ada_and_bob
-from conftest import Project
 
 from lineage.setup.project import MERGE_DRIVER
 

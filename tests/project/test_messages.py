@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 from messages import ERRORS, UNKNOWN, WARNINGS, Message, is_said_by, messages_of
 
 FEWEST_LETTERS = 8

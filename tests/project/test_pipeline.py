@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import Bakery, Project, copy_project, stages_run
+from baked_projects import Bakery, Project, copy_project, stages_run
 from project_content import card, md5, newest_metrics, predictions, recorded, rows
 
 pytestmark = pytest.mark.slow

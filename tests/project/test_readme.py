@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Project
+from baked_projects import TEMPLATE, Project
 from pages import blocks, targets
 
 BEFORE_THE_PROJECT = r"pipx install|cookiecutter |cd my-project|make setup|source \.venv"

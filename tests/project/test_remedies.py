@@ -16,7 +16,7 @@ import test_remedies_results
 import test_remedies_runs
 import test_remedies_setup
 import test_remedies_worktrees
-from conftest import TEMPLATE, Project, copy_project
+from baked_projects import TEMPLATE, Project, copy_project
 from remedies import GAP, SCRIPTS, State, database, go_through, remedies_of
 
 TYPED = {

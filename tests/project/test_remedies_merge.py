@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from remedies import State, both, database, go_through, parquet
 
 MERGE = "python scripts/merge_artifacts.py --strategy merge --output-db o.db"

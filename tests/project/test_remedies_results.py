@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from remedies import State, go_through, parquet
 
 EXPLORE = "python scripts/experiment_explorer.py"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from remedies import State, go_through
 
 TRAIN = "python scripts/train.py"

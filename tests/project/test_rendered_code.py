@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TEMPLATE, Project
+from baked_projects import TEMPLATE, Project
 
 
 def test_ruff_finds_no_mistake(baked: Project) -> None:

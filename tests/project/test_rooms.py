@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import SOURCE, TEMPLATE
+from baked_projects import SOURCE, TEMPLATE
 from reading import names_missing_from, only_a_docstring
 from rooms import (
     EXTRAS,

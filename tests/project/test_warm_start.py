@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import warm_start
-from conftest import Project, clean_environment
+from baked_projects import Project, clean_environment
 from waiting import wait_for
 from warm_start import warm
 

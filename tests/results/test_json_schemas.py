@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 from jsonschema import Draft202012Validator, ValidationError
 from versions_project import Versions
 

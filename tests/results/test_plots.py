@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pandas as pd
 import pytest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from toy_runs import UNFINISHED, md5, new_rows, rows, start, toy
 from waiting import wait_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from toy_runs import UNFINISHED, new_rows, rows, start, toy
 from waiting import wait_for
 

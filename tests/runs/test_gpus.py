@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from toy_runs import toy
 
 from lineage.core.errors import BadInput

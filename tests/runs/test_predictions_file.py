@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from conftest import SOURCE  # puts the project's scripts on the path, too
+from baked_projects import SOURCE
 from toy_runs import md5, predictions
 
 from lineage.core.errors import BadInput

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 
 from lineage.core.errors import Refused
 from lineage.runs.run import Facts, Outcome, Run

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import SOURCE, Project, copy_project
+from baked_projects import SOURCE, Project, copy_project
 from toy_runs import md5, new_rows, predictions, rows, toy
 
 from lineage.core.code_hash import code_files, code_hash, evaluate_hash

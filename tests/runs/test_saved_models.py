@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from toy_runs import UNFINISHED, left_of, new_rows, toy
 
 from lineage.tracked.hashes import path_md5

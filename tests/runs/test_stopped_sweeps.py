@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from toy_runs import UNFINISHED, contents, databases, md5, models, new_rows, rows, start, toy
 from waiting import wait_for
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from toy_runs import databases, models, new_rows, rows, toy
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 
 from lineage.extras.tracking.active_run import ActiveRun
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import SOURCE, Project
+from baked_projects import SOURCE, Project
 from ruamel.yaml import YAML
 
 from lineage.core.code_hash import code_files

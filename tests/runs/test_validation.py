@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from light_project import WEAK_EXPERIMENT, lighten
 from models_project import card
 from toy_runs import UNFINISHED, new_rows, predictions, rows, toy

@@ -6,7 +6,6 @@ import datetime
 from decimal import Decimal
 from typing import Any
 
-import conftest  # noqa: F401  (puts the project's scripts on the path)
 import pandas as pd
 import pytest
 from hypothesis import assume, given

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Bakery, load_hook
+from baked_projects import TEMPLATE, Bakery, load_hook
 
 TEXTS = ("project_", "description:", "author_", "dvc_", "s3_", "shared_")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import IDENTITY, Bakery, Project
+from baked_projects import IDENTITY, Bakery, Project
 from light_project import lighten
 
 DONE = ["git", "secrets", "cache", "remote", "data", "commit", "tracked"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from baked_projects import IDENTITY, TEMPLATE, Bakery, Project
 from bare_python import make_bare_python
-from conftest import IDENTITY, TEMPLATE, Bakery, Project
 
 VENV = Path(sys.executable).parents[1]
 POINTERS = ("data/incoming.dvc", "data/test.parquet.dvc", "results/incoming.dvc")

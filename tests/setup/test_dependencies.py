@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Project
+from baked_projects import TEMPLATE, Project
 
 PIN = re.compile(r"^([a-z0-9][\w.-]*?)(?:\[.*\])?==([^ ;]+)", re.MULTILINE)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import SOURCE, Project, copy_project, make_bakery
+from baked_projects import SOURCE, Project, copy_project, make_bakery
 from light_project import lighten, train_light
 from s3_project import (
     ACCESS_KEY,

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import load_hook
+from baked_projects import load_hook
 
 
 def test_default_answers_have_no_problem(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TEMPLATE, Bakery, Project
+from baked_projects import TEMPLATE, Bakery, Project
 
 QUESTIONS = 10
 

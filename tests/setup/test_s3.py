@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from baked_projects import Project
 from light_project import train_light
 from s3_project import (
     ACCESS_KEY,

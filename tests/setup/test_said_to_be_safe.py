@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from baked_projects import Bakery, Project
 from clones_project import clone
-from conftest import Bakery, Project
 
 from lineage.extras.doctor.kept_elsewhere import check_history
 from lineage.tracked.ignored import check_tracked

@@ -16,7 +16,7 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SOURCE
+from baked_projects import SOURCE
 
 from lineage.core.errors import BadInput
 from lineage.extras.git_merge.three_way_files import merge_three_data_files

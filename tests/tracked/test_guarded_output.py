@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from baked_projects import Project, copy_project
 from clones_project import DATABASE, clone, md5, next_version, versions
-from conftest import Project, copy_project
 from inbox_project import command_in, type_it
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from baked_projects import Project
 
 from lineage.core.errors import Refused
 from lineage.tracked import recorded as records

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from baked_projects import Project, stages_run
 from clones_project import clone, versions
-from conftest import Project, stages_run
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project, copy_project, stages_run
+from baked_projects import Project, copy_project, stages_run
 from models_project import rows, stand_inside
 from versions_project import proof, run
 

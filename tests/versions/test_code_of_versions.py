@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Project, copy_project
+from baked_projects import Project, copy_project
 from versions_project import proof, tag_by_hand
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from baked_projects import Project, stages_run
 from clones_project import ada_and_bob
-from conftest import Project, stages_run
 from versions_project import proof, run
 
 REMOTE = "digit-experiments-remote"

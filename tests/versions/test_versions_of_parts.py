@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from baked_projects import Project
 from clones_project import ada_and_bob
-from conftest import Project, train
+from conftest import train
 from light_project import lighten
 from worktrees_project import sh, work_in, worktree
 
