@@ -17,13 +17,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lineage.core.paths import TRAIN_DATA
+from lineage.extras.compare.data import recorded_data
 from lineage.extras.git_merge.outputs import Hashes, merge_training_data
 from lineage.extras.git_merge.three_way import Conflict
 from lineage.extras.git_merge.three_way_files import merge_three_data_files, merge_three_databases
 from lineage.tables.parts import RECORD, part_name, parts_of
 from lineage.tracked.cache import store
 from lineage.tracked.hashes import file_md5
-from lineage.tracked.remote import listing, recorded_data
+from lineage.tracked.remote import listing
 
 EXAMPLES = int(os.environ.get("MERGE_EXAMPLES", "500"))
 """Random histories for each kind of file: 1,000 in all, and as many as for one when an experiment is collected."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 
 from lineage.core.errors import BadInput, Refused
 from lineage.extras.validation.split import Side
-from lineage.models.model_card import read_signature
+from lineage.runs import model_origin
 from lineage.runs.train_run import _evaluate, _load
-from lineage.tracked.hashes import file_md5
 
 FRAME = pd.DataFrame({"x": [1.0], "y": [2.0]})
 
@@ -42,17 +43,17 @@ def test_a_path_is_loaded_as_it_is(tmp_path: Path) -> None:
     assert _load(experiment, tmp_path, "data/train.parquet") == tmp_path / "data/train.parquet"
 
 
-def test_a_model_is_kept_without_an_input_signature_and_a_line_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = ("load_data", "fit", "evaluate", "save_model", "load_model")
-    code = "\n".join(f"def {name}(path): return path" for name in names)
-    (tmp_path / "experiment.py").write_text(code, encoding="utf-8")
-    data = tmp_path / "data/train.parquet"
-    data.parent.mkdir()
-    FRAME.to_parquet(data)
-    assert read_signature(tmp_path, file_md5(data)) is None
-    assert capsys.readouterr().out.startswith("no input signature in model.json: ")
+@pytest.mark.parametrize("train", [Path("data/train.parquet"), pl.DataFrame({"x": [1.0]}), [1, 2]])
+def test_data_that_are_no_frame_of_pandas_have_no_input_signature(train: Any) -> None:
+    origin = json.loads(model_origin.as_metadata(getattr(train, "dtypes", None))["lineage_model"])
+    assert origin["input_signature"] is None and "pandas" in origin["packages"]
+
+
+def test_the_input_signature_names_columns_in_their_order_with_their_dtypes() -> None:
+    frame = FRAME.assign(a="text", **{"7": pd.Categorical(["x"])})
+    origin = json.loads(model_origin.as_metadata(frame.dtypes)["lineage_model"])
+    expected = [("x", "float64"), ("y", "float64"), ("a", str(frame["a"].dtype)), ("7", "category")]
+    assert list(origin["input_signature"].items()) == expected
 
 
 def test_validation_asks_for_a_frame(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_columns_and_rows_stay_in_their_order_and_the_index_is_left_out(tmp_path
 def test_equal_frames_are_equal_bytes_and_rows_of_a_run_take_little_room(tmp_path: Path) -> None:
     frame = pd.DataFrame({"item_id": range(100_000), "predicted": 1, "confidence": 0.5})
     for name in ("a.parquet", "b.parquet"):
-        write_predictions(tmp_path / name, "20260101T120000-0a1b2c3d", frame.copy())
+        write_predictions(tmp_path / name, "20260101T120000-0a1b2c3d", frame.copy(), lineage_model="{}")
     assert md5(tmp_path / "a.parquet") == md5(tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 10 * len(frame), "the id is not stored in each row"
     codecs = duckdb.execute("SELECT DISTINCT compression FROM parquet_metadata(?)", [str(tmp_path / "a.parquet")])

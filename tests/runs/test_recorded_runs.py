@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 from baked_projects import SOURCE, Project, copy_project
@@ -44,6 +46,20 @@ def test_a_row_names_its_environment_seed_and_duration(project: Project) -> None
         {"track_id": row["track_id"], "item_id": item, "actual": label, "predicted": 0}
         for item, label in zip(test["id"], test["label"], strict=True)
     ]
+
+
+def test_the_file_of_the_predictions_names_loaded_packages_and_the_columns_of_the_data_as_loaded(
+    project: Project,
+) -> None:
+    toy(project, "train['added'] = 1")
+    project.script("train")
+    [row] = new_rows(project)
+    file = str(project.path / f"results/runs/{row['track_id']}.parquet")
+    notes = dict(duckdb.execute("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [file]).fetchall())
+    origin = json.loads(notes["lineage_model"])
+    train = pd.read_parquet(project.path / "data/train.parquet")
+    assert list(origin["input_signature"].items()) == [(name, str(kind)) for name, kind in train.dtypes.items()]
+    assert origin["packages"]["pandas"] == pd.__version__ and "ruff" not in origin["packages"]
 
 
 def test_outside_git_and_without_dvc_lock_what_is_lost_is_said(project: Project, tmp_path: Path) -> None:

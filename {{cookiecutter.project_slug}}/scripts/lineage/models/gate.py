@@ -74,9 +74,7 @@ def decide(models: Models, runs: list[Row], strategy: str | None) -> Decision:
     challengers = find_challengers(models, new)
     if not challengers:
         return Decision(
-            None,
-            f"{own} stays; there is no new model with a value of {metric}",
-            compared=bool(new),
+            None, f"{own} stays; there is no new model with a value of {metric}", compared=bool(new)
         )
     if incumbent["by_hand"]:
         say(f"{own} was put there by hand: {BY_HAND}")

@@ -3,9 +3,9 @@
 It says of the model's run what the row of the run says, by the same names, and its `params` and
 `metrics` apart from that. Beside these it holds
 
-- `environment`: Python, the platform, and the packages that were loaded when it was promoted;
-- `input_signature`: columns and dtypes of the training data as `load_data` returns them; null: they
-  could not be read;
+- `packages`: versions of those that the run had loaded;
+- `input_signature`: columns and dtypes of the training data as `load_data` returns them; null: it
+  is no DataFrame, or the run's predictions are not there, which say it;
 - `promoted_at`: UTC, ISO 8601; `reason`;
 - `replaced`: run id of the model before; null: there was none;
 - `by_hand`: a user chose it, so no gate stood against it;
@@ -15,23 +15,16 @@ It says of the model's run what the row of the run says, by the same names, and 
 """
 
 import json
-import platform
-import re
-import sys
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lineage.core import paths
-from lineage.core.console import say
-from lineage.core.errors import Refused
-from lineage.core.experiment_file import load_experiment
-from lineage.tracked.hashes import path_md5
-from lineage.tracked.remote import recorded_data
+from lineage.core.errors import BadInput, Refused
+from lineage.runs.model_origin import METADATA_KEY
+from lineage.tables.engine import open_engine
+from lineage.tables.sources import read_notes
 from lineage.tracked.whole_file import write_text
-
-MODULE = re.compile(r"^(\w+)(?:/.*)?\.py,", re.MULTILINE)
-"""A line of a package's list of files, as far as it names what is imported."""
 
 MODEL = "model.bin"
 CARD = "model.json"
@@ -67,41 +60,10 @@ def as_row(card: Card) -> Card:
     return {**card["params"], **card["metrics"], **card}
 
 
-def describe_environment() -> dict[str, Any]:
-    """Name Python, the platform and every loaded package with its version."""
-    # packages_distributions() would be shorter, but misses most packages before Python 3.11
-    from importlib.metadata import distributions
-
-    packages = {}
-    for package in distributions():
-        files = package.read_text("RECORD") or ""  # `files` parses all: half a second
-        if not sys.modules.keys().isdisjoint(MODULE.findall(files)):
-            packages[package.name] = package.version
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": dict(sorted(packages.items())),
-    }
-
-
-def read_signature(root: Path, data_hash: str | None) -> dict[str, str] | None:
-    """Read columns and dtypes of training data, as `load_data` of `experiment.py` returns them.
-
-    Args:
-        root: the project's root.
-        data_hash: of the training data that the model saw, which may be an earlier version.
-
-    Returns:
-        None where there is no signature; why is said.
-    """
-    try:
-        if data_hash is None:
-            raise Refused("its row names no training data")
-        data = root / paths.TRAIN_DATA
-        is_present = data.exists() and path_md5(data) == data_hash
-        with nullcontext(data) if is_present else recorded_data(root, data_hash) as train:
-            frame = load_experiment(root).load_data(train)
-        return {str(name): str(kind) for name, kind in frame.dtypes.items()}
-    except Exception as error:  # load_data is the user's; without a signature it is still the model
-        say(f"no input signature in {CARD}: {' '.join(str(error).split())}")
-        return None
+def read_origin(root: Path, track_id: str) -> Card:
+    """Read `input_signature` and `packages` from the predictions of a run, which may be missing."""
+    origin: Card = {"input_signature": None, "packages": {}}
+    file = root / paths.PREDICTIONS / f"{track_id}.parquet"
+    with suppress(BadInput), open_engine() as engine:
+        origin |= json.loads(read_notes(engine, file).get(METADATA_KEY, "{}"))
+    return origin

@@ -10,15 +10,7 @@ from lineage.core import paths
 from lineage.core.console import say
 from lineage.core.param_names import is_param
 from lineage.models.gate import Decision
-from lineage.models.model_card import (
-    CARD,
-    MODEL,
-    Card,
-    describe_environment,
-    read_card,
-    read_signature,
-    write_card,
-)
+from lineage.models.model_card import CARD, MODEL, Card, read_card, read_origin, write_card
 from lineage.models.run_model import Models, find_model
 from lineage.results.leaderboard import Row, measured, metric_names
 from lineage.tracked.cache import cached_object, copy_out, object_path
@@ -31,6 +23,8 @@ COPIED = (
     "version",
     "git_commit",
     "git_dirty",
+    "python",
+    "platform",
     "data_hash",
     "test_hash",
     "evaluate_hash",
@@ -101,8 +95,9 @@ def compared_now(models: Models) -> Card:
 def make_card(models: Models, run: Row, decision: Decision) -> Card:
     """Collect what `model.json` says about a run's model."""
     before = read_card(models.root) or {}
-    # the signature first: it loads the packages that experiment.py needs
-    signature = read_signature(models.root, run["data_hash"])
+    origin = read_origin(models.root, run["track_id"])
+    if origin["input_signature"] is None:
+        say(f"no input signature in {CARD}: the predictions of its run name none")
     return {
         **{name: run.get(name) for name in COPIED},
         "params": {name: value for name, value in run.items() if is_param(name)},
@@ -111,8 +106,7 @@ def make_card(models: Models, run: Row, decision: Decision) -> Card:
         "replaced": before.get("track_id"),
         "reason": decision.why,
         "by_hand": decision.by_hand,
-        "input_signature": signature,
-        "environment": describe_environment(),
+        **origin,
         **compared_now(models),
     }
 

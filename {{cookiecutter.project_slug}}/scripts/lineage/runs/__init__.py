@@ -8,6 +8,7 @@
 - `run.py` says what a run is, how it ended, by which metric it is chosen, and where its files are.
 - `model_file.py` names and saves models, and makes their bytes depend on the model only.
 - `predictions_file.py` writes the predictions, as parquet.
+- `model_origin.py` tells, in their file, what a model takes and which packages were loaded.
 - `run_database.py` writes the row of `metrics`, through xetrack, and the table `events`.
 - `workers.py` does runs in processes of their own, which share the cores; one that dies takes no
   other with it.

@@ -11,7 +11,7 @@ from lineage.runs.run_database import check_distinct
 TRACK_ID = "track_id"
 
 
-def write_predictions(path: Path, track_id: str, predictions: Frame) -> None:
+def write_predictions(path: Path, track_id: str, predictions: Frame, **metadata: str) -> None:
     """Write the column `track_id` and the columns of a frame; equal frames give equal bytes.
 
     Numbers, truth values, times and lists keep their types, and NaN stays NaN. Categories become
@@ -22,6 +22,7 @@ def write_predictions(path: Path, track_id: str, predictions: Frame) -> None:
         path: the file to write.
         track_id: of the run; the same in every row.
         predictions: what `evaluate()` returned, one row per test item.
+        metadata: of the file, what it says of the run beside its rows: text by key.
 
     Raises:
         BadInput: a name cannot be a column.
@@ -34,7 +35,9 @@ def write_predictions(path: Path, track_id: str, predictions: Frame) -> None:
     for name, values in predictions.items():
         columns[str(name)] = _to_arrow(values)
     table = pyarrow.table(columns)
-    parquet.write_table(table, path, compression="zstd", store_schema=False)
+    with parquet.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as file:
+        file.write_table(table)
+        file.add_key_value_metadata(metadata)
 
 
 def check_columns(names: list[str]) -> None:

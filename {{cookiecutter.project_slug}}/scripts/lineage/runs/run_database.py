@@ -23,11 +23,7 @@ KEY = ("track_id", "timestamp")
 METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 """Columns of `metrics` that are neither a param (those begin with `model_`) nor a metric."""
 
-NUMBERS = {
-    "git_dirty": "INTEGER",
-    "seed": "INTEGER",
-    "duration_seconds": "REAL",
-}
+NUMBERS = {"git_dirty": "INTEGER", "seed": "INTEGER", "duration_seconds": "REAL"}
 """Declared types of those facts that are not text."""
 
 DECLARED = {

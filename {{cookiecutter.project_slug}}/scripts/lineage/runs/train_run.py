@@ -16,6 +16,7 @@ from lineage.core import paths
 from lineage.core.code_hash import check_listed, code_files, code_hash
 from lineage.core.errors import BadInput, LineageError, Refused
 from lineage.core.experiment_file import imported_files, load_experiment
+from lineage.runs import model_origin
 from lineage.runs.model_file import checked_md5, files_of_model, save_alone
 from lineage.runs.predictions_file import write_predictions
 from lineage.runs.run import Metrics, Outcome, Run
@@ -59,10 +60,10 @@ def train_run(root: Path, run: Run) -> Outcome:
     functions = [experiment.fit, experiment.evaluate]
     active = begin_run(functions, files.folder, run.track_id, run.params, run.facts.seed)
     began = time.perf_counter()
-    metrics, predictions = _fit_and_evaluate(experiment, root, run, active)
+    metrics, predictions, origin = _fit_and_evaluate(experiment, root, run, active)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
-    write_predictions(files.predictions, run.track_id, predictions)
+    write_predictions(files.predictions, run.track_id, predictions, **origin)
     for path in chain.from_iterable(map(files_of_model, files)):
         flush_to_disk(path)
     facts = replace(
@@ -80,16 +81,20 @@ def train_run(root: Path, run: Run) -> Outcome:
 
 def _fit_and_evaluate(
     experiment: ModuleType, root: Path, run: Run, active: Any
-) -> tuple[Metrics, Any]:
+) -> tuple[Metrics, Any, dict[str, str]]:
     """Fit, save, load back, and evaluate: on the test set, and on the validation side if there is.
 
     Of what `evaluate` logs and writes, only that of the test set is kept.
+
+    Returns:
+        metrics, predictions, and the origin of the model as metadata.
     """
     train = _load(experiment, root, paths.TRAIN_DATA)
     if run.validation:
         train, aside = run.validation.split(train)
         if active:
             active.validation = aside
+    dtypes = getattr(train, "dtypes", None)  # before fit() changes them
     test = _load(experiment, root, paths.TEST_DATA)
     fitted = call_with_run(experiment.fit, train, copy.deepcopy(run.params), active)
     file = run.files(root).model
@@ -107,7 +112,7 @@ def _fit_and_evaluate(
             kept_nowhere = active and replace(active, folder=Path(folder))
             validated, _ = _evaluate(experiment, model, train, aside, kept_nowhere)
         run.validation.add(metrics, validated)
-    return metrics, predictions
+    return metrics, predictions, model_origin.as_metadata(dtypes)
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:

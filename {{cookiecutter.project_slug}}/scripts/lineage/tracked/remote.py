@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import compress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.core.errors import LineageError, Refused
@@ -84,24 +83,6 @@ def link_objects(
         link = place / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(obtain(root, md5, trusting=trusting))
-
-
-@contextmanager
-def recorded_data(root: Path, md5: str, *, trusting: bool = False) -> Iterator[Path]:
-    """Give recorded data, a file or a folder of parts, a path for a while, only to be read.
-
-    Args:
-        root: the project's root.
-        md5: the hash; an object of the cache has no suffix to tell its format by.
-        trusting: as in `obtain`.
-
-    Raises:
-        Refused: as `obtain`.
-    """
-    with TemporaryDirectory(prefix="lineage-") as folder:
-        place = Path(folder, "data.parquet")
-        link_objects(root, listing(root, md5), place, trusting=trusting)
-        yield place
 
 
 def with_files(root: Path, hashes: Iterable[str]) -> set[str]:

@@ -1,13 +1,33 @@
 """Compare two versions of data: their rows by the key columns, and their columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lineage.tables.engine import open_engine
 from lineage.tables.parquet_files import scan
 from lineage.tables.parts import parts_of
 from lineage.tables.sql import Engine, quote, quote_all
+from lineage.tracked.remote import link_objects, listing
+
+
+@contextmanager
+def recorded_data(root: Path, md5: str) -> Iterator[Path]:
+    """Give recorded data, a file or a folder of parts, a path for a while, only to be read.
+
+    Args:
+        root: the project's root.
+        md5: the hash; an object of the cache has no suffix to tell its format by.
+
+    Raises:
+        Refused: an object is in neither the cache nor the remote, or only a damaged one is.
+    """
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        place = Path(folder, "data.parquet")
+        link_objects(root, listing(root, md5), place)
+        yield place
 
 
 def compare_data(

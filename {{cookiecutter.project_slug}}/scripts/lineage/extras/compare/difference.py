@@ -9,14 +9,13 @@ from typing import Any
 from lineage.core import paths
 from lineage.core.errors import LineageError
 from lineage.core.params import read_params
-from lineage.extras.compare.data import compare_data
+from lineage.extras.compare.data import compare_data, recorded_data
 from lineage.extras.compare.predictions import NOT_RECORDED, Difference, compare_predictions
 from lineage.extras.show.listing import print_rows
 from lineage.extras.show.versions import HASHES, commit_of, find_predictions
 from lineage.results.leaderboard import metric_names
 from lineage.results.version_results import Results, find_results, params_of
 from lineage.tracked.git import git
-from lineage.tracked.remote import recorded_data
 
 
 def print_difference(

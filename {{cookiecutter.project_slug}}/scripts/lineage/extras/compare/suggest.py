@@ -13,12 +13,11 @@ from lineage.core.console import say
 from lineage.core.params import Params, Search, read_params
 from lineage.core.paths import INCOMING_DATA, PARAMS, TEST_DATA, TRAIN_DATA
 from lineage.core.version_numbers import Part, following, parse
-from lineage.extras.compare.data import compare_data
+from lineage.extras.compare.data import compare_data, recorded_data
 from lineage.results.version_results import params_at
 from lineage.tracked.dvc import changed_stages
 from lineage.tracked.git import must_git
 from lineage.tracked.recorded import recorded_md5
-from lineage.tracked.remote import recorded_data
 from lineage.tracked.version_tags import START, Tag, newest_tag, tags, taken_versions
 from lineage.versions.new_tag import COMMAND, describe, holds_runs, newest_run
 
