@@ -52,7 +52,7 @@ class Inbox:
         """The new files without predictions, which come with databases or alone."""
         return [file for file in self.new if ends_with(file, DATABASES)]
 
-    def as_sources(self, read_for: Mapping[Path, Path] | None = None) -> Sources:
+    def as_sources(self, read_for: Mapping[Path, Path] = {}) -> Sources:
         """Describe new files for the record of what was merged; of those with a record, that too.
 
         The order in which they are given does not matter.
@@ -62,7 +62,7 @@ class Inbox:
         """
         sources: Sources = {}
         for file in sorted(self.new, key=natural):
-            rows, merged = count_and_read((read_for or {}).get(file, file))
+            rows, merged = count_and_read(read_for.get(file, file))
             md5 = source_md5(file)
             name = os.path.relpath(file, self.root)
             sources |= merged

@@ -24,6 +24,7 @@ from lineage.core.errors import BadInput, Refused
 from lineage.runs.model_origin import METADATA_KEY
 from lineage.tables.engine import open_engine
 from lineage.tables.sources import read_notes
+from lineage.tracked.cache import cached_object
 from lineage.tracked.whole_file import write_text
 
 MODEL = "model.bin"
@@ -40,14 +41,13 @@ def read_card(root: Path) -> Card | None:
     """
     path = root / paths.PRODUCTION / CARD
     try:
-        card: Card = json.loads(path.read_text(encoding="utf-8"))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise Refused(
             f"{path} is damaged: {error}", f"dvc checkout --force {paths.PRODUCTION}"
         ) from None
-    return card
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -60,10 +60,17 @@ def as_row(card: Card) -> Card:
     return {**card["params"], **card["metrics"], **card}
 
 
-def read_origin(root: Path, track_id: str) -> Card:
-    """Read `input_signature` and `packages` from the predictions of a run, which may be missing."""
+def read_origin(root: Path, run: Card) -> Card:
+    """Read `input_signature` and `packages` from the predictions of a run.
+
+    Args:
+        root: the project's root.
+        run: its row of `metrics`. Where a rebase took its predictions out, DVC's cache has them;
+            where that has not either, nothing is known.
+    """
     origin: Card = {"input_signature": None, "packages": {}}
-    file = root / paths.PREDICTIONS / f"{track_id}.parquet"
+    file = root / paths.PREDICTIONS / f"{run['track_id']}.parquet"
+    file = cached_object(root, str(run.get("predictions_hash"))) or file
     with suppress(BadInput), open_engine() as engine:
         origin |= json.loads(read_notes(engine, file).get(METADATA_KEY, "{}"))
     return origin

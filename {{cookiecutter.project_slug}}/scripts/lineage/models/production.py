@@ -95,9 +95,9 @@ def compared_now(models: Models) -> Card:
 def make_card(models: Models, run: Row, decision: Decision) -> Card:
     """Collect what `model.json` says about a run's model."""
     before = read_card(models.root) or {}
-    origin = read_origin(models.root, run["track_id"])
+    origin = read_origin(models.root, run)
     if origin["input_signature"] is None:
-        say(f"no input signature in {CARD}: the predictions of its run name none")
+        say(f"no input signature in {CARD}: its predictions name none, or are not here")
     return {
         **{name: run.get(name) for name in COPIED},
         "params": {name: value for name, value in run.items() if is_param(name)},

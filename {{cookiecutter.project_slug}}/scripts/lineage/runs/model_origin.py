@@ -35,9 +35,9 @@ def _packages(loaded: frozenset[str]) -> dict[str, str]:
     # packages_distributions() would be shorter, but misses most packages before Python 3.11
     from importlib.metadata import distributions
 
-    packages = {}
-    for package in distributions():
-        files = package.read_text("RECORD") or ""  # `files` parses all: half a second
-        if not loaded.isdisjoint(MODULE.findall(files)):
-            packages[package.name] = package.version
-    return dict(sorted(packages.items()))
+    found = [
+        (package.name, package.version)
+        for package in distributions()  # whose `files` parses all: half a second
+        if not loaded.isdisjoint(MODULE.findall(package.read_text("RECORD") or ""))
+    ]
+    return dict(sorted(found))

@@ -26,12 +26,7 @@ METRIC_ROW_COLUMNS = (*KEY, *(field.name for field in fields(Facts)))
 NUMBERS = {"git_dirty": "INTEGER", "seed": "INTEGER", "duration_seconds": "REAL"}
 """Declared types of those facts that are not text."""
 
-DECLARED = {
-    NoneType: "TEXT",
-    int: "INTEGER",
-    float: "REAL",
-    str: "TEXT",
-}
+DECLARED = {NoneType: "TEXT", int: "INTEGER", float: "REAL", str: "TEXT"}
 """Declared types of params; in a column of several types the last of them counts."""
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")

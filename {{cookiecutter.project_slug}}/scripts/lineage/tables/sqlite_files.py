@@ -20,12 +20,7 @@ RECORD = "lineage_sources"
 ROW_NUMBERS = {"rowid", "oid", "_rowid_"}
 """The names of the number of a row, as far as columns leave them free."""
 
-AFFINITIES = {
-    "number": "INT",
-    "text": "CHAR|CLOB|TEXT",
-    "any": "BLOB|^$",
-    "real": "REAL|FLOA|DOUB",
-}
+AFFINITIES = {"number": "INT", "text": "CHAR|CLOB|TEXT", "any": "BLOB|^$", "real": "REAL|FLOA|DOUB"}
 """Classes of values, and words of which one is in the declared type; the first that fits counts."""
 
 

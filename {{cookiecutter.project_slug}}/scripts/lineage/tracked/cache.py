@@ -80,7 +80,7 @@ def read_listing(path: Path) -> dict[str, str]:
     return {entry["relpath"]: entry["md5"] for entry in entries}
 
 
-def store(root: Path, path: Path, others: Mapping[str, str] | None = None) -> str:
+def store(root: Path, path: Path, others: Mapping[str, str] = {}) -> str:
     """Copy a file, or the files of a folder and its listing, into the cache; return its hash.
 
     Args:
@@ -91,7 +91,7 @@ def store(root: Path, path: Path, others: Mapping[str, str] | None = None) -> st
     manifest = manifest_of(path)
     for name, md5 in manifest.items():
         store_object(root, path / name, md5)
-    return manifest.get("") or store_listing(root, {**(others or {}), **manifest})
+    return manifest.get("") or store_listing(root, {**others, **manifest})
 
 
 def store_listing(root: Path, files: Mapping[str, str]) -> str:
