@@ -236,6 +236,7 @@ def test_one_that_is_killed_while_another_begins_takes_no_server_with_it(machine
         return Path(f"/proc/{child}/stat").read_text("utf-8").rpartition(")")[2].split()
 
     server = int(state()[1])
+    assert child != killed.pid and server != os.getpid(), "it started warm: nobody stops this process"
     os.kill(server, signal.SIGSTOP)
     try:
         killed.kill()
