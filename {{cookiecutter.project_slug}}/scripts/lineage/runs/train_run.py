@@ -60,9 +60,10 @@ def train_run(root: Path, run: Run) -> Outcome:
     functions = [experiment.fit, experiment.evaluate]
     active = begin_run(functions, files.folder, run.track_id, run.params, run.facts.seed)
     began = time.perf_counter()
-    metrics, predictions, origin = _fit_and_evaluate(experiment, root, run, active)
+    metrics, predictions, dtypes = _fit_and_evaluate(experiment, root, run, active)
     seconds = time.perf_counter() - began
     check_listed(root, imported_files(root))  # fit() and evaluate() may have imported more
+    origin = model_origin.as_metadata(dtypes)
     write_predictions(files.predictions, run.track_id, predictions, **origin)
     for path in chain.from_iterable(map(files_of_model, files)):
         flush_to_disk(path)
@@ -81,13 +82,13 @@ def train_run(root: Path, run: Run) -> Outcome:
 
 def _fit_and_evaluate(
     experiment: ModuleType, root: Path, run: Run, active: Any
-) -> tuple[Metrics, Any, dict[str, str]]:
+) -> tuple[Metrics, Any, Any]:
     """Fit, save, load back, and evaluate: on the test set, and on the validation side if there is.
 
     Of what `evaluate` logs and writes, only that of the test set is kept.
 
     Returns:
-        metrics, predictions, and the origin of the model as metadata.
+        metrics, predictions, and the dtypes of the training data; None: they are no DataFrame.
     """
     train = _load(experiment, root, paths.TRAIN_DATA)
     if run.validation:
@@ -112,7 +113,7 @@ def _fit_and_evaluate(
             kept_nowhere = active and replace(active, folder=Path(folder))
             validated, _ = _evaluate(experiment, model, train, aside, kept_nowhere)
         run.validation.add(metrics, validated)
-    return metrics, predictions, model_origin.as_metadata(dtypes)
+    return metrics, predictions, dtypes
 
 
 def record_failure(root: Path, run: Run, error: str) -> Outcome:
