@@ -116,7 +116,7 @@ def measure_overhead(folder: Path) -> dict[str, float]:
 def measure_digits(folder: Path) -> dict[str, float]:
     """20 models of the sample's digits: `dvc repro`, `train.py` and the floor, whole processes, the best of three.
 
-    The first model goes into production, and what its card says is read by the user's code: it is imported once more.
+    The first model goes into production.
     """
     from baked_projects import copy_project, make_bakery
 

@@ -78,12 +78,10 @@ class Project:
                 timeout=LONGEST,
             )
         except subprocess.TimeoutExpired as hung:
-            ended, streams = "has not ended", (hung.stdout, hung.stderr)
-        else:
-            if done.returncode == code:
-                return done
-            ended, streams = f"ended with {done.returncode}, not {code}", (done.stdout, done.stderr)
-        pytest.fail("{} {}\n--- stdout\n{}\n--- stderr\n{}".format(" ".join(command), ended, *streams))
+            pytest.fail(tell(command, "has not ended", hung))
+        if done.returncode != code:
+            pytest.fail(tell(command, f"ended with {done.returncode}, not {code}", done))
+        return done
 
     def dvc(self, *arguments: str, code: int = 0, **environment: str) -> str:
         """Run dvc; return what it printed."""
@@ -123,6 +121,13 @@ class Project:
         """Drop one of the example batches into data/incoming, as the quickstart does."""
         name = f"batch_{number:03d}.parquet"
         shutil.copyfile(self.path / "examples/batches" / name, self.path / "data/incoming" / name)
+
+
+def tell(command: tuple[str, ...], how: str, ended: Any) -> str:
+    """Say how a command ended and what it printed, which subprocess has as bytes where it hung."""
+    printed = [stream.decode(errors="replace") if isinstance(stream, bytes) else stream or ""
+               for stream in (ended.stdout, ended.stderr)]  # fmt: skip
+    return f"{' '.join(command)} {how}\n--- stdout\n{printed[0]}\n--- stderr\n{printed[1]}"
 
 
 def stages_run(output: str) -> list[str]:
